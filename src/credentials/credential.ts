@@ -1,0 +1,63 @@
+import type { CertificateFacts } from "../x509/facts.ts";
+
+/** A private key with its certificate chain, checked and ready to be presented. Stays inside the process. */
+export interface Credential {
+  readonly name: string;
+  /** Counts up with every published change of this name. */
+  readonly generation: number;
+  /** PEM, leaf first, in chain order. */
+  readonly certificateChain: string;
+  /** PEM, PKCS#8 or as given. Never logged, dumped or written. */
+  readonly privateKey: string;
+  /** Leaf first. */
+  readonly facts: readonly CertificateFacts[];
+  /** Milliseconds since the epoch: the earliest end of any certificate in the chain. */
+  readonly notAfter: number;
+  /** The leaf's SPIFFE ID, if it has exactly one. */
+  readonly spiffeId?: string;
+}
+
+export interface TrustBundle {
+  readonly name: string;
+  readonly generation: number;
+  /** One PEM certificate an entry. */
+  readonly anchors: readonly string[];
+  readonly facts: readonly CertificateFacts[];
+}
+
+/** What compile may know of a name: enough to fail closed, nothing that changes with a rotation. */
+export type CredentialStatus =
+  | { readonly usable: true }
+  /** `code` is a diagnostic code, `reason` one sentence without key material. */
+  | { readonly usable: false; readonly code: string; readonly reason: string };
+
+/** The facts-only view that compile reads. Undefined: nothing of that name was ever offered. */
+export interface CredentialStatuses {
+  credential(name: string): CredentialStatus | undefined;
+  trust(name: string): CredentialStatus | undefined;
+}
+
+/** Bytes as a source found them, before admission. A Secret may give all three; each may be absent. */
+export interface CredentialMaterial {
+  readonly certificateChain?: string;
+  readonly privateKey?: string;
+  /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
+  readonly trustAnchors?: string;
+}
+
+/** Published, or withdrawn (`unusable`), under `name`. `rotated` needs no recompilation, the other two do. */
+export interface CredentialChange {
+  readonly name: string;
+  readonly kind: "credential" | "trust";
+  readonly event: "usable" | "rotated" | "unusable";
+  readonly generation: number;
+}
+
+/** What engines read. */
+export interface CredentialReader {
+  /** Undefined while missing, unusable, not yet valid or expired. */
+  credential(name: string): Credential | undefined;
+  trust(name: string): TrustBundle | undefined;
+  /** Returns the function that ends the subscription. */
+  onChange(listener: (change: CredentialChange) => void): () => void;
+}

@@ -1,0 +1,25 @@
+/** One address a cluster may be reached at. */
+export interface Endpoint {
+  /** IP address without brackets. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What engines read. */
+export interface EndpointReader {
+  /**
+   * The addresses of `host` (a DNS name or an IP address), freshest known. Resolves at once when they are cached,
+   * rejects with a `DnsFailure` when there are none.
+   */
+  resolve(host: string, port: number): readonly Endpoint[] | Promise<readonly Endpoint[]>;
+}
+
+export class DnsFailure extends Error {
+  /** e.g. `ENOTFOUND`. */
+  readonly code: string;
+  constructor(host: string, code: string) {
+    super(`no address for ${host}: ${code}`);
+    this.name = "DnsFailure";
+    this.code = code;
+  }
+}

@@ -1,0 +1,42 @@
+import type { FailureRecord } from "../diagnostics/failure.ts";
+import type { Revision } from "../model/gateway.ts";
+
+/** The port every data plane stands behind. An engine also reads the credential and endpoint stores, by name. */
+export interface Engine {
+  readonly name: "node" | "envoy";
+  /**
+   * Makes `revision` the one that serves, without losing a request. Resolves when new requests follow it. What the
+   * engine cannot take is reported, and the previous revision goes on serving: it never rejects.
+   */
+  apply(revision: Revision): Promise<ApplyReport>;
+  /** Stops accepting and resolves when what is in flight has ended, or after `milliseconds`. */
+  drain(milliseconds: number): Promise<void>;
+  /** Closes every connection at once. */
+  stop(): Promise<void>;
+}
+
+export interface ApplyReport {
+  readonly revision: number;
+  /** false: the previous revision is still the one that serves. */
+  readonly accepted: boolean;
+  /** Where each listener is open now. */
+  readonly listeners: readonly BoundListener[];
+  readonly problems: readonly EngineProblem[];
+}
+
+export interface BoundListener {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface EngineProblem {
+  /** A diagnostic code, e.g. `listener-port-unavailable`. */
+  readonly code: string;
+  /** The listener, route or cluster it is about, by name. */
+  readonly subject: string;
+  readonly message: string;
+}
+
+/** Where an engine reports each request that failed. */
+export type FailureSink = (failure: FailureRecord) => void;

@@ -1,0 +1,29 @@
+import type { Cluster } from "./cluster.ts";
+import type { HttpSettings } from "./http.ts";
+import type { Listener, VirtualHost } from "./listener.ts";
+import type { Route } from "./route.ts";
+
+/**
+ * What the gateway should do: the compiler's output and every engine's only input. Plain, serialisable data, sorted so
+ * that the same resources give the same bytes. It names credentials and never holds one.
+ */
+export interface GatewayModel {
+  readonly http: HttpSettings;
+  /** Sorted by name. */
+  readonly listeners: readonly Listener[];
+  /** Sorted by domain. Each domain stands once; lookups go exact name, then the longest `*.suffix`, then `*`. */
+  readonly virtualHosts: readonly VirtualHost[];
+  /** In order of precedence: the first route that matches a request takes it. */
+  readonly routes: readonly Route[];
+  /** Sorted by name. */
+  readonly clusters: readonly Cluster[];
+}
+
+/** The unit of publication. Its number is in logs, metrics and pages. */
+export interface Revision {
+  /** Counts up from 1 in each process. */
+  readonly number: number;
+  /** SHA-256 (hex) of the canonical JSON of `model`: equal for the same resources in any order. */
+  readonly hash: string;
+  readonly model: GatewayModel;
+}

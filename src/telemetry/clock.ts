@@ -1,0 +1,24 @@
+/** Time as the rest of Credence sees it, so that tests can move it. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Calls `run` once after `milliseconds`; returns the function that cancels. Never keeps the process alive. */
+  after(milliseconds: number, run: () => void): () => void;
+}
+
+/** setTimeout holds 32 bits of milliseconds; longer waits are taken in steps. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(milliseconds, run) {
+    let timer: NodeJS.Timeout;
+    const wait = (left: number): void => {
+      const step = Math.min(left, LONGEST_TIMER_MS);
+      timer = setTimeout(() => (left > step ? wait(left - step) : run()), step);
+      timer.unref();
+    };
+    wait(Math.max(0, milliseconds));
+    return () => clearTimeout(timer);
+  },
+};
