@@ -1,223 +1,207 @@
 import type { Diagnostic, Effect, Severity, SourcePosition, Subject } from "./diagnostic.ts";
 
-interface CatalogueRow {
-  readonly severity: Severity;
-  readonly effect: Effect;
-  /** What to do, one imperative sentence. A finding may give a more exact one. */
-  readonly remedy: string;
-}
+/** The last one says what to do, in one imperative sentence. A finding may give a more exact one. */
+type CatalogueRow = readonly [severity: Severity, effect: Effect, remedy: string];
 
 /** Every code there is, by area. docs/errors.md explains each; a test ties the two both ways. */
 export const CATALOGUE = {
   // Files and documents
-  "file-unreadable": row(
-    "error",
-    "kept-previous",
-    "Make the file readable, or take it out of the paths given.",
-  ),
-  "yaml-syntax": row("error", "kept-previous", "Mend the YAML at the place shown."),
-  "yaml-ambiguous": row(
+  "file-unreadable": ["error", "kept-previous", "Make the file readable, or take it out of the paths given."],
+  "yaml-syntax": ["error", "kept-previous", "Mend the YAML at the place shown."],
+  "yaml-ambiguous": [
     "error",
     "kept-previous",
     "Write each key once, and without anchors that expand without bound.",
-  ),
-  "document-too-large": row("error", "kept-previous", "Split the file: a document may have at most 1 MiB."),
+  ],
+  "document-too-large": ["error", "kept-previous", "Split the file: a document may have at most 1 MiB."],
   // Envelope
-  "kind-missing": row("error", "object-ignored", "Give the document apiVersion, kind and metadata.name."),
-  "kind-unknown": row("warning", "object-ignored", "Remove the object, or mend the spelling of its kind."),
-  "kind-not-supported": row(
+  "kind-missing": ["error", "object-ignored", "Give the document apiVersion, kind and metadata.name."],
+  "kind-unknown": ["warning", "object-ignored", "Remove the object, or mend the spelling of its kind."],
+  "kind-not-supported": [
     "warning",
     "object-ignored",
     "Do not rely on this object: this version does not act on it.",
-  ),
-  "api-version-unknown": row("error", "object-ignored", "Use getambassador.io/v2."),
-  "object-duplicate": row(
+  ],
+  "api-version-unknown": ["error", "object-ignored", "Use getambassador.io/v2."],
+  "object-duplicate": [
     "error",
     "object-ignored",
     "Keep one of the objects, or rename one: their order must not decide.",
-  ),
-  "object-repeated": row("warning", "informational", "Remove the repetition."),
-  "field-unknown": row("warning", "field-ignored", "Remove the field, or mend its spelling."),
-  "field-not-supported": row(
+  ],
+  "object-repeated": ["warning", "informational", "Remove the repetition."],
+  "field-unknown": ["warning", "field-ignored", "Remove the field, or mend its spelling."],
+  "field-not-supported": [
     "warning",
     "field-ignored",
     "Do not rely on this field: this version does not act on it.",
-  ),
-  "field-invalid": row("error", "object-ignored", "Give the field a value of the type shown."),
-  "field-missing": row("error", "object-ignored", "Add the field."),
-  "hosts-misspelt": row("warning", "informational", "Write `hosts: []`: that is the field's name."),
+  ],
+  "field-invalid": ["error", "object-ignored", "Give the field a value of the type shown."],
+  "field-missing": ["error", "object-ignored", "Add the field."],
+  "hosts-misspelt": ["warning", "informational", "Write `hosts: []`: that is the field's name."],
   // Mapping
-  "mapping-fails-closed": row(
+  "mapping-fails-closed": [
     "error",
     "route-fails-closed",
     "Mend the field named; the route answers 503 until then.",
-  ),
-  "service-invalid": row("error", "route-fails-closed", "Write the service as [scheme://]host[:port]."),
-  "service-path-ignored": row(
+  ],
+  "service-invalid": ["error", "route-fails-closed", "Write the service as [scheme://]host[:port]."],
+  "service-path-ignored": [
     "warning",
     "field-ignored",
     "Remove the path from the service; use `rewrite` to change paths.",
-  ),
-  "tls-context-missing": row(
+  ],
+  "tls-context-missing": [
     "error",
     "route-fails-closed",
     "Create the TLSContext, or mend the name in `tls:`.",
-  ),
-  "tls-context-ambiguous": row("error", "route-fails-closed", "Write `tls: name.namespace`."),
-  "tls-context-other-namespace": row(
+  ],
+  "tls-context-ambiguous": ["error", "route-fails-closed", "Write `tls: name.namespace`."],
+  "tls-context-other-namespace": [
     "warning",
     "informational",
     "Write `tls: name.namespace` to say that it is meant.",
-  ),
-  "tls-over-http-scheme": row(
+  ],
+  "tls-over-http-scheme": [
     "warning",
     "informational",
     "Write https://, or leave the scheme out: `tls:` decides.",
-  ),
-  "tls-false-ignored": row("warning", "field-ignored", "Remove `tls: false`; write http:// for cleartext."),
-  "upstream-unverified": row(
+  ],
+  "tls-false-ignored": ["warning", "field-ignored", "Remove `tls: false`; write http:// for cleartext."],
+  "upstream-unverified": [
     "warning",
     "informational",
     "Give the TLSContext a CA: `ca_secret`, `cacert_chain_file`, or `ca.crt` in its Secret.",
-  ),
-  "upstream-verification-required": row(
+  ],
+  "upstream-verification-required": [
     "error",
     "route-fails-closed",
     "Give the TLSContext a CA: `ca_secret`, `cacert_chain_file`, or `ca.crt` in its Secret.",
-  ),
-  "group-member-mismatch": row(
+  ],
+  "group-member-mismatch": [
     "error",
     "object-ignored",
     "Give every Mapping of one prefix and host the same value, or another precedence.",
-  ),
+  ],
   // TLSContext
-  "tls-context-invalid": row(
+  "tls-context-invalid": [
     "error",
     "route-fails-closed",
     "Mend the field named; what uses the context is closed until then.",
-  ),
-  "tls-version-unknown": row(
+  ],
+  "tls-version-unknown": [
     "error",
     "route-fails-closed",
     "Use v1.0, v1.1, v1.2 or v1.3, the minimum not above the maximum.",
-  ),
-  "tls-cipher-unknown": row("error", "route-fails-closed", "Use cipher names that OpenSSL knows."),
-  "tls-group-unknown": row(
+  ],
+  "tls-cipher-unknown": ["error", "route-fails-closed", "Use cipher names that OpenSSL knows."],
+  "tls-group-unknown": [
     "error",
     "route-fails-closed",
     "Use group names such as X25519MLKEM768, X25519, P-256 or P-384.",
-  ),
-  "tls-version-obsolete": row(
+  ],
+  "tls-version-obsolete": [
     "warning",
     "informational",
     "Raise min_tls_version to v1.2: RFC 8996 retires 1.0 and 1.1.",
-  ),
-  "alpn-h2-not-supported": row(
+  ],
+  "alpn-h2-not-supported": [
     "warning",
     "field-ignored",
     "Remove h2, or use it with an engine that speaks HTTP/2.",
-  ),
-  "client-ca-missing": row(
+  ],
+  "client-ca-missing": [
     "error",
     "host-refused",
     "Give the TLSContext a CA: `cert_required` needs one to check against.",
-  ),
-  "host-claimed-twice": row("error", "host-refused", "Name each host in one TLSContext only."),
-  "redirect-port-conflict": row(
+  ],
+  "host-claimed-twice": ["error", "host-refused", "Name each host in one TLSContext only."],
+  "redirect-port-conflict": [
     "error",
     "field-ignored",
     "Give every TLSContext the same redirect_cleartext_from.",
-  ),
+  ],
   // Secrets and files with certificates
-  "secret-missing": row("error", "route-fails-closed", "Create the Secret, or mend its name or namespace."),
-  "secret-type-unsupported": row(
+  "secret-missing": ["error", "route-fails-closed", "Create the Secret, or mend its name or namespace."],
+  "secret-type-unsupported": [
     "error",
     "object-ignored",
     "Use type kubernetes.io/tls, Opaque or istio.io/key-and-cert.",
-  ),
-  "secret-key-missing": row(
+  ],
+  "secret-key-missing": [
     "error",
     "route-fails-closed",
     "Give the Secret tls.crt and tls.key, or cert-chain.pem and key.pem.",
-  ),
-  "secret-data-invalid": row(
+  ],
+  "secret-data-invalid": [
     "error",
     "object-ignored",
     "Encode each value of `data` as base64, or use `stringData`.",
-  ),
-  "certificate-file-unreadable": row(
-    "error",
-    "route-fails-closed",
-    "Make the file readable, or mend its path.",
-  ),
-  "pem-invalid": row(
+  ],
+  "certificate-file-unreadable": ["error", "route-fails-closed", "Make the file readable, or mend its path."],
+  "pem-invalid": [
     "error",
     "route-fails-closed",
     "Replace it by PEM: `-----BEGIN CERTIFICATE-----` and so on.",
-  ),
-  "private-key-invalid": row(
+  ],
+  "private-key-invalid": [
     "error",
     "route-fails-closed",
     "Give an RSA, ECDSA or Ed25519 key as PKCS#8, PKCS#1 or SEC1 PEM.",
-  ),
-  "private-key-encrypted": row(
+  ],
+  "private-key-encrypted": [
     "error",
     "route-fails-closed",
     "Decrypt it: `openssl pkey -in key.pem -out plain.pem`.",
-  ),
-  "private-key-mismatch": row(
+  ],
+  "private-key-mismatch": [
     "error",
     "route-fails-closed",
     "Give the key that belongs to the first certificate.",
-  ),
-  "certificate-expired": row("error", "route-fails-closed", "Renew the certificate."),
-  "certificate-not-yet-valid": row(
+  ],
+  "certificate-expired": ["error", "route-fails-closed", "Renew the certificate."],
+  "certificate-not-yet-valid": [
     "error",
     "route-fails-closed",
     "Wait until it is valid, or check the clocks.",
-  ),
-  "certificate-purpose": row(
+  ],
+  "certificate-purpose": [
     "error",
     "route-fails-closed",
     "Issue it with the extended key usage that its use needs.",
-  ),
-  "certificate-chain-broken": row(
-    "warning",
-    "informational",
-    "Give the intermediates in order after the leaf.",
-  ),
-  "certificate-chain-reordered": row(
+  ],
+  "certificate-chain-broken": ["warning", "informational", "Give the intermediates in order after the leaf."],
+  "certificate-chain-reordered": [
     "warning",
     "informational",
     "Write the chain leaf first; it was put in order here.",
-  ),
-  "certificate-key-weak": row(
+  ],
+  "certificate-key-weak": [
     "error",
     "route-fails-closed",
     "Use RSA of 2048 bits or more, P-256 or better, or Ed25519.",
-  ),
-  "certificate-expires-soon": row("warning", "informational", "Renew the certificate."),
-  "trust-empty": row("error", "route-fails-closed", "Give at least one CA certificate as PEM."),
-  "trust-not-ca": row("error", "route-fails-closed", "Give certificates with basicConstraints CA:TRUE."),
-  "credential-kept-previous": row(
+  ],
+  "certificate-expires-soon": ["warning", "informational", "Renew the certificate."],
+  "trust-empty": ["error", "route-fails-closed", "Give at least one CA certificate as PEM."],
+  "trust-not-ca": ["error", "route-fails-closed", "Give certificates with basicConstraints CA:TRUE."],
+  "credential-kept-previous": [
     "error",
     "kept-previous",
     "Mend the new certificate before the previous one expires.",
-  ),
+  ],
   // Module
-  "module-invalid": row("error", "field-ignored", "Mend the value; the default is used until then."),
-  "module-key-not-supported": row(
+  "module-invalid": ["error", "field-ignored", "Mend the value; the default is used until then."],
+  "module-key-not-supported": [
     "warning",
     "field-ignored",
     "Do not rely on this key: this version does not act on it.",
-  ),
-  "access-control-not-enforced": row(
+  ],
+  "access-control-not-enforced": [
     "error",
     "route-fails-closed",
     "Remove the object, or start with --allow-unenforced to serve without it.",
-  ),
+  ],
   // Engine
-  "listener-port-unavailable": row("error", "kept-previous", "Free the port, or choose another one."),
+  "listener-port-unavailable": ["error", "kept-previous", "Free the port, or choose another one."],
 } as const satisfies Record<string, CatalogueRow>;
 
 export type KnownCode = keyof typeof CATALOGUE;
@@ -234,7 +218,7 @@ export function diagnose(
     remedy?: string;
   },
 ): Diagnostic {
-  const { severity, effect, remedy } = CATALOGUE[code];
+  const [severity, effect, remedy] = CATALOGUE[code];
   return {
     code,
     severity: found.severity ?? severity,
@@ -244,8 +228,4 @@ export function diagnose(
     message: found.message,
     remedy: found.remedy ?? remedy,
   };
-}
-
-function row(severity: Severity, effect: Effect, remedy: string): CatalogueRow {
-  return { severity, effect, remedy };
 }
