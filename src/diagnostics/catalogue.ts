@@ -202,7 +202,7 @@ export const CATALOGUE = {
   ],
   // Engine
   "listener-port-unavailable": ["error", "kept-previous", "Free the port, or choose another one."],
-} as const satisfies Record<string, CatalogueRow>;
+} as const;
 
 export type KnownCode = keyof typeof CATALOGUE;
 
@@ -218,7 +218,7 @@ export function diagnose(
     remedy?: string;
   },
 ): Diagnostic {
-  const [severity, effect, remedy] = CATALOGUE[code];
+  const [severity, effect, remedy]: CatalogueRow = CATALOGUE[code];
   return {
     code,
     severity: found.severity ?? severity,
