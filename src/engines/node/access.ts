@@ -1,0 +1,65 @@
+import { randomUUID } from "node:crypto";
+import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** Counts a finished exchange, keeps its failure, and writes its line in the access log. */
+export function recordExchange(
+  exchange: Exchange,
+  failure: FailureReason | null,
+  cause: string,
+  failureId: string | null,
+): void {
+  const { connection, upstream } = exchange;
+  const { serving, accepted } = connection;
+  const now = performance.now();
+  const durationMs = now - exchange.startedAt;
+  const status = exchange.status === 0 && failure !== null ? FAILURE_REASONS[failure] : exchange.status;
+  serving.stats.count(exchange.routeName ?? "-", status, durationMs, failure);
+  serving.stats.requestBytes += exchange.requestBody.bytes;
+  serving.stats.responseBytes += exchange.responseBody.bytes;
+  let id = failureId;
+  if (failure !== null && id === null) {
+    // Nothing could be said to the client; the operator still finds it.
+    id = randomUUID();
+    serving.onFailure({
+      id,
+      time: new Date().toISOString(),
+      route: exchange.routeName,
+      reason: failure,
+      cause,
+      upstream: exchange.upstreamAddress,
+    });
+  }
+  if (serving.accessLog === undefined) return;
+  serving.accessLog({
+    time: new Date().toISOString(),
+    client: accepted.remoteAddress,
+    listener: accepted.listener.name,
+    method: exchange.method,
+    path: exchange.target,
+    host: exchange.host,
+    status,
+    request_bytes: exchange.requestBody.bytes,
+    response_bytes: exchange.responseBody.bytes,
+    duration_ms: round(durationMs),
+    upstream_ms: exchange.firstByteAt === 0 ? null : round(exchange.firstByteAt - exchange.startedAt),
+    request_id: exchange.requestId,
+    route: exchange.routeName,
+    upstream: exchange.upstreamAddress,
+    tls_version: accepted.tlsVersion,
+    tls_cipher: accepted.tlsCipher,
+    client_identity: accepted.clientIdentity,
+    upstream_tls_version: upstream?.tlsVersion ?? null,
+    upstream_tls_cipher: upstream?.tlsCipher ?? null,
+    identity_presented: upstream?.identityPresented ?? null,
+    identity_verified: upstream?.identityVerified ?? null,
+    failure,
+    failure_id: id,
+    revision: exchange.plan.revision,
+  });
+}
+
+/** To a microsecond. */
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
+}

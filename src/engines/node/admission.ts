@@ -1,0 +1,131 @@
+import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { Destination, Route } from "../../model/route.ts";
+import type { ServerTls } from "../../model/tls.ts";
+import { FIELD } from "./http1/fields.ts";
+import { firstValue, trustsForwarded } from "./http1/forward.ts";
+import { normalisePath } from "./http1/path.ts";
+import type { RequestHead } from "./http1/request-head.ts";
+import type { AcceptedConnection } from "./listener.ts";
+import type { Plan } from "./plan.ts";
+
+export type Admission =
+  | { readonly kind: "refuse"; readonly reason: FailureReason; readonly cause: string }
+  | { readonly kind: "redirect"; readonly location: string }
+  | {
+      readonly kind: "route";
+      readonly route: Route;
+      /** The path to send; null where the rewritten one would climb above the root. */
+      rewrite(prefixRewrite: string | undefined): string | null;
+    };
+
+/**
+ * Decides whether this connection may ask for this host at all, and which route takes the request. The checks stand in
+ * the order in which each may rely on the ones before.
+ */
+export function admit(
+  head: RequestHead,
+  accepted: AcceptedConnection,
+  plan: Plan,
+  ports: { readonly httpsPort: number | null },
+): Admission {
+  const { settings } = plan;
+  const hostname = head.hostname.endsWith(".") ? head.hostname.slice(0, -1) : head.hostname;
+
+  // 1. The host, against what the handshake was held to.
+  const host = plan.hosts.find(hostname);
+  const refusal = accepted.secure
+    ? mismatch(host?.tls, accepted)
+    : cleartextRefusal(head, accepted, plan, host, ports.httpsPort, hostname);
+  if (refusal !== null) return refusal;
+
+  // 2. The path, in the one form that is matched and forwarded.
+  if (head.target === "*") return refuse("no_route", "OPTIONS *");
+  const normalised = normalisePath(head.target, {
+    mergeSlashes: settings.mergeSlashes,
+    rejectEscapedSlashes: settings.rejectEscapedSlashes,
+  });
+  if (normalised.error !== undefined) return refuse("bad_request", normalised.error);
+  const { path } = normalised;
+  const queryAt = path.indexOf("?");
+  const pathname = queryAt === -1 ? path : path.slice(0, queryAt);
+
+  // 3. The route.
+  const route = plan.routes.find(settings.stripMatchingHostPort ? hostname : head.host, pathname);
+  if (route === null) return refuse("no_route", `no Mapping for ${hostname}`);
+  return {
+    kind: "route",
+    route,
+    rewrite(prefixRewrite) {
+      if (prefixRewrite === undefined) return path;
+      const rewritten = prefixRewrite + path.slice(route.match.path.value.length);
+      const rooted = rewritten.startsWith("/") ? rewritten : `/${rewritten}`;
+      // `/a` rewritten to `/` makes `/../x` of `/a../x`: dot segments must not come back by this door.
+      return normalisePath(rooted, { mergeSlashes: false, rejectEscapedSlashes: false }).path ?? null;
+    },
+  };
+}
+
+/** One destination of the route, by weight. */
+export function choose(route: Route): Destination {
+  const { destinations } = route;
+  if (destinations.length === 1) return destinations[0] as Destination;
+  let total = 0;
+  for (const destination of destinations) total += destination.weight;
+  let point = Math.random() * total;
+  for (const destination of destinations) {
+    point -= destination.weight;
+    if (point < 0) return destination;
+  }
+  return destinations[destinations.length - 1] as Destination;
+}
+
+/**
+ * The client-certificate decision belongs to the host that is routed: a handshake made for another one must have been
+ * held to at least the same check, else 421 (RFC 9110 §15.5.20), upon which a client opens a connection of its own.
+ */
+function mismatch(tls: ServerTls | undefined, accepted: AcceptedConnection): Admission | null {
+  if (tls === undefined) return refuse("misdirected_request", "host is not served over TLS");
+  if (tls.mode !== "terminate") return refuse("misdirected_request", `host's TLS is ${tls.mode}`);
+  const wanted = tls.clients;
+  const held = accepted.clients;
+  if (wanted.mode === "none") return null;
+  if (
+    held.mode !== "none" &&
+    held.trust === wanted.trust &&
+    (held.mode === "required" || wanted.mode === "optional")
+  )
+    return null;
+  return refuse(
+    "misdirected_request",
+    `handshake for ${accepted.serverName ?? "no name"} was not held to this host's client check`,
+  );
+}
+
+function cleartextRefusal(
+  head: RequestHead,
+  accepted: AcceptedConnection,
+  plan: Plan,
+  host: ReturnType<Plan["hosts"]["find"]>,
+  httpsPort: number | null,
+  hostname: string,
+): Admission | null {
+  const { settings } = plan;
+  if (trustsForwarded(settings) && firstValue(head.fields, FIELD.forwardedProto).toLowerCase() === "https") {
+    // A proxy in front that ended TLS is believed about the scheme, but it cannot hand over a client certificate.
+    if (host === undefined) return refuse("no_route", "unknown host");
+    if (host.tls.mode === "refuse") return refuse("misdirected_request", host.tls.code);
+    const needsCertificate = host.tls.mode === "terminate" && host.tls.clients.mode !== "none";
+    return needsCertificate
+      ? refuse("misdirected_request", "client certificates are checked on this gateway only")
+      : null;
+  }
+  const action = accepted.listener.action === "redirect" ? "redirect" : (host?.cleartext ?? "reject");
+  if (action === "route") return null;
+  if (action === "reject") return refuse("cleartext_refused", "host is served over TLS only");
+  const port = head.host === head.hostname || httpsPort === null || httpsPort === 443 ? "" : `:${httpsPort}`;
+  return { kind: "redirect", location: `https://${hostname}${port}${head.target}` };
+}
+
+function refuse(reason: FailureReason, cause: string): Admission {
+  return { kind: "refuse", reason, cause };
+}

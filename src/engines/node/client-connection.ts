@@ -1,0 +1,267 @@
+import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { Timed } from "./deadlines.ts";
+import { Exchange } from "./exchange.ts";
+import { failureResponse } from "./failures.ts";
+import { CR, LF } from "./http1/fields.ts";
+import type { AcceptedConnection } from "./listener.ts";
+import type { Serving } from "./serving.ts";
+
+/**
+ * One client's connection: cuts its bytes into requests, one at a time (pipelined ones wait their turn, RFC 9112 §9.3.2),
+ * and hands each to an Exchange.
+ */
+export class ClientConnection implements Timed {
+  deadline: number = Number.POSITIVE_INFINITY;
+  readonly accepted: AcceptedConnection;
+  readonly serving: Serving;
+  /** Bytes that no request has taken yet. */
+  #pending: Buffer | null = null;
+  #exchange: Exchange | null = null;
+  #tunnel = false;
+  #paused = false;
+  #ended = false;
+  #closing = false;
+  #closed = false;
+  /** `performance.now()` of the end of the last request. */
+  #idleSince: number;
+  /** A head has begun to arrive. */
+  #headBegun = false;
+
+  constructor(accepted: AcceptedConnection, serving: Serving) {
+    this.accepted = accepted;
+    this.serving = serving;
+    this.#idleSince = performance.now();
+    this.deadline = this.#idleSince + serving.limits.headTimeoutMs;
+    const { socket } = accepted;
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    socket.on("drain", () => this.#exchange?.onClientDrain());
+    socket.on("end", () => this.#onEnd());
+    socket.on("error", (error: Error) => this.#onClosed(error.message));
+    socket.on("close", () => this.#onClosed("connection closed"));
+    serving.deadlines.join(this);
+    serving.connections.add(this);
+    serving.stats.connectionsOpen++;
+    serving.stats.connectionsTotal++;
+  }
+
+  /** Latin-1 text or bytes to the client. False: wait for the exchange's onClientDrain. */
+  write(data: string): boolean {
+    return this.#closed ? true : this.accepted.socket.write(data, "latin1");
+  }
+
+  writeBytes(data: Buffer): boolean {
+    return this.#closed ? true : this.accepted.socket.write(data);
+  }
+
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.accepted.socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.accepted.socket.resume();
+  }
+
+  /** Everything that comes from now on is the exchange's, uncut. */
+  becomeTunnel(): void {
+    this.#tunnel = true;
+    const rest = this.#pending;
+    this.#pending = null;
+    this.resume();
+    if (rest !== null) this.#exchange?.onClientBody(rest, 0);
+  }
+
+  /** The exchange is over. `keepAlive` false closes once everything is written. */
+  onExchangeDone(keepAlive: boolean): void {
+    this.#exchange = null;
+    this.#idleSince = performance.now();
+    if (!keepAlive || this.#ended) {
+      this.#closeGently();
+      return;
+    }
+    this.deadline = this.#idleSince + this.serving.limits.idleTimeoutMs;
+    this.resume();
+    // Not at once: the caller may be inside our own loop, and a long pipeline must not grow the stack.
+    if (this.#pending !== null) setImmediate(() => this.#parsePending());
+  }
+
+  /** Shutdown: a connection in the middle of something ends with it; one long idle is closed, as no request can be on its way. */
+  drain(now: number, graceMs: number): void {
+    if (this.#exchange === null && now - this.#idleSince >= graceMs && this.#pending === null)
+      this.#closeGently();
+  }
+
+  get busy(): boolean {
+    return this.#exchange !== null;
+  }
+
+  destroy(): void {
+    this.accepted.socket.destroy();
+  }
+
+  onDeadline(): void {
+    if (this.#closing) this.destroy();
+    else if (this.#exchange !== null) this.#exchange.onDeadline();
+    else if (this.#headBegun) this.#refuse("request_timeout", "the request head did not arrive in time");
+    else this.#closeGently();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#closing) return;
+    const exchange = this.#exchange;
+    if (exchange !== null) {
+      const taken = exchange.wantsBody || this.#tunnel ? exchange.onClientBody(chunk, 0) : 0;
+      if (taken < chunk.length) this.#keep(chunk, taken);
+      return;
+    }
+    if (this.#pending === null) this.#parse(chunk);
+    else {
+      this.#pending = Buffer.concat([this.#pending, chunk]);
+      this.#parsePending();
+    }
+  }
+
+  #keep(chunk: Buffer, from: number): void {
+    if (this.#closing) return;
+    const rest = from === 0 ? chunk : chunk.subarray(from);
+    this.#pending = this.#pending === null ? rest : Buffer.concat([this.#pending, rest]);
+    // What is pipelined behind a running request waits in the kernel, not here.
+    if (this.#exchange !== null) this.pause();
+    else setImmediate(() => this.#parsePending());
+  }
+
+  #parsePending(): void {
+    const bytes = this.#pending;
+    if (bytes === null || this.#exchange !== null || this.#closing || this.#closed) return;
+    this.#pending = null;
+    this.#parse(bytes);
+  }
+
+  #parse(bytes: Buffer): void {
+    const { serving } = this;
+    let from = 0;
+    // RFC 9112 §2.2: an empty line before a request is ignored; one is enough for the clients that send it.
+    if (bytes[0] === CR && bytes[1] === LF) from = 2;
+    const blank = bytes.indexOf(HEAD_END, from);
+    if (blank === -1 || blank - from > serving.limits.maxHeadBytes) {
+      this.#waitForHead(bytes, from, blank !== -1);
+      return;
+    }
+    this.#headBegun = false;
+    const head = serving.requestHead;
+    const problem = head.parse(bytes, from, blank + 2);
+    if (problem !== null) {
+      this.#refuse(problem.reason, problem.cause);
+      return;
+    }
+    const bodyAt = blank + 4;
+    const exchange = new Exchange(this, head);
+    this.#exchange = exchange;
+    serving.stats.requestsInFlight++;
+    const taken = exchange.begin(head, bytes, bodyAt);
+    if (taken < bytes.length) this.#keep(bytes, taken);
+  }
+
+  /** The head is not complete. What can be refused already is, so that a bad client is told rather than timed out. */
+  #waitForHead(bytes: Buffer, from: number, tooLarge: boolean): void {
+    if (tooLarge || bytes.length - from > this.serving.limits.maxHeadBytes) {
+      this.#refuse("head_too_large", `more than ${this.serving.limits.maxHeadBytes} bytes`);
+      return;
+    }
+    for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+      if (at === from || bytes[at - 1] !== CR) {
+        this.#refuse("bad_request", "bare LF");
+        return;
+      }
+    }
+    if (bytes.length > from && !this.#headBegun) {
+      this.#headBegun = true;
+      this.deadline = performance.now() + this.serving.limits.headTimeoutMs;
+    }
+    this.#pending = bytes;
+    if (this.#ended) this.#closeGently();
+  }
+
+  /** Answers what never became a request, and closes: where one message ends and the next begins is not known. */
+  #refuse(reason: FailureReason, cause: string): void {
+    const { serving, accepted } = this;
+    const failure = failureResponse({
+      reason,
+      cause,
+      route: null,
+      upstream: null,
+      serverName: serving.plan.settings.serverName,
+      close: true,
+      isHead: false,
+    });
+    this.write(failure.bytes);
+    serving.onFailure(failure.record);
+    serving.stats.count("-", failure.status, 0, reason);
+    serving.accessLog?.({
+      time: failure.record.time,
+      client: accepted.remoteAddress,
+      listener: accepted.listener.name,
+      method: "-",
+      path: "-",
+      host: "-",
+      status: failure.status,
+      request_bytes: 0,
+      response_bytes: failure.bodyBytes,
+      duration_ms: 0,
+      upstream_ms: null,
+      request_id: failure.record.id,
+      route: null,
+      upstream: null,
+      tls_version: accepted.tlsVersion,
+      tls_cipher: accepted.tlsCipher,
+      client_identity: accepted.clientIdentity,
+      upstream_tls_version: null,
+      upstream_tls_cipher: null,
+      identity_presented: null,
+      identity_verified: null,
+      failure: reason,
+      failure_id: failure.record.id,
+      revision: serving.plan.revision,
+    });
+    this.#closeGently();
+  }
+
+  /** RFC 9112 §9.6: half-close, then read on for a moment, or a reset could take back what was just written. */
+  #closeGently(): void {
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
+    this.#pending = null;
+    this.deadline = performance.now() + LINGER_MS;
+    this.resume();
+    this.accepted.socket.end();
+    if (this.#ended) this.accepted.socket.destroySoon();
+  }
+
+  #onEnd(): void {
+    this.#ended = true;
+    if (this.#closing) {
+      this.accepted.socket.destroySoon();
+    } else if (this.#exchange === null) this.#closeGently();
+    else this.#exchange.onClientEnd();
+  }
+
+  #onClosed(cause: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closing = true;
+    const { serving } = this;
+    serving.deadlines.leave(this);
+    serving.connections.delete(this);
+    serving.stats.connectionsOpen--;
+    this.#exchange?.onClientClosed(cause);
+    this.#exchange = null;
+    this.#pending = null;
+  }
+}
+
+const HEAD_END = Buffer.from("\r\n\r\n");
+/** How long a closed connection is still read, in milliseconds. */
+const LINGER_MS = 1000;

@@ -1,0 +1,203 @@
+import type { CredentialReader } from "../../credentials/credential.ts";
+import type { EndpointReader } from "../../endpoints/endpoint.ts";
+import type { Revision } from "../../model/gateway.ts";
+import type { Listener } from "../../model/listener.ts";
+import type { AccessLog } from "../../telemetry/access-log.ts";
+import type { Clock } from "../../telemetry/clock.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { ApplyReport, BoundListener, Engine, EngineProblem, FailureSink } from "../engine.ts";
+import { ClientConnection } from "./client-connection.ts";
+import { Deadlines } from "./deadlines.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { NodeListener } from "./listener.ts";
+import { createPlan, type Plan } from "./plan.ts";
+import { parsers, type Serving } from "./serving.ts";
+import { EngineStats } from "./stats.ts";
+import { UpstreamCluster } from "./upstream/cluster.ts";
+
+export interface NodeEngineOptions {
+  readonly credentials: CredentialReader;
+  readonly endpoints: EndpointReader;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Undefined: no access log. */
+  readonly accessLog?: AccessLog | undefined;
+  readonly onFailure: FailureSink;
+  readonly limits?: Partial<Limits>;
+}
+
+/** The embedded engine: a reverse proxy on raw sockets in this process. `stats` may be read at any time. */
+export function createNodeEngine(options: NodeEngineOptions): NodeEngine {
+  return new NodeEngine(options);
+}
+
+export class NodeEngine implements Engine {
+  readonly name = "node";
+  readonly stats: EngineStats = new EngineStats();
+  readonly #options: NodeEngineOptions;
+  readonly #limits: Limits;
+  readonly #deadlines = new Deadlines();
+  readonly #listeners = new Map<string, OpenListener>();
+  readonly #unsubscribe: () => void;
+  #serving: Serving | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: NodeEngineOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#unsubscribe = options.credentials.onChange((change) => {
+      for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onCredentialChange(change);
+      for (const { listener } of this.#listeners.values()) listener.onCredentialChange(change);
+    });
+  }
+
+  /** One revision after the other, in the order in which they were given. */
+  apply(revision: Revision): Promise<ApplyReport> {
+    const report = this.#turn.then(() => this.#apply(revision));
+    this.#turn = report.catch(() => undefined);
+    return report;
+  }
+
+  async drain(milliseconds: number): Promise<void> {
+    const serving = this.#serving;
+    if (serving === null) return;
+    serving.draining = true;
+    await Promise.all([...this.#listeners.values()].map(({ listener }) => listener.close()));
+    const end = performance.now() + milliseconds;
+    // A client may be writing on a connection that looks idle: those used a moment ago get that moment once more, and
+    // their next response says `Connection: close` (RFC 9112 §9.6).
+    while (serving.connections.size > 0 && performance.now() < end) {
+      const now = performance.now();
+      for (const connection of serving.connections) connection.drain(now, IDLE_GRACE_MS);
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    await Promise.all([...this.#listeners.values()].map(({ listener }) => listener.close()));
+    this.#listeners.clear();
+    for (const connection of this.#serving?.connections ?? []) connection.destroy();
+    for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.close(0);
+    this.#deadlines.stop();
+  }
+
+  async #apply(revision: Revision): Promise<ApplyReport> {
+    const previous = this.#serving?.plan ?? null;
+    const { plan, retired } = createPlan(revision, previous, (config) => this.#createCluster(config));
+    const serving = this.#serving ?? this.#createServing(plan);
+    this.#serving = serving;
+    const opened = await this.#openListeners(revision, plan, serving);
+    if (opened.problems.length > 0) {
+      await Promise.all(opened.fresh.map(({ listener }) => listener.close()));
+      for (const cluster of plan.clusters.values()) {
+        if (previous?.clusters.get(cluster.config.name) !== cluster) cluster.close(0);
+      }
+      if (previous === null) this.#serving = null;
+      return {
+        revision: revision.number,
+        accepted: false,
+        listeners: this.#bound(),
+        problems: opened.problems,
+      };
+    }
+    serving.plan = plan;
+    const wanted = new Set(revision.model.listeners.map(({ name }) => name));
+    for (const entry of opened.fresh) this.#replace(entry);
+    for (const [name, { listener }] of this.#listeners) {
+      if (wanted.has(name)) listener.update(plan.hosts);
+      else {
+        this.#listeners.delete(name);
+        void listener.close();
+      }
+    }
+    serving.httpsPort = this.#listeners.get("https")?.bound.port ?? null;
+    for (const cluster of retired) cluster.close(this.#limits.retireMs);
+    return { revision: revision.number, accepted: true, listeners: this.#bound(), problems: [] };
+  }
+
+  /** Opens what is not open yet; nothing serves from it before all of it is. */
+  async #openListeners(
+    revision: Revision,
+    plan: Plan,
+    serving: Serving,
+  ): Promise<{ fresh: OpenListener[]; problems: EngineProblem[] }> {
+    const fresh: OpenListener[] = [];
+    const problems: EngineProblem[] = [];
+    for (const config of revision.model.listeners) {
+      const known = this.#listeners.get(config.name)?.config;
+      if (known !== undefined && JSON.stringify(known) === JSON.stringify(config)) continue;
+      const listener = new NodeListener(config, {
+        hosts: plan.hosts,
+        credentials: this.#options.credentials,
+        limits: this.#limits,
+        logger: this.#options.logger,
+        mayAccept: () => this.#mayAccept(serving),
+        onConnection: (accepted) => new ClientConnection(accepted, serving),
+      });
+      try {
+        fresh.push({ listener, config, bound: { name: config.name, ...(await listener.open()) } });
+      } catch (error) {
+        const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+        problems.push({
+          code: "listener-port-unavailable",
+          subject: config.name,
+          message: `listener ${config.name} cannot open ${config.address}:${config.port}: ${reason}`,
+        });
+      }
+    }
+    return { fresh, problems };
+  }
+
+  #replace(entry: OpenListener): void {
+    void this.#listeners.get(entry.config.name)?.listener.close();
+    this.#listeners.set(entry.config.name, entry);
+  }
+
+  #mayAccept(serving: Serving): boolean {
+    const may = !serving.draining && serving.connections.size < this.#limits.maxConnections;
+    if (!may) this.stats.connectionsRefused++;
+    return may;
+  }
+
+  #bound(): BoundListener[] {
+    return [...this.#listeners.values()].map(({ bound }) => bound);
+  }
+
+  #createCluster(config: UpstreamCluster["config"]): UpstreamCluster {
+    const { credentials, endpoints, logger, clock } = this.#options;
+    return new UpstreamCluster(config, {
+      credentials,
+      endpoints,
+      limits: this.#limits,
+      deadlines: this.#deadlines,
+      logger,
+      clock,
+    });
+  }
+
+  #createServing(plan: Plan): Serving {
+    return {
+      plan,
+      draining: false,
+      httpsPort: null,
+      limits: this.#limits,
+      deadlines: this.#deadlines,
+      logger: this.#options.logger,
+      accessLog: this.#options.accessLog,
+      onFailure: this.#options.onFailure,
+      stats: this.stats,
+      connections: new Set(),
+      ...parsers(this.#limits),
+    };
+  }
+}
+
+interface OpenListener {
+  readonly listener: NodeListener;
+  readonly config: Listener;
+  readonly bound: BoundListener;
+}
+
+const IDLE_GRACE_MS = 1000;
+const DRAIN_POLL_MS = 20;

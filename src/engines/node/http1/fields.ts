@@ -1,0 +1,183 @@
+/**
+ * Field lines of an HTTP/1.1 message (RFC 9112 §5), parsed strictly into flat arrays that are filled anew for each
+ * message: no object per header. What two parsers could read differently is refused, never repaired.
+ */
+export class FieldLines {
+  /** The section's bytes as Latin-1, one character a byte; offsets below index it. */
+  text = "";
+  count = 0;
+  readonly nameStart: Int32Array;
+  readonly nameEnd: Int32Array;
+  readonly valueStart: Int32Array;
+  readonly valueEnd: Int32Array;
+  /** Start of the line after this one. */
+  readonly lineEnd: Int32Array;
+  /** One of FIELD, 0 for a field that the proxy has no rule for. */
+  readonly id: Uint8Array;
+
+  constructor(maxFields: number) {
+    this.nameStart = new Int32Array(maxFields);
+    this.nameEnd = new Int32Array(maxFields);
+    this.valueStart = new Int32Array(maxFields);
+    this.valueEnd = new Int32Array(maxFields);
+    this.lineEnd = new Int32Array(maxFields);
+    this.id = new Uint8Array(maxFields);
+  }
+
+  name(index: number): string {
+    return this.text.slice(this.nameStart[index], this.nameEnd[index]).toLowerCase();
+  }
+
+  value(index: number): string {
+    return this.text.slice(this.valueStart[index], this.valueEnd[index]);
+  }
+
+  /**
+   * Parses the lines in `bytes[from, to)`, each ended by CRLF; offsets are kept relative to `base`, where `text` begins.
+   * Returns what is wrong, or null.
+   */
+  parse(bytes: Buffer, base: number, from: number, to: number): string | null {
+    let at = from;
+    let count = 0;
+    while (at < to) {
+      if (count === this.id.length) return TOO_MANY_FIELDS;
+      const nameStart = at;
+      let hash = 0;
+      let byte = bytes[at] as number;
+      while (TOKEN[byte] === 1) {
+        hash = (Math.imul(hash, 31) + (byte | 0x20)) | 0;
+        byte = bytes[++at] as number;
+      }
+      // Covers whitespace before the colon (§5.1), obs-fold (§5.2) and an empty name.
+      if (byte !== COLON || at === nameStart) return "malformed field name";
+      const nameEnd = at++;
+      while (bytes[at] === SPACE || bytes[at] === TAB) at++;
+      const valueStart = at;
+      while (FIELD_VALUE[bytes[at] as number] === 1) at++;
+      let valueEnd = at;
+      // Anything else that stops a value is a control character: NUL, a bare CR or a bare LF (RFC 9110 §5.5).
+      if (bytes[at] !== CR || bytes[at + 1] !== LF) return "control character in a field value";
+      while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB))
+        valueEnd--;
+      at += 2;
+      this.nameStart[count] = nameStart - base;
+      this.nameEnd[count] = nameEnd - base;
+      this.valueStart[count] = valueStart - base;
+      this.valueEnd[count] = valueEnd - base;
+      this.lineEnd[count] = at - base;
+      this.id[count] = knownField(bytes, nameStart, nameEnd, hash);
+      count++;
+    }
+    this.count = count;
+    return null;
+  }
+}
+
+export const TOO_MANY_FIELDS = "too many fields";
+
+/** Fields that the proxy has a rule for. */
+export const FIELD = {
+  other: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  /** Hop-by-hop whatever Connection says (RFC 9110 §7.6.1). */
+  keepAlive: 5,
+  proxyConnection: 6,
+  te: 7,
+  upgrade: 8,
+  expect: 9,
+  forwardedFor: 10,
+  forwardedProto: 11,
+  requestId: 12,
+  /** Identity or routing that only the gateway itself may assert: removed from clients (design §9). */
+  asserted: 13,
+  server: 14,
+  date: 15,
+  http2Settings: 16,
+  trailer: 17,
+} as const;
+
+const FIELD_NAMES: Readonly<Record<string, number>> = {
+  host: FIELD.host,
+  "content-length": FIELD.contentLength,
+  "transfer-encoding": FIELD.transferEncoding,
+  connection: FIELD.connection,
+  "keep-alive": FIELD.keepAlive,
+  "proxy-connection": FIELD.proxyConnection,
+  te: FIELD.te,
+  upgrade: FIELD.upgrade,
+  expect: FIELD.expect,
+  "x-forwarded-for": FIELD.forwardedFor,
+  "x-forwarded-proto": FIELD.forwardedProto,
+  "x-request-id": FIELD.requestId,
+  "x-forwarded-client-cert": FIELD.asserted,
+  "l5d-dst-override": FIELD.asserted,
+  server: FIELD.server,
+  date: FIELD.date,
+  "http2-settings": FIELD.http2Settings,
+  trailer: FIELD.trailer,
+};
+
+/** Every `x-envoy-…` field steers an Envoy behind us, so none is taken from a client. */
+const ASSERTED_PREFIX = Buffer.from("x-envoy-");
+
+export const SPACE = 0x20;
+export const TAB = 0x09;
+export const CR = 0x0d;
+export const LF = 0x0a;
+const COLON = 0x3a;
+
+/** tchar of RFC 9110 §5.6.2. */
+export const TOKEN: Uint8Array = charTable("!#$%&'*+-.^_`|~0-9A-Za-z");
+/** field-vchar, SP, HTAB and obs-text of RFC 9110 §5.5. */
+const FIELD_VALUE: Uint8Array = charTable("\t -~\x80-\xff");
+
+const HASH_MASK = 4095;
+const idByHash = new Uint8Array(HASH_MASK + 1);
+const nameById: Buffer[][] = [];
+for (const [name, id] of Object.entries(FIELD_NAMES)) {
+  let hash = 0;
+  for (const byte of Buffer.from(name)) hash = (Math.imul(hash, 31) + (byte | 0x20)) | 0;
+  const slot = idByHash[hash & HASH_MASK] as number;
+  if (slot !== 0 && slot !== id) throw new Error(`field hash collision at ${name}`);
+  idByHash[hash & HASH_MASK] = id;
+  nameById[id] = [...(nameById[id] ?? []), Buffer.from(name)];
+}
+
+function knownField(bytes: Buffer, start: number, end: number, hash: number): number {
+  const id = idByHash[hash & HASH_MASK] as number;
+  if (id !== 0) {
+    for (const name of nameById[id] as Buffer[]) {
+      if (name.length === end - start && startsWith(bytes, start, name)) return id;
+    }
+  }
+  if (end - start >= ASSERTED_PREFIX.length && startsWith(bytes, start, ASSERTED_PREFIX))
+    return FIELD.asserted;
+  return FIELD.other;
+}
+
+function startsWith(bytes: Buffer, start: number, name: Buffer): boolean {
+  for (let index = 0; index < name.length; index++) {
+    const byte = bytes[start + index] as number;
+    // Lower-casing by OR is exact here: names hold letters, digits and `-`, and no token byte maps onto those but
+    // their own upper case (0x0d, which would map onto `-`, is no token byte).
+    if ((byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte) !== name[index]) return false;
+  }
+  return true;
+}
+
+/** A 256-entry membership table from a character class such as `0-9A-Z!`. */
+function charTable(characters: string): Uint8Array {
+  const table = new Uint8Array(256);
+  for (let index = 0; index < characters.length; index++) {
+    const first = characters.charCodeAt(index);
+    const isRange =
+      characters[index + 1] === "-" && index + 2 < characters.length && characters[index] !== "+";
+    const last = isRange ? characters.charCodeAt(index + 2) : first;
+    for (let code = first; code <= last; code++) table[code] = 1;
+    if (isRange) index += 2;
+  }
+  return table;
+}

@@ -1,0 +1,153 @@
+import { CR, FIELD, FieldLines, LF, SPACE, TOKEN } from "./fields.ts";
+
+/**
+ * A request head (RFC 9112 §3), parsed strictly. One instance is filled again for each request: what outlives the call
+ * is taken out of it at once.
+ */
+export class RequestHead {
+  readonly fields: FieldLines;
+  method = "";
+  /** Origin-form, as sent (an absolute-form target is reduced to it), or `*`. */
+  target = "";
+  /** Authority in lower case, with its port if one was sent. */
+  host = "";
+  /** The same without the port. */
+  hostname = "";
+  /** -1: no Content-Length. */
+  contentLength = -1;
+  chunked = false;
+  close = false;
+  expectsContinue = false;
+  acceptsTrailers = false;
+  /** `websocket`, the one protocol that is switched to; any other Upgrade is not forwarded (RFC 9110 §7.8 allows it). */
+  upgrade = false;
+  /** Names in lower case that Connection nominates (RFC 9110 §7.6.1). */
+  nominated: readonly string[] = NONE;
+
+  constructor(maxFields: number) {
+    this.fields = new FieldLines(maxFields);
+  }
+
+  /** Parses `bytes[from, to)`, start line to the last field's CRLF. Null, or what to answer. */
+  parse(bytes: Buffer, from: number, to: number): HeadProblem | null {
+    this.contentLength = -1;
+    this.chunked = this.close = this.expectsContinue = this.acceptsTrailers = this.upgrade = false;
+    this.nominated = NONE;
+    this.fields.text = bytes.toString("latin1", from, to);
+
+    let at = from;
+    while (TOKEN[bytes[at] as number] === 1) at++;
+    if (at === from || bytes[at] !== SPACE) return bad("malformed method");
+    this.method = this.fields.text.slice(0, at - from);
+    const targetStart = ++at;
+    // Visible ASCII only (RFC 3986 §2); `#` never reaches a server (RFC 9112 §3.2.1).
+    for (let byte = bytes[at] as number; byte > SPACE && byte < 0x7f && byte !== 0x23; )
+      byte = bytes[++at] as number;
+    if (at === targetStart || bytes[at] !== SPACE) return bad("malformed request target");
+    this.target = this.fields.text.slice(targetStart - from, at - from);
+    const versionAt = ++at - from;
+    while (at < to && bytes[at] !== CR) at++;
+    if (bytes[at + 1] !== LF) return bad("malformed start line");
+    const version = this.fields.text.slice(versionAt, at - from);
+    if (version !== "HTTP/1.1") {
+      if (version === "HTTP/1.0") return { reason: "http10_refused", cause: "HTTP/1.0" };
+      if (/^HTTP\/\d\.\d$/.test(version)) return { reason: "http_version_unsupported", cause: version };
+      return bad("malformed HTTP version");
+    }
+    const problem = this.fields.parse(bytes, from, at + 2, to);
+    if (problem !== null) return bad(problem);
+    return this.#interpret();
+  }
+
+  #interpret(): HeadProblem | null {
+    const { fields } = this;
+    let host: string | null = null;
+    let upgrade = "";
+    let connectionUpgrade = false;
+    for (let index = 0; index < fields.count; index++) {
+      switch (fields.id[index]) {
+        case FIELD.host:
+          if (host !== null) return bad("several Host fields");
+          host = fields.value(index).toLowerCase();
+          break;
+        case FIELD.contentLength: {
+          if (this.contentLength !== -1) return bad("several Content-Length fields");
+          const value = fields.value(index);
+          if (!CONTENT_LENGTH.test(value)) return bad("malformed Content-Length");
+          this.contentLength = Number(value);
+          break;
+        }
+        case FIELD.transferEncoding:
+          if (this.chunked) return bad("several Transfer-Encoding fields");
+          if (fields.value(index).toLowerCase() !== "chunked") return bad("Transfer-Encoding is not chunked");
+          this.chunked = true;
+          break;
+        case FIELD.connection:
+          for (const option of fields.value(index).toLowerCase().split(",")) {
+            const name = option.trim();
+            if (name === "close") this.close = true;
+            else if (name === "upgrade") connectionUpgrade = true;
+            else if (name !== "keep-alive" && name !== "") this.nominated = [...this.nominated, name];
+          }
+          break;
+        case FIELD.upgrade:
+          upgrade = fields.value(index).toLowerCase();
+          break;
+        case FIELD.expect:
+          if (fields.value(index).toLowerCase() !== "100-continue") {
+            return { reason: "expectation_failed", cause: "unknown Expect" };
+          }
+          this.expectsContinue = true;
+          break;
+        case FIELD.te:
+          this.acceptsTrailers = /(?:^|,)\s*trailers\s*(?:,|$)/i.test(fields.value(index));
+          break;
+      }
+    }
+    // RFC 9112 §6.3: both is how smuggling starts; refused even where chunked would win.
+    if (this.chunked && this.contentLength !== -1) return bad("Content-Length beside Transfer-Encoding");
+    if (this.nominated.some((name) => ESSENTIAL.has(name)))
+      return bad("Connection nominates an essential field");
+    this.upgrade = connectionUpgrade && upgrade === "websocket" && this.contentLength <= 0 && !this.chunked;
+    if (host === null) return bad("no Host");
+    const authority = AUTHORITY.exec(host);
+    if (authority === null) return bad("malformed Host");
+    this.host = host;
+    this.hostname = authority[1] as string;
+    return this.#reduceTarget();
+  }
+
+  #reduceTarget(): HeadProblem | null {
+    if (this.target.charCodeAt(0) === 0x2f) return null;
+    if (this.method === "CONNECT") return { reason: "method_not_supported", cause: "CONNECT" };
+    if (this.target === "*") return this.method === "OPTIONS" ? null : bad("`*` without OPTIONS");
+    const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(this.target);
+    if (absolute === null) return bad("malformed request target");
+    // RFC 9112 §3.2.2 would let the target win; a second opinion about the host is refused instead (docs/errors.md).
+    if ((absolute[1] as string).toLowerCase() !== this.host) return bad("absolute-form with another Host");
+    const rest = absolute[2] as string;
+    this.target = rest.startsWith("/") ? rest : `/${rest}`;
+    return null;
+  }
+}
+
+export interface HeadProblem {
+  readonly reason:
+    | "bad_request"
+    | "http10_refused"
+    | "http_version_unsupported"
+    | "expectation_failed"
+    | "method_not_supported";
+  readonly cause: string;
+}
+
+const NONE: readonly string[] = [];
+/** At most 15 digits: exact in a double. */
+const CONTENT_LENGTH = /^\d{1,15}$/;
+/** uri-host [ ":" port ] of RFC 9110 §7.2: a reg-name as DNS and Kubernetes use it, or an address. */
+const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
+const ESSENTIAL = new Set(["host", "content-length", "transfer-encoding", "te", "authorization", "cookie"]);
+
+function bad(cause: string): HeadProblem {
+  return { reason: "bad_request", cause };
+}

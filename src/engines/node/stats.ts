@@ -1,0 +1,42 @@
+import type { FailureReason } from "../../diagnostics/failure.ts";
+
+/** Counters of the data plane: plain numbers, read when metrics are scraped. */
+export class EngineStats {
+  connectionsOpen = 0;
+  connectionsTotal = 0;
+  connectionsRefused = 0;
+  requestsInFlight = 0;
+  requestBytes = 0;
+  responseBytes = 0;
+  upstreamRetries = 0;
+  readonly failures: Map<FailureReason, number> = new Map<FailureReason, number>();
+  readonly routes: Map<string, RouteStats> = new Map<string, RouteStats>();
+
+  count(route: string, status: number, durationMs: number, failure: FailureReason | null): void {
+    let stats = this.routes.get(route);
+    if (stats === undefined) {
+      stats = new RouteStats();
+      this.routes.set(route, stats);
+    }
+    const group = Math.floor(status / 100);
+    stats.byClass[group] = (stats.byClass[group] ?? 0) + 1;
+    stats.durationSumMs += durationMs;
+    let bucket = 0;
+    while (bucket < DURATION_BUCKETS_MS.length && durationMs > (DURATION_BUCKETS_MS[bucket] as number))
+      bucket++;
+    stats.durations[bucket] = (stats.durations[bucket] as number) + 1;
+    if (failure !== null) this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+  }
+}
+
+/** Upper bounds in milliseconds; the last bucket has none. */
+export const DURATION_BUCKETS_MS: readonly number[] = [
+  1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000,
+];
+
+export class RouteStats {
+  /** Requests by the first digit of their status. */
+  readonly byClass: number[] = [0, 0, 0, 0, 0, 0];
+  durationSumMs = 0;
+  readonly durations: number[] = new Array<number>(DURATION_BUCKETS_MS.length + 1).fill(0);
+}
