@@ -1,0 +1,150 @@
+import type { Socket } from "node:net";
+import type { FailureReason } from "../../../diagnostics/failure.ts";
+import type { Deadlines, Timed } from "../deadlines.ts";
+import { classify } from "./classify.ts";
+
+/** One request that wants, has or had an upstream connection. A connection has at most one user. */
+export interface UpstreamUser {
+  /** May be called from within `acquire`. */
+  onUpstreamReady(connection: UpstreamConnection): void;
+  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void;
+  onUpstreamData(chunk: Buffer): void;
+  /** After a write that returned false. */
+  onUpstreamDrain(): void;
+  /** Ended while in use; called once. An orderly end has the cause `closed by the upstream`. */
+  onUpstreamClosed(reason: FailureReason, cause: string): void;
+}
+
+/** What a connection's pool is told. */
+export interface ConnectionOwner {
+  onIdle(connection: UpstreamConnection): boolean;
+  onGone(connection: UpstreamConnection): void;
+}
+
+/** What the handshake settled. */
+export interface ConnectionFacts {
+  readonly address: string;
+  readonly tlsVersion: string | null;
+  readonly tlsCipher: string | null;
+  /** `subject (generation N)` of the certificate presented. */
+  readonly identityPresented: string | null;
+  /** The name verified in the peer's certificate. */
+  readonly identityVerified: string | null;
+}
+
+/** A connection to an upstream, ready to carry one request after the other. Its listeners are set once, not per request. */
+export class UpstreamConnection implements Timed {
+  deadline: number = Number.POSITIVE_INFINITY;
+  /** Requests it has carried; above 0 it came from the pool. */
+  served = 0;
+  readonly address: string;
+  readonly tlsVersion: string | null;
+  readonly tlsCipher: string | null;
+  readonly identityPresented: string | null;
+  readonly identityVerified: string | null;
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #deadlines: Deadlines;
+  readonly #idleMs: number;
+  #user: UpstreamUser | null = null;
+  #gone = false;
+
+  constructor(
+    socket: Socket,
+    facts: ConnectionFacts,
+    owner: ConnectionOwner,
+    deadlines: Deadlines,
+    idleMs: number,
+  ) {
+    this.#socket = socket;
+    this.address = facts.address;
+    this.tlsVersion = facts.tlsVersion;
+    this.tlsCipher = facts.tlsCipher;
+    this.identityPresented = facts.identityPresented;
+    this.identityVerified = facts.identityVerified;
+    this.#owner = owner;
+    this.#deadlines = deadlines;
+    this.#idleMs = idleMs;
+    socket.on("data", (chunk: Buffer) => {
+      // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
+      if (this.#user === null) this.destroy();
+      else this.#user.onUpstreamData(chunk);
+    });
+    socket.on("drain", () => this.#user?.onUpstreamDrain());
+    socket.on("end", () => this.#onGone("upstream_reset", "closed by the upstream"));
+    socket.on("error", (error: Error) => {
+      const { reason, cause } = classify(error, true);
+      this.#onGone(reason, cause);
+    });
+    socket.on("close", () => this.#onGone("upstream_reset", "connection lost"));
+    deadlines.join(this);
+  }
+
+  /** Still fit for a request, as far as can be known without sending one. */
+  get usable(): boolean {
+    return !this.#gone && this.#socket.writable && !this.#socket.destroyed;
+  }
+
+  use(user: UpstreamUser): void {
+    this.#user = user;
+    this.deadline = Number.POSITIVE_INFINITY;
+    user.onUpstreamReady(this);
+  }
+
+  /** Latin-1. False: wait for onUpstreamDrain. */
+  write(data: string): boolean {
+    return this.#socket.write(data, "latin1");
+  }
+
+  writeBytes(data: Buffer): boolean {
+    return this.#socket.write(data);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  /** The request is done. `keepAliveSeconds` is what the upstream said of its patience (`Keep-Alive: timeout=`). */
+  release(keepAliveSeconds: number | null): void {
+    this.#user = null;
+    this.served++;
+    this.resume();
+    // A second early, so that we close before the upstream does and no request meets its FIN.
+    const patience =
+      keepAliveSeconds === null ? this.#idleMs : Math.min(this.#idleMs, keepAliveSeconds * 1000 - 1000);
+    if (patience <= 0 || !this.usable || !this.#owner.onIdle(this)) this.destroy();
+    else this.deadline = performance.now() + patience;
+  }
+
+  /** Not to be used again. */
+  destroy(): void {
+    this.#user = null;
+    this.#onGone("upstream_reset", "destroyed");
+    this.#socket.destroy();
+  }
+
+  /** Cut whatever it is doing; its user learns of it. */
+  abort(): void {
+    this.#onGone("upstream_reset", "the credential it was made with is retired");
+    this.#socket.destroy();
+  }
+
+  onDeadline(): void {
+    if (this.#user === null) this.destroy();
+  }
+
+  #onGone(reason: FailureReason, cause: string): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#deadlines.leave(this);
+    this.#owner.onGone(this);
+    const user = this.#user;
+    this.#user = null;
+    user?.onUpstreamClosed(reason, cause);
+    this.#socket.destroySoon();
+  }
+}

@@ -1,0 +1,76 @@
+import { type KeyObject, X509Certificate } from "node:crypto";
+import type { CertificateFacts } from "./facts.ts";
+
+/** Reads one PEM or DER certificate; null where it is none. */
+export function parseCertificate(certificate: string | Buffer): X509Certificate | null {
+  try {
+    return new X509Certificate(certificate);
+  } catch {
+    return null;
+  }
+}
+
+export function certificateFacts(certificate: X509Certificate): CertificateFacts {
+  return {
+    subject: oneLine(certificate.subject),
+    issuer: oneLine(certificate.issuer),
+    serial: certificate.serialNumber.toLowerCase(),
+    sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    ...subjectAlternativeNames(certificate),
+    notBefore: certificate.validFromDate.getTime(),
+    notAfter: certificate.validToDate.getTime(),
+    keyType: keyType(certificate.publicKey),
+    isCa: certificate.ca,
+  };
+}
+
+export interface AlternativeNames {
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  readonly uris: readonly string[];
+}
+
+/**
+ * Splits Node's rendering of subjectAltName. A value that could be mistaken for another entry comes as a JSON string
+ * (Node does so since CVE-2021-44532), so quotes are honoured and never guessed at.
+ */
+export function subjectAlternativeNames(certificate: X509Certificate): AlternativeNames {
+  const names = { dnsNames: [] as string[], ipAddresses: [] as string[], uris: [] as string[] };
+  const text = certificate.subjectAltName ?? "";
+  const entry = /(DNS|IP Address|URI|[A-Za-z][A-Za-z ]*):(?:("(?:[^"\\]|\\.)*")|([^,]*))(?:, |$)/gy;
+  for (let found = entry.exec(text); found !== null; found = entry.exec(text)) {
+    const value = found[2] === undefined ? (found[3] ?? "") : (JSON.parse(found[2]) as string);
+    if (found[1] === "DNS") names.dnsNames.push(value);
+    else if (found[1] === "IP Address") names.ipAddresses.push(value);
+    else if (found[1] === "URI") names.uris.push(value);
+    if (entry.lastIndex >= text.length) break;
+  }
+  return names;
+}
+
+/** e.g. `EC P-256`, `RSA 2048`, `Ed25519`. */
+export function keyType(key: KeyObject): string {
+  const details = key.asymmetricKeyDetails ?? {};
+  switch (key.asymmetricKeyType) {
+    case "rsa":
+    case "rsa-pss":
+      return `RSA ${details.modulusLength ?? "?"}`;
+    case "ec":
+      return `EC ${CURVES[details.namedCurve ?? ""] ?? details.namedCurve ?? "?"}`;
+    case "ed25519":
+      return "Ed25519";
+    default:
+      return key.asymmetricKeyType ?? "unknown";
+  }
+}
+
+const CURVES: Readonly<Record<string, string>> = {
+  prime256v1: "P-256",
+  secp384r1: "P-384",
+  secp521r1: "P-521",
+};
+
+/** Node prints a name's parts on lines of their own. */
+function oneLine(name: string | undefined): string {
+  return (name ?? "").split("\n").reverse().join(", ");
+}
