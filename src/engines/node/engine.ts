@@ -47,7 +47,7 @@ export class NodeEngine implements Engine {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#unsubscribe = options.credentials.onChange((change) => {
       for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onCredentialChange(change);
-      for (const { listener } of this.#listeners.values()) listener.onCredentialChange(change);
+      for (const { listener } of this.#listeners.values()) listener.onCredentialChange();
     });
   }
 

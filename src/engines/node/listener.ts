@@ -1,0 +1,135 @@
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { CredentialReader } from "../../credentials/credential.ts";
+import type { Listener } from "../../model/listener.ts";
+import type { ClientAuth } from "../../model/tls.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { Limits } from "./limits.ts";
+import { Termination } from "./tls/termination.ts";
+import type { VirtualHostTable } from "./virtual-hosts.ts";
+
+/** A connection whose handshake, if it has one, is done. Errors of the socket are the receiver's from now on. */
+export interface AcceptedConnection {
+  readonly socket: Socket;
+  readonly listener: Listener;
+  /** Without the `::ffff:` of an IPv4 client on an IPv6 socket. */
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  /** Server name of the handshake in lower case. */
+  readonly serverName: string | null;
+  /** What the handshake was held to. */
+  readonly clients: ClientAuth;
+  /** Subject of the verified client certificate. */
+  readonly clientIdentity: string | null;
+  readonly tlsVersion: string | null;
+  readonly tlsCipher: string | null;
+}
+
+export interface ListenerContext {
+  readonly hosts: VirtualHostTable;
+  readonly credentials: CredentialReader;
+  readonly limits: Limits;
+  readonly logger: Logger;
+  /** False closes a new connection at once. */
+  readonly mayAccept: () => boolean;
+  readonly onConnection: (accepted: AcceptedConnection) => void;
+}
+
+/** One listening socket. */
+export class NodeListener {
+  readonly #listener: Listener;
+  readonly #context: ListenerContext;
+  readonly #server: Server;
+  readonly #termination: Termination | null;
+
+  constructor(listener: Listener, context: ListenerContext) {
+    this.#listener = listener;
+    this.#context = context;
+    this.#termination =
+      listener.transport === "tls"
+        ? new Termination(context.hosts, {
+            credentials: context.credentials,
+            limits: context.limits,
+            logger: context.logger,
+            onSecure: (socket, clients) => this.#onSecure(socket, clients),
+          })
+        : null;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#onSocket(socket));
+  }
+
+  /** Rejects with the error of `listen`, e.g. EADDRINUSE. */
+  open(): Promise<{ address: string; port: number }> {
+    const { address: host, port } = this.#listener;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off("error", reject);
+        this.#server.on("error", (error) => this.#context.logger.error({ err: error }, "listener error"));
+        const { address, port: bound } = this.#server.address() as AddressInfo;
+        resolve({ address, port: bound });
+      });
+    });
+  }
+
+  update(hosts: VirtualHostTable): void {
+    this.#termination?.update(hosts);
+  }
+
+  /** A certificate or trust bundle changed: new handshakes see it at once. */
+  onCredentialChange(): void {
+    this.#termination?.refresh();
+  }
+
+  /** Stops accepting; what is open lives on. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    // The callback would wait for every open connection, which is not ours to wait for.
+    this.#server.close();
+  }
+
+  #onSocket(socket: Socket): void {
+    if (!this.#context.mayAccept()) {
+      socket.destroy();
+      return;
+    }
+    if (this.#termination !== null) {
+      this.#termination.accept(socket);
+      return;
+    }
+    this.#context.onConnection({
+      socket,
+      listener: this.#listener,
+      remoteAddress: plainAddress(socket.remoteAddress),
+      secure: false,
+      serverName: null,
+      clients: NO_CLIENT_CERTIFICATES,
+      clientIdentity: null,
+      tlsVersion: null,
+      tlsCipher: null,
+    });
+  }
+
+  #onSecure(socket: TLSSocket, clients: ClientAuth): void {
+    const certificate =
+      clients.mode !== "none" && socket.authorized ? socket.getPeerX509Certificate() : undefined;
+    this.#context.onConnection({
+      socket,
+      listener: this.#listener,
+      remoteAddress: plainAddress(socket.remoteAddress),
+      secure: true,
+      serverName: typeof socket.servername === "string" ? socket.servername.toLowerCase() : null,
+      clients,
+      clientIdentity: certificate?.subject.replaceAll("\n", ", ") ?? null,
+      tlsVersion: socket.getProtocol(),
+      tlsCipher: socket.getCipher().name,
+    });
+  }
+}
+
+/** The kernel's own maximum (net.core.somaxconn) bounds it further. */
+const BACKLOG = 4096;
+const NO_CLIENT_CERTIFICATES: ClientAuth = { mode: "none" };
+
+function plainAddress(address: string | undefined): string {
+  return address === undefined ? "unknown" : address.startsWith("::ffff:") ? address.slice(7) : address;
+}
