@@ -7,7 +7,7 @@ export type HelloPeek =
   | { readonly kind: "hello"; readonly serverName: string | null };
 
 /** A hello with post-quantum key shares spans segments and may span records; this bounds what is collected of it. */
-export const MAX_HELLO_BYTES = 16_384 + 5;
+export const MAX_HELLO_BYTES: number = 16_384 + 5;
 
 /** Reads the server name without consuming anything. Never throws, whatever the bytes. */
 export function peekClientHello(bytes: Buffer): HelloPeek {

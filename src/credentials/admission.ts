@@ -1,0 +1,160 @@
+import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
+import type { KnownCode } from "../diagnostics/catalogue.ts";
+import { certificateFacts, keyType, parseCertificate } from "../x509/certificate.ts";
+import { isSelfIssued, orderChain } from "../x509/chain.ts";
+import type { CertificateFacts } from "../x509/facts.ts";
+import { parsePem } from "../x509/pem.ts";
+import { spiffeIdOf } from "../x509/spiffe.ts";
+
+/** A finding about a credential: the code and one sentence that never quotes key material. */
+export interface Finding {
+  readonly code: KnownCode;
+  readonly message: string;
+}
+
+export type Admitted<T> =
+  | { readonly ok: true; readonly value: T; readonly warnings: readonly Finding[] }
+  | { readonly ok: false; readonly finding: Finding };
+
+export interface AdmittedIdentity {
+  readonly certificateChain: string;
+  readonly privateKey: string;
+  readonly facts: readonly CertificateFacts[];
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly spiffeId: string | undefined;
+}
+
+/** Checks a key and chain as the peer would, before anybody is shown them (design §4.5). Dates are the store's to judge. */
+export function admitIdentity(certificateChain: string, privateKey: string): Admitted<AdmittedIdentity> {
+  const certificates = readCertificates(certificateChain, "the certificate chain");
+  if (!certificates.ok) return certificates;
+  const key = readPrivateKey(privateKey);
+  if (!key.ok) return key;
+  const ordered = orderChain(certificates.value, (certificate) => certificate.checkPrivateKey(key.value));
+  if (ordered === null) {
+    const subject = (certificates.value[0] as X509Certificate).subject.replaceAll("\n", ", ");
+    return reject(
+      "private-key-mismatch",
+      `the private key belongs to no certificate of the chain (first: ${subject})`,
+    );
+  }
+  const weak = weakness(key.value);
+  if (weak !== null) return reject("certificate-key-weak", weak);
+  const chain = ordered.chain.slice(0, ordered.chain.length - ordered.unused);
+  const facts = chain.map(certificateFacts);
+  const leaf = facts[0] as CertificateFacts;
+  const warnings: Finding[] = [];
+  if (ordered.reordered) {
+    warnings.push({
+      code: "certificate-chain-reordered",
+      message: `the chain of ${leaf.subject} was not in order`,
+    });
+  }
+  if (ordered.unused > 0) {
+    warnings.push({
+      code: "certificate-chain-broken",
+      message: `${ordered.unused} certificate(s) are no part of the chain of ${leaf.subject} and are not sent`,
+    });
+  }
+  return {
+    ok: true,
+    warnings,
+    value: {
+      certificateChain: chain.map((certificate) => certificate.toString()).join(""),
+      privateKey,
+      facts,
+      notBefore: Math.max(...facts.map(({ notBefore }) => notBefore)),
+      notAfter: Math.min(...facts.map(({ notAfter }) => notAfter)),
+      spiffeId: spiffeIdOf(leaf.uris),
+    },
+  };
+}
+
+export interface AdmittedTrust {
+  readonly anchors: readonly string[];
+  readonly facts: readonly CertificateFacts[];
+}
+
+/** Checks a set of trust anchors. A self-signed certificate may vouch for itself; any other must be a CA (RFC 5280 §6.1.4 k). */
+export function admitTrust(pem: string): Admitted<AdmittedTrust> {
+  const certificates = readCertificates(pem, "the CA bundle");
+  if (!certificates.ok) {
+    return certificates.finding.code === "secret-key-missing"
+      ? reject("trust-empty", "the CA bundle holds no certificate")
+      : certificates;
+  }
+  const anchors = new Map<string, X509Certificate>();
+  for (const certificate of certificates.value) {
+    if (!certificate.ca && !isSelfIssued(certificate)) {
+      const subject = certificate.subject.replaceAll("\n", ", ");
+      return reject("trust-not-ca", `${subject} is neither a CA nor self-signed, so nothing can chain to it`);
+    }
+    anchors.set(certificate.fingerprint256, certificate);
+  }
+  return {
+    ok: true,
+    warnings: [],
+    value: {
+      anchors: [...anchors.values()].map((certificate) => certificate.toString()),
+      facts: [...anchors.values()].map(certificateFacts),
+    },
+  };
+}
+
+function readCertificates(pem: string, what: string): Admitted<readonly X509Certificate[]> {
+  const parsed = parsePem(pem);
+  if (!parsed.ok) return reject("pem-invalid", `${what} is not PEM: ${parsed.reason}`);
+  const certificates: X509Certificate[] = [];
+  for (const { label, text } of parsed.blocks) {
+    if (label !== "CERTIFICATE" && label !== "X509 CERTIFICATE" && label !== "TRUSTED CERTIFICATE") continue;
+    const certificate = parseCertificate(
+      text.replace(/X509 CERTIFICATE|TRUSTED CERTIFICATE/g, "CERTIFICATE"),
+    );
+    if (certificate === null)
+      return reject("pem-invalid", `${what} has a block that is no X.509 certificate`);
+    certificates.push(certificate);
+  }
+  if (certificates.length === 0) {
+    return parsed.blocks.length === 0 && pem.trim() !== ""
+      ? reject("pem-invalid", `${what} holds no PEM block`)
+      : reject("secret-key-missing", `${what} holds no certificate`);
+  }
+  return { ok: true, value: certificates, warnings: [] };
+}
+
+function readPrivateKey(pem: string): Admitted<KeyObject> {
+  const parsed = parsePem(pem);
+  if (!parsed.ok) return reject("private-key-invalid", `the private key is not PEM: ${parsed.reason}`);
+  const keys = parsed.blocks.filter(({ label }) => label.endsWith("PRIVATE KEY"));
+  const [key] = keys;
+  if (key === undefined) return reject("private-key-invalid", "the private key holds no PRIVATE KEY block");
+  if (keys.length > 1) return reject("private-key-invalid", "there are several private keys");
+  if (key.encrypted || key.label === "ENCRYPTED PRIVATE KEY") {
+    return reject(
+      "private-key-encrypted",
+      "the private key is encrypted, and there is nobody to ask for its passphrase",
+    );
+  }
+  try {
+    const object = createPrivateKey(key.text);
+    const type = object.asymmetricKeyType ?? "";
+    if (!["rsa", "rsa-pss", "ec", "ed25519"].includes(type)) {
+      return reject("private-key-invalid", `keys of type ${type} are not supported`);
+    }
+    return { ok: true, value: object, warnings: [] };
+  } catch {
+    return reject("private-key-invalid", `the ${key.label} block is no key that OpenSSL can read`);
+  }
+}
+
+function weakness(key: KeyObject): string | null {
+  const { modulusLength } = key.asymmetricKeyDetails ?? {};
+  const isRsa = key.asymmetricKeyType === "rsa" || key.asymmetricKeyType === "rsa-pss";
+  // NIST SP 800-131A; OpenSSL's security level 2 and Envoy's BoringSSL refuse it too.
+  return isRsa && (modulusLength ?? 0) < 2048 ? `the key is ${keyType(key)}` : null;
+}
+
+function reject(code: KnownCode, message: string): { ok: false; finding: Finding } {
+  return { ok: false, finding: { code, message } };
+}
