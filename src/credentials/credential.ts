@@ -35,6 +35,8 @@ export type CredentialStatus =
 export interface CredentialStatuses {
   credential(name: string): CredentialStatus | undefined;
   trust(name: string): CredentialStatus | undefined;
+  /** A CA was given beside the certificate (`ca.crt`, `root-cert.pem`, `cacert_chain_file`), usable or not. */
+  hasTrustAnchors(name: string): boolean;
 }
 
 /** Bytes as a source found them, before admission. A Secret may give all three; each may be absent. */

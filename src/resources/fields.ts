@@ -1,0 +1,90 @@
+import type { TProperties, TSchema } from "typebox";
+import { Check } from "typebox/value";
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
+import { nearest } from "./nearest.ts";
+import type { RawObject } from "./resource.ts";
+
+/** How a kind's fields are read. */
+export interface FieldTable {
+  /** Fields that are acted on. */
+  readonly properties: TProperties;
+  readonly required: readonly string[];
+  /** Fields of 1.14 that this version does not act on, and may safely leave alone. */
+  readonly ignored: readonly string[];
+}
+
+export interface ReadFields {
+  /** Values that fit their schema. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  /** Fields whose value does not fit, or that are required and missing. */
+  readonly bad: ReadonlySet<string>;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Checks each field for itself, so that one bad value never hides what the others say. */
+export function readFields(value: unknown, table: FieldTable, subject: Subject, raw: RawObject): ReadFields {
+  const spec: Record<string, unknown> = {};
+  const bad = new Set<string>();
+  const diagnostics: Diagnostic[] = [];
+  const given = isRecord(value) ? value : {};
+  for (const [name, field] of Object.entries(given)) {
+    const source = raw.fields.get(`spec.${name}`) ?? raw.source;
+    const schema = table.properties[name] as TSchema | undefined;
+    if (schema !== undefined) {
+      if (field === null || field === undefined) continue;
+      if (Check(schema, field)) spec[name] = field;
+      else {
+        bad.add(name);
+        const wanted = (schema as { description?: string }).description ?? "another type";
+        diagnostics.push(
+          diagnose("field-invalid", {
+            subject,
+            source,
+            message: `${name} must be ${wanted}, not ${describe(field)}`,
+          }),
+        );
+      }
+    } else if (table.ignored.includes(name)) {
+      diagnostics.push(
+        diagnose("field-not-supported", {
+          subject,
+          source,
+          message: `${name} is a field of 1.14 that is not acted on`,
+        }),
+      );
+    } else {
+      const near = nearest(name, [...Object.keys(table.properties), ...table.ignored]);
+      diagnostics.push(
+        diagnose("field-unknown", {
+          subject,
+          source,
+          message: `${name} is no field of ${subject.kind}`,
+          ...(near === undefined
+            ? {}
+            : { remedy: `Did you mean \`${near}\`? Mend it, or remove the field.` }),
+        }),
+      );
+    }
+  }
+  for (const name of table.required) {
+    if (name in spec || bad.has(name)) continue;
+    bad.add(name);
+    diagnostics.push(
+      diagnose("field-missing", { subject, source: raw.source, message: `${name} is missing` }),
+    );
+  }
+  return { spec, bad, diagnostics };
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A value in a message: short, and its type where it has no short form. */
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a map";
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
