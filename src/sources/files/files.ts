@@ -44,7 +44,7 @@ export function createFileSource(context: {
 
   return {
     async load() {
-      const { files, problems } = await tree.list();
+      const { files, problems } = await settledListing(tree, known);
       const diagnostics: Diagnostic[] = problems.map(({ path, message }) => unreadable(path, message));
       let complete = problems.length === 0;
       for (const { path, stamp } of files) {
@@ -76,6 +76,29 @@ export function createFileSource(context: {
     watch: (onChange) => tree.watch(onChange, context.logger),
   };
 }
+
+/**
+ * The listing once what changed in it holds still: a file in the middle of being overwritten may be empty or half there,
+ * and would take its objects away for a moment.
+ */
+async function settledListing(
+  tree: FileTree,
+  known: ReadonlyMap<string, KnownFile>,
+): ReturnType<FileTree["list"]> {
+  let listing = await tree.list();
+  for (let tries = 0; known.size > 0 && tries < 10; tries++) {
+    const changed = listing.files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
+    if (changed.length === 0 && listing.files.length === known.size) break;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const again = await tree.list();
+    const still = JSON.stringify(again) === JSON.stringify(listing);
+    listing = again;
+    if (still) break;
+  }
+  return listing;
+}
+
+const SETTLE_MS = 30;
 
 interface KnownFile {
   readonly stamp: string;

@@ -1,0 +1,29 @@
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { GatewayModel } from "../model/gateway.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { CredentialStatuses } from "./statuses.ts";
+
+export interface CompileOptions {
+  /** Address to listen on. */
+  readonly address: string;
+  /** Flags; undefined: the Module's, else the default. 0: a free one. */
+  readonly httpPort?: number | undefined;
+  readonly httpsPort?: number | undefined;
+  /** Turns the warning on an unverified upstream into fail closed. */
+  readonly requireUpstreamVerification: boolean;
+  /** Serve the routes that an unenforceable access control covers. */
+  readonly allowUnenforced: boolean;
+}
+
+export interface CompileInput {
+  readonly resources: ResourceSet;
+  readonly statuses: CredentialStatuses;
+  readonly options: CompileOptions;
+}
+
+export interface Compilation {
+  readonly model: GatewayModel;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Part of the model, e.g. `route mapping/default/a`, to the resources it came from. */
+  readonly references: Readonly<Record<string, readonly string[]>>;
+}

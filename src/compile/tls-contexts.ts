@@ -1,0 +1,238 @@
+import { getCiphers } from "node:tls";
+import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { TlsParameters, TlsVersion } from "../model/tls.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
+import { secretCredentialName } from "../resources/secret.ts";
+import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
+import type { CredentialStatuses } from "./statuses.ts";
+
+/** A TLSContext brought into the model's terms, for either direction. */
+export interface CompiledContext {
+  readonly resource: TlsContextResource;
+  /** `namespace/name`. */
+  readonly name: string;
+  /** The diagnostic that makes it unusable; null: all below may be relied on. */
+  readonly unusable: string | null;
+  readonly credential: string | undefined;
+  readonly trust: string | undefined;
+  readonly parameters: TlsParameters;
+}
+
+/** First pass: each context by itself, so that whoever names one later finds it judged. */
+export function compileTlsContexts(
+  contexts: readonly TlsContextResource[],
+  statuses: CredentialStatuses,
+  namespacingDefault: boolean,
+  diagnostics: Diagnostic[],
+): ReadonlyMap<string, CompiledContext> {
+  const compiled = new Map<string, CompiledContext>();
+  for (const resource of contexts) {
+    const context = compileContext(resource, statuses, namespacingDefault, diagnostics);
+    compiled.set(context.name, context);
+  }
+  return compiled;
+}
+
+function compileContext(
+  resource: TlsContextResource,
+  statuses: CredentialStatuses,
+  namespacingDefault: boolean,
+  diagnostics: Diagnostic[],
+): CompiledContext {
+  const { spec } = resource;
+  const isTermination = (spec.hosts?.length ?? 0) > 0;
+  let unusable: string | null = resource.closedBy;
+  const report = (code: KnownCode, field: string, message: string): void => {
+    diagnostics.push(
+      diagnose(code, {
+        subject: subjectOf(resource),
+        source: positionOf(resource, field),
+        message,
+        ...(isTermination && UNUSABLE.has(code) ? { effect: "host-refused" as const } : {}),
+      }),
+    );
+    if (UNUSABLE.has(code)) unusable ??= code;
+  };
+
+  if (spec.secret !== undefined && spec.cert_chain_file !== undefined) {
+    report(
+      "tls-context-invalid",
+      "cert_chain_file",
+      "exactly one of secret and cert_chain_file must be present",
+    );
+  }
+  if (spec.cert_chain_file !== undefined && spec.private_key_file === undefined) {
+    report("tls-context-invalid", "cert_chain_file", "cert_chain_file requires private_key_file as well");
+  }
+  if (spec.private_key_file !== undefined && spec.cert_chain_file === undefined) {
+    report("tls-context-invalid", "private_key_file", "private_key_file is missing cert_chain_file");
+  }
+  const credential =
+    spec.secret !== undefined
+      ? secretName(spec.secret, resource, namespacingDefault)
+      : spec.cert_chain_file !== undefined
+        ? fileCredentialName(resource)
+        : undefined;
+  const trust = trustName(resource, credential, statuses, namespacingDefault);
+  // A Secret may be named for its CA alone (`ca.crt`): then there is no certificate to present, and none is missing.
+  const onlyTrust =
+    credential !== undefined && trust === credential && statuses.credential(credential) === undefined;
+  if (credential !== undefined && !onlyTrust) {
+    judge(
+      "certificate",
+      spec.secret === undefined ? "cert_chain_file" : "secret",
+      credential,
+      statuses.credential(credential),
+    );
+  }
+  if (trust !== undefined) {
+    const field =
+      spec.ca_secret !== undefined
+        ? "ca_secret"
+        : spec.cacert_chain_file !== undefined
+          ? "cacert_chain_file"
+          : "secret";
+    judge("CA certificate", field, trust, statuses.trust(trust));
+  }
+  if (isTermination && spec.cert_required === true && trust === undefined) {
+    report(
+      "client-ca-missing",
+      "cert_required",
+      "cert_required is set and there is no CA to check certificates against",
+    );
+  }
+  if (isTermination && credential === undefined) {
+    report("secret-missing", "hosts", `TLSContext ${resource.name} has hosts to serve and no certificate`);
+  }
+  const parameters = compileParameters(resource, report);
+  return {
+    resource,
+    name: `${resource.namespace}/${resource.name}`,
+    unusable,
+    credential: onlyTrust ? undefined : credential,
+    trust,
+    parameters,
+  };
+
+  function judge(
+    what: string,
+    field: string,
+    name: string,
+    status: ReturnType<CredentialStatuses["trust"]>,
+  ): void {
+    if (status?.usable === true) return;
+    const where = name.startsWith("secret/")
+      ? `secret ${name.split("/")[2]} in namespace ${name.split("/")[1]}`
+      : name;
+    if (status === undefined)
+      report("secret-missing", field, `TLSContext ${resource.name} found no ${what} in ${where}`);
+    else
+      report(
+        status.code as KnownCode,
+        field,
+        `TLSContext ${resource.name} cannot use the ${what} of ${where}: ${status.reason}`,
+      );
+  }
+}
+
+/** Codes after which a context may not be used; the others tell of something that was put right. */
+const UNUSABLE: ReadonlySet<string> = new Set([
+  "tls-context-invalid",
+  "tls-version-unknown",
+  "tls-cipher-unknown",
+  "tls-group-unknown",
+  "client-ca-missing",
+  "secret-missing",
+  "secret-key-missing",
+  "certificate-file-unreadable",
+  "pem-invalid",
+  "private-key-invalid",
+  "private-key-encrypted",
+  "private-key-mismatch",
+  "certificate-expired",
+  "certificate-not-yet-valid",
+  "certificate-purpose",
+  "certificate-key-weak",
+  "trust-empty",
+  "trust-not-ca",
+]);
+
+/** The CA in any form (design §5): named by itself, as a file, or beside the certificate. */
+function trustName(
+  resource: TlsContextResource,
+  credential: string | undefined,
+  statuses: CredentialStatuses,
+  namespacingDefault: boolean,
+): string | undefined {
+  const { spec } = resource;
+  if (spec.ca_secret !== undefined) return secretName(spec.ca_secret, resource, namespacingDefault);
+  if (spec.cacert_chain_file !== undefined) return fileCredentialName(resource);
+  return credential !== undefined && statuses.hasTrustAnchors(credential) ? credential : undefined;
+}
+
+/** Reference §2.3.3: `name`, or with namespacing `name.namespace`, split at the last dot. */
+function secretName(written: string, resource: TlsContextResource, namespacingDefault: boolean): string {
+  const dot = written.lastIndexOf(".");
+  const namespacing = resource.spec.secret_namespacing ?? namespacingDefault;
+  if (!namespacing || dot <= 0 || dot === written.length - 1)
+    return secretCredentialName(resource.namespace, written);
+  return secretCredentialName(written.slice(dot + 1), written.slice(0, dot));
+}
+
+function compileParameters(
+  resource: TlsContextResource,
+  report: (code: KnownCode, field: string, message: string) => void,
+): TlsParameters {
+  const { spec } = resource;
+  const version = (field: "min_tls_version" | "max_tls_version", byDefault: TlsVersion): TlsVersion => {
+    const written = spec[field];
+    if (written === undefined) return byDefault;
+    if (!VERSIONS.includes(written as TlsVersion)) {
+      report("tls-version-unknown", field, `${written} is no TLS version`);
+      return byDefault;
+    }
+    if (written === "v1.0" || written === "v1.1")
+      report("tls-version-obsolete", field, `TLS ${written} is obsolete (RFC 8996)`);
+    return written as TlsVersion;
+  };
+  const maxVersion = version("max_tls_version", "v1.3");
+  // A maximum below 1.2 says that older versions are meant.
+  const minVersion = version("min_tls_version", VERSIONS.indexOf(maxVersion) < 2 ? maxVersion : "v1.2");
+  if (VERSIONS.indexOf(minVersion) > VERSIONS.indexOf(maxVersion)) {
+    report(
+      "tls-version-unknown",
+      "min_tls_version",
+      `the minimum ${minVersion} is above the maximum ${maxVersion}`,
+    );
+  }
+  const cipherSuites = spec.cipher_suites ?? [];
+  for (const cipher of cipherSuites) {
+    if (!CIPHERS.has(cipher.toLowerCase()))
+      report("tls-cipher-unknown", "cipher_suites", `${cipher} is no cipher that is known here`);
+  }
+  const groups = spec.ecdh_curves ?? [];
+  for (const group of groups) {
+    if (!GROUPS.has(group))
+      report("tls-group-unknown", "ecdh_curves", `${group} is no key exchange group that is known here`);
+  }
+  const written = (spec.alpn_protocols ?? "")
+    .split(",")
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => protocol !== "");
+  const alpn = written.filter((protocol) => protocol !== "h2");
+  if (alpn.length < written.length) {
+    report("alpn-h2-not-supported", "alpn_protocols", "h2 is not offered: this engine speaks HTTP/1.1");
+    if (alpn.length === 0)
+      report("tls-context-invalid", "alpn_protocols", "h2 is the only protocol, and it is not spoken");
+  }
+  return { minVersion, maxVersion, cipherSuites, groups, alpn };
+}
+
+const VERSIONS: readonly TlsVersion[] = ["v1.0", "v1.1", "v1.2", "v1.3"];
+const CIPHERS = new Set(getCiphers().map((name) => name.toLowerCase()));
+const GROUPS = new Set(
+  "X25519MLKEM768 SecP256r1MLKEM768 SecP384r1MLKEM1024 X25519 X448 P-256 P-384 P-521 prime256v1 secp384r1 secp521r1".split(
+    " ",
+  ),
+);

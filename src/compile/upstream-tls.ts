@@ -1,0 +1,141 @@
+import { isIP } from "node:net";
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
+import type { MappingResource } from "../resources/mapping.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { ParsedService } from "./service.ts";
+import type { CompiledContext } from "./tls-contexts.ts";
+
+/**
+ * How a Mapping's upstream is spoken to (reference §2.3.1, design §5), or the code that closes the route. A Mapping that
+ * names a context never comes out of here as cleartext.
+ */
+export function upstreamTls(
+  mapping: MappingResource,
+  service: ParsedService,
+  contexts: ReadonlyMap<string, CompiledContext>,
+  verificationRequired: boolean,
+  diagnostics: Diagnostic[],
+): UpstreamTls | { readonly closedBy: string } {
+  const { tls } = mapping.spec;
+  const report = (code: Parameters<typeof diagnose>[0], message: string): void => {
+    diagnostics.push(
+      diagnose(code, { subject: subjectOf(mapping), source: positionOf(mapping, "tls"), message }),
+    );
+  };
+  if (tls === false)
+    report("tls-false-ignored", "tls: false changes nothing, the scheme of the service decides");
+  if (typeof tls !== "string") {
+    if (tls !== true && service.scheme !== "https") return { mode: "cleartext" };
+    return unverified(
+      mapping,
+      service,
+      undefined,
+      undefined,
+      DEFAULT_PARAMETERS,
+      verificationRequired,
+      diagnostics,
+    );
+  }
+  const context = findContext(tls, mapping, contexts, report);
+  if (context === null) return { closedBy: "tls-context-missing" };
+  if (context === "ambiguous") return { closedBy: "tls-context-ambiguous" };
+  if (service.scheme === "http") {
+    report(
+      "tls-over-http-scheme",
+      `TLSContext ${tls} is being used even though service ${mapping.spec.service} lists HTTP`,
+    );
+  }
+  if (context.unusable !== null) {
+    diagnostics.push(
+      diagnose("mapping-fails-closed", {
+        subject: subjectOf(mapping),
+        source: positionOf(mapping, "tls"),
+        message: `TLSContext ${context.resource.name} cannot be used (${context.unusable}), and the route never leaves without it`,
+        remedy: "Mend the TLSContext; its own finding says how.",
+      }),
+    );
+    return { closedBy: context.unusable };
+  }
+  const { sni } = context.resource.spec;
+  if (context.trust === undefined) {
+    return unverified(mapping, service, context, sni, context.parameters, verificationRequired, diagnostics);
+  }
+  const serverName = sni?.toLowerCase() ?? (isIP(service.host) === 0 ? service.host : undefined);
+  return {
+    mode: "originate",
+    context: context.name,
+    ...(context.credential === undefined ? {} : { credential: context.credential }),
+    verification: { mode: "chain-and-name", trust: context.trust, name: serverName ?? service.host },
+    ...(serverName === undefined ? {} : { sni: serverName }),
+    parameters: context.parameters,
+  };
+}
+
+const DEFAULT_PARAMETERS: TlsParameters = {
+  minVersion: "v1.2",
+  maxVersion: "v1.3",
+  cipherSuites: [],
+  groups: [],
+  alpn: [],
+};
+
+function unverified(
+  mapping: MappingResource,
+  service: ParsedService,
+  context: CompiledContext | undefined,
+  sni: string | undefined,
+  parameters: TlsParameters,
+  verificationRequired: boolean,
+  diagnostics: Diagnostic[],
+): UpstreamTls | { readonly closedBy: string } {
+  const code = verificationRequired ? "upstream-verification-required" : "upstream-unverified";
+  diagnostics.push(
+    diagnose(code, {
+      subject: subjectOf(mapping),
+      source: positionOf(mapping, mapping.spec.tls === undefined ? "service" : "tls"),
+      message: `the certificate of ${mapping.spec.service} is not verified: no CA is given`,
+    }),
+  );
+  if (verificationRequired) return { closedBy: code };
+  const serverName = sni?.toLowerCase() ?? (isIP(service.host) === 0 ? service.host : undefined);
+  return {
+    mode: "originate",
+    ...(context === undefined ? {} : { context: context.name }),
+    ...(context?.credential === undefined ? {} : { credential: context.credential }),
+    verification: { mode: "none" },
+    ...(serverName === undefined ? {} : { sni: serverName }),
+    parameters,
+  };
+}
+
+/** Design §9: an object of the own namespace called just so, then `x` in namespace `y` of `x.y`, then a unique bare name. */
+function findContext(
+  name: string,
+  mapping: MappingResource,
+  contexts: ReadonlyMap<string, CompiledContext>,
+  report: (code: Parameters<typeof diagnose>[0], message: string) => void,
+): CompiledContext | "ambiguous" | null {
+  const own = contexts.get(`${mapping.namespace}/${name}`);
+  if (own !== undefined) return own;
+  const dot = name.lastIndexOf(".");
+  const qualified = dot > 0 ? contexts.get(`${name.slice(dot + 1)}/${name.slice(0, dot)}`) : undefined;
+  if (qualified !== undefined) return qualified;
+  const elsewhere = [...contexts.values()].filter(({ resource }) => resource.name === name);
+  const [only] = elsewhere;
+  if (only === undefined) {
+    report("tls-context-missing", `Originate-TLS context ${name} is not defined`);
+    return null;
+  }
+  if (elsewhere.length > 1) {
+    const where = elsewhere.map(({ resource }) => resource.namespace).sort();
+    report("tls-context-ambiguous", `TLSContext ${name} stands in the namespaces ${where.join(", ")}`);
+    return "ambiguous";
+  }
+  report(
+    "tls-context-other-namespace",
+    `TLSContext ${name} is taken from namespace ${only.resource.namespace}`,
+  );
+  return only;
+}
