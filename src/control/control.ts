@@ -1,0 +1,173 @@
+import type { CompileOptions } from "../compile/compilation.ts";
+import { compile, hashModel } from "../compile/compile.ts";
+import type { CredentialStore } from "../credentials/store.ts";
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { sortDiagnostics } from "../diagnostics/render.ts";
+import type { BoundListener, Engine, EngineProblem } from "../engines/engine.ts";
+import type { Revision } from "../model/gateway.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** Where resources come from, as far as the loop needs to know. */
+export interface ResourceSource {
+  load(): Promise<{ resources: ResourceSet; diagnostics: readonly Diagnostic[]; complete: boolean }>;
+}
+
+export interface ControlOptions {
+  readonly source: ResourceSource;
+  readonly store: CredentialStore;
+  readonly engine: Engine;
+  readonly compileOptions: CompileOptions;
+  /** Told of each new ResourceSet before it is compiled: certificate files to follow. */
+  readonly onResources: (resources: ResourceSet) => Promise<void>;
+  /** A cold start with documents that cannot be read is ready all the same. */
+  readonly allowPartial: boolean;
+  readonly logger: Logger;
+}
+
+export interface ControlState {
+  /** The one that serves; null before the first. */
+  readonly revision: Revision | null;
+  readonly ready: boolean;
+  /** Why not ready; null when it is. */
+  readonly notReady: string | null;
+  readonly listeners: readonly BoundListener[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * The one loop: gather, compile, publish, keep the last good one. Runs one round at a time; what changes meanwhile makes
+ * one more round, however much it was.
+ */
+export class Control {
+  readonly #options: ControlOptions;
+  readonly #unsubscribe: () => void;
+  #revision: Revision | null = null;
+  #listeners: readonly BoundListener[] = [];
+  #found: readonly Diagnostic[] = [];
+  #problems: readonly EngineProblem[] = [];
+  #complete = false;
+  #number = 0;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  #reported = new Set<string>();
+
+  constructor(options: ControlOptions) {
+    this.#options = options;
+    // A rotation reaches the engines by name; only what appears or disappears changes what is compiled.
+    this.#unsubscribe = options.store.onChange(({ event }) => {
+      if (event !== "rotated") void this.reload();
+    });
+  }
+
+  /** One round, or one more after the one that runs. Resolves when all that was known at the call is in effect. Never rejects. */
+  reload(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    if (this.#running !== null) {
+      this.#again = true;
+      return this.#running;
+    }
+    this.#running = this.#rounds().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  get state(): ControlState {
+    const notReady =
+      this.#revision === null
+        ? "no revision serves yet"
+        : this.#complete || this.#options.allowPartial
+          ? null
+          : "some documents could not be read at the start; see /ambassador/v0/diag/ (--allow-partial serves without them)";
+    return {
+      revision: this.#revision,
+      ready: notReady === null,
+      notReady,
+      listeners: this.#listeners,
+      diagnostics: sortDiagnostics([
+        ...this.#found,
+        ...this.#options.store.diagnostics(),
+        ...this.#problems.map(asDiagnostic),
+      ]),
+    };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#unsubscribe();
+  }
+
+  async #rounds(): Promise<void> {
+    do {
+      this.#again = false;
+      try {
+        await this.#round();
+      } catch (error) {
+        // A fault of ours: what served goes on serving (design §4.3).
+        this.#options.logger.error({ err: error }, "reload failed, the previous revision stays");
+      }
+    } while (this.#again && !this.#stopped);
+  }
+
+  async #round(): Promise<void> {
+    const { source, store, engine, compileOptions, logger } = this.#options;
+    const loaded = await source.load();
+    await this.#options.onResources(loaded.resources);
+    const compilation = compile({
+      resources: loaded.resources,
+      statuses: store.statuses,
+      options: compileOptions,
+    });
+    this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
+    const hash = hashModel(compilation.model);
+    if (hash !== this.#revision?.hash) {
+      const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
+      const report = await engine.apply(revision);
+      this.#listeners = report.listeners;
+      this.#problems = report.problems;
+      if (report.accepted) {
+        this.#revision = revision;
+        logger.info(
+          { revision: revision.number, routes: revision.model.routes.length, hash: hash.slice(0, 12) },
+          "revision serves",
+        );
+      } else {
+        logger.error(
+          { revision: revision.number, problems: report.problems },
+          "revision refused, the previous one stays",
+        );
+      }
+    } else this.#problems = [];
+    // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
+    this.#complete ||= loaded.complete;
+    this.#report();
+  }
+
+  /** Each finding once in the log, when it appears. */
+  #report(): void {
+    const now = new Set<string>();
+    for (const found of this.state.diagnostics) {
+      const key = JSON.stringify(found);
+      now.add(key);
+      if (this.#reported.has(key)) continue;
+      const { code, effect, subject, source, message } = found;
+      const level = found.severity === "error" ? "error" : found.severity === "warning" ? "warn" : "info";
+      const place = source === undefined ? undefined : `${source.file}:${source.line}:${source.column}`;
+      this.#options.logger[level](
+        { code, effect, object: `${subject.kind}/${subject.namespace}/${subject.name}`, place },
+        message,
+      );
+    }
+    this.#reported = now;
+  }
+}
+
+function asDiagnostic({ subject, message }: EngineProblem): Diagnostic {
+  return diagnose("listener-port-unavailable", {
+    subject: { kind: "Listener", namespace: "", name: subject },
+    message,
+  });
+}
