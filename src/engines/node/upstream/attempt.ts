@@ -90,7 +90,7 @@ export class Attempt implements Dialler {
   onDialFailed(failure: UpstreamFailure, dial: Dial): void {
     this.#dial = null;
     // A credential that was replaced meanwhile may be what the peer did not like.
-    if (this.#pool?.retired === true && !this.#owner.config.name.startsWith("\0")) this.start();
+    if (this.#pool?.superseded === true) this.start();
     else if (dial.phase === "connecting" && this.#untried > 0) this.#dialNext();
     else this.fail(failure.reason, failure.cause, dial.address);
   }

@@ -55,9 +55,7 @@ export class Dial {
     this.#socket = socket;
     // These two stay for good: what a destroyed socket still has to say must not end the process.
     socket.on("error", (error: Error) => this.#fail(classify(error, this.phase)));
-    socket.on("close", () =>
-      this.#fail({ reason: "upstream_connect_failed", cause: "closed before it was ready" }),
-    );
+    socket.on("close", () => this.#fail(CLOSED));
     socket.once("connect", () => {
       this.phase = "handshaking";
       socket.setNoDelay(true);
@@ -140,3 +138,5 @@ export class Dial {
     this.#dialler.onDialFailed(failure, this);
   }
 }
+
+const CLOSED: UpstreamFailure = { reason: "upstream_connect_failed", cause: "closed before it was ready" };

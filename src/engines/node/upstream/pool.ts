@@ -6,6 +6,8 @@ import type { Generation } from "./generation.ts";
 /** The connections of one cluster that were made with one credential generation: last used, first taken. */
 export class Pool implements ConnectionOwner {
   readonly generation: Generation;
+  /** Retired because its credential was replaced or withdrawn: what still waits for a connection begins again. */
+  superseded = false;
   readonly #deadlines: Deadlines;
   readonly #idleMs: number;
   readonly #idle: UpstreamConnection[] = [];
@@ -24,11 +26,6 @@ export class Pool implements ConnectionOwner {
 
   get idleCount(): number {
     return this.#idle.length;
-  }
-
-  /** Another credential, or none, has taken this one's place; or the cluster is gone. */
-  get retired(): boolean {
-    return this.#retired;
   }
 
   take(): UpstreamConnection | undefined {
