@@ -1,7 +1,7 @@
 import type { CompileOptions } from "../compile/compilation.ts";
 import { compile, hashModel } from "../compile/compile.ts";
 import type { CredentialStore } from "../credentials/store.ts";
-import { diagnose } from "../diagnostics/catalogue.ts";
+import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { BoundListener, Engine, EngineProblem } from "../engines/engine.ts";
@@ -34,6 +34,8 @@ export interface ControlState {
   readonly notReady: string | null;
   readonly listeners: readonly BoundListener[];
   readonly diagnostics: readonly Diagnostic[];
+  /** What went wrong in the last round by a fault of Credence's own; null when nothing did. */
+  readonly fault: string | null;
 }
 
 /**
@@ -53,12 +55,14 @@ export class Control {
   #again = false;
   #stopped = false;
   #reported = new Set<string>();
+  #fault: string | null = null;
+  #soon: NodeJS.Timeout | undefined;
 
   constructor(options: ControlOptions) {
     this.#options = options;
     // A rotation reaches the engines by name; only what appears or disappears changes what is compiled.
     this.#unsubscribe = options.store.onChange(({ event }) => {
-      if (event !== "rotated") void this.reload();
+      if (event !== "rotated") this.#reloadSoon();
     });
   }
 
@@ -76,8 +80,9 @@ export class Control {
   }
 
   get state(): ControlState {
-    const notReady =
-      this.#revision === null
+    const notReady = this.#stopped
+      ? "shutting down"
+      : this.#revision === null
         ? "no revision serves yet"
         : this.#complete || this.#options.allowPartial
           ? null
@@ -92,12 +97,24 @@ export class Control {
         ...this.#options.store.diagnostics(),
         ...this.#problems.map(asDiagnostic),
       ]),
+      fault: this.#fault,
     };
   }
 
+  /** Nothing is published from now on, and nothing is ready. What serves goes on until the engine is drained. */
   stop(): void {
     this.#stopped = true;
+    clearTimeout(this.#soon);
     this.#unsubscribe();
+  }
+
+  /** One change of credentials rarely comes alone. The engines know already, by name: this round is for the routes' sake. */
+  #reloadSoon(): void {
+    if (this.#stopped) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.reload();
+    }, DEBOUNCE_MS).unref();
   }
 
   async #rounds(): Promise<void> {
@@ -105,8 +122,10 @@ export class Control {
       this.#again = false;
       try {
         await this.#round();
+        this.#fault = null;
       } catch (error) {
         // A fault of ours: what served goes on serving (design §4.3).
+        this.#fault = error instanceof Error ? error.message : String(error);
         this.#options.logger.error({ err: error }, "reload failed, the previous revision stays");
       }
     } while (this.#again && !this.#stopped);
@@ -116,6 +135,9 @@ export class Control {
     const { source, store, engine, compileOptions, logger } = this.#options;
     const loaded = await source.load();
     await this.#options.onResources(loaded.resources);
+    // What loading has just changed in the store is seen below.
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     const compilation = compile({
       resources: loaded.resources,
       statuses: store.statuses,
@@ -123,6 +145,7 @@ export class Control {
     });
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
     const hash = hashModel(compilation.model);
+    if (this.#stopped) return;
     if (hash !== this.#revision?.hash) {
       const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
       const report = await engine.apply(revision);
@@ -165,9 +188,15 @@ export class Control {
   }
 }
 
-function asDiagnostic({ subject, message }: EngineProblem): Diagnostic {
-  return diagnose("listener-port-unavailable", {
+const DEBOUNCE_MS = 30;
+
+function asDiagnostic({ code, subject, message }: EngineProblem): Diagnostic {
+  return diagnose(isKnown(code) ? code : "listener-port-unavailable", {
     subject: { kind: "Listener", namespace: "", name: subject },
     message,
   });
+}
+
+function isKnown(code: string): code is KnownCode {
+  return Object.hasOwn(CATALOGUE, code);
 }

@@ -1,4 +1,6 @@
+import { isatty } from "node:tty";
 import { type DestinationStream, type Logger as PinoLogger, pino } from "pino";
+import pretty from "pino-pretty";
 
 /** Structured log: `logger.warn({ route, reason }, "sentence")`. Key material is never passed to it. */
 export type Logger = PinoLogger;
@@ -9,4 +11,21 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
     destination ?? pino.destination(2),
   );
+}
+
+export type LogFormat = "json" | "pretty" | "auto";
+
+/** Where log lines go: as they are, or for a person's eyes; `auto` is the latter on a terminal. */
+export function logDestination(format: LogFormat, descriptor = 2): DestinationStream {
+  const onTerminal = isatty(descriptor);
+  if (format === "json" || (format === "auto" && !onTerminal)) return pino.destination(descriptor);
+  // In this process, not in pino's worker thread: lines are few, and the last ones before the end must not be lost.
+  return pretty({
+    destination: descriptor,
+    sync: true,
+    colorize: onTerminal && process.env.NO_COLOR === undefined,
+    translateTime: "SYS:HH:MM:ss.l",
+    ignore: "pid,hostname",
+    singleLine: true,
+  });
 }
