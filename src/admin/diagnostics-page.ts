@@ -9,18 +9,18 @@ export function diagnosticsPage(found: DiagnosticsJson): string {
 <style>${STYLE}</style></head><body>
 <header><h1>Credence</h1>
 <p><b class="${found.ready ? "good" : "bad"}">${found.ready ? "ready" : "not ready"}</b>
-revision ${found.revision === null ? "none" : `${found.revision.number} <code>${escape(found.revision.hash.slice(0, 12))}</code>`}
+revision ${found.revision === null ? "none" : `${found.revision.number} <code>${escapeHtml(found.revision.hash.slice(0, 12))}</code>`}
 · <b class="${errors > 0 ? "bad" : "good"}">${errors} errors</b> · <b class="${warnings > 0 ? "warn" : "good"}">${warnings} warnings</b>
 · <a href="?json=true">JSON</a> · <a href="/metrics">metrics</a></p>
-<p>${found.engines.map(({ name, listeners }) => `${escape(name)}: ${listeners.map((listener) => `<code>${escape(listener)}</code>`).join(" ")}`).join("<br>")}</p></header>
+<p>${found.engines.map(({ name, listeners }) => `${escapeHtml(name)}: ${listeners.map((listener) => `<code>${escapeHtml(listener)}</code>`).join(" ")}`).join("<br>")}</p></header>
 <h2>Findings</h2>
 ${table(
   ["", "where", "what", "what to do"],
   found.diagnostics.map(({ severity, code, subject, source, message, effect, remedy }) => [
     `<b class="${severity === "error" ? "bad" : severity === "warning" ? "warn" : ""}">${severity}</b>`,
-    `<code>${escape(source === undefined ? "" : `${source.file}:${source.line}:${source.column}`)}</code><br>${escape(subject.kind)} ${escape(subject.name)}`,
-    `<code>${escape(code)}</code> (${escape(effect)})<br>${escape(message)}`,
-    escape(remedy),
+    `<code>${escapeHtml(source === undefined ? "" : `${source.file}:${source.line}:${source.column}`)}</code><br>${escapeHtml(subject.kind)} ${escapeHtml(subject.name)}`,
+    `<code>${escapeHtml(code)}</code> (${escapeHtml(effect)})<br>${escapeHtml(message)}`,
+    escapeHtml(remedy),
   ]),
   "Nothing to report.",
 )}
@@ -28,16 +28,16 @@ ${table(
 ${table(
   ["name", "generation", "subject and names", "issuer", "expires", "SHA-256"],
   found.certificates.map(({ name, kind, generation, usable, reason, chain }) => [
-    `<code>${escape(name)}</code><br>${kind === "trust" ? "trust bundle" : "certificate"} ${usable ? '<b class="good">usable</b>' : `<b class="bad">unusable</b><br>${escape(reason ?? "")}`}`,
+    `<code>${escapeHtml(name)}</code><br>${kind === "trust" ? "trust bundle" : "certificate"} ${usable ? '<b class="good">usable</b>' : `<b class="bad">unusable</b><br>${escapeHtml(reason ?? "")}`}`,
     String(generation),
     chain
-      .map(({ subject, sans }) => `${escape(subject)}<br><small>${escape(sans.join(" "))}</small>`)
+      .map(({ subject, sans }) => `${escapeHtml(subject)}<br><small>${escapeHtml(sans.join(" "))}</small>`)
       .join("<br>"),
-    chain.map(({ issuer }) => escape(issuer)).join("<br>"),
+    chain.map(({ issuer }) => escapeHtml(issuer)).join("<br>"),
     chain
-      .map(({ notAfter }) => `<time>${escape(notAfter.slice(0, 16).replace("T", " "))}</time>`)
+      .map(({ notAfter }) => `<time>${escapeHtml(notAfter.slice(0, 16).replace("T", " "))}</time>`)
       .join("<br>"),
-    chain.map(({ sha256 }) => `<code>${escape(sha256.slice(0, 16))}…</code>`).join("<br>"),
+    chain.map(({ sha256 }) => `<code>${escapeHtml(sha256.slice(0, 16))}…</code>`).join("<br>"),
   ]),
   "No certificate is known.",
 )}
@@ -47,12 +47,12 @@ ${table(
   found.failures
     .slice(0, 100)
     .map(({ time, id, route, reason, cause, upstream }) => [
-      `<time>${escape(time)}</time>`,
-      `<a href="?failure=${encodeURIComponent(id)}"><code>${escape(id)}</code></a>`,
-      escape(route ?? "–"),
-      `<b class="bad">${escape(reason)}</b>`,
-      escape(cause),
-      escape(upstream ?? "–"),
+      `<time>${escapeHtml(time)}</time>`,
+      `<a href="?failure=${encodeURIComponent(id)}"><code>${escapeHtml(id)}</code></a>`,
+      escapeHtml(route ?? "–"),
+      `<b class="bad">${escapeHtml(reason)}</b>`,
+      escapeHtml(cause),
+      escapeHtml(upstream ?? "–"),
     ]),
   "No request has failed.",
 )}
@@ -68,7 +68,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[], em
   return `<div><table><thead><tr>${cells("th", head)}</tr></thead><tbody>${rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("")}</tbody></table></div>`;
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
