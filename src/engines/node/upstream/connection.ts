@@ -44,7 +44,6 @@ export class UpstreamConnection implements Timed {
   readonly identityVerified: string | null;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
-  readonly #deadlines: Deadlines;
   readonly #idleMs: number;
   #user: UpstreamUser | null = null;
   #gone = false;
@@ -63,7 +62,6 @@ export class UpstreamConnection implements Timed {
     this.identityPresented = facts.identityPresented;
     this.identityVerified = facts.identityVerified;
     this.#owner = owner;
-    this.#deadlines = deadlines;
     this.#idleMs = idleMs;
     socket.on("data", (chunk: Buffer) => {
       // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
@@ -71,18 +69,18 @@ export class UpstreamConnection implements Timed {
       else this.#user.onUpstreamData(chunk);
     });
     socket.on("drain", () => this.#user?.onUpstreamDrain());
-    socket.on("end", () => this.#onGone("upstream_reset", "closed by the upstream"));
-    socket.on("error", (error: Error) => {
-      const { reason, cause } = classify(error, true);
-      this.#onGone(reason, cause);
+    socket.on("end", () => this.#lose("upstream_reset", "closed by the upstream"));
+    socket.on("error", (error: Error) => this.#onError(error));
+    socket.on("close", () => {
+      deadlines.leave(this);
+      this.#lose("upstream_reset", "connection lost");
     });
-    socket.on("close", () => this.#onGone("upstream_reset", "connection lost"));
     deadlines.join(this);
   }
 
   /** Still fit for a request, as far as can be known without sending one. */
   get usable(): boolean {
-    return !this.#gone && this.#socket.writable && !this.#socket.destroyed;
+    return !this.#gone && this.#socket.writable && !this.#socket.readableEnded;
   }
 
   use(user: UpstreamUser): void {
@@ -110,41 +108,66 @@ export class UpstreamConnection implements Timed {
 
   /** The request is done. `keepAliveSeconds` is what the upstream said of its patience (`Keep-Alive: timeout=`). */
   release(keepAliveSeconds: number | null): void {
+    if (this.#user === null) return;
     this.#user = null;
     this.served++;
-    this.resume();
     // A second early, so that we close before the upstream does and no request meets its FIN.
     const patience =
       keepAliveSeconds === null ? this.#idleMs : Math.min(this.#idleMs, keepAliveSeconds * 1000 - 1000);
-    if (patience <= 0 || !this.usable || !this.#owner.onIdle(this)) this.destroy();
-    else this.deadline = performance.now() + patience;
+    // Bytes that wait while it was paused belong to no response: the next user must not read them as its own.
+    if (patience <= 0 || !this.usable || this.#socket.readableLength > 0 || !this.#owner.onIdle(this)) {
+      this.end();
+      return;
+    }
+    this.resume();
+    this.deadline = performance.now() + patience;
+  }
+
+  /** Closes an idle connection in due form: with TLS, close_notify first. */
+  end(): void {
+    this.#leave();
+    this.deadline = performance.now() + LINGER_MS;
+    this.#socket.resume();
+    this.#socket.destroySoon();
   }
 
   /** Not to be used again. */
   destroy(): void {
-    this.#user = null;
-    this.#onGone("upstream_reset", "destroyed");
+    this.#leave();
     this.#socket.destroy();
   }
 
-  /** Cut whatever it is doing; its user learns of it. */
-  abort(): void {
-    this.#onGone("upstream_reset", "the credential it was made with is retired");
-    this.#socket.destroy();
+  /** Cuts whatever it is doing; its user learns of it. */
+  abort(cause: string): void {
+    this.#lose("upstream_reset", cause);
   }
 
   onDeadline(): void {
-    if (this.#user === null) this.destroy();
+    if (this.#gone) this.#socket.destroy();
+    else if (this.#user === null) this.end();
   }
 
-  #onGone(reason: FailureReason, cause: string): void {
+  #onError(error: Error): void {
+    if (this.#gone) return;
+    const { reason, cause } = classify(error, "open");
+    this.#lose(reason, cause);
+  }
+
+  /** Ends the connection from below. */
+  #lose(reason: FailureReason, cause: string): void {
+    const user = this.#user;
+    this.destroy();
+    user?.onUpstreamClosed(reason, cause);
+  }
+
+  /** Out of the pool, and nobody's any more. */
+  #leave(): void {
+    this.#user = null;
     if (this.#gone) return;
     this.#gone = true;
-    this.#deadlines.leave(this);
     this.#owner.onGone(this);
-    const user = this.#user;
-    this.#user = null;
-    user?.onUpstreamClosed(reason, cause);
-    this.#socket.destroySoon();
   }
 }
+
+/** How long a peer may take to let an idle connection end before it is cut. */
+const LINGER_MS = 1000;

@@ -1,11 +1,12 @@
-import { X509Certificate } from "node:crypto";
-import { isIP } from "node:net";
-import { createSecureContext, type PeerCertificate, type SecureContext } from "node:tls";
+import type { X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
 import type { CredentialReader } from "../../../credentials/credential.ts";
-import type { UpstreamTls } from "../../../model/tls.ts";
+import type { PeerVerification, UpstreamTls } from "../../../model/tls.ts";
+import { subjectAlternativeNames } from "../../../x509/certificate.ts";
 import { verifyPeerName } from "../../../x509/names.ts";
-import { trustDomainOf } from "../../../x509/spiffe.ts";
+import { spiffeIdOf, trustDomainOf } from "../../../x509/spiffe.ts";
 import { contextParameters } from "../tls/parameters.ts";
+import { PeerNameError } from "./classify.ts";
 
 /**
  * What a cluster presents and trusts at one point of time. A rotation makes a new one: contexts and TLS sessions never
@@ -18,32 +19,40 @@ export class Generation {
   readonly identity: string | null;
   /** Milliseconds since the epoch; Infinity without a certificate. */
   readonly notAfter: number;
-  readonly #tls: UpstreamTls;
+  readonly #verification: PeerVerification;
   readonly #trustDomain: string | null;
+  /** Per address, least recently added first. */
   readonly #sessions = new Map<string, Buffer[]>();
 
   private constructor(
-    tls: UpstreamTls,
+    verification: PeerVerification,
     secureContext: SecureContext | null,
     identity: string | null,
     notAfter: number,
     trustDomain: string | null,
   ) {
-    this.#tls = tls;
+    this.#verification = verification;
     this.secureContext = secureContext;
     this.identity = identity;
     this.notAfter = notAfter;
     this.#trustDomain = trustDomain;
   }
 
-  /** The current one, or what is missing for it: a route never leaves without the credential it names (design §4.1). */
+  /** The current one, or what it lacks: a route never leaves without the credential that it names (design §4.1). */
   static create(tls: UpstreamTls, credentials: CredentialReader): Generation | { readonly missing: string } {
-    if (tls.mode === "cleartext") return new Generation(tls, null, null, Number.POSITIVE_INFINITY, null);
+    if (tls.mode === "cleartext") {
+      return new Generation({ mode: "none" }, null, null, Number.POSITIVE_INFINITY, null);
+    }
     const credential = tls.credential === undefined ? undefined : credentials.credential(tls.credential);
-    if (tls.credential !== undefined && credential === undefined) return { missing: tls.credential };
+    if (tls.credential !== undefined && credential === undefined) {
+      return { missing: `no usable certificate and key in ${tls.credential}` };
+    }
     const trustName = tls.verification.mode === "none" ? undefined : tls.verification.trust;
     const trust = trustName === undefined ? undefined : credentials.trust(trustName);
-    if (trustName !== undefined && trust === undefined) return { missing: `trust ${trustName}` };
+    // An empty list would make Node fall back to the public CAs.
+    if (trustName !== undefined && (trust === undefined || trust.anchors.length === 0)) {
+      return { missing: `no usable CA certificate in ${trustName}` };
+    }
     try {
       const secureContext = createSecureContext({
         ...contextParameters(tls.parameters),
@@ -52,40 +61,37 @@ export class Generation {
           : { cert: credential.certificateChain, key: credential.privateKey }),
         ...(trust === undefined ? {} : { ca: [...trust.anchors] }),
       });
-      const subject = credential?.facts[0]?.subject;
       return new Generation(
-        tls,
+        tls.verification,
         secureContext,
-        credential === undefined ? null : `${subject} (generation ${credential.generation})`,
+        credential === undefined
+          ? null
+          : `${credential.facts[0]?.subject ?? credential.name} (generation ${credential.generation})`,
         credential?.notAfter ?? Number.POSITIVE_INFINITY,
         credential?.spiffeId === undefined ? null : trustDomainOf(credential.spiffeId),
       );
     } catch (error) {
-      // OpenSSL's message names the step, never the key.
-      return { missing: `TLS context: ${(error as NodeJS.ErrnoException).code ?? "refused by OpenSSL"}` };
+      // OpenSSL's code names the step, never the key.
+      return { missing: `TLS settings refused: ${(error as NodeJS.ErrnoException).code ?? "unknown error"}` };
     }
   }
 
-  /** After the chain was verified: the name (RFC 9525), or between SPIFFE identities the trust domain (design §9). */
-  checkPeer(certificate: PeerCertificate): Error | undefined {
-    if (this.#tls.mode === "cleartext" || this.#tls.verification.mode === "none") return undefined;
-    const { name } = this.#tls.verification;
-    const peer = new X509Certificate(certificate.raw);
+  /**
+   * Who the peer is, once its chain is verified: the name asked for (RFC 9525), or between SPIFFE identities a peer of
+   * our trust domain (design §9). Null where nothing is to be verified.
+   */
+  identify(peer: X509Certificate): string | null | PeerNameError {
+    if (this.#verification.mode === "none") return null;
+    const { name } = this.#verification;
     const checked = verifyPeerName(peer, name);
-    if (checked.ok) return undefined;
-    const { presented } = checked;
-    const onlySpiffe = presented.length > 0 && presented.every((san) => san.startsWith("spiffe://"));
-    if (
-      this.#trustDomain !== null &&
-      onlySpiffe &&
-      presented.every((san) => trustDomainOf(san) === this.#trustDomain)
-    ) {
-      return undefined;
-    }
-    const kind = isIP(name) === 0 ? "name" : "address";
-    return Object.assign(new Error(`${kind} ${name} is not among ${presented.join(", ") || "no names"}`), {
-      code: "ERR_CREDENTIAL_NAME",
-    });
+    if (checked.ok) return name;
+    if (this.#trustDomain === null) return new PeerNameError(name, checked.presented);
+    const { dnsNames, ipAddresses, uris } = subjectAlternativeNames(peer);
+    const spiffeId = dnsNames.length + ipAddresses.length === 0 ? spiffeIdOf(uris) : undefined;
+    if (spiffeId === undefined) return new PeerNameError(name, checked.presented);
+    return trustDomainOf(spiffeId) === this.#trustDomain
+      ? spiffeId
+      : new PeerNameError(`the trust domain ${this.#trustDomain}`, checked.presented);
   }
 
   /** TLS 1.3 tickets are for one use (RFC 8446 §C.4), so each is taken out. */
@@ -94,10 +100,19 @@ export class Generation {
   }
 
   keepSession(address: string, session: Buffer): void {
-    const kept = this.#sessions.get(address) ?? [];
-    if (kept.length >= SESSIONS_KEPT) kept.shift();
-    kept.push(session);
-    if (this.#sessions.size < ADDRESSES_KEPT) this.#sessions.set(address, kept);
+    const kept = this.#sessions.get(address);
+    if (kept !== undefined) {
+      if (kept.length >= SESSIONS_KEPT) kept.shift();
+      kept.push(session);
+      return;
+    }
+    if (this.#sessions.size >= ADDRESSES_KEPT) {
+      for (const [oldest] of this.#sessions) {
+        this.#sessions.delete(oldest);
+        break;
+      }
+    }
+    this.#sessions.set(address, [session]);
   }
 }
 
