@@ -1,0 +1,105 @@
+import type { CredentialStore } from "../credentials/store.ts";
+import { DURATION_BUCKETS_MS, type EngineStats } from "../engines/node/stats.ts";
+import type { Metrics, Sample } from "../telemetry/metrics.ts";
+
+/** What `/metrics` shows of the gateway; docs/metrics.md explains each. */
+export function registerMetrics(
+  metrics: Metrics,
+  stats: EngineStats,
+  store: CredentialStore,
+  revision: () => number,
+): void {
+  const one = (read: () => number) => (): Sample[] => [{ labels: {}, value: read() }];
+  metrics.register("credence_revision", "Number of the revision that serves", [], one(revision));
+  metrics.register(
+    "credence_connections_open",
+    "Client connections open now",
+    [],
+    one(() => stats.connectionsOpen),
+  );
+  metrics.register(
+    "credence_connections_total",
+    "Client connections accepted",
+    [],
+    one(() => stats.connectionsTotal),
+  );
+  metrics.register(
+    "credence_connections_refused_total",
+    "Client connections closed for want of room",
+    [],
+    one(() => stats.connectionsRefused),
+  );
+  metrics.register(
+    "credence_requests_in_flight",
+    "Requests being served now",
+    [],
+    one(() => stats.requestsInFlight),
+  );
+  metrics.register(
+    "credence_request_body_bytes_total",
+    "Bytes of request bodies",
+    [],
+    one(() => stats.requestBytes),
+  );
+  metrics.register(
+    "credence_response_body_bytes_total",
+    "Bytes of response bodies",
+    [],
+    one(() => stats.responseBytes),
+  );
+  metrics.register(
+    "credence_upstream_retries_total",
+    "Requests sent again on a fresh connection",
+    [],
+    one(() => stats.upstreamRetries),
+  );
+  metrics.register("credence_failures_total", "Failed requests by reason", ["reason"], function* () {
+    for (const [reason, value] of stats.failures) yield { labels: { reason }, value };
+  });
+  metrics.register(
+    "credence_requests_total",
+    "Requests by route and class of status",
+    ["route", "class"],
+    function* () {
+      for (const [route, { byClass }] of stats.routes) {
+        for (const [group, value] of byClass.entries())
+          if (value > 0) yield { labels: { route, class: `${group}xx` }, value };
+      }
+    },
+  );
+  metrics.register(
+    "credence_request_duration_ms_bucket",
+    "Requests by route that took at most `le` ms",
+    ["route", "le"],
+    function* () {
+      for (const [route, { durations }] of stats.routes) {
+        let sum = 0;
+        for (const [index, count] of durations.entries()) {
+          sum += count;
+          yield { labels: { route, le: String(DURATION_BUCKETS_MS[index] ?? "+Inf") }, value: sum };
+        }
+      }
+    },
+  );
+  metrics.register(
+    "credence_certificate_expiry_timestamp_seconds",
+    "End of validity of each certificate in use",
+    ["name", "subject"],
+    function* () {
+      for (const { name, kind, facts } of store.all()) {
+        if (kind === "trust") continue;
+        for (const { subject, notAfter } of facts)
+          yield { labels: { name, subject }, value: notAfter / 1000 };
+      }
+    },
+  );
+  metrics.register(
+    "credence_credential_generation",
+    "Generation of each credential",
+    ["name", "kind"],
+    function* () {
+      for (const { name, kind, generation } of store.all())
+        yield { labels: { name, kind }, value: generation };
+    },
+  );
+}
