@@ -10,81 +10,63 @@ export function registerMetrics(
   revision: () => number,
 ): void {
   const one = (read: () => number) => (): Sample[] => [{ labels: {}, value: read() }];
-  metrics.register("credence_revision", "Number of the revision that serves", [], one(revision));
-  metrics.register(
+  metrics.gauge("credence_revision", "Number of the revision that serves", one(revision));
+  metrics.gauge(
     "credence_connections_open",
     "Client connections open now",
-    [],
     one(() => stats.connectionsOpen),
   );
-  metrics.register(
+  metrics.counter(
     "credence_connections_total",
     "Client connections accepted",
-    [],
     one(() => stats.connectionsTotal),
   );
-  metrics.register(
+  metrics.counter(
     "credence_connections_refused_total",
     "Client connections closed for want of room",
-    [],
     one(() => stats.connectionsRefused),
   );
-  metrics.register(
+  metrics.gauge(
     "credence_requests_in_flight",
     "Requests being served now",
-    [],
     one(() => stats.requestsInFlight),
   );
-  metrics.register(
+  metrics.counter(
     "credence_request_body_bytes_total",
     "Bytes of request bodies",
-    [],
     one(() => stats.requestBytes),
   );
-  metrics.register(
+  metrics.counter(
     "credence_response_body_bytes_total",
     "Bytes of response bodies",
-    [],
     one(() => stats.responseBytes),
   );
-  metrics.register(
+  metrics.counter(
     "credence_upstream_retries_total",
     "Requests sent again on a fresh connection",
-    [],
     one(() => stats.upstreamRetries),
   );
-  metrics.register("credence_failures_total", "Failed requests by reason", ["reason"], function* () {
+  metrics.counter("credence_failures_total", "Failed requests by reason", function* () {
     for (const [reason, value] of stats.failures) yield { labels: { reason }, value };
   });
-  metrics.register(
-    "credence_requests_total",
-    "Requests by route and class of status",
-    ["route", "class"],
+  metrics.counter("credence_requests_total", "Requests by route and class of status", function* () {
+    for (const [route, { byClass }] of stats.routes) {
+      for (const [group, value] of byClass.entries())
+        if (value > 0) yield { labels: { route, class: `${group}xx` }, value };
+    }
+  });
+  metrics.histogram(
+    "credence_request_duration_ms",
+    "Milliseconds from a request's head to the end of its response",
     function* () {
-      for (const [route, { byClass }] of stats.routes) {
-        for (const [group, value] of byClass.entries())
-          if (value > 0) yield { labels: { route, class: `${group}xx` }, value };
+      for (const [route, { durations, durationSumMs }] of stats.routes) {
+        yield { labels: { route }, bounds: DURATION_BUCKETS_MS, counts: durations, sum: durationSumMs };
       }
     },
   );
-  metrics.register(
-    "credence_request_duration_ms_bucket",
-    "Requests by route that took at most `le` ms",
-    ["route", "le"],
-    function* () {
-      for (const [route, { durations }] of stats.routes) {
-        let sum = 0;
-        for (const [index, count] of durations.entries()) {
-          sum += count;
-          yield { labels: { route, le: String(DURATION_BUCKETS_MS[index] ?? "+Inf") }, value: sum };
-        }
-      }
-    },
-  );
-  metrics.register(
+  metrics.gauge(
     "credence_certificate_expiry_timestamp_seconds",
     "End of validity of each certificate in use",
-    ["name", "subject"],
     function* () {
       for (const { name, kind, facts } of store.all()) {
         if (kind === "trust") continue;
@@ -93,13 +75,7 @@ export function registerMetrics(
       }
     },
   );
-  metrics.register(
-    "credence_credential_generation",
-    "Generation of each credential",
-    ["name", "kind"],
-    function* () {
-      for (const { name, kind, generation } of store.all())
-        yield { labels: { name, kind }, value: generation };
-    },
-  );
+  metrics.gauge("credence_credential_generation", "Generation of each credential", function* () {
+    for (const { name, kind, generation } of store.all()) yield { labels: { name, kind }, value: generation };
+  });
 }

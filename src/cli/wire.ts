@@ -42,7 +42,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const { logger } = options;
   const store = new CredentialStore(systemClock, logger);
   const failures = new FailureHistory();
-  const access = options.accessLog ? createAccessLogWriter((text) => process.stdout.write(text)) : undefined;
+  const access = options.accessLog ? createAccessLogWriter(1) : undefined;
   const engine = createNodeEngine({
     credentials: store,
     endpoints: createDnsEndpoints({ clock: systemClock, logger }),
