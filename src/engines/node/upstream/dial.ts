@@ -6,7 +6,7 @@ import type { UpstreamTls } from "../../../model/tls.ts";
 import { alpnProtocols } from "../tls/parameters.ts";
 import { classify, type Phase, type UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts } from "./connection.ts";
-import type { Generation } from "./generation.ts";
+import type { Generation, Session, VerifiedPeer } from "./generation.ts";
 
 /** Called once, unless the dial is abandoned before. */
 export interface Dialler {
@@ -23,7 +23,9 @@ export class Dial {
   readonly #generation: Generation;
   readonly #dialler: Dialler;
   #socket: Socket | null = null;
-  #verified: string | null = null;
+  /** Set by a full handshake, or by the session that is resumed. */
+  #peer: VerifiedPeer | null = null;
+  #session: Session | undefined;
   #over = false;
 
   constructor(endpoint: Endpoint, tls: UpstreamTls, generation: Generation, dialler: Dialler) {
@@ -62,8 +64,10 @@ export class Dial {
       if (this.#tls.mode === "cleartext") this.#succeed(socket);
     });
     if (socket instanceof TLSSocket) {
-      // Comes only after the peer is verified.
-      socket.on("session", (session: Buffer) => this.#generation.keepSession(this.address, session));
+      // Node holds it back until the peer is verified.
+      socket.on("session", (ticket: Buffer) => {
+        if (this.phase === "open") this.#generation.keepSession(this.address, { ticket, peer: this.#peer });
+      });
       socket.once("secureConnect", () => this.#onSecure(socket));
     }
   }
@@ -71,11 +75,11 @@ export class Dial {
   #tlsOptions(tls: Extract<UpstreamTls, { mode: "originate" }>): ConnectionOptions {
     const { secureContext } = this.#generation;
     if (secureContext === null) throw new Error("a TLS cluster without a TLS context");
-    const session = this.#generation.takeSession(this.address);
+    this.#session = this.#generation.takeSession(this.address);
     return {
       secureContext,
       ...(tls.sni === undefined ? {} : { servername: tls.sni }),
-      ...(session === undefined ? {} : { session }),
+      ...(this.#session === undefined ? {} : { session: this.#session.ticket }),
       ALPNProtocols: alpnProtocols(tls.parameters),
       rejectUnauthorized: tls.verification.mode !== "none",
       checkServerIdentity: (_host: string, peer: PeerCertificate) =>
@@ -83,10 +87,10 @@ export class Dial {
     };
   }
 
-  #identify(peer: X509Certificate): Error | undefined {
-    const identity = this.#generation.identify(peer);
-    if (identity instanceof Error) return identity;
-    this.#verified = identity;
+  #identify(certificate: X509Certificate): Error | undefined {
+    const peer = this.#generation.identify(certificate);
+    if (peer instanceof Error) return peer;
+    this.#peer = peer;
     return undefined;
   }
 
@@ -98,24 +102,18 @@ export class Dial {
       });
       return;
     }
-    const problem = this.#resumedProblem(socket);
-    if (problem === null) this.#succeed(socket);
-    else this.#fail(problem);
-  }
-
-  /** With a resumed session neither OpenSSL nor Node looks at the peer's certificate again. */
-  #resumedProblem(socket: TLSSocket): UpstreamFailure | null {
-    if (this.#tls.mode === "cleartext" || this.#tls.verification.mode === "none") return null;
-    if (!socket.isSessionReused()) return null;
-    const peer = socket.getPeerX509Certificate();
-    if (peer === undefined || !socket.authorized) {
-      return { reason: "upstream_certificate_untrusted", cause: "resumed without a verified certificate" };
+    const resumed = socket.isSessionReused() ? this.#session : undefined;
+    // Then there is no certificate to look at.
+    if (resumed !== undefined) this.#peer = resumed.peer;
+    const verifies = this.#tls.mode === "originate" && this.#tls.verification.mode !== "none";
+    if (verifies && (this.#peer === null || !socket.authorized)) this.#fail(UNVERIFIED);
+    else {
+      // Up to TLS 1.2 a session serves again and again, and the peer need not send another.
+      if (resumed !== undefined && socket.getProtocol() !== "TLSv1.3") {
+        this.#generation.keepSession(this.address, resumed);
+      }
+      this.#succeed(socket);
     }
-    if (peer.validToDate.getTime() < Date.now()) {
-      return { reason: "upstream_certificate_expired", cause: "CERT_HAS_EXPIRED since the session began" };
-    }
-    const mismatch = this.#identify(peer);
-    return mismatch === undefined ? null : classify(mismatch, "handshaking");
   }
 
   #succeed(socket: Socket): void {
@@ -128,7 +126,7 @@ export class Dial {
       tlsVersion: secure === null ? null : secure.getProtocol(),
       tlsCipher: secure === null ? null : secure.getCipher().name,
       identityPresented: this.#generation.identity,
-      identityVerified: this.#verified,
+      identityVerified: this.#peer?.name ?? null,
     });
   }
 
@@ -140,3 +138,5 @@ export class Dial {
 }
 
 const CLOSED: UpstreamFailure = { reason: "upstream_connect_failed", cause: "closed before it was ready" };
+/** Node has refused such a peer before; should it ever not, nothing is sent to it. */
+const UNVERIFIED: UpstreamFailure = { reason: "upstream_certificate_untrusted", cause: "not verified" };

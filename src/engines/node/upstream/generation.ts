@@ -8,6 +8,21 @@ import { spiffeIdOf, trustDomainOf } from "../../../x509/spiffe.ts";
 import { contextParameters } from "../tls/parameters.ts";
 import { PeerNameError } from "./classify.ts";
 
+/** A peer as its certificate was verified in a full handshake. */
+export interface VerifiedPeer {
+  /** The name or SPIFFE ID. */
+  readonly name: string;
+  /** Milliseconds since the epoch: the end of its certificate. */
+  readonly notAfter: number;
+}
+
+/** A session shows no certificate when it is resumed, so whom it was made with is remembered beside it. */
+export interface Session {
+  readonly ticket: Buffer;
+  /** Null where nothing is verified. */
+  readonly peer: VerifiedPeer | null;
+}
+
 /**
  * What a cluster presents and trusts at one point of time. A rotation makes a new one: contexts and TLS sessions never
  * cross over, so that nothing is resumed that an older credential vouched for.
@@ -22,7 +37,7 @@ export class Generation {
   readonly #verification: PeerVerification;
   readonly #trustDomain: string | null;
   /** Per address, least recently added first. */
-  readonly #sessions = new Map<string, Buffer[]>();
+  readonly #sessions = new Map<string, Session[]>();
 
   private constructor(
     verification: PeerVerification,
@@ -80,26 +95,28 @@ export class Generation {
    * Who the peer is, once its chain is verified: the name asked for (RFC 9525), or between SPIFFE identities a peer of
    * our trust domain (design §9). Null where nothing is to be verified.
    */
-  identify(peer: X509Certificate): string | null | PeerNameError {
+  identify(peer: X509Certificate): VerifiedPeer | null | PeerNameError {
     if (this.#verification.mode === "none") return null;
     const { name } = this.#verification;
+    const notAfter = peer.validToDate.getTime();
     const checked = verifyPeerName(peer, name);
-    if (checked.ok) return name;
+    if (checked.ok) return { name, notAfter };
     if (this.#trustDomain === null) return new PeerNameError(name, checked.presented);
     const { dnsNames, ipAddresses, uris } = subjectAlternativeNames(peer);
     const spiffeId = dnsNames.length + ipAddresses.length === 0 ? spiffeIdOf(uris) : undefined;
     if (spiffeId === undefined) return new PeerNameError(name, checked.presented);
     return trustDomainOf(spiffeId) === this.#trustDomain
-      ? spiffeId
+      ? { name: spiffeId, notAfter }
       : new PeerNameError(`the trust domain ${this.#trustDomain}`, checked.presented);
   }
 
-  /** TLS 1.3 tickets are for one use (RFC 8446 §C.4), so each is taken out. */
-  takeSession(address: string): Buffer | undefined {
-    return this.#sessions.get(address)?.pop();
+  /** TLS 1.3 tickets are for one use (RFC 8446 §C.4), so each is taken out. None outlives its peer's certificate. */
+  takeSession(address: string): Session | undefined {
+    const session = this.#sessions.get(address)?.pop();
+    return session?.peer == null || session.peer.notAfter > Date.now() ? session : undefined;
   }
 
-  keepSession(address: string, session: Buffer): void {
+  keepSession(address: string, session: Session): void {
     const kept = this.#sessions.get(address);
     if (kept !== undefined) {
       if (kept.length >= SESSIONS_KEPT) kept.shift();
