@@ -16,7 +16,7 @@ export function recordExchange(
   const status = exchange.status === 0 && failure !== null ? FAILURE_REASONS[failure] : exchange.status;
   serving.stats.count(exchange.routeName ?? "-", status, durationMs, failure);
   serving.stats.requestBytes += exchange.requestBody.bytes;
-  serving.stats.responseBytes += exchange.responseBody.bytes;
+  serving.stats.responseBytes += exchange.response.body.bytes;
   let id = failureId;
   if (failure !== null && id === null) {
     // Nothing could be said to the client; the operator still finds it.
@@ -40,9 +40,10 @@ export function recordExchange(
     host: exchange.host,
     status,
     request_bytes: exchange.requestBody.bytes,
-    response_bytes: exchange.responseBody.bytes,
+    response_bytes: exchange.response.body.bytes,
     duration_ms: round(durationMs),
-    upstream_ms: exchange.firstByteAt === 0 ? null : round(exchange.firstByteAt - exchange.startedAt),
+    upstream_ms:
+      exchange.response.firstByteAt === 0 ? null : round(exchange.response.firstByteAt - exchange.startedAt),
     request_id: exchange.requestId,
     route: exchange.routeName,
     upstream: exchange.upstreamAddress,

@@ -6,10 +6,10 @@ import type { ClientConnection } from "./client-connection.ts";
 import { failureResponse } from "./failures.ts";
 import { BodyReader } from "./http1/body.ts";
 import { FIELD } from "./http1/fields.ts";
-import { clientHead, firstValue, upstreamHead } from "./http1/forward.ts";
+import { firstValue, upstreamHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
-import type { ResponseHead } from "./http1/response-head.ts";
 import type { Plan } from "./plan.ts";
+import { ResponseRelay, SMALL_BODY } from "./response-relay.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts";
 
@@ -27,27 +27,20 @@ export class Exchange implements UpstreamUser {
   readonly requestId: string;
   readonly startedAt: number = performance.now();
   readonly requestBody: BodyReader = new BodyReader();
-  readonly responseBody: BodyReader = new BodyReader();
+  readonly response: ResponseRelay;
   routeName: string | null = null;
+  /** What was answered; 0 while nothing was. */
   status = 0;
   upstreamAddress: string | null = null;
   upstream: UpstreamConnection | null = null;
-  firstByteAt = 0;
 
   readonly #clientCloses: boolean;
-  readonly #expectsContinue: boolean;
-  readonly #upgrade: boolean;
   #cluster: UpstreamCluster | null = null;
   #timeoutMs = 0;
   /** Kept for the one retry. */
   #head = "";
   /** Body that came before the upstream connection was ready. */
   #held: Buffer | null = null;
-  #partialHead: Buffer | null = null;
-  #responseBegun = false;
-  #closeClient = false;
-  #upstreamReusable = true;
-  #keepAliveSeconds: number | null = null;
   #tunnel = false;
   #retried = false;
   #done = false;
@@ -59,8 +52,7 @@ export class Exchange implements UpstreamUser {
     this.target = head.target;
     this.host = head.host;
     this.#clientCloses = head.close;
-    this.#expectsContinue = head.expectsContinue;
-    this.#upgrade = head.upgrade;
+    this.response = new ResponseRelay(connection, head);
     const sent = this.plan.settings.preserveRequestId ? firstValue(head.fields, FIELD.requestId) : "";
     this.requestId = sent === "" ? randomUUID() : sent;
     if (head.chunked) this.requestBody.startChunked();
@@ -184,8 +176,18 @@ export class Exchange implements UpstreamUser {
       if (!this.connection.writeBytes(chunk)) this.upstream?.pause();
       return;
     }
-    if (this.#responseBegun) this.#passBody(chunk);
-    else this.#readHead(chunk);
+    // A body that is still coming when the answer is known may never end: the connection ends with this response.
+    const mustClose = this.#clientCloses || this.connection.serving.draining || !this.requestBody.done;
+    const outcome = this.response.take(chunk, mustClose);
+    this.status = this.response.status;
+    if (outcome === "more") {
+      if (!this.response.flowing) this.upstream?.pause();
+    } else if (outcome === "complete") this.#complete();
+    else if (outcome === "switched") {
+      this.#tunnel = true;
+      this.#restartDeadline();
+      this.connection.becomeTunnel();
+    } else this.fail("upstream_invalid_response", outcome.problem);
   }
 
   onUpstreamClosed(reason: FailureReason, cause: string): void {
@@ -193,9 +195,8 @@ export class Exchange implements UpstreamUser {
     this.upstream = null;
     if (this.#tunnel) {
       this.#finish(false, null, "");
-    } else if (this.#responseBegun && this.responseBody.untilClose && cause === CLEAN_END) {
-      this.connection.write("0\r\n\r\n");
-      this.#finish(!this.#closeClient, null, "");
+    } else if (cause === CLEAN_END && this.response.end()) {
+      this.#complete();
     } else if (upstream !== null && this.#mayRetry(upstream)) {
       this.#retried = true;
       this.connection.serving.stats.upstreamRetries++;
@@ -219,14 +220,14 @@ export class Exchange implements UpstreamUser {
 
   onDeadline(): void {
     if (this.#tunnel) this.#finish(false, null, "");
-    else if (this.wantsBody && !this.#responseBegun) this.fail("request_timeout", "the request body stalled");
+    else if (this.wantsBody && !this.response.begun) this.fail("request_timeout", "the request body stalled");
     else this.fail("upstream_response_timeout", `no complete response within ${this.#timeoutMs} ms`);
   }
 
   /** Answers in the upstream's place; once its head has gone out, all that is left is to cut the connection. */
   fail(reason: FailureReason, cause: string): void {
     if (this.#done) return;
-    if (this.#responseBegun) {
+    if (this.response.begun) {
       this.#finish(false, reason, cause);
       this.connection.destroy();
       return;
@@ -246,135 +247,21 @@ export class Exchange implements UpstreamUser {
       isHead: this.method === "HEAD",
     });
     this.status = response.status;
-    this.responseBody.bytes = response.bodyBytes;
+    this.response.body.bytes = response.bodyBytes;
     this.connection.write(response.bytes);
     this.connection.serving.onFailure(response.record);
     this.#finish(keepAlive, reason, cause, response.record.id);
   }
 
-  #readHead(chunk: Buffer): void {
-    const { serving } = this.connection;
-    const bytes = this.#partialHead === null ? chunk : Buffer.concat([this.#partialHead, chunk]);
-    this.#partialHead = null;
-    let from = 0;
-    for (;;) {
-      const blank = bytes.indexOf(HEAD_END, from);
-      if (blank === -1 || blank - from > serving.limits.maxHeadBytes) {
-        if (blank !== -1 || bytes.length - from > serving.limits.maxHeadBytes) {
-          this.fail("upstream_invalid_response", "response head too large");
-        } else if (bytes.length > from) this.#partialHead = from === 0 ? bytes : bytes.subarray(from);
-        return;
-      }
-      const head = serving.responseHead;
-      const problem = head.parse(bytes, from, blank + 2);
-      if (problem !== null) {
-        this.fail("upstream_invalid_response", problem);
-        return;
-      }
-      from = blank + 4;
-      if (this.firstByteAt === 0) this.firstByteAt = performance.now();
-      if (head.status >= 200) {
-        this.#beginResponse(head, bytes, from);
-        return;
-      }
-      if (head.status === 101) {
-        this.#switchProtocols(head, bytes, from);
-        return;
-      }
-      // RFC 9110 §15.2: interim responses go on, but a 100 only to a client that waits for it.
-      if (head.status !== 100 || this.#expectsContinue)
-        this.connection.write(clientHead(head, "", "", false));
-    }
-  }
-
-  #switchProtocols(head: ResponseHead, bytes: Buffer, from: number): void {
-    if (!this.#upgrade) {
-      this.fail("upstream_invalid_response", "101 to a request without Upgrade");
-      return;
-    }
-    this.status = 101;
-    this.#tunnel = true;
-    this.#responseBegun = true;
-    this.connection.write(clientHead(head, "", "", false));
-    if (bytes.length > from) this.connection.writeBytes(bytes.subarray(from));
-    this.#restartDeadline();
-    this.connection.becomeTunnel();
-  }
-
-  #beginResponse(head: ResponseHead, bytes: Buffer, from: number): void {
-    const { responseBody } = this;
-    this.status = head.status;
-    let framing = "";
-    if (this.method === "HEAD" || head.status === 204 || head.status === 304) responseBody.startNone();
-    else if (head.chunked) responseBody.startChunked();
-    else if (head.contentLength !== -1) responseBody.startSized(head.contentLength);
-    else {
-      responseBody.startUntilClose();
-      framing = "transfer-encoding: chunked\r\n";
-    }
-    this.#keepAliveSeconds = head.keepAliveSeconds;
-    this.#upstreamReusable = !head.close && !responseBody.untilClose;
-    // A body that is still coming when the answer is known may never end: the connection ends with this response.
-    this.#closeClient = this.#clientCloses || this.connection.serving.draining || !this.requestBody.done;
-    const text = clientHead(head, this.plan.settings.serverName, framing, this.#closeClient);
-    this.#responseBegun = true;
-
-    const end = responseBody.read(bytes, from);
-    if (end === -1) {
-      this.#responseBegun = false;
-      this.fail("upstream_invalid_response", "malformed chunked body");
-      return;
-    }
-    const { forwardEnd } = responseBody;
-    if (end < bytes.length) this.#upstreamReusable = false;
-    if (responseBody.done && forwardEnd - from <= SMALL_BODY) {
-      this.connection.write(text + bytes.toString("latin1", from, forwardEnd) + responseBody.tail);
-      this.#complete();
-      return;
-    }
-    let flowing = this.connection.write(text);
-    if (forwardEnd > from) flowing = this.#writeBody(bytes, from, forwardEnd);
-    if (responseBody.done) this.#endBody();
-    else if (!flowing) this.upstream?.pause();
-  }
-
-  #passBody(chunk: Buffer): void {
-    const { responseBody } = this;
-    const end = responseBody.read(chunk, 0);
-    if (end === -1) {
-      this.fail("upstream_invalid_response", "malformed chunked body");
-      return;
-    }
-    if (end < chunk.length) this.#upstreamReusable = false;
-    const flowing = this.#writeBody(chunk, 0, responseBody.forwardEnd);
-    if (responseBody.done) this.#endBody();
-    else if (!flowing) this.upstream?.pause();
-  }
-
-  #writeBody(bytes: Buffer, from: number, to: number): boolean {
-    if (to === from) return true;
-    const piece = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
-    if (!this.responseBody.untilClose) return this.connection.writeBytes(piece);
-    this.connection.write(`${piece.length.toString(16)}\r\n`);
-    this.connection.writeBytes(piece);
-    return this.connection.write("\r\n");
-  }
-
-  #endBody(): void {
-    if (this.responseBody.tail !== "") this.connection.write(this.responseBody.tail);
-    this.#complete();
-  }
-
   #complete(): void {
-    this.#finish(!this.#closeClient && this.requestBody.done, null, "");
+    this.#finish(!this.response.closesClient && this.requestBody.done, null, "");
   }
 
   /** Design §9: a pooled connection that closes as we write, and a request that may be said twice (RFC 9110 §9.2.2). */
   #mayRetry(upstream: UpstreamConnection): boolean {
     return (
       !this.#retried &&
-      !this.#responseBegun &&
-      this.#partialHead === null &&
+      this.response.untouched &&
       upstream.served > 0 &&
       this.requestBody.done &&
       this.requestBody.bytes === 0 &&
@@ -411,8 +298,8 @@ export class Exchange implements UpstreamUser {
     const { upstream, connection } = this;
     recordExchange(this, failure, cause, failureId);
     if (upstream === null) this.#cluster?.cancel(this);
-    else if (failure === null && this.#upstreamReusable && !this.#tunnel && this.requestBody.done) {
-      upstream.release(this.#keepAliveSeconds);
+    else if (failure === null && this.response.upstreamReusable && !this.#tunnel && this.requestBody.done) {
+      upstream.release(this.response.keepAliveSeconds);
     } else upstream.destroy();
     this.upstream = null;
     connection.serving.stats.requestsInFlight--;
@@ -420,9 +307,6 @@ export class Exchange implements UpstreamUser {
   }
 }
 
-const HEAD_END = Buffer.from("\r\n\r\n");
-/** Up to this many bytes a body goes out in one write with its head; more is passed on uncopied. */
-const SMALL_BODY = 16_384;
 /** What UpstreamConnection reports for an orderly end (FIN, or close_notify with TLS). */
 const CLEAN_END = "closed by the upstream";
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);

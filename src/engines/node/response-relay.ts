@@ -1,0 +1,144 @@
+import type { ClientConnection } from "./client-connection.ts";
+import { BodyReader } from "./http1/body.ts";
+import { clientHead } from "./http1/forward.ts";
+import type { RequestHead } from "./http1/request-head.ts";
+import type { ResponseHead } from "./http1/response-head.ts";
+
+/** What the bytes just taken came to; a text says what was wrong with them. */
+export type RelayOutcome = "more" | "complete" | "switched" | { readonly problem: string };
+
+/** The response side of an exchange: reads what the upstream sends, strictly, and writes it to the client as it comes. */
+export class ResponseRelay {
+  readonly body: BodyReader = new BodyReader();
+  status = 0;
+  /** The final head has gone to the client: nothing else can be answered any more. */
+  begun = false;
+  /** `performance.now()` of the upstream's first byte, 0 before. */
+  firstByteAt = 0;
+  closesClient = false;
+  upstreamReusable = true;
+  keepAliveSeconds: number | null = null;
+  /** The client's socket took the last write without asking for a pause. */
+  flowing = true;
+  readonly #connection: ClientConnection;
+  readonly #isHead: boolean;
+  readonly #expectsContinue: boolean;
+  readonly #upgrade: boolean;
+  #partialHead: Buffer | null = null;
+
+  constructor(connection: ClientConnection, head: RequestHead) {
+    this.#connection = connection;
+    this.#isHead = head.method === "HEAD";
+    this.#expectsContinue = head.expectsContinue;
+    this.#upgrade = head.upgrade;
+  }
+
+  /** Nothing of a response has come. */
+  get untouched(): boolean {
+    return !this.begun && this.#partialHead === null && this.firstByteAt === 0;
+  }
+
+  /** Takes what came; `mustClose` is asked once the final head is there. */
+  take(chunk: Buffer, mustClose: boolean): RelayOutcome {
+    return this.begun ? this.#passBody(chunk, 0) : this.#readHead(chunk, mustClose);
+  }
+
+  /** The upstream closed in due form: true where that is how this response ends (RFC 9112 §6.3, rule 8). */
+  end(): boolean {
+    if (!this.begun || !this.body.untilClose) return false;
+    this.#connection.write("0\r\n\r\n");
+    return true;
+  }
+
+  #readHead(chunk: Buffer, mustClose: boolean): RelayOutcome {
+    const { serving } = this.#connection;
+    const bytes = this.#partialHead === null ? chunk : Buffer.concat([this.#partialHead, chunk]);
+    this.#partialHead = null;
+    if (this.firstByteAt === 0) this.firstByteAt = performance.now();
+    let from = 0;
+    for (;;) {
+      const blank = bytes.indexOf(HEAD_END, from);
+      const length = (blank === -1 ? bytes.length : blank) - from;
+      if (length > serving.limits.maxHeadBytes) return { problem: "response head too large" };
+      if (blank === -1) {
+        if (length > 0) this.#partialHead = from === 0 ? bytes : bytes.subarray(from);
+        return "more";
+      }
+      const head = serving.responseHead;
+      const problem = head.parse(bytes, from, blank + 2);
+      if (problem !== null) return { problem };
+      from = blank + 4;
+      if (head.status >= 200) return this.#begin(head, bytes, from, mustClose);
+      if (head.status === 101) return this.#switchProtocols(head, bytes, from);
+      // RFC 9110 §15.2: interim responses go on, but a 100 only to a client that waits for it.
+      if (head.status !== 100 || this.#expectsContinue)
+        this.#connection.write(clientHead(head, "", "", false));
+    }
+  }
+
+  #switchProtocols(head: ResponseHead, bytes: Buffer, from: number): RelayOutcome {
+    if (!this.#upgrade) return { problem: "101 to a request without Upgrade" };
+    this.status = 101;
+    this.begun = true;
+    this.#connection.write(clientHead(head, "", "", false));
+    if (bytes.length > from) this.#connection.writeBytes(bytes.subarray(from));
+    return "switched";
+  }
+
+  #begin(head: ResponseHead, bytes: Buffer, from: number, mustClose: boolean): RelayOutcome {
+    const { body } = this;
+    let framing = "";
+    if (this.#isHead || head.status === 204 || head.status === 304) body.startNone();
+    else if (head.chunked) body.startChunked();
+    else if (head.contentLength !== -1) body.startSized(head.contentLength);
+    else {
+      body.startUntilClose();
+      framing = "transfer-encoding: chunked\r\n";
+    }
+    this.keepAliveSeconds = head.keepAliveSeconds;
+    this.upstreamReusable = !head.close && !body.untilClose;
+    this.closesClient = mustClose;
+    const end = body.read(bytes, from);
+    if (end === -1) return { problem: "malformed chunked body" };
+    this.status = head.status;
+    this.begun = true;
+    const text = clientHead(head, this.#connection.serving.plan.settings.serverName, framing, mustClose);
+    const { forwardEnd } = body;
+    if (body.done && forwardEnd - from <= SMALL_BODY) {
+      if (end < bytes.length) this.upstreamReusable = false;
+      // Head and body in one write: one TLS record, one system call.
+      this.flowing = this.#connection.write(text + bytes.toString("latin1", from, forwardEnd) + body.tail);
+      return "complete";
+    }
+    this.flowing = this.#connection.write(text);
+    return this.#passRead(bytes, from, end);
+  }
+
+  #passBody(chunk: Buffer, from: number): RelayOutcome {
+    const end = this.body.read(chunk, from);
+    return end === -1 ? { problem: "malformed chunked body" } : this.#passRead(chunk, from, end);
+  }
+
+  /** Writes what `body` has just read of `bytes`. */
+  #passRead(bytes: Buffer, from: number, end: number): RelayOutcome {
+    const { body } = this;
+    // Bytes behind the response answer no request: the connection is not to be trusted with another.
+    if (end < bytes.length) this.upstreamReusable = false;
+    if (body.forwardEnd > from) {
+      const all = from === 0 && body.forwardEnd === bytes.length;
+      const piece = all ? bytes : bytes.subarray(from, body.forwardEnd);
+      if (body.untilClose) {
+        this.#connection.write(`${piece.length.toString(16)}\r\n`);
+        this.#connection.writeBytes(piece);
+        this.flowing = this.#connection.write("\r\n");
+      } else this.flowing = this.#connection.writeBytes(piece);
+    }
+    if (!body.done) return "more";
+    if (body.tail !== "") this.#connection.write(body.tail);
+    return "complete";
+  }
+}
+
+const HEAD_END = Buffer.from("\r\n\r\n");
+/** Up to this many bytes a body goes out in one write with its head; more is passed on uncopied. */
+export const SMALL_BODY = 16_384;
