@@ -142,8 +142,6 @@ describe("credential generations of an upstream", () => {
 
   it("fails at once when its credential or trust is removed, waiting requests included", async () => {
     for (const name of [CREDENTIAL, TRUST]) {
-      const silent = await tcpPeer(() => undefined);
-      open.push(silent);
       const { store, cluster, peer } = await world();
       (await request(cluster)).connection?.release(null);
       const waiting = new Requester();
