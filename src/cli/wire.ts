@@ -51,10 +51,10 @@ export function wireGateway(options: GatewayOptions): Gateway {
     accessLog: access?.log,
     onFailure: (record) => {
       failures.add(record);
-      logger.warn(
-        { failure: record.id, reason: record.reason, route: record.route, upstream: record.upstream },
-        record.cause,
-      );
+      const { id, reason, route, upstream } = record;
+      // A client that goes away is its own affair; anything else is somebody's to look at.
+      const level = reason === "client_disconnected" ? "debug" : "warn";
+      logger[level]({ failure: id, reason, route, upstream }, record.cause);
     },
     limits: options.limits,
   });
