@@ -9,7 +9,7 @@ import { startIdentityUpstream } from "./upstream.ts";
 
 export interface DemoFlags {
   readonly directory: string;
-  readonly once: boolean;
+  readonly once?: boolean;
 }
 
 /** Everything of the documented page on one machine: PKI, an upstream that insists on a client certificate, the gateway. */
@@ -55,7 +55,7 @@ export async function demo(flags: DemoFlags): Promise<void> {
     await Promise.race([once(gateway, "exit"), new Promise((done) => setTimeout(done, 3000))]);
     await rm(directory, { recursive: true, force: true });
   };
-  if (!flags.once) {
+  if (flags.once !== true) {
     for (const signal of ["SIGINT", "SIGTERM"] as const)
       process.once(signal, () => void end().then(() => process.exit(0)));
   }
@@ -71,7 +71,7 @@ export async function demo(flags: DemoFlags): Promise<void> {
     await end();
     return;
   }
-  if (flags.once) await end();
+  if (flags.once === true) await end();
 }
 
 function secretYaml(client: { certificate: string; privateKey: string }, ca: string): string {
