@@ -1,132 +1,145 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, isIP } from "node:net";
-import type { ControlState } from "../control/control.ts";
-import type { FailureHistory } from "../control/failures.ts";
-import type { CredentialListing } from "../credentials/store.ts";
+import type { AddressInfo } from "node:net";
+import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { diagnosticsJson } from "./diagnostics-json.ts";
-import { diagnosticsPage } from "./diagnostics-page.ts";
+import { isLoopback, refusal, SECURITY_HEADERS } from "./guard.ts";
+import { renderPage } from "./page.ts";
+import { createReport, type ReportQuery, type ReportSources } from "./report.ts";
 
-export interface AdminSources {
-  readonly state: () => ControlState;
-  readonly credentials: () => readonly CredentialListing[];
-  readonly failures: FailureHistory;
+export interface AdminOptions extends ReportSources {
+  readonly address: string;
+  /** 0: a free one. */
+  readonly port: number;
   readonly metrics: Metrics;
-  readonly engineName: string;
-  readonly draining: () => boolean;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Health, metrics and diagnostics: read only, and on loopback unless told otherwise. Holds no key material to give away. */
-export class AdminServer {
-  readonly #sources: AdminSources;
-  readonly #server: Server;
-  #loopback = true;
+export interface AdminServer {
+  /** Rejects with the error of `listen`, e.g. EADDRINUSE. */
+  open(): Promise<{ address: string; port: number }>;
+  close(): Promise<void>;
+}
 
-  constructor(sources: AdminSources) {
-    this.#sources = sources;
-    this.#server = createServer((request, response) => {
-      this.#answer(request, response).catch((error) => {
-        sources.logger.error({ err: error }, "admin request failed");
-        if (!response.headersSent) send(response, 500, "text/plain", "internal error\n");
-      });
-    });
-  }
+/** Health, metrics and diagnostics. Nothing can be changed through it, and no key can be read. */
+export function createAdminServer(options: AdminOptions): AdminServer {
+  const startedAt = options.clock.now();
+  const loopback = isLoopback(options.address);
+  const server: Server = createServer(
+    { requestTimeout: 10_000, maxHeaderSize: 16 * 1024 },
+    (request, response) => {
+      answer(request, loopback, startedAt, options)
+        .catch((error: unknown): Answer => {
+          options.logger.error({ err: error, url: request.url }, "admin request failed");
+          return text(500, "internal error\n");
+        })
+        .then((result) => send(request, response, result));
+    },
+  );
+  server.maxConnections = 256;
+  return {
+    open: () =>
+      new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ host: options.address, port: options.port }, () => {
+          server.off("error", reject);
+          server.on("error", (error) => options.logger.error({ err: error }, "admin server error"));
+          const { address, port } = server.address() as AddressInfo;
+          if (!loopback) {
+            options.logger.warn(
+              { address, port },
+              "the admin port is open to the network; its pages name what is behind the gateway",
+            );
+          }
+          resolve({ address, port });
+        });
+      }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
 
-  /** Rejects with the error of `listen`. */
-  open(address: string, port: number): Promise<{ address: string; port: number }> {
-    this.#loopback = isLoopback(address);
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, address, () => {
-        const bound = this.#server.address() as AddressInfo;
-        resolve({ address: bound.address, port: bound.port });
-      });
-    });
-  }
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
 
-  async close(): Promise<void> {
-    this.#server.close();
-    this.#server.closeAllConnections();
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { state, credentials, failures, metrics, engineName, draining } = this.#sources;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      response.setHeader("allow", "GET, HEAD");
-      send(response, 405, "text/plain", "read only\n");
-      return;
+async function answer(
+  request: IncomingMessage,
+  loopback: boolean,
+  startedAt: number,
+  options: AdminOptions,
+): Promise<Answer> {
+  const refused = refusal(request, loopback);
+  if (refused !== null) return { ...text(refused.status, `${refused.message}\n`), headers: refused.headers };
+  const url = URL.parse(request.url ?? "/", "http://admin");
+  if (url === null) return text(400, "malformed target\n");
+  switch (url.pathname) {
+    case "/ambassador/v0/check_alive": {
+      const seconds = Math.floor((options.clock.now() - startedAt) / 1000);
+      return text(200, `alive for ${seconds} s\n`);
     }
-    // A page of another site must not reach the loopback through a name of its own (DNS rebinding).
-    if (this.#loopback && !isLocalHost(request.headers.host)) {
-      send(response, 403, "text/plain", "ask by a loopback address or localhost\n");
-      return;
+    case "/ambassador/v0/check_ready": {
+      const { ready, notReady, revision } = options.control.state;
+      return ready
+        ? text(200, `ready, revision ${revision?.number}\n`)
+        : text(503, `not ready: ${notReady}\n`);
     }
-    const url = new URL(request.url ?? "/", "http://admin.invalid");
-    switch (url.pathname) {
-      case "/ambassador/v0/check_alive":
-        send(response, 200, "text/plain", "alive\n");
-        return;
-      case "/ambassador/v0/check_ready": {
-        const { notReady } = state();
-        const reason = draining() ? "draining" : notReady;
-        send(
-          response,
-          reason === null ? 200 : 503,
-          "text/plain",
-          reason === null ? "ready\n" : `not ready: ${reason}\n`,
-        );
-        return;
-      }
-      case "/metrics":
-        send(response, 200, metrics.contentType, await metrics.text());
-        return;
-      case "/ambassador/v0/diag":
-      case "/ambassador/v0/diag/": {
-        const found = diagnosticsJson(state(), credentials(), failures.recent(), engineName);
-        const failureId = url.searchParams.get("failure");
-        if (failureId !== null) {
-          const failure = failures.find(failureId);
-          send(
-            response,
-            failure === undefined ? 404 : 200,
-            "application/json",
-            `${JSON.stringify(failure ?? { error: "no such failure, or too long ago" }, null, 2)}\n`,
-          );
-        } else if (url.searchParams.get("json") === "true") {
-          send(response, 200, "application/json", `${JSON.stringify(found, null, 2)}\n`);
-        } else send(response, 200, "text/html; charset=utf-8", diagnosticsPage(found));
-        return;
-      }
-      case "/":
-        response.setHeader("location", "/ambassador/v0/diag/");
-        send(response, 302, "text/plain", "see /ambassador/v0/diag/\n");
-        return;
-      default:
-        send(response, 404, "text/plain", "not found; try /ambassador/v0/diag/\n");
-    }
+    case "/metrics":
+      return { status: 200, type: options.metrics.contentType, body: await options.metrics.text() };
+    case "/ambassador/v0/diag/":
+      return diagnosticsAnswer(url.searchParams, options);
+    case "/":
+    case "/ambassador/v0/diag":
+      return { ...text(308, ""), headers: { location: `/ambassador/v0/diag/${url.search}` } };
+    default:
+      return text(404, `nothing here; try ${PATHS.join(", ")}\n`);
   }
 }
 
-function send(response: ServerResponse, status: number, type: string, body: string): void {
+const PATHS = [
+  "/ambassador/v0/check_alive",
+  "/ambassador/v0/check_ready",
+  "/metrics",
+  "/ambassador/v0/diag/",
+] as const;
+
+function diagnosticsAnswer(parameters: URLSearchParams, options: AdminOptions): Answer {
+  const query: ReportQuery = {
+    errorsOnly: parameters.get("filter") === "errors",
+    failure: parameters.get("failure")?.trim() || null,
+  };
+  const report = createReport(options, query);
+  if (parameters.get("json") === "true") {
+    return { status: 200, type: "application/json", body: `${JSON.stringify(report, null, 2)}\n` };
+  }
+  return {
+    status: 200,
+    type: "text/html; charset=utf-8",
+    body: renderPage(report, query, options.clock.now()),
+  };
+}
+
+function text(status: number, body: string): Answer {
+  return { status, type: "text/plain; charset=utf-8", body };
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, type, body, headers }: Answer,
+): void {
   response.writeHead(status, {
+    ...SECURITY_HEADERS,
     "content-type": type,
     "content-length": Buffer.byteLength(body),
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "referrer-policy": "no-referrer",
+    ...headers,
   });
-  response.end(body);
-}
-
-function isLoopback(address: string): boolean {
-  return address === "localhost" || address === "::1" || /^127\./.test(address);
-}
-
-function isLocalHost(host: string | undefined): boolean {
-  const name = (host ?? "").replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-  return isLoopback(name) && (name === "localhost" || isIP(name) !== 0);
+  response.end(request.method === "HEAD" ? undefined : body);
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { compile } from "../compile/compile.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import { renderJson, renderText, sortDiagnostics } from "../diagnostics/render.ts";
@@ -6,20 +6,19 @@ import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource } from "../sources/files/files.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLogger } from "../telemetry/logger.ts";
+import { allExist } from "./paths.ts";
 import { filesToFollow } from "./wire.ts";
 
 export interface CheckFlags {
   readonly format: "text" | "json";
-  readonly requireUpstreamVerification: boolean;
-  readonly allowUnenforced: boolean;
+  readonly requireUpstreamVerification?: boolean;
+  readonly allowUnenforced?: boolean;
   readonly ambassadorId: string;
 }
 
 /** Everything that `run` would do up to the compiled model, credentials included, and what was found on the way. */
 export async function check(paths: readonly string[], flags: CheckFlags): Promise<void> {
-  for (const path of paths) {
-    if (existsSync(path)) continue;
-    console.error(`credence: there is no ${path}`);
+  if (!allExist(paths)) {
     process.exitCode = 2;
     return;
   }
@@ -38,8 +37,8 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     statuses: store.statuses,
     options: {
       address: "127.0.0.1",
-      requireUpstreamVerification: flags.requireUpstreamVerification,
-      allowUnenforced: flags.allowUnenforced,
+      requireUpstreamVerification: flags.requireUpstreamVerification === true,
+      allowUnenforced: flags.allowUnenforced === true,
     },
   });
   const diagnostics = sortDiagnostics([

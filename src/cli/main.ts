@@ -1,15 +1,20 @@
 import { readFileSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_LIMITS } from "../engines/node/limits.ts";
+import { Command, CommanderError, Option } from "commander";
 import { check } from "./check.ts";
 import { demo } from "./demo/demo.ts";
+import { addLimitFlags } from "./limit-flags.ts";
+import { port, wholeNumber } from "./numbers.ts";
 import { run } from "./run.ts";
 
 /** Runs the command that `argv` (without node and script) names; sets the exit code: 0, 1 on errors found, 2 on misuse. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const program = createProgram();
+  // `credence check … | head`: the reader has seen enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
   try {
-    await program.parseAsync([...argv], { from: "user" });
+    await createProgram().parseAsync([...argv], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? 0 : 2;
@@ -24,137 +29,141 @@ function createProgram(): Command {
     .version(version(), "-V, --version")
     .showHelpAfterError("(add --help for what there is)")
     .showSuggestionAfterError(true)
+    .configureHelp({ showGlobalOptions: false })
     .exitOverride()
     .addHelpText(
       "after",
-      "\nExamples:\n  credence demo                      see a mutual-TLS request, made on the spot\n  credence check ./gateway           what is wrong with these files, and how to mend it\n  credence run ./gateway             serve them\n",
-    );
+      `
+Examples:
+  credence demo              see a mutual-TLS request, with everything made on the spot
+  credence check ./gateway   what is wrong with these files, and how to mend it
+  credence run ./gateway     serve them, and follow their changes
 
-  program
+\`credence help <command>\` tells all of a command's flags.`,
+    );
+  addRun(program);
+  addCheck(program);
+  addDemo(program);
+  return program;
+}
+
+function addRun(program: Command): void {
+  const command = program
     .command("run")
     .description("serve the resources in files or folders of YAML, and follow their changes")
-    .argument("<path...>", "files or folders; folders are read recursively")
+    .argument("<path...>", PATHS)
+    .optionsGroup("Listeners:")
     .option("--address <ip>", "address to listen on", "127.0.0.1")
     .addOption(
       new Option(
         "--http-port <port>",
-        "port of the http listener, 0: a free one (default: Module's service_port, else 8080)",
+        "of the http listener, 0: a free one (default: Module's service_port, else 8080)",
       ).argParser(port),
     )
     .addOption(
       new Option(
         "--https-port <port>",
-        "port of the https listener, 0: a free one (default: Module's service_port, else 8443)",
+        "of the https listener, 0: a free one (default: Module's service_port, else 8443)",
       ).argParser(port),
     )
     .option("--admin-address <ip>", "address of health, metrics and diagnostics", "127.0.0.1")
-    .addOption(new Option("--admin-port <port>", "their port, 0: a free one").argParser(port).default(8877))
-    .option(
-      "--ready-file <file>",
-      "written once the first revision serves: JSON with pid, revision and addresses",
-    )
+    .addOption(new Option("--admin-port <port>", "of the same, 0: a free one").argParser(port).default(8877))
+    .optionsGroup("What is served:");
+  addResourceFlags(command)
+    .option("--allow-partial", "be ready although some documents could not be read at the start")
+    .optionsGroup("Process:")
+    .option("--ready-file <file>", "written once the first revision serves: pid, revision, addresses; JSON")
     .addOption(
-      new Option("--drain-seconds <n>", "how long a shutdown waits for requests in flight")
-        .argParser(count)
+      new Option("--drain-seconds <n>", "how long a shutdown waits for what is in flight")
+        .argParser(wholeNumber)
         .default(30),
     )
-    .option("--require-upstream-verification", "an upstream that cannot be verified fails closed", false)
-    .option("--allow-partial", "be ready although some documents could not be read at the start", false)
-    .option("--allow-unenforced", "serve routes whose access control cannot be enforced", false)
+    .option("--no-access-log", "no line of JSON for each request on standard output")
     .addOption(
-      new Option("--ambassador-id <id>", "which resources are meant for this gateway")
-        .env("AMBASSADOR_ID")
-        .default("default"),
-    )
-    .option("--no-access-log", "do not write a line for each request to standard output")
-    .addOption(
-      new Option("--log-level <level>", "least severe level to log")
-        .choices(["debug", "info", "warn", "error"])
+      new Option("--log-level <level>", "least severe level that is logged, on standard error")
+        .choices(["debug", "info", "warn", "error", "silent"])
         .default("info"),
     )
     .addOption(
-      new Option("--log-format <format>", "auto is pretty on a terminal")
+      new Option("--log-format <format>", "auto: pretty on a terminal, else json")
         .choices(["auto", "json", "pretty"])
         .default("auto"),
-    )
-    .addOption(limit("--max-connections <n>", "client connections at once", DEFAULT_LIMITS.maxConnections))
-    .addOption(
-      limit(
-        "--max-requests <n>",
-        "requests in flight at once; more get 503",
-        DEFAULT_LIMITS.maxRequestsInFlight,
-      ),
-    )
-    .addOption(
-      limit(
-        "--max-upstream-connections <n>",
-        "connections to one cluster at once; more get 503",
-        DEFAULT_LIMITS.maxUpstreamConnections,
-      ),
-    )
-    .addOption(
-      limit("--max-head-kib <n>", "size of a request or response head", DEFAULT_LIMITS.maxHeadBytes / 1024),
-    )
-    .addOption(limit("--max-headers <n>", "field lines in a head", DEFAULT_LIMITS.maxHeaders))
-    .addOption(
-      limit("--head-timeout <seconds>", "for a request head to arrive", DEFAULT_LIMITS.headTimeoutMs / 1000),
-    )
-    .addOption(
-      limit("--body-timeout <seconds>", "between two pieces of a body", DEFAULT_LIMITS.bodyTimeoutMs / 1000),
-    )
-    .addOption(
-      limit("--idle-timeout <seconds>", "for an idle client connection", DEFAULT_LIMITS.idleTimeoutMs / 1000),
-    )
+    );
+  addLimitFlags(command);
+  command
     .addHelpText(
       "after",
-      "\nSignals: SIGHUP reloads; SIGTERM and SIGINT drain and exit 0; a second one exits at once.\n",
+      `
+Signals:
+  SIGHUP                reads everything again
+  SIGTERM, SIGINT       stops accepting, ends what is in flight, exits 0; a second one exits at once (143, 130)
+
+Examples:
+  credence run ./gateway
+  credence run mappings.yaml secrets/ --address 0.0.0.0 --http-port 80 --https-port 443
+  credence run ./gateway --http-port 0 --ready-file ready.json --require-upstream-verification
+
+Exit status: 0 ended by a signal, 1 could not start, 2 misuse.`,
     )
     .action(run);
+}
 
-  program
+function addCheck(program: Command): void {
+  const command = program
     .command("check")
     .description(
       "say what is wrong with files or folders of YAML, where, and how to mend it; opens no socket",
     )
-    .argument("<path...>", "files or folders; folders are read recursively")
-    .addOption(new Option("--format <format>", "how to print it").choices(["text", "json"]).default("text"))
-    .option("--require-upstream-verification", "an upstream that cannot be verified is an error", false)
-    .option("--allow-unenforced", "serve routes whose access control cannot be enforced", false)
+    .argument("<path...>", PATHS)
+    .addOption(
+      new Option("--format <format>", "for people or for machines").choices(["text", "json"]).default("text"),
+    );
+  addResourceFlags(command)
+    .addHelpText(
+      "after",
+      `
+Certificates and keys, in Secrets and in the files that a TLSContext names, are checked as \`run\` would.
+
+Examples:
+  credence check ./gateway
+  credence check ./gateway --format json | jq .summary
+
+Exit status: 0 no errors (warnings may stand), 1 errors, 2 misuse.`,
+    )
+    .action(check);
+}
+
+function addDemo(program: Command): void {
+  program
+    .command("demo")
+    .description("start a gateway and an upstream that insists on its certificate, and make a request")
+    .option("--directory <dir>", "where the demo's keys and YAML go; removed at the end", ".demo")
+    .option("--once", "make the request, say how it went, and end")
+    .addHelpText(
+      "after",
+      `
+Ports 8080, 8444 and 8877 are used where they are free, others where they are not. Ctrl-C ends all of it.
+
+Exit status: 0 the upstream saw the gateway's certificate, 1 it did not, 2 misuse.`,
+    )
+    .action(demo);
+}
+
+/** What decides how resources are read and compiled: the same for all who do. */
+function addResourceFlags(command: Command): Command {
+  return command
     .addOption(
       new Option("--ambassador-id <id>", "which resources are meant for this gateway")
         .env("AMBASSADOR_ID")
         .default("default"),
     )
-    .addHelpText("after", "\nExit status: 0 nothing wrong (warnings may stand), 1 errors, 2 misuse.\n")
-    .action(check);
-
-  program
-    .command("demo")
-    .description(
-      "a gateway, an upstream that insists on its certificate, and a request between them, made on the spot",
-    )
-    .option("--directory <dir>", "where the demo's keys and YAML go; git-ignored in this project", ".demo")
-    .option("--once", "make the request, say how it went, and end", false)
-    .action(demo);
-  return program;
+    .option("--require-upstream-verification", "an upstream that cannot be verified fails closed")
+    .option("--allow-unenforced", "serve routes whose access control cannot be enforced");
 }
+
+const PATHS = "files or folders of YAML; folders are read recursively";
 
 function version(): string {
   const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(manifest) as { version: string }).version;
-}
-
-function limit(flags: string, description: string, byDefault: number): Option {
-  return new Option(flags, description).argParser(count).default(byDefault);
-}
-
-function port(text: string): number {
-  const value = count(text);
-  if (value > 65535) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
-  return value;
-}
-
-function count(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
-  return Number(text);
 }

@@ -1,11 +1,12 @@
-import { existsSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
-import pretty from "pino-pretty";
-import { createLogger, type Logger } from "../telemetry/logger.ts";
+import type { BoundListener } from "../engines/engine.ts";
+import { createLogger, type LogFormat, type Logger, logDestination } from "../telemetry/logger.ts";
+import { type LimitFlags, limitsOf } from "./limit-flags.ts";
+import { allExist } from "./paths.ts";
+import { type Ready, removeReadyFile, writeReadyFile } from "./ready-file.ts";
 import { type Gateway, wireGateway } from "./wire.ts";
 
-export interface RunFlags {
+export interface RunFlags extends LimitFlags {
   readonly address: string;
   readonly httpPort?: number;
   readonly httpsPort?: number;
@@ -13,37 +14,22 @@ export interface RunFlags {
   readonly adminPort: number;
   readonly readyFile?: string;
   readonly drainSeconds: number;
-  readonly requireUpstreamVerification: boolean;
-  readonly allowPartial: boolean;
-  readonly allowUnenforced: boolean;
+  readonly requireUpstreamVerification?: boolean;
+  readonly allowPartial?: boolean;
+  readonly allowUnenforced?: boolean;
   readonly ambassadorId: string;
   readonly accessLog: boolean;
   readonly logLevel: string;
-  readonly logFormat: "auto" | "json" | "pretty";
-  readonly maxConnections: number;
-  readonly maxRequests: number;
-  readonly maxUpstreamConnections: number;
-  readonly maxHeadKib: number;
-  readonly maxHeaders: number;
-  readonly headTimeout: number;
-  readonly bodyTimeout: number;
-  readonly idleTimeout: number;
+  readonly logFormat: LogFormat;
 }
 
 /** Serves until a signal ends it. */
 export async function run(paths: readonly string[], flags: RunFlags): Promise<void> {
-  for (const path of paths) {
-    if (existsSync(path)) continue;
-    console.error(`credence: there is no ${path}`);
+  if (!allExist(paths)) {
     process.exitCode = 2;
     return;
   }
-  const isPretty =
-    flags.logFormat === "pretty" || (flags.logFormat === "auto" && process.stderr.isTTY === true);
-  const logger = createLogger(
-    flags.logLevel,
-    isPretty ? pretty({ destination: 2, ignore: "pid,hostname", sync: true }) : undefined,
-  );
+  const logger = createLogger(flags.logLevel, logDestination(flags.logFormat));
   const gateway = wireGateway({
     paths,
     ambassadorId: flags.ambassadorId,
@@ -51,87 +37,105 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
       address: flags.address,
       httpPort: flags.httpPort,
       httpsPort: flags.httpsPort,
-      requireUpstreamVerification: flags.requireUpstreamVerification,
-      allowUnenforced: flags.allowUnenforced,
+      requireUpstreamVerification: flags.requireUpstreamVerification === true,
+      allowUnenforced: flags.allowUnenforced === true,
     },
-    limits: {
-      maxConnections: flags.maxConnections,
-      maxRequestsInFlight: flags.maxRequests,
-      maxUpstreamConnections: flags.maxUpstreamConnections,
-      maxHeadBytes: flags.maxHeadKib * 1024,
-      maxHeaders: flags.maxHeaders,
-      headTimeoutMs: flags.headTimeout * 1000,
-      bodyTimeoutMs: flags.bodyTimeout * 1000,
-      idleTimeoutMs: flags.idleTimeout * 1000,
-      retireMs: flags.drainSeconds * 1000,
-    },
+    limits: { ...limitsOf(flags), retireMs: flags.drainSeconds * 1000 },
     accessLog: flags.accessLog,
-    allowPartial: flags.allowPartial,
+    allowPartial: flags.allowPartial === true,
+    admin: { address: flags.adminAddress, port: flags.adminPort },
     logger,
   });
-
-  let admin: { address: string; port: number };
-  try {
-    admin = await gateway.admin.open(flags.adminAddress, flags.adminPort);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    console.error(
-      `credence: the admin port ${flags.adminAddress}:${flags.adminPort} cannot be opened: ${code}. Choose another with --admin-port.`,
-    );
-    await gateway.close();
-    process.exitCode = 1;
+  // Before the first load: a signal at any moment has its meaning.
+  const signals = handleSignals(gateway, flags, logger);
+  const admin = await gateway.admin.open().catch((error: NodeJS.ErrnoException) => error);
+  if (admin instanceof Error) {
+    const place = `${flags.adminAddress}:${flags.adminPort}`;
+    await fail(gateway, [
+      `the admin server cannot open ${place}: ${admin.code ?? admin.message}. Free the port, or choose another with --admin-port.`,
+    ]);
     return;
   }
-  const stopWatching = gateway.source.watch(() => void gateway.control.reload());
-  handleSignals(gateway, flags, logger, stopWatching);
+  signals.stopWatching = gateway.source.watch(() => void gateway.control.reload());
   await gateway.control.reload();
-  const { revision, listeners, diagnostics } = gateway.control.state;
+  if (signals.ending) return;
+  const { revision, listeners, diagnostics, fault } = gateway.control.state;
   if (revision === null) {
-    for (const { code, message, remedy } of diagnostics.filter((found) => found.severity === "error")) {
-      console.error(`credence: ${code}: ${message}. ${remedy}`);
-    }
-    process.exit(1);
+    const errors = diagnostics.filter(({ code }) => code === "listener-port-unavailable");
+    await fail(gateway, [
+      ...(fault === null ? [] : [`the resources cannot be loaded, by a fault of Credence's own: ${fault}.`]),
+      ...errors.map(({ message, remedy }) => `${message}. ${remedy}`),
+    ]);
+    return;
   }
-  const where = (name: string): string | null => {
-    const bound = listeners.find((listener) => listener.name === name);
-    return bound === undefined ? null : `${bound.address}:${bound.port}`;
-  };
-  const ready = {
+  const ready: Ready = {
     pid: process.pid,
     revision: revision.number,
-    http: where("http"),
-    https: where("https"),
-    admin: `${admin.address}:${admin.port}`,
+    http: placeOf(listeners.find(({ name }) => name === "http")),
+    https: placeOf(listeners.find(({ name }) => name === "https")),
+    admin: placeOf(admin),
   };
   logger.info(ready, "credence serves");
-  if (flags.readyFile !== undefined) await writeWhole(flags.readyFile, `${JSON.stringify(ready)}\n`);
+  if (flags.readyFile === undefined) return;
+  try {
+    await writeReadyFile(flags.readyFile, ready);
+    // The signal may have come, and its removal been done, while this was written.
+    if (signals.ending) removeReadyFile(flags.readyFile);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    await fail(gateway, [`the ready file ${flags.readyFile} cannot be written: ${code ?? message}.`]);
+  }
 }
 
-/** First signal: drain, then 0. Second: at once. */
-function handleSignals(gateway: Gateway, flags: RunFlags, logger: Logger, stopWatching: () => void): void {
+interface Signals {
+  ending: boolean;
+  stopWatching: () => void;
+}
+
+/** First signal: drain, then 0. Second: at once, with the status that shells give a process ended by it. */
+function handleSignals(gateway: Gateway, flags: RunFlags, logger: Logger): Signals {
+  const signals: Signals = { ending: false, stopWatching: () => {} };
+  const removeFile = (): void => {
+    if (flags.readyFile !== undefined) removeReadyFile(flags.readyFile);
+  };
+  const end = async (why: string): Promise<void> => {
+    signals.ending = true;
+    logger.info({ seconds: flags.drainSeconds }, `${why}: draining`);
+    signals.stopWatching();
+    removeFile();
+    await gateway.shutDown(flags.drainSeconds * 1000);
+    logger.info("stopped");
+    process.exit(0);
+  };
   process.on("SIGHUP", () => {
-    logger.info("reloading");
+    logger.info("SIGHUP: reloading");
     void gateway.control.reload();
   });
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, async () => {
-      if (gateway.draining) process.exit(128 + constants.signals[signal]);
-      gateway.draining = true;
-      logger.info({ signal, seconds: flags.drainSeconds }, "draining");
-      stopWatching();
-      if (flags.readyFile !== undefined) await rm(flags.readyFile, { force: true });
-      await gateway.engine.drain(flags.drainSeconds * 1000);
-      await gateway.engine.stop();
-      await gateway.admin.close();
-      await gateway.close();
-      process.exit(0);
+    process.on(signal, () => {
+      if (!signals.ending) return void end(signal);
+      gateway.flush();
+      process.exit(128 + constants.signals[signal]);
     });
   }
+  // `credence demo` holds a channel to its gateway: when it is gone, nobody is left to end us.
+  if (process.connected) process.once("disconnect", () => void (signals.ending || end("parent ended")));
+  process.on("uncaughtException", (error) => {
+    logger.fatal({ err: error }, "a fault of Credence's own; the process ends");
+    removeFile();
+    gateway.flush();
+    process.exit(70);
+  });
+  return signals;
 }
 
-/** A reader sees the whole file or none. */
-async function writeWhole(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, text);
-  await rename(temporary, file);
+async function fail(gateway: Gateway, reasons: readonly string[]): Promise<void> {
+  for (const reason of reasons) console.error(`credence: ${reason}`);
+  await gateway.shutDown(0);
+  process.exit(1);
+}
+
+function placeOf(bound: Pick<BoundListener, "address" | "port"> | undefined): string | null {
+  if (bound === undefined) return null;
+  return bound.address.includes(":") ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
 }

@@ -1,10 +1,12 @@
-import { AdminServer } from "../admin/server.ts";
+import { registerGatewayMetrics } from "../admin/gateway-metrics.ts";
+import { type AdminServer, createAdminServer } from "../admin/server.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
 import { Control } from "../control/control.ts";
+import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import { createDnsEndpoints } from "../endpoints/dns.ts";
-import { createNodeEngine, type NodeEngine } from "../engines/node/engine.ts";
+import { createNodeEngine } from "../engines/node/engine.ts";
 import type { Limits } from "../engines/node/limits.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
@@ -15,7 +17,7 @@ import { createAccessLogWriter } from "../telemetry/access-log-writer.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { registerMetrics } from "./register-metrics.ts";
+import { registerEngineMetrics } from "./engine-metrics.ts";
 
 export interface GatewayOptions {
   readonly paths: readonly string[];
@@ -24,37 +26,44 @@ export interface GatewayOptions {
   readonly limits: Partial<Limits>;
   readonly accessLog: boolean;
   readonly allowPartial: boolean;
+  readonly admin: { readonly address: string; readonly port: number };
   readonly logger: Logger;
 }
 
 export interface Gateway {
   readonly control: Control;
-  readonly engine: NodeEngine;
   readonly admin: AdminServer;
   readonly source: FileSource;
-  draining: boolean;
-  /** Writes what the access log still holds, and lets go of timers. */
-  close(): Promise<void>;
+  /** Nothing new is published or accepted; what is in flight may end, for so long; then all is closed. */
+  shutDown(drainMilliseconds: number): Promise<void>;
+  /** Writes out what the access log still holds. */
+  flush(): void;
 }
 
 /** The one place where the parts are put together. */
 export function wireGateway(options: GatewayOptions): Gateway {
   const { logger } = options;
-  const store = new CredentialStore(systemClock, logger);
+  const clock = systemClock;
+  const store = new CredentialStore(clock, logger);
   const failures = new FailureHistory();
-  const access = options.accessLog ? createAccessLogWriter(1) : undefined;
+  const logFailure = createFailureLog(logger, clock);
+  const accessLog = options.accessLog ? createAccessLogWriter(STDOUT) : undefined;
   const engine = createNodeEngine({
     credentials: store,
-    endpoints: createDnsEndpoints({ clock: systemClock, logger }),
+    endpoints: createDnsEndpoints({ clock, logger }),
     logger,
-    clock: systemClock,
-    accessLog: access?.log,
-    onFailure: (record) => {
+    clock,
+    accessLog: accessLog?.log,
+    onFailure(record) {
       failures.add(record);
+<<<<<<< HEAD
       const { id, reason, route, upstream } = record;
       // A client that goes away is its own affair; anything else is somebody's to look at.
       const level = reason === "client_disconnected" ? "debug" : "warn";
       logger[level]({ failure: id, reason, route, upstream }, record.cause);
+=======
+      logFailure(record);
+>>>>>>> 138fc7a450fe1b6c802db2421bd40d1a5a8f263e
     },
     limits: options.limits,
   });
@@ -75,30 +84,42 @@ export function wireGateway(options: GatewayOptions): Gateway {
     logger,
   });
   const metrics = new Metrics();
-  registerMetrics(metrics, engine.stats, store, () => control.state.revision?.number ?? 0);
-  const gateway: Gateway = {
+  registerGatewayMetrics(metrics, control, store);
+  registerEngineMetrics(metrics, engine.stats);
+  metrics.counter(
+    "credence_access_log_dropped_total",
+    "Access log lines that their reader was too slow for.",
+    () => [{ labels: {}, value: accessLog?.dropped ?? 0 }],
+  );
+  const admin = createAdminServer({
+    ...options.admin,
     control,
+    store,
+    failures,
     engine,
+    metrics,
+    clock,
+    logger,
+  });
+  const flush = (): void => accessLog?.flush();
+  return {
+    control,
+    admin,
     source,
-    draining: false,
-    admin: new AdminServer({
-      state: () => control.state,
-      credentials: () => store.all(),
-      failures,
-      metrics,
-      engineName: engine.name,
-      draining: () => gateway.draining,
-      logger,
-    }),
-    async close() {
+    flush,
+    async shutDown(drainMilliseconds) {
       control.stop();
+      await engine.drain(drainMilliseconds);
+      await engine.stop();
+      await admin.close();
       files.stop();
       store.close();
-      access?.flush();
+      flush();
     },
   };
-  return gateway;
 }
+
+const STDOUT = 1;
 
 /** The certificate files that TLSContexts name, with the place that names them. */
 export function filesToFollow(resources: ResourceSet): Parameters<CertificateFiles["follow"]>[0] {

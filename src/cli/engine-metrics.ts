@@ -1,16 +1,9 @@
-import type { CredentialStore } from "../credentials/store.ts";
 import { DURATION_BUCKETS_MS, type EngineStats } from "../engines/node/stats.ts";
 import type { Metrics, Sample } from "../telemetry/metrics.ts";
 
-/** What `/metrics` shows of the gateway; docs/metrics.md explains each. */
-export function registerMetrics(
-  metrics: Metrics,
-  stats: EngineStats,
-  store: CredentialStore,
-  revision: () => number,
-): void {
+/** What `/metrics` shows of the data plane. */
+export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): void {
   const one = (read: () => number) => (): Sample[] => [{ labels: {}, value: read() }];
-  metrics.gauge("credence_revision", "Number of the revision that serves", one(revision));
   metrics.gauge(
     "credence_connections_open",
     "Client connections open now",
@@ -64,18 +57,4 @@ export function registerMetrics(
       }
     },
   );
-  metrics.gauge(
-    "credence_certificate_expiry_timestamp_seconds",
-    "End of validity of each certificate in use",
-    function* () {
-      for (const { name, kind, facts } of store.all()) {
-        if (kind === "trust") continue;
-        for (const { subject, notAfter } of facts)
-          yield { labels: { name, subject }, value: notAfter / 1000 };
-      }
-    },
-  );
-  metrics.gauge("credence_credential_generation", "Generation of each credential", function* () {
-    for (const { name, kind, generation } of store.all()) yield { labels: { name, kind }, value: generation };
-  });
 }

@@ -1,0 +1,132 @@
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { FailureRecord } from "../diagnostics/failure.ts";
+import { html, Markup } from "./html.ts";
+import type { Report, ReportedCredential, ReportQuery } from "./report.ts";
+import { STYLE } from "./style.ts";
+
+/** The diagnostics page: the report for a person's eyes. No script; the server renders all of it. */
+export function renderPage(report: Report, query: ReportQuery, now: number): string {
+  const [engine] = report.engines;
+  const page = html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Credence diagnostics</title>
+<meta name="viewport" content="width=device-width,initial-scale=1"><style>${new Markup(STYLE)}</style></head>
+<body><main>
+<header><h1>Credence</h1>
+${report.ready ? html`<span class="tag good">ready</span>` : html`<span class="tag bad">not ready</span>`}
+<span>${report.revision === null ? "no revision yet" : `revision ${report.revision}`}</span>
+${engine?.hash ? html`<span class="soft mono">${engine.hash.slice(0, 12)}</span>` : ""}
+<span class="soft">${engine?.name} engine · <a href="?json=true">JSON</a> · <a href="/metrics">metrics</a></span>
+</header>
+${report.notReady === null ? "" : html`<p class="note bad">Not ready: ${report.notReady}</p>`}
+${engine?.fault == null ? "" : html`<p class="note bad">The last reload failed by a fault of Credence's own; the revision above goes on serving: ${engine.fault}</p>`}
+${listeners(report)}${diagnostics(report.diagnostics, query)}${certificates(report.certificates, now)}${failures(report.failures, query)}
+</main></body></html>
+`;
+  return page.text;
+}
+
+function listeners(report: Report): Markup {
+  const rows = report.engines.flatMap((engine) => engine.listeners);
+  return panel(
+    "Listeners",
+    "",
+    rows.length === 0
+      ? html`<p class="empty">None is open.</p>`
+      : table(
+          ["Name", "Address"],
+          rows.map(
+            ({ name, address, port }) =>
+              html`<tr><td>${name}</td><td class="mono">${address.includes(":") ? `[${address}]` : address}:${port}</td></tr>`,
+          ),
+        ),
+  );
+}
+
+function diagnostics(found: readonly Diagnostic[], query: ReportQuery): Markup {
+  const filter = query.errorsOnly
+    ? html`<a href="?">all findings</a>`
+    : html`<a href="?filter=errors">errors only</a>`;
+  if (found.length === 0) {
+    return panel("Diagnostics", filter, html`<p class="empty">Nothing to mend.</p>`);
+  }
+  return panel(
+    `Diagnostics (${found.length})`,
+    filter,
+    table(
+      ["Severity", "What", "Where", "What it did, and what to do"],
+      found.map(
+        ({ severity, code, effect, subject, source, message, remedy }) =>
+          html`<tr><td><span class="tag ${severity}">${severity}</span></td>
+<td><code>${code}</code></td>
+<td>${subject.kind} ${subject.name}${subject.namespace === "" ? "" : html` <span class="soft">in ${subject.namespace}</span>`}
+${source === undefined ? "" : html`<br><span class="mono soft">${source.file}:${source.line}:${source.column}</span>`}</td>
+<td>${message}<br><span class="soft">${effect} · ${remedy}</span></td></tr>`,
+      ),
+    ),
+  );
+}
+
+function certificates(credentials: readonly ReportedCredential[], now: number): Markup {
+  if (credentials.length === 0) return panel("Certificates", "", html`<p class="empty">None is known.</p>`);
+  return panel(
+    `Certificates (${credentials.length})`,
+    "",
+    table(
+      ["Name", "State", "Certificate", "Valid until"],
+      credentials.map(({ name, kind, generation, usable, reason, chain }) => {
+        const [leaf] = chain;
+        const names = leaf === undefined ? [] : [...leaf.dnsNames, ...leaf.ipAddresses, ...leaf.uris];
+        return html`<tr><td class="mono">${name}<br><span class="soft">${kind === "trust" ? `trust, ${chain.length} CA` : "key and certificate"} · generation ${generation}</span></td>
+<td>${usable ? html`<span class="tag good">usable</span>` : html`<span class="tag bad">unusable</span><br>${reason}`}</td>
+<td>${leaf === undefined ? "" : html`${leaf.subject}${names.length === 0 ? "" : html`<br><span class="mono">${names.join(", ")}</span>`}<br><span class="soft">by ${leaf.issuer} · ${leaf.keyType} · serial <span class="mono">${leaf.serial}</span></span>`}</td>
+<td>${leaf === undefined ? "" : expiry(leaf.notAfter, now)}</td></tr>`;
+      }),
+    ),
+  );
+}
+
+function expiry(notAfter: string, now: number): Markup {
+  const days = Math.floor((Date.parse(notAfter) - now) / DAY_MS);
+  const style = days < 0 ? "bad" : days < SOON_DAYS ? "warn" : "good";
+  const words =
+    days < 0 ? "expired" : days === 0 ? "ends today" : `${days} ${days === 1 ? "day" : "days"} left`;
+  return html`<span class="${style}">${words}</span><br><span class="soft mono">${notAfter.slice(0, 16).replace("T", " ")} UTC</span>`;
+}
+
+const DAY_MS = 24 * 3_600_000;
+const SOON_DAYS = 30;
+/** A page is for looking at; the JSON has all of them. */
+const SHOWN_FAILURES = 100;
+
+function failures(records: readonly FailureRecord[], query: ReportQuery): Markup {
+  const search = html`<form method="get"><input name="failure" aria-label="id of a failed request" placeholder="id from a response" value="${query.failure ?? ""}"><button>Look up</button></form>`;
+  if (records.length === 0) {
+    const text =
+      query.failure === null
+        ? "No request has failed."
+        : "No failure with this id is kept: the last 1000 are, since the start of this process.";
+    return panel("Failed requests", search, html`<p class="empty">${text}</p>`);
+  }
+  const shown = records.slice(0, SHOWN_FAILURES);
+  return panel(
+    query.failure === null ? `Failed requests (${shown.length} of ${records.length})` : "Failed request",
+    query.failure === null ? search : html`${search}<a href="?">all</a>`,
+    table(
+      ["Time", "Reason and cause", "Route", "Upstream", "Id"],
+      shown.map(
+        ({ id, time, route, reason, cause, upstream }) =>
+          html`<tr><td class="mono">${time.slice(0, 10)}<br>${time.slice(11, 19)}</td><td><code>${reason}</code><br>${cause}</td>
+<td class="mono">${route ?? "-"}</td><td class="mono">${upstream ?? "-"}</td><td><a class="mono" href="?failure=${encodeURIComponent(id)}">${id}</a></td></tr>`,
+      ),
+    ),
+  );
+}
+
+function panel(title: string, aside: Markup | string, body: Markup): Markup {
+  return html`<section><div class="head"><h2>${title}</h2>${aside}</div>${body}</section>
+`;
+}
+
+function table(columns: readonly string[], rows: readonly Markup[]): Markup {
+  return html`<div class="scroll"><table><thead><tr>${columns.map((column) => html`<th>${column}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>`;
+}

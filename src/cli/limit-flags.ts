@@ -1,0 +1,56 @@
+import { type Command, Option } from "commander";
+import { DEFAULT_LIMITS, type Limits } from "../engines/node/limits.ts";
+import { positiveNumber } from "./numbers.ts";
+
+/** Flags for the bounds of the data plane, as commander names them. */
+export interface LimitFlags {
+  readonly maxConnections: number;
+  readonly maxRequests: number;
+  readonly maxUpstreamConnections: number;
+  readonly maxHeadKib: number;
+  readonly maxHeaders: number;
+  readonly handshakeTimeout: number;
+  readonly headTimeout: number;
+  readonly bodyTimeout: number;
+  readonly idleTimeout: number;
+  readonly upstreamIdleTimeout: number;
+  readonly tunnelIdleTimeout: number;
+}
+
+export function addLimitFlags(command: Command): void {
+  for (const [flag, limit, unit, description] of TABLE) {
+    const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    command.addOption(
+      new Option(`--${name} <${unit}>`, description)
+        .argParser(positiveNumber)
+        .default(DEFAULT_LIMITS[limit] / FACTORS[unit])
+        .helpGroup("Limits:"),
+    );
+  }
+}
+
+export function limitsOf(flags: LimitFlags): Partial<Limits> {
+  return Object.fromEntries(TABLE.map(([flag, limit, unit]) => [limit, flags[flag] * FACTORS[unit]]));
+}
+
+/** From the flag's unit to the limit's. */
+const FACTORS = { n: 1, kib: 1024, seconds: 1000 } as const;
+
+const TABLE: readonly (readonly [
+  flag: keyof LimitFlags,
+  limit: keyof Limits,
+  unit: keyof typeof FACTORS,
+  description: string,
+])[] = [
+  ["maxConnections", "maxConnections", "n", "client connections at once; more are closed as they come"],
+  ["maxRequests", "maxRequestsInFlight", "n", "requests in flight at once; more get 503"],
+  ["maxUpstreamConnections", "maxUpstreamConnections", "n", "connections to one cluster; more get 503"],
+  ["maxHeadKib", "maxHeadBytes", "kib", "size of a request or response head"],
+  ["maxHeaders", "maxHeaders", "n", "field lines in a head"],
+  ["handshakeTimeout", "handshakeTimeoutMs", "seconds", "for a TLS handshake to end"],
+  ["headTimeout", "headTimeoutMs", "seconds", "for a request head to arrive"],
+  ["bodyTimeout", "bodyTimeoutMs", "seconds", "between two pieces of a body"],
+  ["idleTimeout", "idleTimeoutMs", "seconds", "for a client connection between two requests"],
+  ["upstreamIdleTimeout", "upstreamIdleMs", "seconds", "for an upstream connection between two requests"],
+  ["tunnelIdleTimeout", "tunnelIdleMs", "seconds", "for an upgraded connection on which neither side speaks"],
+];

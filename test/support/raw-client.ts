@@ -1,0 +1,61 @@
+import { connect, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly head: string;
+  readonly body: string;
+}
+
+/** Sends bytes as they are and returns everything that comes until the peer closes, or until `milliseconds` are over. */
+export function exchangeBytes(
+  port: number,
+  bytes: string | readonly string[],
+  options: { tls?: ConnectionOptions; milliseconds?: number; until?: RegExp } = {},
+): Promise<string> {
+  return new Promise((resolve) => {
+    const socket: Socket =
+      options.tls === undefined
+        ? connect(port, "127.0.0.1")
+        : connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options.tls });
+    let received = "";
+    const finish = (): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(received);
+    };
+    const timer = setTimeout(finish, options.milliseconds ?? 3000);
+    socket.on("data", (chunk: Buffer) => {
+      received += chunk.toString("latin1");
+      if (options.until?.test(received) === true) finish();
+    });
+    socket.on("error", finish);
+    socket.on("end", finish);
+    socket.on("close", finish);
+    socket.on(options.tls === undefined ? "connect" : "secureConnect", async () => {
+      for (const piece of typeof bytes === "string" ? [bytes] : bytes) {
+        socket.write(piece, "latin1");
+        await new Promise((done) => setTimeout(done, 5));
+      }
+    });
+  });
+}
+
+/** The responses in some bytes, sized and bodiless ones. */
+export function parseAnswers(text: string): RawAnswer[] {
+  const answers: RawAnswer[] = [];
+  let rest = text;
+  while (rest.startsWith("HTTP/1.1 ")) {
+    const blank = rest.indexOf("\r\n\r\n");
+    if (blank === -1) break;
+    const head = rest.slice(0, blank);
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+    answers.push({
+      status: Number(head.slice(9, 12)),
+      head,
+      body: rest.slice(blank + 4, blank + 4 + length),
+    });
+    rest = rest.slice(blank + 4 + length);
+  }
+  return answers;
+}
