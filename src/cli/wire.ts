@@ -56,14 +56,10 @@ export function wireGateway(options: GatewayOptions): Gateway {
     accessLog: accessLog?.log,
     onFailure(record) {
       failures.add(record);
-<<<<<<< HEAD
       const { id, reason, route, upstream } = record;
       // A client that goes away is its own affair; anything else is somebody's to look at.
       const level = reason === "client_disconnected" ? "debug" : "warn";
       logger[level]({ failure: id, reason, route, upstream }, record.cause);
-=======
-      logFailure(record);
->>>>>>> 138fc7a450fe1b6c802db2421bd40d1a5a8f263e
     },
     limits: options.limits,
   });
