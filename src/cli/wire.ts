@@ -56,10 +56,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
     accessLog: accessLog?.log,
     onFailure(record) {
       failures.add(record);
-      const { id, reason, route, upstream } = record;
-      // A client that goes away is its own affair; anything else is somebody's to look at.
-      const level = reason === "client_disconnected" ? "debug" : "warn";
-      logger[level]({ failure: id, reason, route, upstream }, record.cause);
+      logFailure(record);
     },
     limits: options.limits,
   });

@@ -43,9 +43,10 @@ export async function startGateway(
     limits: options.limits ?? {},
     accessLog: false,
     allowPartial: false,
+    admin: { address: "127.0.0.1", port: 0 },
     logger: createLogger("silent"),
   });
-  const admin = await gateway.admin.open("127.0.0.1", 0);
+  const admin = await gateway.admin.open();
   const unwatch =
     options.watch === true ? gateway.source.watch(() => void gateway.control.reload()) : () => {};
   await gateway.control.reload();
@@ -73,9 +74,7 @@ export async function startGateway(
     },
     async stop() {
       unwatch();
-      await gateway.engine.stop();
-      await gateway.admin.close();
-      await gateway.close();
+      await gateway.shutDown(0);
       rmSync(directory, { recursive: true, force: true });
     },
   };
