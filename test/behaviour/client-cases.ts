@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import type { BehaviourCase, CasePeers } from "./case.ts";
+
+/** Host a.example without client certificates, m.example that requires them, o.example that takes them. */
+async function hosts({ cleartext }: CasePeers): Promise<string> {
+  const { ca, server } = await certificates();
+  return (
+    mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }) +
+    tlsContextYaml("a", { hosts: ["a.example", "*.wild.example"], secret: "server" }) +
+    tlsContextYaml("m", { hosts: ["m.example"], secret: "server", ca_secret: "ca", cert_required: true }) +
+    tlsContextYaml("o", { hosts: ["o.example"], secret: "server", ca_secret: "ca" }) +
+    tlsContextYaml("broken", { hosts: ["broken.example"], secret: "no-such-secret" }) +
+    tlsContextYaml("noca", {
+      hosts: ["noca.example"],
+      secret: "server",
+      ca_secret: "no-such-secret",
+      cert_required: true,
+    }) +
+    secretYaml("server", server) +
+    secretYaml("ca", { certificate: ca.certificate })
+  );
+}
+
+const get = (host: string): string => `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+const over = (
+  serverName: string,
+  host = serverName,
+): Pick<BehaviourCase, "via" | "resources" | "request" | "serverName"> => ({
+  via: "https",
+  resources: hosts,
+  request: get(host),
+  serverName,
+});
+
+export const clientCases: readonly BehaviourCase[] = [
+  {
+    name: "a host by its exact name",
+    ...over("a.example"),
+    expect: { statuses: [200], seen: (seen) => assert.equal(seen.headers["x-forwarded-proto"], "https") },
+  },
+  { name: "a host by a wildcard", ...over("x.wild.example"), expect: { statuses: [200] } },
+  { name: "an unknown name is refused", ...over("unknown.example"), expect: { statuses: [], seen: null } },
+  {
+    name: "no name is refused",
+    via: "https",
+    resources: hosts,
+    request: get("a.example"),
+    expect: { statuses: [], seen: null },
+  },
+  {
+    name: "required: with a certificate",
+    ...over("m.example"),
+    clientCertificate: "trusted",
+    expect: { statuses: [200] },
+  },
+  { name: "required: without one, refused", ...over("m.example"), expect: { statuses: [], seen: null } },
+  {
+    name: "required: with a stranger's, refused",
+    ...over("m.example"),
+    clientCertificate: "stranger",
+    expect: { statuses: [], seen: null },
+  },
+  { name: "optional: without one", ...over("o.example"), expect: { statuses: [200] } },
+  {
+    name: "optional: with a stranger's, refused",
+    ...over("o.example"),
+    clientCertificate: "stranger",
+    expect: { statuses: [], seen: null },
+  },
+  {
+    name: "SNI of a host without client certificates, Host of one with: 421",
+    ...over("a.example", "m.example"),
+    expect: { statuses: [421], seen: null, failure: "misdirected_request" },
+  },
+  {
+    name: "SNI of a host with optional certificates, Host of one that requires them: 421",
+    ...over("o.example", "m.example"),
+    clientCertificate: "trusted",
+    expect: { statuses: [421], seen: null },
+  },
+  {
+    name: "Host that nobody serves over TLS: 421",
+    ...over("a.example", "unknown.example"),
+    expect: { statuses: [421], seen: null },
+  },
+  {
+    name: "a host whose Secret is missing refuses handshakes",
+    ...over("broken.example"),
+    expect: { statuses: [], seen: null },
+  },
+  {
+    name: "a host whose CA is missing refuses handshakes",
+    ...over("noca.example"),
+    clientCertificate: "trusted",
+    expect: { statuses: [], seen: null },
+  },
+  {
+    name: "its cleartext is refused too",
+    resources: hosts,
+    request: get("broken.example"),
+    expect: { statuses: [400], seen: null, failure: "cleartext_refused" },
+  },
+  {
+    name: "cleartext for a TLS host: 400",
+    resources: hosts,
+    request: get("a.example"),
+    expect: { statuses: [400], seen: null, failure: "cleartext_refused" },
+  },
+  {
+    name: "cleartext for any other host: 400 once TLS is served",
+    resources: hosts,
+    request: get("else.example"),
+    expect: { statuses: [400], seen: null },
+  },
+  {
+    name: "redirect_cleartext_from 8080: the http listener redirects that host",
+    async resources({ cleartext }) {
+      return (
+        mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }) +
+        tlsContextYaml("a", { hosts: ["a.example"], secret: "server", redirect_cleartext_from: 8080 }) +
+        secretYaml("server", (await certificates()).server)
+      );
+    },
+    request: "GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n",
+    expect: { statuses: [301], head: /location: https:\/\/a\.example\/x\?y=1\r\n/, seen: null },
+  },
+  {
+    name: "a host for * answers whatever name, and none",
+    via: "https",
+    async resources({ cleartext }) {
+      return (
+        mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }) +
+        tlsContextYaml("a", { hosts: ["*"], secret: "server" }) +
+        secretYaml("server", (await certificates()).server)
+      );
+    },
+    request: get("whatever.example"),
+    expect: { statuses: [200] },
+  },
+];

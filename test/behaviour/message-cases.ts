@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { mappingYaml } from "../support/certificates.ts";
+import type { BehaviourCase, CasePeers } from "./case.ts";
+
+const resources = ({ cleartext }: CasePeers): string =>
+  mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` });
+const line = "Host: localhost\r\n";
+
+/** Two parsers could read each of these differently (RFC 9112 §6.3, §11.2): 400, closed, never forwarded. */
+const AMBIGUOUS: Readonly<Record<string, string>> = {
+  "two Content-Lengths that differ": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`,
+  "two Content-Lengths that agree": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nContent-Length: 1\r\n\r\na`,
+  "a list in Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: 1, 1\r\n\r\na`,
+  "a sign in Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: +1\r\n\r\na`,
+  "Content-Length beside Transfer-Encoding": `POST / HTTP/1.1\r\n${line}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  "a Transfer-Encoding other than chunked": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
+  "chunked twice": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  "a space before the colon": `GET / HTTP/1.1\r\n${line}X-A : b\r\n\r\n`,
+  "a folded line": `GET / HTTP/1.1\r\n${line}X-A: b\r\n c\r\n\r\n`,
+  "a bare CR in a value": `GET / HTTP/1.1\r\n${line}X-A: b\rc\r\n\r\n`,
+  "a bare LF between fields": `GET / HTTP/1.1\r\n${line}X-A: b\nX-B: c\r\n\r\n`,
+  "a NUL in a value": `GET / HTTP/1.1\r\n${line}X-A: b\0c\r\n\r\n`,
+  "two Hosts": `GET / HTTP/1.1\r\n${line}Host: other\r\n\r\n`,
+  "no Host": "GET / HTTP/1.1\r\nX-A: b\r\n\r\n",
+  "an absolute-form with another Host": `GET http://other/ HTTP/1.1\r\n${line}\r\n`,
+  "a space in the target": `GET /a b HTTP/1.1\r\n${line}\r\n`,
+  "a chunk size that is no number": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n`,
+  "a chunk size with a sign": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n`,
+  "a chunk that is longer than it says": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n`,
+};
+
+export const messageCases: readonly BehaviourCase[] = [
+  ...Object.entries(AMBIGUOUS).map(
+    ([name, request]): BehaviourCase => ({
+      name: `${name}: 400 and closed`,
+      resources,
+      request,
+      expect: { statuses: [400], head: /connection: close/, seen: null, failure: "bad_request" },
+    }),
+  ),
+  {
+    name: "pipelined requests are answered in order on one connection",
+    resources,
+    request: `GET /1 HTTP/1.1\r\n${line}\r\nGET /2 HTTP/1.1\r\n${line}\r\nGET /3 HTTP/1.1\r\n${line}Connection: close\r\n\r\n`,
+    expect: {
+      statuses: [200, 200, 200],
+      body: /"path":"\/1"/,
+      seen: (seen) => assert.equal(seen.path, "/3"),
+    },
+  },
+  {
+    name: "a sized body arrives whole, however it is cut",
+    resources,
+    request: [
+      "POST / HTTP/1.1\r\nHo",
+      `st: localhost\r\nContent-Length: 10\r\nConnection: close\r\n\r\n`,
+      "hello",
+      "world",
+    ],
+    expect: { statuses: [200], seen: (seen) => assert.equal(seen.body, "helloworld") },
+  },
+  {
+    name: "a chunked body arrives whole, cut inside its framing, with the trailers that may stand there",
+    resources,
+    request: [
+      `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: close\r\n\r\n5\r`,
+      "\nhello\r\n5;x=y\r\nwor",
+      "ld\r\n0\r\nX-Sum: 1\r\nX-Forwarded-Client-Cert: evil\r\n",
+      "Content-Length: 3\r\n\r\n",
+    ],
+    expect: {
+      statuses: [200],
+      seen(seen) {
+        assert.equal(seen.body, "helloworld");
+        assert.deepEqual({ ...seen.trailers }, { "x-sum": "1" });
+      },
+    },
+  },
+  {
+    name: "Expect: 100-continue is answered by the upstream's 100",
+    resources,
+    request: [
+      `POST / HTTP/1.1\r\n${line}Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n`,
+      "ok",
+    ],
+    expect: { statuses: [100, 200], seen: (seen) => assert.equal(seen.body, "ok") },
+  },
+  {
+    name: "HEAD has the length and no body",
+    resources,
+    request: `HEAD / HTTP/1.1\r\n${line}Connection: close\r\n\r\n`,
+    expect: { statuses: [200], body: /^$/, seen: (seen) => assert.equal(seen.method, "HEAD") },
+  },
+  {
+    name: "an absolute-form with the same Host is taken",
+    resources,
+    request: `GET http://localhost/x HTTP/1.1\r\n${line}Connection: close\r\n\r\n`,
+    expect: { statuses: [200], seen: (seen) => assert.equal(seen.path, "/x") },
+  },
+  {
+    name: "HTTP/1.0: 426",
+    resources,
+    request: `GET / HTTP/1.0\r\n${line}\r\n`,
+    expect: { statuses: [426], seen: null },
+  },
+  {
+    name: "CONNECT: 501",
+    resources,
+    request: `CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n`,
+    expect: { statuses: [501], seen: null },
+  },
+  {
+    name: "a head beyond the limit: 431",
+    resources,
+    request: `GET / HTTP/1.1\r\n${line}X-A: ${"a".repeat(70_000)}\r\n\r\n`,
+    expect: { statuses: [431], seen: null, failure: "head_too_large" },
+  },
+  {
+    name: "a head that does not come: 408",
+    resources,
+    request: `GET / HTTP/1.1\r\n${line}`,
+    expect: { statuses: [408], seen: null, failure: "request_timeout" },
+  },
+];

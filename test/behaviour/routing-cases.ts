@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { mappingYaml, moduleYaml } from "../support/certificates.ts";
+import type { BehaviourCase } from "./case.ts";
+
+const get = (path: string, host = "localhost"): string =>
+  `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+const path = (expected: string) => (seen: { path: string }) => assert.equal(seen.path, expected);
+
+export const routingCases: readonly BehaviourCase[] = [
+  {
+    name: "the prefix is replaced by / where no rewrite is written",
+    resources: ({ cleartext }) => mappingYaml("m", { prefix: "/up/", service: `localhost:${cleartext}` }),
+    request: get("/up/a/b?q=1"),
+    expect: { statuses: [200], seen: path("/a/b?q=1") },
+  },
+  {
+    name: 'rewrite: "" leaves the path alone',
+    resources: ({ cleartext }) =>
+      mappingYaml("m", { prefix: "/up/", service: `localhost:${cleartext}`, rewrite: "" }),
+    request: get("/up/a"),
+    expect: { statuses: [200], seen: path("/up/a") },
+  },
+  {
+    name: "the longest prefix wins",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}`, rewrite: "/short/" }) +
+      mappingYaml("b", { prefix: "/a/b/", service: `localhost:${cleartext}`, rewrite: "/long/" }) +
+      mappingYaml("c", { prefix: "/a/", service: `localhost:${cleartext}`, rewrite: "/middle/" }),
+    request: get("/a/b/c"),
+    expect: { statuses: [200], seen: path("/long/c") },
+  },
+  {
+    name: "precedence beats length",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", {
+        prefix: "/a/",
+        service: `localhost:${cleartext}`,
+        rewrite: "/first/",
+        precedence: 5,
+      }) + mappingYaml("b", { prefix: "/a/b/", service: `localhost:${cleartext}`, rewrite: "/long/" }),
+    request: get("/a/b/c"),
+    expect: { statuses: [200], seen: path("/first/b/c") },
+  },
+  {
+    name: "a Mapping with the request's host beats one without, and its case does not matter",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}`, rewrite: "/any/" }) +
+      mappingYaml("b", {
+        prefix: "/",
+        host: "A.example",
+        service: `localhost:${cleartext}`,
+        rewrite: "/named/",
+      }),
+    request: get("/x", "a.EXAMPLE"),
+    expect: { statuses: [200], seen: path("/named/x") },
+  },
+  {
+    name: "no Mapping: 404, with an id and nothing else about the inside",
+    resources: ({ cleartext }) => mappingYaml("m", { prefix: "/up/", service: `localhost:${cleartext}` }),
+    request: get("/other"),
+    expect: { statuses: [404], body: /"id":"[0-9a-f-]{36}"/, seen: null, failure: "no_route" },
+  },
+  {
+    name: "dot segments are gone before a route is chosen",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/public/", service: `localhost:${cleartext}`, rewrite: "/public/" }) +
+      mappingYaml("b", { prefix: "/admin/", service: `localhost:${cleartext}`, rewrite: "/admin/" }),
+    request: get("/public/%2e%2e/admin/x"),
+    expect: { statuses: [200], seen: path("/admin/x") },
+  },
+  {
+    name: "a rewrite brings no dot segment back",
+    resources: ({ cleartext }) =>
+      mappingYaml("m", { prefix: "/a", service: `localhost:${cleartext}`, rewrite: "/" }),
+    request: get("/a../secret"),
+    expect: { statuses: [400], seen: null },
+  },
+  {
+    name: "an escaped slash is refused where the Module says so",
+    resources: ({ cleartext }) =>
+      moduleYaml({ reject_requests_with_escaped_slashes: true }) +
+      mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request: get("/a%2Fb"),
+    expect: { statuses: [400], seen: null },
+  },
+  {
+    name: "a Mapping that cannot be followed keeps its place: 503, not the shorter prefix",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}` }) +
+      mappingYaml("b", { prefix: "/closed/", service: `localhost:${cleartext}`, method: "GET" }),
+    request: get("/closed/x"),
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
+    name: "what a client says of its own identity is removed, what the gateway knows is added",
+    resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request:
+      "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Client-Cert: By=me\r\nX-Envoy-Retry-On: 5xx\r\nl5d-dst-override: evil:1\r\n" +
+      "X-Forwarded-Proto: https\r\nX-Request-Id: mine\r\nX-Kept: yes\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n\r\n",
+    expect: {
+      statuses: [200],
+      seen({ headers }) {
+        for (const name of [
+          "x-forwarded-client-cert",
+          "x-envoy-retry-on",
+          "l5d-dst-override",
+          "x-hop",
+          "via",
+        ]) {
+          assert.equal(headers[name], undefined, name);
+        }
+        assert.equal(headers["x-kept"], "yes");
+        assert.equal(headers["x-forwarded-proto"], "http");
+        assert.equal(headers["x-forwarded-for"], "127.0.0.1");
+        assert.match(String(headers["x-request-id"]), /^[0-9a-f-]{36}$/);
+      },
+    },
+  },
+  {
+    name: "an upstream that refuses connections: 503 with its reason",
+    resources: () => mappingYaml("m", { prefix: "/", service: "127.0.0.1:1" }),
+    request: get("/"),
+    expect: { statuses: [503], failure: "upstream_connect_refused" },
+  },
+  {
+    name: "a name that does not exist: 503 with its reason",
+    resources: () => mappingYaml("m", { prefix: "/", service: "no-such-name.invalid" }),
+    request: get("/"),
+    expect: { statuses: [503], failure: "upstream_dns_failure" },
+  },
+];
