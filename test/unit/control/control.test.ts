@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Control, type ResourceSource } from "../../../src/control/control.ts";
+import { CredentialStore } from "../../../src/credentials/store.ts";
+import type { ResourceSet } from "../../../src/resources/resource-set.ts";
+import { systemClock } from "../../../src/telemetry/clock.ts";
+import { createLogger } from "../../../src/telemetry/logger.ts";
+import { createAuthority } from "../../../src/x509/authority.ts";
+import { FakeEngine } from "./fake-engine.ts";
+import { mappings } from "./resources.ts";
+
+interface World extends ResourceSource {
+  resources: ResourceSet;
+  complete: boolean;
+  loads: number;
+}
+
+function setUp(allowPartial = false): {
+  control: Control;
+  engine: FakeEngine;
+  source: World;
+  store: CredentialStore;
+} {
+  const engine = new FakeEngine();
+  const store = new CredentialStore(systemClock);
+  const source: World = {
+    resources: mappings({ a: "/a/" }),
+    complete: true,
+    loads: 0,
+    async load() {
+      this.loads++;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return { resources: this.resources, diagnostics: [], complete: this.complete };
+    },
+  };
+  const control = new Control({
+    source,
+    store,
+    engine,
+    compileOptions: { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false },
+    onResources: async () => {},
+    allowPartial,
+    logger: createLogger("silent"),
+  });
+  return { control, engine, source, store };
+}
+
+const later = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+test("the first revision has number 1, and makes the gateway ready", async () => {
+  const { control, engine } = setUp();
+  assert.equal(control.state.ready, false);
+  assert.equal(control.state.notReady, "no revision serves yet");
+  await control.reload();
+  assert.equal(control.state.revision?.number, 1);
+  assert.equal(control.state.ready, true);
+  assert.deepEqual(control.state.listeners, [{ name: "http", address: "127.0.0.1", port: 8080 }]);
+  assert.equal(engine.applied.length, 1);
+});
+
+test("what compiles to the same model is not published again", async () => {
+  const { control, engine, source } = setUp();
+  await control.reload();
+  source.resources = mappings({ a: "/a/" });
+  await control.reload();
+  assert.equal(engine.applied.length, 1);
+  source.resources = mappings({ a: "/b/" });
+  await control.reload();
+  assert.deepEqual(
+    engine.applied.map(({ number }) => number),
+    [1, 2],
+  );
+});
+
+test("however many changes come during a round, one more round follows", async () => {
+  const { control, engine, source } = setUp();
+  const all: Promise<void>[] = [];
+  for (let i = 0; i < 20; i++) {
+    source.resources = mappings({ a: `/${i}/` });
+    all.push(control.reload());
+  }
+  await Promise.all(all);
+  assert.equal(source.loads, 2);
+  assert.equal(engine.applied.at(-1)?.model.routes[0]?.match.path.value, "/19/");
+});
+
+test("what the engine refuses leaves the last good revision, is said, and is tried again", async () => {
+  const { control, engine, source } = setUp();
+  await control.reload();
+  engine.problems = [{ code: "listener-port-unavailable", subject: "http", message: "EADDRINUSE" }];
+  source.resources = mappings({ a: "/b/" });
+  await control.reload();
+  assert.equal(control.state.revision?.number, 1);
+  assert.equal(control.state.ready, true);
+  assert.deepEqual(
+    control.state.diagnostics.map(({ code, subject }) => [code, subject.name]),
+    [["listener-port-unavailable", "http"]],
+  );
+  engine.problems = [];
+  await control.reload();
+  assert.equal(control.state.revision?.number, 3);
+  assert.deepEqual(control.state.diagnostics, []);
+});
+
+test("a fault in compiling leaves the last good revision, and is said until a round succeeds", async () => {
+  const { control, source } = setUp();
+  await control.reload();
+  source.resources = {
+    ...mappings({ a: "/b/" }),
+    get tlsContexts(): never {
+      throw new Error("a bug");
+    },
+  };
+  await control.reload();
+  assert.equal(control.state.revision?.number, 1);
+  assert.equal(control.state.fault, "a bug");
+  source.resources = mappings({ a: "/b/" });
+  await control.reload();
+  assert.equal(control.state.revision?.number, 2);
+  assert.equal(control.state.fault, null);
+});
+
+test("a cold start with unreadable documents serves and is not ready, unless that is allowed", async () => {
+  const strict = setUp();
+  strict.source.complete = false;
+  await strict.control.reload();
+  assert.equal(strict.control.state.revision?.number, 1);
+  assert.match(strict.control.state.notReady ?? "", /could not be read/);
+  strict.source.complete = true;
+  await strict.control.reload();
+  assert.equal(strict.control.state.ready, true);
+  // From then on an unreadable document keeps its last seen objects.
+  strict.source.complete = false;
+  await strict.control.reload();
+  assert.equal(strict.control.state.ready, true);
+
+  const lenient = setUp(true);
+  lenient.source.complete = false;
+  await lenient.control.reload();
+  assert.equal(lenient.control.state.ready, true);
+});
+
+test("credentials that appear or go make one round together; a rotation makes none", async () => {
+  const { control, source, store } = setUp();
+  await control.reload();
+  const authority = await createAuthority("test CA");
+  const issue = () => authority.issue({ commonName: "gateway", usage: "client" });
+  const [first, second] = [await issue(), await issue()];
+  const origin = { subject: { kind: "Secret", namespace: "default", name: "s" } };
+  const offer = (name: string, { certificate, privateKey }: typeof first): void =>
+    store.offer(name, { certificateChain: certificate, privateKey }, origin);
+  for (const name of ["secret/default/a", "secret/default/b", "secret/default/c"]) offer(name, first);
+  await later(100);
+  assert.equal(source.loads, 2);
+  offer("secret/default/a", second);
+  await later(100);
+  assert.equal(store.credential("secret/default/a")?.generation, 2);
+  assert.equal(source.loads, 2);
+  store.remove("secret/default/a");
+  await later(100);
+  assert.equal(source.loads, 3);
+  store.close();
+});
+
+test("once stopped nothing is published, and nothing is ready", async () => {
+  const { control, engine, source } = setUp();
+  await control.reload();
+  source.resources = mappings({ a: "/b/" });
+  const running = control.reload();
+  control.stop();
+  await running;
+  await control.reload();
+  assert.equal(engine.applied.length, 1);
+  assert.equal(control.state.notReady, "shutting down");
+});
