@@ -48,7 +48,8 @@ export function parseSecret(
       const decoded = decode(value);
       if (decoded === null)
         invalid(`${section}.${key}`, section === "data" ? "is not base64" : "is not text");
-      else values.set(key, decoded);
+      // What cannot be read is there all the same: a CA that counted as not given would turn verification off.
+      values.set(key, decoded ?? "");
     }
   }
   const pick = (...keys: string[]): string | undefined =>

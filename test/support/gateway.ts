@@ -15,7 +15,7 @@ export interface RunningGateway {
   /** Replaces one file as careful writers do, by rename, and waits until it is in effect. */
   replace(file: string, text: string): Promise<void>;
   diag(): Promise<{
-    revision: { number: number } | null;
+    revision: unknown;
     diagnostics: { code: string; effect: string }[];
     failures: { id: string; reason: string; cause: string; route: string | null }[];
   }>;

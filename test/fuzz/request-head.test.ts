@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { it } from "node:test";
+import fc from "fast-check";
+import { BodyReader } from "../../src/engines/node/http1/body.ts";
+import { normalisePath } from "../../src/engines/node/http1/path.ts";
+import { RequestHead } from "../../src/engines/node/http1/request-head.ts";
+
+const RUNS = Number(process.env.CREDENCE_FUZZ_RUNS ?? 400);
+
+/** Pieces that requests, and attacks on their parsers, are made of. */
+const piece = fc.constantFrom(
+  "GET ",
+  "POST ",
+  "/",
+  "/a?b",
+  " HTTP/1.1",
+  "HTTP/1.0",
+  "\r\n",
+  "\n",
+  "\r",
+  "Host: a",
+  "host:b",
+  "Content-Length: 3",
+  "Content-Length: 3 ",
+  "Content-Length:+3",
+  "Transfer-Encoding: chunked",
+  "Transfer-Encoding: identity",
+  "X: y",
+  "X : y",
+  " folded",
+  "\tfolded",
+  "Connection: close",
+  "Connection: host",
+  "\0",
+  "é",
+  ":",
+  " ",
+  "abc",
+  "Expect: 100-continue",
+);
+const head = fc
+  .array(piece, { maxLength: 12 })
+  .chain((pieces) =>
+    fc.constantFrom(
+      pieces.join(""),
+      `GET / HTTP/1.1\r\nHost: a\r\n${pieces.join("")}`,
+      `POST / HTTP/1.1\r\nHost: a\r\n${pieces.join("\r\n")}`,
+    ),
+  );
+
+function accepts(text: string): RequestHead | null {
+  const bytes = Buffer.from(`${text}\r\n\r\n`, "latin1");
+  const blank = bytes.indexOf("\r\n\r\n");
+  const parsed = new RequestHead(100);
+  return parsed.parse(bytes, 0, blank + 2) === null ? parsed : null;
+}
+
+it("never accepts a head that Node's own parser refuses or reads with another framing", async () => {
+  const server = createServer((request, response) => {
+    response.end(
+      JSON.stringify([
+        request.method,
+        request.headers.host,
+        request.headers["content-length"] ?? null,
+        request.headers["transfer-encoding"] ?? null,
+      ]),
+    );
+  });
+  server.on("clientError", (_error, socket) =>
+    socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  let compared = 0;
+  try {
+    await fc.assert(
+      fc.asyncProperty(head, async (text) => {
+        const ours = accepts(text);
+        if (ours === null || ours.expectsContinue) return;
+        compared++;
+        const bytes = Buffer.from(`${text}\r\n\r\n`, "latin1");
+        const answer = await ask(port, bytes.subarray(0, bytes.indexOf("\r\n\r\n") + 4));
+        assert.match(answer, /^HTTP\/1\.1 200/, JSON.stringify(text));
+        const theirs = JSON.parse(/\[.*\]/.exec(answer)?.[0] ?? "[]") as unknown[];
+        const length = ours.contentLength === -1 ? null : String(ours.contentLength);
+        assert.deepEqual(
+          [theirs[0], String(theirs[1]).toLowerCase(), theirs[2], theirs[3] === null ? null : "chunked"],
+          [ours.method, ours.host, length, ours.chunked ? "chunked" : null],
+        );
+      }),
+      { numRuns: RUNS },
+    );
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+  assert.ok(compared > 10, `only ${compared} heads were accepted: the generator says too little`);
+});
+
+it("neither head parser nor body reader throws on any bytes, and both end within them", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (raw) => {
+      const bytes = Buffer.from(raw);
+      accepts(bytes.toString("latin1"));
+      const body = new BodyReader();
+      body.startChunked();
+      const end = body.read(bytes, 0);
+      assert.ok(end >= -1 && end <= bytes.length);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+it("a chunked body reads the same however it is cut, and leaves what follows", () => {
+  const chunk = fc.string({ minLength: 1, maxLength: 20, unit: "binary-ascii" });
+  fc.assert(
+    fc.property(
+      fc.array(chunk, { maxLength: 6 }),
+      fc.boolean(),
+      fc.array(fc.nat(400), { maxLength: 6 }),
+      (chunks, trailers, cuts) => {
+        const framed = `${chunks.map((text) => `${text.length.toString(16)}\r\n${text}\r\n`).join("")}0\r\n${trailers ? "x-sum: 1\r\n" : ""}\r\n`;
+        const bytes = Buffer.from(`${framed}GET /next`, "latin1");
+        const body = new BodyReader();
+        body.startChunked();
+        let forwarded = "";
+        let taken = 0;
+        const ends = [...cuts.filter((cut) => cut < bytes.length), bytes.length].sort((a, b) => a - b);
+        let from = 0;
+        for (const end of ends) {
+          if (body.done) break;
+          const part = bytes.subarray(from, end);
+          const used = body.read(part, 0);
+          assert.notEqual(used, -1);
+          forwarded += part.toString("latin1", 0, body.forwardEnd);
+          taken = from + used;
+          from = end;
+        }
+        assert.ok(body.done);
+        assert.equal(forwarded + body.tail, framed);
+        assert.equal(bytes.toString("latin1", taken), "GET /next");
+      },
+    ),
+    { numRuns: 1000 },
+  );
+});
+
+it("a normalised path has no dot segment, is a fixed point, and stays below the root", () => {
+  const segment = fc.constantFrom("a", "..", ".", "%2e", "%2E%2e", "%41", "", "\\", "%2f", "b%20c");
+  fc.assert(
+    fc.property(fc.array(segment, { maxLength: 8 }), fc.boolean(), (segments, mergeSlashes) => {
+      const options = { mergeSlashes, rejectEscapedSlashes: false };
+      const { path } = normalisePath(`/${segments.join("/")}`, options);
+      if (path === undefined) return;
+      assert.match(path, /^\//);
+      assert.doesNotMatch(path, /(?:^|\/)\.{1,2}(?:\/|$)|\\|%2e|%41/i);
+      assert.equal(normalisePath(path, options).path, path);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+function ask(port: number, bytes: Buffer): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
+    let answer = "";
+    const finish = (): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(2000, finish);
+    socket.on("data", (chunk) => {
+      answer += chunk.toString("latin1");
+      if (/\r\n\r\n/.test(answer)) setTimeout(finish, 1);
+    });
+    socket.on("error", finish).on("end", finish);
+  });
+}

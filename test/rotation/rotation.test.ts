@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { Agent, get } from "node:http";
+import { it } from "node:test";
+import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { startGateway } from "../support/gateway.ts";
+import { startUpstream } from "../support/upstream.ts";
+
+const ROTATIONS = Number(process.env.CREDENCE_ROTATIONS ?? 200);
+
+/** Constant load on kept-alive connections; returns the function that ends it and tells how it went. */
+function load(
+  url: string,
+  workers: number,
+): { stop: () => Promise<{ requests: number; failures: string[] }> } {
+  const agent = new Agent({ keepAlive: true, maxSockets: workers });
+  let stopped = false;
+  let requests = 0;
+  const failures: string[] = [];
+  const once = (): Promise<void> =>
+    new Promise((resolve) => {
+      get(url, { agent }, (response) => {
+        if (response.statusCode !== 200) failures.push(`status ${response.statusCode}`);
+        response
+          .resume()
+          .on("end", resolve)
+          .on("error", (error) => {
+            failures.push(error.message);
+            resolve();
+          });
+      }).on("error", (error) => {
+        failures.push(error.message);
+        resolve();
+      });
+    });
+  const running = Array.from({ length: workers }, async () => {
+    while (!stopped) {
+      await once();
+      requests++;
+    }
+  });
+  return {
+    async stop() {
+      stopped = true;
+      await Promise.all(running);
+      agent.destroy();
+      return { requests, failures };
+    },
+  };
+}
+
+it(`${ROTATIONS} rotations of the client certificate under load lose no request, and the old one goes out of use`, async () => {
+  const upstream = await startUpstream("mtls");
+  const { ca } = await certificates();
+  const credentials = await Promise.all(
+    Array.from({ length: 8 }, (_, index) => ca.issue({ commonName: `generation-${index}`, usage: "client" })),
+  );
+  const secret = (index: number): string =>
+    secretYaml("certs", { ...(credentials[index % 8] as (typeof credentials)[0]), ca: ca.certificate });
+  const gateway = await startGateway(
+    {
+      "routes.yaml":
+        mappingYaml("m", { prefix: "/", service: `localhost:${upstream.port}`, tls: "ctx" }) +
+        tlsContextYaml("ctx", { hosts: [], secret: "certs" }),
+      "secret.yaml": secret(0),
+    },
+    { watch: true },
+  );
+  const url = `http://127.0.0.1:${gateway.httpPort}/`;
+  try {
+    const { revision } = await gateway.diag();
+    const running = load(url, 4);
+    for (let index = 1; index <= ROTATIONS; index++) {
+      await gateway.replace("secret.yaml", secret(index));
+      // Every rotation is meant to be seen: the gateway's own reload is asked for, as SIGHUP does.
+      await gateway.gateway.control.reload();
+    }
+    const { requests, failures } = await running.stop();
+    assert.deepEqual(failures, []);
+    assert.ok(requests > 100, `only ${requests} requests`);
+
+    const names = new Set(upstream.seen.map(({ clientSubject }) => clientSubject));
+    assert.equal(names.size, 8, "every generation was presented");
+    upstream.seen.length = 0;
+    await (await fetch(url)).text();
+    assert.equal(upstream.seen[0]?.clientSubject, `CN=generation-${ROTATIONS % 8}`);
+    assert.deepEqual((await gateway.diag()).revision, revision, "a rotation compiles nothing");
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+it("a Secret replaced on disk reaches new connections within a second, by the watch alone", async () => {
+  const upstream = await startUpstream("mtls");
+  const { ca, client } = await certificates();
+  const next = await ca.issue({ commonName: "next", usage: "client" });
+  const gateway = await startGateway(
+    {
+      "routes.yaml":
+        mappingYaml("m", { prefix: "/", service: `localhost:${upstream.port}`, tls: "ctx" }) +
+        tlsContextYaml("ctx", { hosts: [], secret: "certs" }),
+      "secret.yaml": secretYaml("certs", { ...client, ca: ca.certificate }),
+    },
+    { watch: true },
+  );
+  const url = `http://127.0.0.1:${gateway.httpPort}/`;
+  try {
+    await (await fetch(url)).text();
+    await gateway.replace("secret.yaml", secretYaml("certs", { ...next, ca: ca.certificate }));
+    const end = Date.now() + 1000;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, 25));
+      await (await fetch(url)).text();
+    } while (upstream.seen.at(-1)?.clientSubject !== "CN=next" && Date.now() < end);
+    assert.equal(upstream.seen.at(-1)?.clientSubject, "CN=next");
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+it("a good credential replaced by a bad one stays in use and says so; removed, its route answers 503 at once", async () => {
+  const upstream = await startUpstream("mtls");
+  const { ca, client, server } = await certificates();
+  const gateway = await startGateway({
+    "routes.yaml":
+      mappingYaml("m", { prefix: "/", service: `localhost:${upstream.port}`, tls: "ctx" }) +
+      tlsContextYaml("ctx", { hosts: [], secret: "certs" }),
+    "secret.yaml": secretYaml("certs", { ...client, ca: ca.certificate }),
+  });
+  const url = `http://127.0.0.1:${gateway.httpPort}/`;
+  const status = async (): Promise<number> => {
+    const response = await fetch(url);
+    await response.text();
+    return response.status;
+  };
+  try {
+    assert.equal(await status(), 200);
+    await gateway.replace(
+      "secret.yaml",
+      secretYaml("certs", {
+        certificate: client.certificate,
+        privateKey: server.privateKey,
+        ca: ca.certificate,
+      }),
+    );
+    assert.equal(await status(), 200);
+    const codes = (await gateway.diag()).diagnostics.map(({ code }) => code);
+    assert.ok(
+      codes.includes("private-key-mismatch") && codes.includes("credential-kept-previous"),
+      codes.join(),
+    );
+    await gateway.replace("secret.yaml", "# gone\n");
+    assert.equal(await status(), 503);
+    await gateway.replace("secret.yaml", secretYaml("certs", { ...client, ca: ca.certificate }));
+    assert.equal(await status(), 200);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+it("100 reloads that change the routes lose no request", async () => {
+  const upstream = await startUpstream("cleartext");
+  const routes = (count: number): string =>
+    Array.from({ length: count }, (_, index) =>
+      mappingYaml(`extra-${index}`, { prefix: `/extra-${index}/`, service: "localhost:1" }),
+    ).join("") + mappingYaml("m", { prefix: "/", service: `localhost:${upstream.port}` });
+  const gateway = await startGateway({ "routes.yaml": routes(0) });
+  try {
+    const running = load(`http://127.0.0.1:${gateway.httpPort}/`, 4);
+    for (let index = 1; index <= 100; index++) await gateway.replace("routes.yaml", routes(index % 7));
+    const { failures } = await running.stop();
+    assert.deepEqual(failures, []);
+    const revision = gateway.gateway.control.state.revision?.number ?? 0;
+    assert.ok(revision > 50, `revision ${revision}`);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
