@@ -42,6 +42,9 @@ function listeners(report: Report): Markup {
   );
 }
 
+/** Worst first; within one severity by place. */
+const SEVERITIES = ["error", "warning", "info"] as const;
+
 function diagnostics(found: readonly Diagnostic[], query: ReportQuery): Markup {
   const filter = query.errorsOnly
     ? html`<a href="?">all findings</a>`
@@ -54,11 +57,11 @@ function diagnostics(found: readonly Diagnostic[], query: ReportQuery): Markup {
     filter,
     table(
       ["Severity", "What", "Where", "What it did, and what to do"],
-      found.map(
+      SEVERITIES.flatMap((rank) => found.filter(({ severity }) => severity === rank)).map(
         ({ severity, code, effect, subject, source, message, remedy }) =>
           html`<tr><td><span class="tag ${severity}">${severity}</span></td>
 <td><code>${code}</code></td>
-<td>${subject.kind} ${subject.name}${subject.namespace === "" ? "" : html` <span class="soft">in ${subject.namespace}</span>`}
+<td class="where">${subject.kind} ${subject.name}${subject.namespace === "" ? "" : html` <span class="soft">in ${subject.namespace}</span>`}
 ${source === undefined ? "" : html`<br><span class="mono soft">${source.file}:${source.line}:${source.column}</span>`}</td>
 <td>${message}<br><span class="soft">${effect} · ${remedy}</span></td></tr>`,
       ),

@@ -21,10 +21,9 @@ export function createFailureLog(logger: Logger, clock: Clock): (record: Failure
     }
     if (++window.count > LINES_A_SECOND) return;
     const { id, route, reason, cause, upstream } = record;
-    logger[isClients(record) ? "info" : "warn"](
-      { failure_id: id, route, reason, cause, upstream },
-      "request failed",
-    );
+    // A client that goes away is everyday life; one that asks wrongly may be worth a look.
+    const level = record.reason === "client_disconnected" ? "debug" : isClients(record) ? "info" : "warn";
+    logger[level]({ failure_id: id, route, reason, cause, upstream }, "request failed");
   };
 }
 

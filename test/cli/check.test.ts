@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createAuthority } from "../../src/x509/authority.ts";
+import { Credence, credence, mapping, scratch } from "./credence.ts";
+
+const TLS = `---
+apiVersion: getambassador.io/v2
+kind: TLSContext
+metadata:
+  name: context
+spec:
+  hosts: []
+  secret: certs
+`;
+
+function secret(certificate: string, key: string): string {
+  const encode = (text: string): string => Buffer.from(text).toString("base64");
+  return `---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: certs
+type: kubernetes.io/tls
+data:
+  tls.crt: ${encode(certificate)}
+  tls.key: ${encode(key)}
+`;
+}
+
+test("nothing wrong: exit 0", async (t) => {
+  const { code, stdout, stderr } = await credence(
+    t,
+    "check",
+    scratch(t, { "a.yaml": mapping("a", "/a/", "localhost:1") }),
+  );
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /0 errors, 0 warnings/);
+});
+
+test("an error says where, shows the place, what it did and how to mend it; exit 1", async (t) => {
+  const folder = scratch(t, { "a.yaml": `${mapping("a", "/a/", "localhost:1")}  tls: nobody\n` });
+  const { code, stdout } = await credence(t, "check", folder);
+  assert.equal(code, 1);
+  const file = join(folder, "a.yaml");
+  assert.ok(stdout.includes(`${file}:8:3: error tls-context-missing`), stdout);
+  assert.match(stdout, /> 8 | {3}tls: nobody/);
+  assert.match(stdout, /did:/);
+  assert.match(stdout, /mend:/);
+  assert.ok(!stdout.includes("\x1b["), "no colours where nobody looks");
+});
+
+test("a warning alone exits 0", async (t) => {
+  const folder = scratch(t, { "a.yaml": `${mapping("a", "/a/", "localhost:1")}  tmeout_ms: 3\n` });
+  const { code, stdout } = await credence(t, "check", folder);
+  assert.equal(code, 0);
+  assert.match(stdout, /warning field-unknown/);
+  assert.match(stdout, /timeout_ms/);
+});
+
+test("--format json is the stable shape, on standard output alone", async (t) => {
+  const folder = scratch(t, { "a.yaml": `${mapping("a", "/a/", "localhost:1")}  tls: nobody\n  x: 1\n` });
+  const { code, stdout, stderr } = await credence(t, "check", folder, "--format", "json");
+  assert.deepEqual([code, stderr], [1, ""]);
+  const report = JSON.parse(stdout);
+  assert.deepEqual(Object.keys(report), ["version", "diagnostics", "summary"]);
+  assert.deepEqual(report.summary, { errors: 1, warnings: 1 });
+  const error = report.diagnostics.find(({ severity }: { severity: string }) => severity === "error");
+  assert.deepEqual(error.subject, { kind: "Mapping", namespace: "default", name: "a" });
+  assert.deepEqual(error.source, { file: join(folder, "a.yaml"), line: 8, column: 3 });
+  for (const key of ["code", "effect", "message", "remedy"]) assert.equal(typeof error[key], "string");
+});
+
+test("certificates are checked as run would, and no key is printed", async (t) => {
+  const authority = await createAuthority("test CA");
+  const [one, other] = [
+    await authority.issue({ commonName: "one" }),
+    await authority.issue({ commonName: "other" }),
+  ];
+  const folder = scratch(t, {
+    "a.yaml": `${mapping("a", "/a/", "localhost:1")}  tls: context\n${TLS}${secret(one.certificate, other.privateKey)}`,
+  });
+  for (const format of ["text", "json"]) {
+    const { code, stdout, stderr } = await credence(t, "check", folder, "--format", format);
+    assert.equal(code, 1);
+    assert.match(stdout, /private-key-mismatch/);
+    const encoded = Buffer.from(other.privateKey).toString("base64");
+    assert.ok(!`${stdout}${stderr}`.includes(encoded.slice(0, 40)));
+    assert.ok(!`${stdout}${stderr}`.includes(other.privateKey.split("\n")[1] as string));
+  }
+});
+
+test("certificate files that a TLSContext names are read", async (t) => {
+  const authority = await createAuthority("test CA");
+  const { certificate, privateKey } = await authority.issue({
+    commonName: "old",
+    notBefore: new Date(Date.now() - 2 * 86_400_000),
+    notAfter: new Date(Date.now() - 86_400_000),
+  });
+  const certificates = scratch(t, { "tls.crt": certificate, "tls.key": privateKey });
+  const folder = scratch(t, {
+    "a.yaml": `${mapping("a", "/a/", "localhost:1")}  tls: context
+---
+apiVersion: getambassador.io/v2
+kind: TLSContext
+metadata:
+  name: context
+spec:
+  hosts: []
+  cert_chain_file: ${join(certificates, "tls.crt")}
+  private_key_file: ${join(certificates, "tls.key")}
+`,
+  });
+  const { code, stdout } = await credence(t, "check", folder);
+  assert.equal(code, 1);
+  assert.match(stdout, /certificate-expired/);
+});
+
+test("AMBASSADOR_ID and --ambassador-id choose what is meant for this gateway", async (t) => {
+  const folder = scratch(t, {
+    "a.yaml": `${mapping("a", "/a/", "localhost:1")}  ambassador_id: [blue]\n  tls: nobody\n`,
+  });
+  assert.equal((await credence(t, "check", folder)).code, 0);
+  assert.equal((await credence(t, "check", folder, "--ambassador-id", "blue")).code, 1);
+  assert.equal((await new Credence(t, ["check", folder], { AMBASSADOR_ID: "blue" }).ended).code, 1);
+});
+
+test("--require-upstream-verification turns the warning into an error", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "https://localhost:1") });
+  const warned = await credence(t, "check", folder);
+  assert.equal(warned.code, 0);
+  assert.match(warned.stdout, /upstream-unverified/);
+  const strict = await credence(t, "check", folder, "--require-upstream-verification");
+  assert.equal(strict.code, 1);
+  assert.match(strict.stdout, /upstream-verification-required/);
+});

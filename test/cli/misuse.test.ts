@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { credence, mapping, scratch } from "./credence.ts";
+
+test("--help names every verb, and each verb's help its flags and examples", async (t) => {
+  const top = await credence(t, "--help");
+  assert.equal(top.code, 0);
+  for (const verb of ["run", "check", "demo"]) {
+    assert.match(top.stdout, new RegExp(`^ {2}${verb} `, "m"));
+    const own = await credence(t, verb, "--help");
+    assert.equal(own.code, 0);
+    assert.match(own.stdout, /Exit status/);
+  }
+  const run = await credence(t, "run", "--help");
+  for (const flag of [
+    "--address",
+    "--ready-file",
+    "--drain-seconds",
+    "--max-connections",
+    "--idle-timeout",
+  ]) {
+    assert.ok(run.stdout.includes(flag), flag);
+  }
+});
+
+test("--version is the package's", async (t) => {
+  const { code, stdout } = await credence(t, "--version");
+  assert.equal(code, 0);
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test("a mistyped verb or flag suggests the right one; misuse exits 2", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "localhost:1") });
+  const cases: [args: string[], said: RegExp][] = [
+    [["chekc", folder], /Did you mean check\?/],
+    [["run", folder, "--http-prot", "0"], /Did you mean --http-port\?/],
+    [["check", folder, "--formt", "json"], /Did you mean --format\?/],
+    [["check", folder, "--format", "xml"], /Allowed choices are text, json/],
+    [["run", folder, "--http-port", "99999"], /from 0 to 65535/],
+    [["run", folder, "--drain-seconds", "soon"], /whole number/],
+    [["run", folder, "--max-connections", "0"], /1 or more/],
+    [["run"], /missing required argument 'path'/],
+    [["check"], /missing required argument 'path'/],
+    [["run", `${folder}/nowhere`], /no such file or folder: .*nowhere/],
+    [["check", `${folder}/nowhere`], /no such file or folder: .*nowhere/],
+    [[], /Usage: credence/],
+  ];
+  await Promise.all(
+    cases.map(async ([args, said]) => {
+      const { code, stderr, stdout } = await credence(t, ...args);
+      assert.equal(code, 2, args.join(" "));
+      assert.match(stderr, said);
+      assert.equal(stdout, "");
+    }),
+  );
+});
