@@ -1,10 +1,14 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
-import { check } from "./check.ts";
-import { demo } from "./demo/demo.ts";
+import type { CheckFlags } from "./check.ts";
+import type { DemoFlags } from "./demo/demo.ts";
 import { addLimitFlags } from "./limit-flags.ts";
 import { port, wholeNumber } from "./numbers.ts";
-import { run } from "./run.ts";
+import type { RunFlags } from "./run.ts";
+
+/*
+ * Verbs are loaded when they are run: what one needs (a certificate authority, an engine) is not waited for by the others.
+ */
 
 /** Runs the command that `argv` (without node and script) names; sets the exit code: 0, 1 on errors found, 2 on misuse. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -105,7 +109,7 @@ Examples:
 
 Exit status: 0 ended by a signal, 1 could not start, 2 misuse.`,
     )
-    .action(run);
+    .action(async (paths: string[], flags: RunFlags) => (await import("./run.ts")).run(paths, flags));
 }
 
 function addCheck(program: Command): void {
@@ -130,7 +134,7 @@ Examples:
 
 Exit status: 0 no errors (warnings may stand), 1 errors, 2 misuse.`,
     )
-    .action(check);
+    .action(async (paths: string[], flags: CheckFlags) => (await import("./check.ts")).check(paths, flags));
 }
 
 function addDemo(program: Command): void {
@@ -146,7 +150,7 @@ Ports 8080, 8444 and 8877 are used where they are free, others where they are no
 
 Exit status: 0 the upstream saw the gateway's certificate, 1 it did not, 2 misuse.`,
     )
-    .action(demo);
+    .action(async (flags: DemoFlags) => (await import("./demo/demo.ts")).demo(flags));
 }
 
 /** What decides how resources are read and compiled: the same for all who do. */

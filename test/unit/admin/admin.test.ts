@@ -11,7 +11,7 @@ import { diagnose } from "../../../src/diagnostics/catalogue.ts";
 import { systemClock } from "../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { Metrics } from "../../../src/telemetry/metrics.ts";
-import { createAuthority } from "../../../src/x509/authority.ts";
+import { createAuthority, type IssuedCertificate } from "../../../src/x509/authority.ts";
 import { FakeEngine } from "../control/fake-engine.ts";
 import { mappings } from "../control/resources.ts";
 
@@ -48,18 +48,14 @@ const control = new Control({
 });
 let admin: AdminServer;
 let port: number;
-let privateKey: string;
+let issued: IssuedCertificate;
+let ca: string;
 
 before(async () => {
   registerGatewayMetrics(metrics, control, store);
   const authority = await createAuthority(`CA ${HOSTILE.replaceAll(",", "")}`);
-  const issued = await authority.issue({ commonName: "gateway", dnsNames: ["gateway.example"] });
-  privateKey = issued.privateKey;
-  store.offer(
-    "secret/default/a",
-    { certificateChain: issued.certificate, privateKey, trustAnchors: authority.certificate },
-    { subject: { kind: "Secret", namespace: "default", name: "a" } },
-  );
+  issued = await authority.issue({ commonName: "gateway", dnsNames: ["gateway.example"] });
+  ({ certificate: ca } = authority);
   failures.add({
     id: "11111111-2222",
     time: new Date().toISOString(),
@@ -115,6 +111,11 @@ test("alive at once, ready once the first revision serves, and no longer while s
   const before = await ask("/ambassador/v0/check_ready");
   assert.equal(before.status, 503);
   assert.match(before.body, /no revision serves yet/);
+  store.offer(
+    "secret/default/a",
+    { certificateChain: issued.certificate, privateKey: issued.privateKey, trustAnchors: ca },
+    { subject: { kind: "Secret", namespace: "default", name: "a" } },
+  );
   await control.reload();
   assert.equal((await ask("/ambassador/v0/check_ready")).status, 200);
 
@@ -148,7 +149,7 @@ test("alive at once, ready once the first revision serves, and no longer while s
     assert.match(leaf.notAfter, /^\d{4}-\d\d-\d\dT/);
     assert.equal(report.failures[0].id, "11111111-2222");
     assert.equal(report.engines[0].name, "node");
-    const secret = privateKey.split("\n")[1] as string;
+    const secret = issued.privateKey.split("\n")[1] as string;
     for (const path of ["/ambassador/v0/diag/?json=true", "/ambassador/v0/diag/", "/metrics"]) {
       const page = (await ask(path)).body;
       assert.ok(!page.includes(secret) && !page.includes("PRIVATE KEY"), path);

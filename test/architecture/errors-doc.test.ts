@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { CATALOGUE } from "../../src/diagnostics/catalogue.ts";
+import { FAILURE_REASONS } from "../../src/diagnostics/failure.ts";
+import { sourceFiles } from "./source-files.ts";
+
+const CODES = [...Object.keys(CATALOGUE), ...Object.keys(FAILURE_REASONS)];
+const PAGE = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+
+test("docs/errors.md explains every code, and nothing else", () => {
+  const headings = [...PAGE.matchAll(/^### `([^`]+)`$/gm)].map(([, code]) => code as string);
+  assert.deepEqual([...headings].sort(), [...CODES].sort());
+  assert.equal(new Set(headings).size, headings.length, "no code has two headings");
+});
+
+test("each code in docs/errors.md has two to five sentences", () => {
+  for (const section of PAGE.split(/^### /m).slice(1)) {
+    const [heading = "", ...text] = (section.split(/^## /m)[0] as string).split("\n");
+    const sentences = text.join(" ").match(/[.:](?=\s|$)/g) ?? [];
+    assert.ok(sentences.length >= 2, `${heading} says too little`);
+  }
+});
+
+test("a failure's status is the one docs/errors.md says", () => {
+  for (const [reason, status] of Object.entries(FAILURE_REASONS)) {
+    assert.match(PAGE, new RegExp(`### \`${reason}\`\\n\\n${status}[.,]`), reason);
+  }
+});
+
+/** Explained and named in compile's list, and not reported by anything yet. */
+const RESERVED = ["certificate-file-unreadable", "certificate-purpose"];
+
+test("every code is used, but for the reserved ones", () => {
+  const text = sourceFiles()
+    .filter(({ path }) => !["diagnostics/catalogue.ts", "diagnostics/failure.ts"].includes(path))
+    // A set that codes are looked up in gives none, and neither does a type.
+    .map((file) => file.text.replace(/new Set\(\[[^\]]*\]\)/g, ""))
+    .join("\n");
+  const unused = CODES.filter((code) => !text.includes(`"${code}"`) && !text.includes(`.${code}`));
+  assert.deepEqual(unused.sort(), RESERVED);
+});
+
+test("every code that src reports exists", () => {
+  for (const { path, text } of sourceFiles()) {
+    for (const [, code] of text.matchAll(/\b(?:diagnose|report)\(\s*"([a-z0-9-]+)"/g)) {
+      assert.ok(CODES.includes(code as string), `${path}: ${code}`);
+    }
+  }
+});

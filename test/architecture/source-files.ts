@@ -1,0 +1,18 @@
+import { globSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
+
+export interface SourceFile {
+  /** From src, e.g. `compile/compile.ts`. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** All of src, by path. */
+export function sourceFiles(): SourceFile[] {
+  return globSync("**/*.ts", { cwd: SRC })
+    .map((path) => path.replaceAll("\\", "/"))
+    .sort()
+    .map((path) => ({ path, text: readFileSync(`${SRC}${path}`, "utf8") }));
+}
