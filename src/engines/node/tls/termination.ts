@@ -236,8 +236,8 @@ function createPolicy(
       { code: error.code ?? error.message, client: socket.remoteAddress },
       "TLS handshake failed",
     );
+    // Node ends the socket itself, once OpenSSL has returned: ended from here, its memory would be freed under its feet.
     socket.on("error", () => {});
-    socket.destroy();
   });
   return { server, ticketKeys };
 }
