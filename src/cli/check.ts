@@ -22,6 +22,11 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     process.exitCode = 2;
     return;
   }
+  // `credence check … | head`: the reader has seen enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
   const store = new CredentialStore(systemClock);
   const source = createFileSource({
     paths,
@@ -52,12 +57,13 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
   if (flags.format === "json") process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   else {
     const texts = new Map<string, string | undefined>();
+    const inColour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
     const readText = (file: string): string | undefined => {
       if (!texts.has(file)) texts.set(file, readOrNothing(file));
       return texts.get(file);
     };
     for (const diagnostic of diagnostics) {
-      process.stdout.write(`${renderText(diagnostic, readText, process.stdout.isTTY === true)}\n\n`);
+      process.stdout.write(`${renderText(diagnostic, readText, inColour)}\n\n`);
     }
     const { routes, virtualHosts } = compilation.model;
     const { errors, warnings } = report.summary;

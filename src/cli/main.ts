@@ -12,11 +12,6 @@ import type { RunFlags } from "./run.ts";
 
 /** Runs the command that `argv` (without node and script) names; sets the exit code: 0, 1 on errors found, 2 on misuse. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // `credence check … | head`: the reader has seen enough.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
-  });
   try {
     await createProgram().parseAsync([...argv], { from: "user" });
   } catch (error) {
@@ -107,7 +102,7 @@ Examples:
   credence run mappings.yaml secrets/ --address 0.0.0.0 --http-port 80 --https-port 443
   credence run ./gateway --http-port 0 --ready-file ready.json --require-upstream-verification
 
-Exit status: 0 ended by a signal, 1 could not start, 2 misuse.`,
+Exit status: 0 ended by a signal, 1 could not start, 2 misuse, 70 a fault of Credence.`,
     )
     .action(async (paths: string[], flags: RunFlags) => (await import("./run.ts")).run(paths, flags));
 }

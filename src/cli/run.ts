@@ -114,7 +114,7 @@ function handleSignals(gateway: Gateway, flags: RunFlags, logger: Logger): Signa
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       if (!signals.ending) return void end(signal);
-      gateway.flush();
+      void gateway.flush();
       process.exit(128 + constants.signals[signal]);
     });
   }
@@ -123,7 +123,7 @@ function handleSignals(gateway: Gateway, flags: RunFlags, logger: Logger): Signa
   process.on("uncaughtException", (error) => {
     logger.fatal({ err: error }, "a fault of Credence's own; the process ends");
     removeFile();
-    gateway.flush();
+    void gateway.flush();
     process.exit(70);
   });
   return signals;

@@ -15,6 +15,7 @@ import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
 import { createAccessLogWriter } from "../telemetry/access-log-writer.ts";
 import { systemClock } from "../telemetry/clock.ts";
+import { standardOutput } from "../telemetry/log-sink.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { registerEngineMetrics } from "./engine-metrics.ts";
@@ -36,8 +37,8 @@ export interface Gateway {
   readonly source: FileSource;
   /** Nothing new is published or accepted; what is in flight may end, for so long; then all is closed. */
   shutDown(drainMilliseconds: number): Promise<void>;
-  /** Writes out what the access log still holds. */
-  flush(): void;
+  /** Hands on what the access log still holds. */
+  flush(): Promise<void>;
 }
 
 /** The one place where the parts are put together. */
@@ -47,7 +48,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const store = new CredentialStore(clock, logger);
   const failures = new FailureHistory();
   const logFailure = createFailureLog(logger, clock);
-  const accessLog = options.accessLog ? createAccessLogWriter(STDOUT) : undefined;
+  const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
   const engine = createNodeEngine({
     credentials: store,
     endpoints: createDnsEndpoints({ clock, logger }),
@@ -94,7 +95,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
     clock,
     logger,
   });
-  const flush = (): void => accessLog?.flush();
+  const flush = async (): Promise<void> => accessLog?.flush();
   return {
     control,
     admin,
@@ -107,12 +108,10 @@ export function wireGateway(options: GatewayOptions): Gateway {
       await admin.close();
       files.stop();
       store.close();
-      flush();
+      await flush();
     },
   };
 }
-
-const STDOUT = 1;
 
 /** The certificate files that TLSContexts name, with the place that names them. */
 export function filesToFollow(resources: ResourceSet): Parameters<CertificateFiles["follow"]>[0] {

@@ -1,50 +1,42 @@
-import { write, writeSync } from "node:fs";
 import type { AccessLog, AccessLogEntry } from "./access-log.ts";
+import type { LogSink } from "./log-sink.ts";
 
 export interface AccessLogWriter {
   readonly log: AccessLog;
   /** Entries that a reader too slow to take them has cost. */
   readonly dropped: number;
-  /** Writes what is left, at the end of the process: the one time that waiting is right. */
-  flush(): void;
+  /** Hands on what is left; resolves when it is written, or after a second: a reader that is stuck must not hold up an end. */
+  flush(): Promise<void>;
 }
 
 /**
- * Writes entries to a file descriptor as JSON lines, many to a write; a line is at most 50 ms late. Never blocks: a write
- * happens on libuv's threads (writing to a pipe by process.stdout would stop the whole gateway while its reader is slow),
- * and what a reader does not take within 8 MiB is dropped and counted.
+ * Writes entries as JSON lines, many to a write; a line is at most 50 ms late. Never waits for the reader: what it does
+ * not take within 8 MiB is dropped and counted.
  */
-export function createAccessLogWriter(descriptor: number): AccessLogWriter {
+export function createAccessLogWriter(sink: LogSink): AccessLogWriter {
   let buffer = "";
   let lines = 0;
   let dropped = 0;
   let timer: NodeJS.Timeout | undefined;
-  let writing: Buffer | null = null;
+  let isWriting = false;
+  let whenIdle: (() => void)[] = [];
 
-  const start = (): void => {
+  const write = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    if (writing !== null || buffer === "") return;
-    writing = Buffer.from(buffer);
+    if (isWriting || buffer === "") return;
+    isWriting = true;
+    const bytes = Buffer.from(buffer);
     buffer = "";
     lines = 0;
-    proceed();
-  };
-  const proceed = (): void => {
-    write(descriptor, writing as Buffer, (error, count) => {
-      if (writing === null) return;
-      if (error === null) writing = count < writing.length ? writing.subarray(count) : null;
-      else if (error.code === "EAGAIN") {
-        // A pipe in non-blocking mode that is full.
-        timer ??= setTimeout(() => {
-          timer = undefined;
-          proceed();
-        }, RETRY_MS).unref();
-        return;
-      } else writing = null; // The reader is gone (EPIPE) or the disk is full: requests are served all the same.
-      if (writing !== null) proceed();
-      else if (buffer.length >= FLUSH_CHARACTERS) start();
-      else if (buffer !== "") timer ??= setTimeout(start, FLUSH_MS).unref();
+    // An error (the reader is gone, the disk is full) costs these lines; requests are served all the same.
+    sink(bytes, () => {
+      isWriting = false;
+      if (buffer.length >= FLUSH_CHARACTERS || whenIdle.length > 0) write();
+      else if (buffer !== "") timer ??= setTimeout(write, FLUSH_MS).unref();
+      if (isWriting) return;
+      for (const resolve of whenIdle) resolve();
+      whenIdle = [];
     });
   };
 
@@ -59,38 +51,25 @@ export function createAccessLogWriter(descriptor: number): AccessLogWriter {
       // Measured on Node 26: 1.1 µs a line; written out by hand, with a test of each text for characters to escape, 1.6.
       buffer += `${JSON.stringify(entry)}\n`;
       lines++;
-      if (writing !== null) return;
-      if (buffer.length >= FLUSH_CHARACTERS) start();
-      else timer ??= setTimeout(start, FLUSH_MS).unref();
+      if (isWriting) return;
+      if (buffer.length >= FLUSH_CHARACTERS) write();
+      else timer ??= setTimeout(write, FLUSH_MS).unref();
     },
     get dropped() {
       return dropped;
     },
     flush() {
-      clearTimeout(timer);
-      timer = undefined;
-      // A write under way on another thread finishes by itself; only what it has not been given is ours to write.
-      writeAll(descriptor, Buffer.from(buffer));
-      buffer = "";
-      lines = 0;
+      write();
+      if (!isWriting) return Promise.resolve();
+      return new Promise((resolve) => {
+        whenIdle.push(resolve);
+        setTimeout(resolve, LONGEST_FLUSH_MS).unref();
+      });
     },
   };
 }
 
 const FLUSH_MS = 50;
-const RETRY_MS = 10;
 const FLUSH_CHARACTERS = 32 * 1024;
 const MAX_BUFFERED_CHARACTERS = 8 * 1024 * 1024;
-
-function writeAll(descriptor: number, bytes: Buffer): void {
-  const end = Date.now() + LONGEST_FLUSH_MS;
-  for (let left = bytes; left.length > 0 && Date.now() < end; ) {
-    try {
-      left = left.subarray(writeSync(descriptor, left));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
-    }
-  }
-}
-
 const LONGEST_FLUSH_MS = 1000;

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { GatewayModel } from "../../src/model/gateway.ts";
+import { compileText } from "./case.ts";
+
+// Inputs that are wrong in ways that may not open anything, in either order of their documents. What each of them gives
+// in detail matters less than what it must not give, so these are no golden files.
+
+const MAPPING = document("Mapping", "orders", "prefix: /orders/\n  service: orders");
+const SERVER = { credential: { "secret/default/server": true } } as const;
+
+function document(kind: string, name: string, spec: string): string {
+  return `apiVersion: getambassador.io/v2\nkind: ${kind}\nmetadata:\n  name: ${name}\nspec:\n  ${spec}\n`;
+}
+
+function module(config: string): string {
+  return document("Module", "ambassador", `config:\n    ${config}`);
+}
+
+function bothOrders(
+  documents: readonly string[],
+  check: (model: GatewayModel, codes: string[]) => void,
+): void {
+  for (const ordered of [documents, [...documents].reverse()]) {
+    const { model, diagnostics } = compileText("input.yaml", ordered.join("---\n"), SERVER);
+    check(
+      model,
+      diagnostics.map(({ code }) => code),
+    );
+  }
+}
+
+function noCleartext(model: GatewayModel): void {
+  assert.deepEqual(
+    model.virtualHosts.filter(({ cleartext }) => cleartext === "route"),
+    [],
+    "nothing is routed in cleartext where TLS was asked for",
+  );
+}
+
+function allClosed(model: GatewayModel): void {
+  const kinds = model.routes.flatMap(({ destinations }) => destinations.map(({ action }) => action.kind));
+  assert.ok(
+    kinds.length > 0 && kinds.every((kind) => kind === "fail"),
+    `every destination answers 503, not ${kinds.join(", ")}`,
+  );
+}
+
+test("hosts that are no list do not open cleartext", () => {
+  const context = document("TLSContext", "server", "hosts: a.example\n  secret: server");
+  bothOrders([context, MAPPING], noCleartext);
+});
+
+test("hosts of which none is a name do not open cleartext", () => {
+  const context = document("TLSContext", "server", 'hosts: ["https://x"]\n  secret: server');
+  bothOrders([context, MAPPING], noCleartext);
+});
+
+test("two different TLSContexts of one name close the hosts of both", () => {
+  const contexts = ["a.example", "b.example"].map((host) =>
+    document("TLSContext", "server", `hosts: [${host}]\n  secret: server`),
+  );
+  bothOrders([...contexts, MAPPING], (model) => {
+    for (const host of ["a.example", "b.example"]) {
+      assert.equal(model.virtualHosts.find(({ domain }) => domain === host)?.tls.mode, "refuse", host);
+    }
+  });
+});
+
+test("two different TLSContexts of one name, one of which serves hosts, do not open cleartext", () => {
+  const contexts = ["[]", "[a.example]"].map((hosts) =>
+    document("TLSContext", "server", `hosts: ${hosts}\n  secret: server`),
+  );
+  bothOrders([...contexts, MAPPING], noCleartext);
+});
+
+test("two different Modules do not lose their access control", () => {
+  bothOrders(
+    [module("ip_allow: []\n    server_name: a"), module("ip_deny: []\n    server_name: b"), MAPPING],
+    allClosed,
+  );
+});
+
+test("two Modules that differ in access control alone do not lose it", () => {
+  bothOrders([module("server_name: a"), module("server_name: a\n    ip_deny: []"), MAPPING], allClosed);
+});
+
+test("two different Modules do not lose required verification", () => {
+  const modules = ["a", "b"].map((name) =>
+    module(`upstream_verification: required\n    server_name: ${name}`),
+  );
+  bothOrders(
+    [...modules, document("Mapping", "orders", "prefix: /orders/\n  service: https://orders")],
+    allClosed,
+  );
+});
+
+test("two Mappings of one name, one with a field that cannot be read, are closed", () => {
+  bothOrders(
+    [MAPPING, document("Mapping", "orders", "prefix: /orders/\n  service: orders\n  tls: 7")],
+    allClosed,
+  );
+});
+
+test("case_sensitive: false closes the Mapping", () => {
+  bothOrders(
+    [document("Mapping", "orders", "prefix: /orders/\n  service: orders\n  case_sensitive: false")],
+    allClosed,
+  );
+});
+
+test("a group whose weights are all zero is closed, and a finding says so", () => {
+  bothOrders(
+    [document("Mapping", "orders", "prefix: /orders/\n  service: orders\n  weight: 0")],
+    (model, codes) => {
+      allClosed(model);
+      const [action] = model.routes.flatMap(({ destinations }) => destinations.map(({ action }) => action));
+      assert.ok(
+        action?.kind === "fail" && codes.includes(action.code),
+        "the route's code is among the findings",
+      );
+    },
+  );
+});
