@@ -122,3 +122,27 @@ test("a group whose weights are all zero is closed, and a finding says so", () =
     },
   );
 });
+
+test("an access control of a version that is not known closes what it may cover", () => {
+  const guard = document("AuthService", "auth", "auth_service: auth").replace("io/v2", "io/v3alpha1");
+  bothOrders([guard, MAPPING], allClosed);
+});
+
+test("a TLSContext with hosts of a version that is not known does not open cleartext", () => {
+  const context = document("TLSContext", "server", "hosts: [a.example]\n  secret: server");
+  bothOrders([context.replace("io/v2", "io/v3alpha1"), MAPPING], noCleartext);
+});
+
+test("TLS termination by Module does not open cleartext", () => {
+  const server = "tls:\n      server:\n        enabled: true\n        secret: server";
+  bothOrders([module(server), MAPPING], noCleartext);
+  const legacy = document("Module", "tls", "config:\n    server:\n      enabled: true\n      secret: server");
+  bothOrders([legacy, MAPPING], noCleartext);
+});
+
+test("defaults in the Module that remove headers from requests are not left out silently", () => {
+  const defaults = "defaults:\n      httpmapping:\n        remove_request_headers: [x-secret]";
+  bothOrders([module(defaults), MAPPING], (_, codes) => {
+    assert.ok(codes.length > 0, "a finding says that they are not acted on");
+  });
+});
