@@ -146,3 +146,35 @@ test("defaults in the Module that remove headers from requests are not left out 
     assert.ok(codes.length > 0, "a finding says that they are not acted on");
   });
 });
+
+test("a rewrite that would end the request line closes the Mapping", () => {
+  const rewrite = String.raw`"/y HTTP/1.1\r\nX-Evil: 1\r\nA: "`;
+  bothOrders(
+    [document("Mapping", "orders", `prefix: /orders/\n  service: orders\n  rewrite: ${rewrite}`)],
+    allClosed,
+  );
+});
+
+test("no two listeners are given one port", () => {
+  const context = document(
+    "TLSContext",
+    "server",
+    "hosts: [a.example]\n  secret: server\n  redirect_cleartext_from: 8443",
+  );
+  bothOrders([context, MAPPING], (model) => {
+    const ports = model.listeners.map(({ port }) => port);
+    assert.equal(new Set(ports).size, ports.length, ports.join(", "));
+  });
+});
+
+test("of two Modules in two namespaces none wins silently", () => {
+  const modules = ["a", "b"].map((namespace) =>
+    module(`server_name: ${namespace}`).replace(
+      "name: ambassador",
+      `name: ambassador\n  namespace: ${namespace}`,
+    ),
+  );
+  bothOrders([...modules, MAPPING], (_, codes) =>
+    assert.ok(codes.length > 0, "a finding says which is used"),
+  );
+});
