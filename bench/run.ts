@@ -5,7 +5,7 @@ import { availableParallelism, cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { LOADS, measure, verify } from "./load.ts";
+import { LOADS, measure, verify, verifyUpstream } from "./load.ts";
 import { killAll, PROXY_CORE, type Running, start } from "./processes.ts";
 import { hottest } from "./profile.ts";
 import { PROXIES, type ProxyName } from "./proxies.ts";
@@ -13,7 +13,7 @@ import { type Result, table } from "./table.ts";
 import { startUpstream } from "./upstream.ts";
 import { createWorkspace, freePort, type Workspace } from "./workspace.ts";
 
-const USAGE = `npm run bench -- [--rounds 3] [--seconds 5] [--only ${Object.keys(PROXIES).join(",")}] [--profile]`;
+const USAGE = `npm run bench -- [--rounds 3] [--seconds 5] [--only ${Object.keys(PROXIES).join(",")}] [--cpu-profile]`;
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 interface Options {
@@ -29,7 +29,7 @@ async function main(options: Options): Promise<void> {
   const tools = spawnSync("sh", [fileURLToPath(new URL("../scripts/install-tools.sh", import.meta.url))], {
     stdio: "inherit",
   });
-  if (tools.status !== 0) throw new Error("nginx, haproxy and wrk are needed");
+  if (tools.status !== 0) throw new Error("nginx, haproxy, wrk and h2load are needed");
   const started = new Date().toISOString();
   const stem = started.replaceAll(":", "-").replace(/\..*/, "");
   const profileDirectory = options.profile ? join(RESULTS, `profile-${stem}`) : null;
@@ -42,6 +42,9 @@ async function main(options: Options): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
   const load = loadavg()[0] ?? 0;
   const upstream = await startUpstream(workspace);
+  await verifyUpstream(upstream.port, workspace.ca).catch((error: Error) => {
+    throw new Error(`the upstream is not what it should be: ${error.message}`);
+  });
   const results = await runRounds(options, workspace, upstream.port, profileDirectory);
   await upstream.stop();
 
@@ -50,6 +53,13 @@ async function main(options: Options): Promise<void> {
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, loadBefore: load, versions: versions() };
   writeFileSync(file, `${JSON.stringify({ started, ...options, machine, results }, null, 2)}\n`);
   console.log(`\n${text}\n`);
+  const failed = results.flatMap(({ name, samples }) => {
+    const count = Object.values(samples)
+      .flat()
+      .reduce((sum, sample) => sum + sample.failed, 0);
+    return count === 0 ? [] : `${name} ${count}`;
+  });
+  if (failed.length > 0) console.log(`FAILED requests and connections: ${failed.join(", ")}.`);
   console.log(`TLS in: ${results.map(({ name, tls }) => `${name} ${tls}`).join(", ")}.`);
   console.log(
     `Median of ${options.rounds} rounds of ${options.seconds} s, ± half of their spread. Timings on a shared machine are noisy (load ` +
@@ -120,7 +130,8 @@ function readOptions(): Options {
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "5" },
       only: { type: "string", default: Object.keys(PROXIES).join(",") },
-      profile: { type: "boolean", default: false },
+      "cpu-profile": { type: "boolean", default: false },
+      profile: { type: "boolean", default: false }, // the same, in short
     },
   });
   const wanted = values.only.split(",");
@@ -131,7 +142,7 @@ function readOptions(): Options {
   if (![rounds, seconds].every((number) => Number.isInteger(number) && number > 0)) {
     throw new Error("--rounds and --seconds take whole numbers from 1");
   }
-  return { rounds, seconds, names, profile: values.profile };
+  return { rounds, seconds, names, profile: values["cpu-profile"] || values.profile };
 }
 
 let options: Options;

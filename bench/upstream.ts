@@ -6,6 +6,10 @@ import { freePort, type Workspace } from "./workspace.ts";
 export const SMALL_BODY: Buffer = Buffer.from("ok");
 export const LARGE_BODY: Buffer = Buffer.alloc(1024 * 1024, "0123456789abcdef");
 
+/** Answers with what the upstream knows of the certificate that it was shown. */
+export const IDENTITY_PATH = "/identity";
+export const IDENTITY: Buffer = Buffer.from("SUCCESS CN=client");
+
 /** The one upstream behind every proxy: it insists on a client certificate. */
 export async function startUpstream(workspace: Workspace): Promise<Running & { readonly port: number }> {
   const port = await freePort();
@@ -23,6 +27,7 @@ export async function startUpstream(workspace: Workspace): Promise<Running & { r
     ssl_verify_client on;
     ssl_session_cache shared:upstream:10m;
     open_file_cache max=16;
+    location = ${IDENTITY_PATH} { return 200 "$ssl_client_verify $ssl_client_s_dn"; }
     root ${join(workspace.directory, "upstream/www")};
   }`,
   );

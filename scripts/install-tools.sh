@@ -3,8 +3,10 @@
 set -eu
 
 missing=""
-for tool in nginx haproxy wrk; do
-  command -v "$tool" >/dev/null 2>&1 || [ -x "/usr/sbin/$tool" ] || missing="$missing $tool"
+# tool:package
+for pair in nginx:nginx haproxy:haproxy wrk:wrk h2load:nghttp2-client; do
+  tool="${pair%%:*}"
+  command -v "$tool" >/dev/null 2>&1 || [ -x "/usr/sbin/$tool" ] || missing="$missing ${pair#*:}"
 done
 if [ -z "$missing" ]; then
   exit 0
@@ -21,7 +23,9 @@ $as_root apt-get update -q
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
 # The packages start their services; the benchmark runs its own processes.
 if [ -d /run/systemd/system ]; then
-  for service in $missing; do
-    [ "$service" = wrk ] || $as_root systemctl disable --now "$service"
+  for package in $missing; do
+    case "$package" in
+      nginx | haproxy) $as_root systemctl disable --now "$package" ;;
+    esac
   done
 fi

@@ -1,9 +1,8 @@
-import type { Control } from "../control/control.ts";
+import type { Control, ControlState } from "../control/control.ts";
 import type { FailureHistory } from "../control/failures.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FailureRecord } from "../diagnostics/failure.ts";
-import type { BoundListener, Engine } from "../engines/engine.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 
 /** What pages are made from. */
@@ -11,7 +10,7 @@ export interface ReportSources {
   readonly control: Control;
   readonly store: CredentialStore;
   readonly failures: FailureHistory;
-  readonly engine: Pick<Engine, "name">;
+  readonly engine: { readonly name: string };
 }
 
 export interface ReportQuery {
@@ -54,7 +53,7 @@ export interface ReportedEngine {
   readonly revision: number | null;
   /** SHA-256 of the model that serves. */
   readonly hash: string | null;
-  readonly listeners: readonly BoundListener[];
+  readonly listeners: ControlState["listeners"];
   /** A fault of Credence's own in the last reload: the revision above is the last good one. */
   readonly fault: string | null;
 }

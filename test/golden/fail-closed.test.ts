@@ -122,3 +122,59 @@ test("a group whose weights are all zero is closed, and a finding says so", () =
     },
   );
 });
+
+test("an access control of a version that is not known closes what it may cover", () => {
+  const guard = document("AuthService", "auth", "auth_service: auth").replace("io/v2", "io/v3alpha1");
+  bothOrders([guard, MAPPING], allClosed);
+});
+
+test("a TLSContext with hosts of a version that is not known does not open cleartext", () => {
+  const context = document("TLSContext", "server", "hosts: [a.example]\n  secret: server");
+  bothOrders([context.replace("io/v2", "io/v3alpha1"), MAPPING], noCleartext);
+});
+
+test("TLS termination by Module does not open cleartext", () => {
+  const server = "tls:\n      server:\n        enabled: true\n        secret: server";
+  bothOrders([module(server), MAPPING], noCleartext);
+  const legacy = document("Module", "tls", "config:\n    server:\n      enabled: true\n      secret: server");
+  bothOrders([legacy, MAPPING], noCleartext);
+});
+
+test("defaults in the Module that remove headers from requests are not left out silently", () => {
+  const defaults = "defaults:\n      httpmapping:\n        remove_request_headers: [x-secret]";
+  bothOrders([module(defaults), MAPPING], (_, codes) => {
+    assert.ok(codes.length > 0, "a finding says that they are not acted on");
+  });
+});
+
+test("a rewrite that would end the request line closes the Mapping", () => {
+  const rewrite = String.raw`"/y HTTP/1.1\r\nX-Evil: 1\r\nA: "`;
+  bothOrders(
+    [document("Mapping", "orders", `prefix: /orders/\n  service: orders\n  rewrite: ${rewrite}`)],
+    allClosed,
+  );
+});
+
+test("no two listeners are given one port", () => {
+  const context = document(
+    "TLSContext",
+    "server",
+    "hosts: [a.example]\n  secret: server\n  redirect_cleartext_from: 8443",
+  );
+  bothOrders([context, MAPPING], (model) => {
+    const ports = model.listeners.map(({ port }) => port);
+    assert.equal(new Set(ports).size, ports.length, ports.join(", "));
+  });
+});
+
+test("of two Modules in two namespaces none wins silently", () => {
+  const modules = ["a", "b"].map((namespace) =>
+    module(`server_name: ${namespace}`).replace(
+      "name: ambassador",
+      `name: ambassador\n  namespace: ${namespace}`,
+    ),
+  );
+  bothOrders([...modules, MAPPING], (_, codes) =>
+    assert.ok(codes.length > 0, "a finding says which is used"),
+  );
+});
