@@ -39,6 +39,8 @@ export class CredentialStore implements CredentialReader {
   readonly #logger: Logger | undefined;
   readonly #faces = new Map<string, Face>();
   readonly #explicitTrust = new Set<string>();
+  /** Outlives removal: a name that comes back must not be taken for the generation it once was. */
+  readonly #generations = new Map<string, number>();
   readonly #listeners = new Set<(change: CredentialChange) => void>();
 
   constructor(clock: Clock, logger?: Logger) {
@@ -179,7 +181,8 @@ export class CredentialStore implements CredentialReader {
     const before = this.#published(kind, name) !== undefined;
     face.rejected = null;
     face.warnings = admitted.warnings;
-    face.generation++;
+    face.generation = (this.#generations.get(key) ?? 0) + 1;
+    this.#generations.set(key, face.generation);
     face.published = {
       notBefore,
       notAfter,

@@ -8,9 +8,12 @@ const Spec = Type.Object({
   prefix: Type.String({ minLength: 1, pattern: "^/", description: "a path that begins with /" }),
   service: Type.String({ minLength: 1, description: "[scheme://]host[:port]" }),
   host: Type.Optional(Type.String({ minLength: 1, description: "a host name" })),
-  rewrite: Type.Optional(Type.String({ description: "a path, or an empty string for none" })),
+  // It stands in a request line: visible ASCII, or a line could end in it (RFC 9112 §3).
+  rewrite: Type.Optional(
+    Type.String({ pattern: "^[!-~]*$", description: "a path of visible ASCII, or an empty string for none" }),
+  ),
   host_rewrite: Type.Optional(
-    Type.String({ minLength: 1, pattern: "^[^\\s/]+$", description: "a host name" }),
+    Type.String({ minLength: 1, pattern: "^[A-Za-z0-9._:\\[\\]-]+$", description: "a host name" }),
   ),
   tls: Type.Optional(
     Type.Union([Type.Boolean(), Type.String({ minLength: 1 })], {
@@ -50,14 +53,9 @@ export function parseMapping(
   const given = value as Readonly<Record<string, unknown>>;
   for (const [field, reason] of Object.entries(CLOSING)) {
     const set = given[field];
-    if (
-      set === undefined ||
-      set === null ||
-      set === false ||
-      set === "" ||
-      (field === "case_sensitive" && set === true)
-    )
-      continue;
+    // What a field says by default changes nothing: only case_sensitive is true by default.
+    const isDefault = field === "case_sensitive" ? set === true : set === false || set === "";
+    if (set === undefined || set === null || isDefault) continue;
     if (field === "resolver" && set === "kubernetes-service") continue;
     closedBy = "mapping-fails-closed";
     diagnostics.push(

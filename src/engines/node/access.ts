@@ -1,10 +1,33 @@
 import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Client } from "./client.ts";
+
+/** What an exchange tells of itself when it is over. */
+export interface FinishedExchange {
+  readonly connection: Client;
+  readonly plan: { readonly revision: number };
+  readonly method: string;
+  readonly target: string;
+  readonly host: string;
+  readonly requestId: string;
+  /** `performance.now()`. */
+  readonly startedAt: number;
+  readonly requestBody: { readonly bytes: number };
+  readonly response: { readonly body: { readonly bytes: number }; readonly firstByteAt: number };
+  readonly routeName: string | null;
+  readonly status: number;
+  readonly upstreamAddress: string | null;
+  readonly upstream: {
+    readonly tlsVersion: string | null;
+    readonly tlsCipher: string | null;
+    readonly identityPresented: string | null;
+    readonly identityVerified: string | null;
+  } | null;
+}
 
 /** Counts a finished exchange, keeps its failure, and writes its line in the access log. */
 export function recordExchange(
-  exchange: Exchange,
+  exchange: FinishedExchange,
   failure: FailureReason | null,
   cause: string,
   failureId: string | null,

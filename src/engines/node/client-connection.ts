@@ -1,4 +1,5 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { Client } from "./client.ts";
 import type { Timed } from "./deadlines.ts";
 import { Exchange } from "./exchange.ts";
 import { failureResponse } from "./failures.ts";
@@ -10,7 +11,7 @@ import type { Serving } from "./serving.ts";
  * One client's connection: cuts its bytes into requests, one at a time (pipelined ones wait their turn, RFC 9112 §9.3.2),
  * and hands each to an Exchange.
  */
-export class ClientConnection implements Timed {
+export class ClientConnection implements Client, Timed {
   deadline: number = Number.POSITIVE_INFINITY;
   readonly accepted: AcceptedConnection;
   readonly serving: Serving;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import { recordExchange } from "./access.ts";
 import { admit, choose } from "./admission.ts";
-import type { ClientConnection } from "./client-connection.ts";
+import type { Client } from "./client.ts";
 import { failureResponse } from "./failures.ts";
 import { BodyReader } from "./http1/body.ts";
 import { FIELD } from "./http1/fields.ts";
@@ -18,7 +18,7 @@ import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts"
  * each side held back while the other cannot take more.
  */
 export class Exchange implements UpstreamUser {
-  readonly connection: ClientConnection;
+  readonly connection: Client;
   /** The revision the request began under serves it to its end. */
   readonly plan: Plan;
   readonly method: string;
@@ -45,7 +45,7 @@ export class Exchange implements UpstreamUser {
   #retried = false;
   #done = false;
 
-  constructor(connection: ClientConnection, head: RequestHead) {
+  constructor(connection: Client, head: RequestHead) {
     this.connection = connection;
     this.plan = connection.serving.plan;
     this.method = head.method;

@@ -1,4 +1,4 @@
-import type { ClientConnection } from "./client-connection.ts";
+import type { Client } from "./client.ts";
 import { BodyReader } from "./http1/body.ts";
 import { clientHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
@@ -20,13 +20,13 @@ export class ResponseRelay {
   keepAliveSeconds: number | null = null;
   /** The client's socket took the last write without asking for a pause. */
   flowing = true;
-  readonly #connection: ClientConnection;
+  readonly #connection: Client;
   readonly #isHead: boolean;
   readonly #expectsContinue: boolean;
   readonly #upgrade: boolean;
   #partialHead: Buffer | null = null;
 
-  constructor(connection: ClientConnection, head: RequestHead) {
+  constructor(connection: Client, head: RequestHead) {
     this.#connection = connection;
     this.#isHead = head.method === "HEAD";
     this.#expectsContinue = head.expectsContinue;

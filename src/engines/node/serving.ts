@@ -1,7 +1,6 @@
 import type { AccessLog } from "../../telemetry/access-log.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { FailureSink } from "../engine.ts";
-import type { ClientConnection } from "./client-connection.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { RequestHead } from "./http1/request-head.ts";
 import { ResponseHead } from "./http1/response-head.ts";
@@ -21,10 +20,17 @@ export interface Serving {
   readonly accessLog: AccessLog | undefined;
   readonly onFailure: FailureSink;
   readonly stats: EngineStats;
-  readonly connections: Set<ClientConnection>;
+  readonly connections: Set<OpenConnection>;
   /** Parsers, filled anew for each message: their content is used up before the next event. */
   readonly requestHead: RequestHead;
   readonly responseHead: ResponseHead;
+}
+
+/** A client connection, as far as shutting down is concerned. */
+export interface OpenConnection {
+  /** Closes it if no request has been on it for `graceMs` before `now` (`performance.now()`). */
+  drain(now: number, graceMs: number): void;
+  destroy(): void;
 }
 
 export function parsers(limits: Limits): Pick<Serving, "requestHead" | "responseHead"> {

@@ -1,0 +1,20 @@
+import type { AcceptedConnection } from "./listener.ts";
+import type { Serving } from "./serving.ts";
+
+/** What an exchange needs of the client's connection that it serves. */
+export interface Client {
+  readonly accepted: AcceptedConnection;
+  readonly serving: Serving;
+  /** `performance.now()` at which the exchange is told that it took too long. */
+  deadline: number;
+  /** Latin-1 text or bytes to the client. False: wait for the exchange's onClientDrain. */
+  write(data: string): boolean;
+  writeBytes(data: Buffer): boolean;
+  pause(): void;
+  resume(): void;
+  /** Everything that comes from now on is the exchange's, uncut. */
+  becomeTunnel(): void;
+  /** The exchange is over. `keepAlive` false closes once everything is written. */
+  onExchangeDone(keepAlive: boolean): void;
+  destroy(): void;
+}
