@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
+import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { GatewayModel } from "../model/gateway.ts";
-import type { ModuleConfig } from "../resources/module.ts";
+import type { ModuleConfig, ModuleResource } from "../resources/module.ts";
+import { subjectOf } from "../resources/resource.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
 import { compileListeners } from "./listeners.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
-import { compileVirtualHosts } from "./virtual-hosts.ts";
+import { compileVirtualHosts, HTTP_LISTENER_PORT } from "./virtual-hosts.ts";
 
 /**
  * Resources to model. Pure: no I/O, no clock, no logger; the same input in any order gives the same bytes. The passes
@@ -15,7 +17,7 @@ import { compileVirtualHosts } from "./virtual-hosts.ts";
 export function compile({ resources, statuses, options }: CompileInput): Compilation {
   const diagnostics: Diagnostic[] = [];
   // 1. Settings: everything later reads defaults from them.
-  const config: ModuleConfig = resources.modules[0]?.spec ?? {};
+  const config = settings(resources.modules, diagnostics);
   const unenforced =
     resources.guards.length > 0 || resources.modules.some((module) => module.unenforced.length > 0);
   // 2. TLSContexts: judged once, for whoever names them.
@@ -26,7 +28,12 @@ export function compile({ resources, statuses, options }: CompileInput): Compila
     diagnostics,
   );
   // 3. Names served: they need the contexts, and decide the listeners.
-  const { virtualHosts, redirectPort } = compileVirtualHosts(contexts, resources.unservedHosts, diagnostics);
+  const { virtualHosts, redirectPort } = compileVirtualHosts(
+    contexts,
+    resources.unservedHosts,
+    options.httpPort ?? HTTP_LISTENER_PORT,
+    diagnostics,
+  );
   // 4. Routes and clusters: they need the contexts for their upstreams.
   const { routes, clusters } = compileRoutes(
     {
@@ -50,12 +57,24 @@ export function compile({ resources, statuses, options }: CompileInput): Compila
       stripMatchingHostPort: config.strip_matching_host_port ?? false,
       serverName: config.server_name ?? "credence",
     },
-    listeners: compileListeners(virtualHosts, redirectPort, config, options),
+    listeners: compileListeners(virtualHosts, redirectPort, config, options, diagnostics),
     virtualHosts,
     routes,
     clusters,
   };
   return { model, diagnostics, references: references(model, resources.mappings) };
+}
+
+/** The one Module. Of several in different namespaces the first by name counts, and what any of them requires. */
+function settings(modules: readonly ModuleResource[], diagnostics: Diagnostic[]): ModuleConfig {
+  const [first, ...others] = modules;
+  for (const other of others) {
+    const message = `Module ambassador of namespace ${first?.namespace} is the one in use`;
+    const source = other.raw.source;
+    diagnostics.push(diagnose("object-duplicate", { subject: subjectOf(other), source, message }));
+  }
+  const required = others.some(({ spec }) => spec.upstream_verification === "required");
+  return { ...first?.spec, ...(required ? { upstream_verification: "required" as const } : {}) };
 }
 
 /** SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. */

@@ -50,7 +50,7 @@ export function compileRoutes(
       },
       destinations: destinations.some(({ weight }) => weight > 0)
         ? destinations.filter(({ weight }) => weight > 0)
-        : allZero(first),
+        : allZero(first, diagnostics),
     };
   });
   return { routes, clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
@@ -162,6 +162,9 @@ function normaliseWeights(group: readonly MappingResource[], diagnostics: Diagno
   return group.map(({ spec }) => spec.weight ?? 0);
 }
 
-function allZero(first: MappingResource): Destination[] {
+function allZero(first: MappingResource, diagnostics: Diagnostic[]): Destination[] {
+  const message = "every weight of its group is 0, so there is nowhere to send its traffic";
+  const source = positionOf(first, "weight");
+  diagnostics.push(diagnose("mapping-fails-closed", { subject: subjectOf(first), source, message }));
   return [{ name: routeName(first), weight: 1, action: { kind: "fail", code: "mapping-fails-closed" } }];
 }

@@ -10,6 +10,7 @@ import type { CompiledContext } from "./tls-contexts.ts";
 export function compileVirtualHosts(
   contexts: ReadonlyMap<string, CompiledContext>,
   unserved: readonly UnservedHost[],
+  httpPort: number,
   diagnostics: Diagnostic[],
 ): { virtualHosts: VirtualHost[]; redirectPort: number | null } {
   const terminating = [...contexts.values()].filter(({ resource }) => (resource.spec.hosts ?? []).length > 0);
@@ -35,7 +36,10 @@ export function compileVirtualHosts(
     }
   }
   const hosts = new Map<string, VirtualHost>();
-  const cleartext = redirectPort === HTTP_LISTENER_PORT ? ("redirect" as const) : ("reject" as const);
+  const cleartext =
+    redirectPort === HTTP_LISTENER_PORT || redirectPort === httpPort
+      ? ("redirect" as const)
+      : ("reject" as const);
   for (const [domain, claimants] of claims) {
     const [context] = claimants as [CompiledContext];
     const { resource } = context;
@@ -70,7 +74,7 @@ export function compileVirtualHosts(
   }
   if (!hosts.has("*")) {
     // Once a name is served over TLS, no name is served in cleartext by accident (reference §2.3.2: action Reject).
-    const closed = hosts.size > 0;
+    const closed = hosts.size > 0 || [...contexts.values()].some(asksForTls);
     hosts.set("*", {
       domain: "*",
       origin: "gateway",
@@ -113,4 +117,9 @@ function agreedRedirectPort(contexts: readonly CompiledContext[], diagnostics: D
     diagnostics.push(diagnose("redirect-port-conflict", { subject: subjectOf(resource), source, message }));
   }
   return null;
+}
+
+/** It has hosts, readable or not. */
+function asksForTls({ resource }: CompiledContext): boolean {
+  return resource.hostsUnreadable || (resource.spec.hosts ?? []).length > 0;
 }

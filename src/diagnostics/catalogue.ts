@@ -13,7 +13,7 @@ export const CATALOGUE = {
     "kept-previous",
     "Write each key once, and without anchors that expand without bound.",
   ],
-  "document-too-large": ["error", "kept-previous", "Split the file: a document may have at most 1 MiB."],
+  "document-too-large": ["error", "kept-previous", "Split the file: a document may have at most 2 MiB."],
   // Envelope
   "kind-missing": ["error", "object-ignored", "Give the document apiVersion, kind and metadata.name."],
   "kind-unknown": ["warning", "object-ignored", "Remove the object, or mend the spelling of its kind."],

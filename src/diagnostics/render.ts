@@ -66,39 +66,43 @@ const EFFECTS: Readonly<Record<Effect, string>> = {
 
 const CONTEXT_LINES = 2;
 
-/** Lines around the place, with a caret. Where a Secret's values may stand, only keys are shown. */
+/**
+ * Lines of the finding's own document around the place, with a caret. Whatever could be a key is masked: in a document
+ * that speaks of a Secret all values, elsewhere long runs of base64.
+ */
 function frame(text: string, line: number, column: number): string[] {
   const all = text.split(/\r?\n/);
-  const first = Math.max(1, line - CONTEXT_LINES);
-  const last = Math.min(all.length, line + CONTEXT_LINES);
+  let start = line;
+  while (start > 1 && !/^---/.test(all[start - 1] ?? "")) start--;
+  let end = line;
+  while (end < all.length && !/^(?:---|\.\.\.)/.test(all[end] ?? "")) end++;
+  const first = Math.max(start, line - CONTEXT_LINES);
+  const last = Math.min(end, line + CONTEXT_LINES);
   const width = String(last).length;
-  const isSecret = documentAround(all, line).some((content) =>
-    /^\s*["']?kind["']?\s*:\s*["']?Secret\b|"kind"\s*:\s*"Secret"/.test(content),
-  );
+  const isSecret = all.slice(start - 1, end).some((content) => SPEAKS_OF_SECRETS.test(content));
   const lines: string[] = [];
   for (let number = first; number <= last; number++) {
     const content = all[number - 1] ?? "";
-    lines.push(
-      `  ${number === line ? ">" : " "} ${String(number).padStart(width)} | ${isSecret ? masked(content) : content.slice(0, 160)}`,
-    );
+    const shown = isSecret || KEY_LIKE.test(content) ? masked(content) : content.slice(0, 160);
+    lines.push(`  ${number === line ? ">" : " "} ${String(number).padStart(width)} | ${shown}`);
     if (number === line) lines.push(`    ${" ".repeat(width)} | ${" ".repeat(Math.min(column, 160) - 1)}^`);
   }
   return lines;
 }
 
-function documentAround(lines: readonly string[], line: number): readonly string[] {
-  let from = line - 1;
-  while (from > 0 && !/^---/.test(lines[from] ?? "")) from--;
-  let to = line;
-  while (to < lines.length && !/^---/.test(lines[to] ?? "")) to++;
-  return lines.slice(from, to);
-}
+const SPEAKS_OF_SECRETS = /kind["']?\s*:\s*["']?Secret|stringData|tls\.key|key\.pem|PRIVATE KEY/;
+const KEY_LIKE = /[A-Za-z0-9+/=]{40}/;
 
-/** In a Secret everything but the envelope may be a key: keys of maps stay, values go. */
+/** Only a plain line of the envelope stays whole; of others, at most the name of a key. */
 function masked(line: string): string {
-  if (/^\s*(?:apiVersion|kind|metadata|name|namespace|type)\s*:/.test(line) || /^---/.test(line))
-    return line.slice(0, 160);
-  const key = /^(\s*["']?[A-Za-z0-9._-]{1,64}["']?\s*:)/.exec(line);
+  if (
+    /^\s*(?:apiVersion|kind|metadata|name|namespace|type|data|stringData)\s*:\s*[A-Za-z0-9./_-]{0,63}\s*$/.test(
+      line,
+    )
+  )
+    return line;
+  if (/^---\s*$/.test(line)) return line;
+  const key = /^(\s*["']?[A-Za-z0-9._-]{1,32}["']?\s*:)(?:\s|$)/.exec(line);
   return key === null
     ? line.replace(/\S.*/, "***")
     : `${key[1]}${line.length > (key[1] as string).length ? " ***" : ""}`;

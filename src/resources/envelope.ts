@@ -2,7 +2,7 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { isRecord } from "./fields.ts";
 import { type MappingResource, parseMapping } from "./mapping.ts";
-import { type ModuleResource, parseModule } from "./module.ts";
+import { type ModuleResource, parseModule, servesTls } from "./module.ts";
 import { nearest } from "./nearest.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
@@ -40,9 +40,10 @@ export function parseObject(raw: RawObject, ambassadorId: string): ParsedObject 
     typeof kind !== "string" ||
     typeof apiVersion !== "string" ||
     typeof metadata.name !== "string" ||
-    metadata.name === ""
+    !OBJECT_NAME.test(metadata.name) ||
+    (metadata.namespace !== undefined && !OBJECT_NAME.test(String(metadata.namespace)))
   ) {
-    return found("kind-missing", UNNAMED, raw, "apiVersion, kind or metadata.name is missing");
+    return found("kind-missing", UNNAMED, raw, "apiVersion, kind or metadata.name is missing or malformed");
   }
   const namespace =
     typeof metadata.namespace === "string" && metadata.namespace !== "" ? metadata.namespace : "default";
@@ -65,12 +66,22 @@ export function parseObject(raw: RawObject, ambassadorId: string): ParsedObject 
       remedy,
     );
   }
-  if (!/^getambassador\.io\/v[012]$/.test(apiVersion)) {
-    return found("api-version-unknown", subject, raw, `${apiVersion} is not known`, "apiVersion");
-  }
   const spec = isRecord(value.spec) ? value.spec : {};
   if (!isSelected(spec.ambassador_id ?? spec.ambassadorId, ambassadorId)) return NOTHING;
-  return parseKind(kind, identity, spec, raw, subject);
+  const parsed = parseKind(kind, identity, spec, raw, subject);
+  if (/^getambassador\.io\/v[012]$/.test(apiVersion)) return parsed;
+  const unknown = found("api-version-unknown", subject, raw, `${apiVersion} is not known`, "apiVersion");
+  const effect = kind === "Mapping" ? ("route-fails-closed" as const) : ("object-ignored" as const);
+  const diagnostics = unknown.diagnostics.map((diagnostic) => ({ ...diagnostic, effect }));
+  return { resource: closed(parsed.resource), secret: null, diagnostics };
+}
+
+/** Of a version that is not known an object does nothing but close: what it guards, serves or takes stays shut. */
+function closed(resource: AnyResource | null): AnyResource | null {
+  if (resource?.kind === "Mapping" || resource?.kind === "TLSContext")
+    return { ...resource, closedBy: "api-version-unknown" };
+  if (resource?.kind === "Module") return { ...resource, spec: {} };
+  return resource;
 }
 
 function parseKind(
@@ -86,7 +97,15 @@ function parseKind(
     case "TLSContext":
       return { ...parseTlsContext(identity, spec, raw), secret: null };
     case "Module":
-      if (identity.name === "ambassador") return { ...parseModule(identity, spec, raw), secret: null };
+      if (identity.name === "ambassador") {
+        const parsed = parseModule(identity, spec, raw);
+        const config = isRecord(spec.config) ? spec.config : {};
+        return servesTls(config.tls)
+          ? everyHostClosed(identity, raw, subject, parsed)
+          : { ...parsed, secret: null };
+      }
+      if (identity.name === "tls" && servesTls(spec.config))
+        return everyHostClosed(identity, raw, subject, null);
       return found("kind-not-supported", subject, raw, `Module ${identity.name} is not acted on`);
     case "Host": {
       const hostname =
@@ -115,6 +134,34 @@ function parseKind(
   }
 }
 
+/** TLS that a Module asks for and that is not acted on: every host that no TLSContext serves is refused. */
+function everyHostClosed(
+  identity: { namespace: string; name: string },
+  raw: RawObject,
+  subject: Subject,
+  module: ReturnType<typeof parseModule> | null,
+): ParsedObject {
+  const message = "TLS termination by Module is not acted on; hosts are refused, not served in cleartext";
+  const remedy = "Write a TLSContext with `hosts`.";
+  const diagnostic = diagnose("kind-not-supported", {
+    subject,
+    source: raw.source,
+    message,
+    remedy,
+    severity: "error",
+    effect: "host-refused",
+  });
+  const host: UnservedHost = { kind: "Host", ...identity, spec: { hostname: "*" }, raw };
+  // The rest of such a Module is left out with it, but for what it guards.
+  const guarded = (module?.resource.unenforced.length ?? 0) > 0;
+  const guard: GuardResource = { kind: "Guard", ...identity, spec: { kind: "Module" }, raw };
+  return {
+    resource: guarded ? guard : host,
+    secret: null,
+    diagnostics: [...(module?.diagnostics ?? []), diagnostic],
+  };
+}
+
 /** Reference §2.1: absent means `default`, `_automatic_` is anybody, an empty list is nobody. */
 function isSelected(id: unknown, own: string): boolean {
   const ids = id === undefined || id === null ? ["default"] : Array.isArray(id) ? id : [id];
@@ -135,6 +182,8 @@ const OTHER_KINDS = new Set(
     "NetworkPolicy PersistentVolumeClaim Endpoints EndpointSlice"
   ).split(" "),
 );
+/** As Kubernetes names objects, and no control character for a terminal to obey. */
+const OBJECT_NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/;
 const UNNAMED: Subject = { kind: "", namespace: "", name: "" };
 const NOTHING: ParsedObject = { resource: null, secret: null, diagnostics: [] };
 

@@ -48,6 +48,11 @@ export function parseModule(
   }
   const placed = { ...raw, fields };
   const unenforced = ACCESS_CONTROL.filter((key) => config[key] !== undefined);
+  const {
+    tls_secret_namespacing: _known,
+    httpmapping,
+    ...otherDefaults
+  } = isRecord(config.defaults) ? config.defaults : {};
   const rest = Object.fromEntries(Object.entries(config).filter(([key]) => !ACCESS_CONTROL.includes(key)));
   const read = readFields(
     rest,
@@ -60,18 +65,30 @@ export function parseModule(
       return { ...found, code: "module-invalid", effect: "field-ignored" as const };
     return found.code === "field-not-supported" ? { ...found, code: "module-key-not-supported" } : found;
   });
+  const defaultsSource = fields.get("spec.defaults") ?? raw.source;
+  for (const key of [...(httpmapping === undefined ? [] : ["httpmapping"]), ...Object.keys(otherDefaults)]) {
+    const message = `defaults.${key} is not acted on`;
+    diagnostics.push(diagnose("module-key-not-supported", { subject, source: defaultsSource, message }));
+  }
+  // Without it the upstream would see what was to be removed, on every route.
+  if (isRecord(httpmapping) && httpmapping.remove_request_headers !== undefined) unenforced.push("defaults");
   for (const key of unenforced) {
     const source = fields.get(`spec.${key}`) ?? raw.source;
     const message = `${key} controls access and cannot be enforced by this version`;
     diagnostics.push(diagnose("access-control-not-enforced", { subject, source, message }));
   }
-  return {
-    resource: { kind: "Module", ...identity, spec: read.spec as ModuleConfig, raw: placed, unenforced },
-    diagnostics,
-  };
+  const spec = { ...(read.spec as ModuleConfig) };
+  // Whatever was meant by it, it was not `optional`.
+  if (read.bad.has("upstream_verification")) spec.upstream_verification = "required";
+  return { resource: { kind: "Module", ...identity, spec, raw: placed, unenforced }, diagnostics };
 }
 
 const ACCESS_CONTROL = ["ip_allow", "ip_deny"];
+
+/** Module `tls`, and the key of that name: a `server` block ends TLS for every host (reference §2.7). */
+export function servesTls(config: unknown): boolean {
+  return isRecord(config) && isRecord(config.server) && config.server.enabled !== false;
+}
 
 /** The other keys of reference §2.7. */
 const OTHER_KEYS: readonly string[] = (

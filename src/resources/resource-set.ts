@@ -29,16 +29,8 @@ export function createResourceSet(objects: readonly AnyResource[]): {
   const diagnostics: Diagnostic[] = [];
   for (const group of byIdentity.values()) {
     const [first] = group as [AnyResource];
-    const same = group.every((object) => JSON.stringify(object.spec) === JSON.stringify(first.spec));
-    if (same) kept.push(first);
-    // A guard stays one, a Mapping keeps its place: neither may vanish because it was written twice.
-    else if (first.kind === "Mapping")
-      kept.push(
-        ...(group as MappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" })),
-      );
-    else if (first.kind === "TLSContext")
-      kept.push({ ...first, closedBy: "object-duplicate" } as TlsContextResource);
-    else if (first.kind === "Guard" || first.kind === "Host") kept.push(...group);
+    const same = group.every((object) => meaning(object) === meaning(first));
+    kept.push(...(same ? [first] : closedTogether(first, group)));
     if (group.length === 1) continue;
     for (const object of group) {
       const others = group
@@ -65,6 +57,36 @@ export function createResourceSet(objects: readonly AnyResource[]): {
     },
     diagnostics,
   };
+}
+
+/** All that decides what becomes of an object: two that differ in none of it are one. */
+function meaning(object: AnyResource): string {
+  return JSON.stringify({ ...object, raw: null });
+}
+
+/** Of objects that contradict each other nothing is followed but what they close: guards, hosts, places of Mappings. */
+function closedTogether(first: AnyResource, group: readonly AnyResource[]): AnyResource[] {
+  const closedBy = "object-duplicate";
+  switch (first.kind) {
+    case "Mapping":
+      return (group as MappingResource[]).map((object) => ({ ...object, closedBy }));
+    case "TLSContext": {
+      const all = group as TlsContextResource[];
+      const hosts = [...new Set(all.flatMap(({ spec }) => spec.hosts ?? []))].sort();
+      const hostsUnreadable = all.some((object) => object.hostsUnreadable);
+      return [{ ...first, spec: { hosts }, closedBy, hostsUnreadable }];
+    }
+    case "Module": {
+      const all = group as ModuleResource[];
+      const required = all.some(({ spec }) => spec.upstream_verification === "required");
+      const spec = required ? { upstream_verification: "required" as const } : {};
+      return [
+        { ...first, spec, unenforced: [...new Set(all.flatMap(({ unenforced }) => unenforced))].sort() },
+      ];
+    }
+    default:
+      return [...group];
+  }
 }
 
 function byNamespaceAndName(a: AnyResource, b: AnyResource): number {

@@ -36,6 +36,8 @@ export type TlsContextSpec = Static<typeof Spec>;
 export interface TlsContextResource extends Resource<"TLSContext", TlsContextSpec> {
   /** The diagnostic that makes the whole context unusable, null where all of it is understood. */
   readonly closedBy: string | null;
+  /** It serves hosts, and which ones cannot be read: nothing may be served in cleartext by accident. */
+  readonly hostsUnreadable: boolean;
 }
 
 /** Reads a TLSContext. A bad field makes it unusable rather than absent: what names it fails closed (design §4.1). */
@@ -59,14 +61,15 @@ export function parseTlsContext(
     );
   }
   const read = readFields(given, TABLE, subject, raw);
+  const hostsUnreadable = read.bad.has("hosts");
+  const serves = hostsUnreadable || ((read.spec as TlsContextSpec).hosts ?? []).length > 0;
+  const effect = serves ? "host-refused" : "route-fails-closed";
   for (const found of read.diagnostics) {
-    diagnostics.push(found.code === "field-invalid" ? { ...found, effect: "route-fails-closed" } : found);
+    diagnostics.push(found.code === "field-invalid" ? { ...found, effect } : found);
   }
   const closedBy = read.bad.size > 0 ? "tls-context-invalid" : null;
-  return {
-    resource: { kind: "TLSContext", ...identity, spec: read.spec as TlsContextSpec, raw, closedBy },
-    diagnostics,
-  };
+  const spec = read.spec as TlsContextSpec;
+  return { resource: { kind: "TLSContext", ...identity, spec, raw, closedBy, hostsUnreadable }, diagnostics };
 }
 
 /** The store's name for certificates that a context names by path. */
