@@ -47,26 +47,28 @@ export function start(command: Command, core: number): Running {
   });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${command.file} (is taskset, of util-linux, there?)`);
-  running.add(child);
+  running.set(child, stop);
   return {
     pid,
     cpuSeconds: () => treeTicks(pid) / TICKS_PER_SECOND,
-    async stop() {
-      stopping = true;
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
-      await gone;
-      clearTimeout(timer);
-    },
+    stop,
   };
+
+  async function stop(): Promise<void> {
+    stopping = true;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    await gone;
+    clearTimeout(timer);
+  }
 }
 
-/** For an exit in the middle: nothing stays behind. */
-export function killAll(): void {
-  for (const child of running) child.kill("SIGTERM");
+/** For an end in the middle: nothing stays behind, and nothing writes into the workspace any more. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...running.values()].map((stop) => stop()));
 }
 
-const running = new Set<ChildProcess>();
+const running = new Map<ChildProcess, () => Promise<void>>();
 const STOP_MS = 10_000;
 /** USER_HZ: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;

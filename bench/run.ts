@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { LOADS, measure, verify, verifyUpstream } from "./load.ts";
-import { killAll, PROXY_CORE, type Running, start } from "./processes.ts";
+import { PROXY_CORE, type Running, start, stopAll } from "./processes.ts";
 import { hottest } from "./profile.ts";
 import { PROXIES, type ProxyName } from "./proxies.ts";
 import { type Result, table } from "./table.ts";
@@ -35,11 +35,7 @@ async function main(options: Options): Promise<void> {
   const profileDirectory = options.profile ? join(RESULTS, `profile-${stem}`) : null;
   mkdirSync(profileDirectory ?? RESULTS, { recursive: true });
   const workspace = await createWorkspace();
-  process.on("exit", () => {
-    killAll();
-    workspace.remove();
-  });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+  process.on("exit", () => workspace.remove());
   const load = loadavg()[0] ?? 0;
   const upstream = await startUpstream(workspace);
   await verifyUpstream(upstream.port, workspace.ca).catch((error: Error) => {
@@ -152,9 +148,13 @@ try {
   console.error(`bench: ${(error as Error).message}\n${USAGE}`);
   process.exit(2);
 }
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => void stopAll().finally(() => process.exit(130)));
+}
 try {
   await main(options);
 } catch (error) {
   console.error(`bench: ${(error as Error).message}`);
+  await stopAll();
   process.exit(1);
 }

@@ -59,7 +59,7 @@ export async function createWorkspace(): Promise<Workspace> {
       client: await issue("client", "client"),
     },
     write,
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove: () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }),
   };
 }
 

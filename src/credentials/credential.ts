@@ -1,3 +1,4 @@
+import type { SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 
 /** A private key with its certificate chain, checked and ready to be presented. Stays inside the process. */
@@ -45,6 +46,12 @@ export interface CredentialMaterial {
   readonly privateKey?: string;
   /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
   readonly trustAnchors?: string;
+}
+
+/** Which object or file a credential came from, for its diagnostics. */
+export interface CredentialOrigin {
+  readonly subject: Subject;
+  readonly source?: SourcePosition | undefined;
 }
 
 /** Published, or withdrawn (`unusable`), under `name`. `rotated` needs no recompilation, the other two do. */

@@ -1,25 +1,23 @@
 import { createHash } from "node:crypto";
-import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
-import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
-import { type Admitted, admitIdentity, admitTrust, type Finding } from "./admission.ts";
+import { type Admitted, admitIdentity, admitTrust } from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
   CredentialMaterial,
+  CredentialOrigin,
   CredentialReader,
   CredentialStatus,
   CredentialStatuses,
   TrustBundle,
 } from "./credential.ts";
+import { Face, type Offered } from "./face.ts";
+import { faceFindings } from "./face-findings.ts";
 
-/** Which object or file a credential came from, for its diagnostics. */
-export interface CredentialOrigin {
-  readonly subject: Subject;
-  readonly source?: SourcePosition | undefined;
-}
+export type { CredentialOrigin } from "./credential.ts";
 
 /** A row of pages and metrics: facts only. */
 export interface CredentialListing {
@@ -39,9 +37,9 @@ export class CredentialStore implements CredentialReader {
   readonly #logger: Logger | undefined;
   readonly #faces = new Map<string, Face>();
   readonly #explicitTrust = new Set<string>();
-  /** Outlives removal: a name that comes back must not be taken for the generation it once was. */
-  readonly #generations = new Map<string, number>();
   readonly #listeners = new Set<(change: CredentialChange) => void>();
+  /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
+  #retiredGeneration = 0;
 
   constructor(clock: Clock, logger?: Logger) {
     this.#clock = clock;
@@ -50,35 +48,47 @@ export class CredentialStore implements CredentialReader {
 
   /** Takes what a source found under `name`: the same bytes change nothing, a bad one never replaces a good one. */
   offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
-    if (material.trustAnchors === undefined) this.#explicitTrust.delete(name);
-    else this.#explicitTrust.add(name);
     const chain = material.certificateChain;
-    if (chain === undefined && material.privateKey === undefined) this.#removeFace("credential", name);
-    else
-      this.#offerFace("credential", name, [chain ?? "", material.privateKey ?? ""], origin, () =>
-        identity(material),
+    if (chain === undefined && material.privateKey === undefined) this.#remove("credential", name);
+    else {
+      this.#change(this.#faceFor("credential", name, origin), (face, now) =>
+        face.offer(digestOf([chain ?? "", material.privateKey ?? ""]), () => identity(material), now),
       );
+    }
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
     const anchors = material.trustAnchors ?? chain;
-    if (anchors === undefined) this.#removeFace("trust", name);
-    else this.#offerFace("trust", name, [anchors], origin, () => admitTrust(anchors));
+    const explicit = material.trustAnchors !== undefined;
+    const known = this.#face("trust", name);
+    // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.
+    const another = known !== undefined && explicit !== this.#explicitTrust.has(name);
+    if (explicit) this.#explicitTrust.add(name);
+    else this.#explicitTrust.delete(name);
+    if (anchors === undefined) this.#remove("trust", name);
+    else {
+      this.#change(
+        this.#faceFor("trust", name, origin),
+        (face, now) => {
+          if (another) face.withdraw();
+          face.offer(digestOf([anchors]), () => admitTrust(anchors), now);
+        },
+        another,
+      );
+    }
   }
 
   /** The source has it no more: withdrawn at once. */
   remove(name: string): void {
     this.#explicitTrust.delete(name);
-    this.#removeFace("credential", name);
-    this.#removeFace("trust", name);
+    this.#remove("credential", name);
+    this.#remove("trust", name);
   }
 
   credential(name: string): Credential | undefined {
-    const published = this.#published("credential", name);
-    return published === undefined ? undefined : (published.value as Credential);
+    return this.#face("credential", name)?.current(this.#clock.now())?.value as Credential | undefined;
   }
 
   trust(name: string): TrustBundle | undefined {
-    const published = this.#published("trust", name);
-    return published === undefined ? undefined : (published.value as TrustBundle);
+    return this.#face("trust", name)?.current(this.#clock.now())?.value as TrustBundle | undefined;
   }
 
   hasTrustAnchors(name: string): boolean {
@@ -88,8 +98,8 @@ export class CredentialStore implements CredentialReader {
   /** What compile may know. Its methods answer for the two faces as the reader's do, in status instead of bytes. */
   get statuses(): CredentialStatuses {
     return {
-      credential: (name) => this.#status("credential", name),
-      trust: (name) => this.#status("trust", name),
+      credential: (name) => this.#face("credential", name)?.status(this.#clock.now()),
+      trust: (name) => this.#face("trust", name)?.status(this.#clock.now()),
       hasTrustAnchors: (name) => this.hasTrustAnchors(name),
     };
   }
@@ -101,46 +111,24 @@ export class CredentialStore implements CredentialReader {
 
   /** Findings about the credentials offered, and about those that end within 30 days. */
   diagnostics(): Diagnostic[] {
-    const found: Diagnostic[] = [];
-    for (const face of this.#faces.values()) {
-      // A chain nobody uses as trust is no bad trust bundle.
-      if (face.kind === "trust" && !this.#explicitTrust.has(face.name)) continue;
-      const { subject, source } = face.origin;
-      const kept = face.published !== null && face.rejected !== null;
-      for (const { code, message } of [
-        ...(face.rejected === null ? [] : [face.rejected]),
-        ...face.warnings,
-      ]) {
-        found.push(
-          diagnose(code, { subject, source, message, ...(kept ? { effect: "kept-previous" as const } : {}) }),
-        );
-      }
-      if (kept) {
-        found.push(
-          diagnose("credential-kept-previous", {
-            subject,
-            source,
-            message: `generation ${face.generation} of ${face.name} stays in use until ${new Date(face.published?.notAfter ?? 0).toISOString()}`,
-          }),
-        );
-      }
-      found.push(...this.#dateFindings(face));
-    }
-    return found;
+    const now = this.#clock.now();
+    return (
+      [...this.#faces.values()]
+        // A chain nobody uses as trust is no bad trust bundle.
+        .filter((face) => face.kind === "credential" || this.#explicitTrust.has(face.name))
+        .flatMap((face) => faceFindings(face, now))
+    );
   }
 
   all(): CredentialListing[] {
+    const now = this.#clock.now();
     return [...this.#faces.values()]
       .filter((face) => face.kind === "credential" || face.published !== null)
       .map((face) => ({
         name: face.name,
         kind: face.kind,
         generation: face.generation,
-        status: this.#status(face.kind, face.name) ?? {
-          usable: false,
-          code: "secret-missing",
-          reason: "removed",
-        },
+        status: face.status(now),
         facts: face.published?.value.facts ?? [],
       }));
   }
@@ -150,95 +138,53 @@ export class CredentialStore implements CredentialReader {
     this.#listeners.clear();
   }
 
-  #offerFace(
-    kind: Face["kind"],
-    name: string,
-    material: readonly string[],
-    origin: CredentialOrigin,
-    admit: () => Admitted<
-      Omit<Published["value"], "name" | "generation"> & { notBefore?: number; notAfter?: number }
-    >,
-  ): void {
-    const key = `${kind} ${name}`;
-    const face = this.#faces.get(key) ?? newFace(kind, name, origin);
-    this.#faces.set(key, face);
-    face.origin = origin;
-    const digest = createHash("sha256").update(JSON.stringify(material)).digest("hex");
-    if (digest === face.offered) return;
-    face.offered = digest;
-    const admitted = admit();
-    if (!admitted.ok) {
-      face.rejected = admitted.finding;
-      return;
-    }
-    const { notBefore = Number.NEGATIVE_INFINITY, notAfter = Number.POSITIVE_INFINITY } = admitted.value;
-    const now = this.#clock.now();
-    const outOfDate = dateFinding(name, notBefore, notAfter, now);
-    if (outOfDate !== null && this.#published(kind, name) !== undefined) {
-      face.rejected = outOfDate;
-      return;
-    }
-    const before = this.#published(kind, name) !== undefined;
-    face.rejected = null;
-    face.warnings = admitted.warnings;
-    face.generation = (this.#generations.get(key) ?? 0) + 1;
-    this.#generations.set(key, face.generation);
-    face.published = {
-      notBefore,
-      notAfter,
-      value: { ...admitted.value, name, generation: face.generation } as Published["value"],
-    };
-    this.#schedule(face);
-    const after = this.#published(kind, name) !== undefined;
-    if (after) this.#emit(face, before ? "rotated" : "usable");
-    else if (before) this.#emit(face, "unusable");
+  #face(kind: Face["kind"], name: string): Face | undefined {
+    return this.#faces.get(`${kind} ${name}`);
   }
 
-  #removeFace(kind: Face["kind"], name: string): void {
-    const face = this.#faces.get(`${kind} ${name}`);
+  #faceFor(kind: Face["kind"], name: string, origin: CredentialOrigin): Face {
+    const face = this.#face(kind, name) ?? new Face(kind, name, origin, this.#retiredGeneration);
+    face.origin = origin;
+    this.#faces.set(`${kind} ${name}`, face);
+    return face;
+  }
+
+  #remove(kind: Face["kind"], name: string): void {
+    const face = this.#face(kind, name);
     if (face === undefined) return;
-    const before = this.#published(kind, name) !== undefined;
     face.cancelTimer();
     this.#faces.delete(`${kind} ${name}`);
-    if (before) this.#emit(face, "unusable");
+    this.#retiredGeneration = Math.max(this.#retiredGeneration, face.generation);
+    if (face.announced !== 0) this.#emit(face, "unusable");
   }
 
-  /** By the clock as well as by the timer: nothing is presented past its date because an event came late. */
-  #published(kind: Face["kind"], name: string): Published | undefined {
-    const published = this.#faces.get(`${kind} ${name}`)?.published;
-    if (published == null) return undefined;
+  /**
+   * Changes a face and tells the listeners what came of it. `recompile`: what compile knows beside the status has
+   * changed, so the event must not be `rotated`, and there must be one.
+   */
+  #change(face: Face, change: (face: Face, now: number) => void, recompile = false): void {
     const now = this.#clock.now();
-    return now >= published.notBefore && now <= published.notAfter ? published : undefined;
+    // By the clock too: between its end and a late timer it was unusable to whoever asked.
+    const usableBefore = face.announced !== 0 && face.current(now) !== undefined;
+    change(face, now);
+    this.#schedule(face, now);
+    const told = face.announced;
+    face.announced = face.current(now) === undefined ? 0 : face.generation;
+    if (face.announced === 0) {
+      if (told !== 0 || recompile) this.#emit(face, "unusable");
+    } else if (!usableBefore || recompile) this.#emit(face, "usable");
+    else if (face.announced !== told) this.#emit(face, "rotated");
   }
 
-  #status(kind: Face["kind"], name: string): CredentialStatus | undefined {
-    const face = this.#faces.get(`${kind} ${name}`);
-    if (face === undefined) return undefined;
-    if (this.#published(kind, name) !== undefined) return { usable: true };
-    const finding =
-      face.published === null
-        ? (face.rejected as Finding)
-        : dateFinding(name, face.published.notBefore, face.published.notAfter, this.#clock.now());
-    return {
-      usable: false,
-      code: finding?.code ?? "secret-missing",
-      reason: finding?.message ?? "not usable",
-    };
-  }
-
-  #schedule(face: Face): void {
+  #schedule(face: Face, now: number): void {
     face.cancelTimer();
-    const { published } = face;
-    if (published === null) return;
-    const now = this.#clock.now();
-    if (now < published.notBefore) {
-      face.cancelTimer = this.#clock.after(published.notBefore - now, () => {
-        this.#schedule(face);
-        this.#emit(face, "usable");
-      });
-    } else if (now <= published.notAfter && Number.isFinite(published.notAfter)) {
-      face.cancelTimer = this.#clock.after(published.notAfter - now + 1, () => this.#emit(face, "unusable"));
-    }
+    const next = face.nextChange(now);
+    face.cancelTimer =
+      next === undefined
+        ? () => {}
+        : this.#clock.after(Math.min(next - now, LONGEST_WAIT_MS), () =>
+            this.#change(face, (due, then) => due.tick(then)),
+          );
   }
 
   #emit(face: Face, event: CredentialChange["event"]): void {
@@ -254,76 +200,21 @@ export class CredentialStore implements CredentialReader {
       }
     }
   }
+}
 
-  #dateFindings(face: Face): Diagnostic[] {
-    if (face.published === null || face.kind === "trust") return [];
-    const { subject, source } = face.origin;
-    const { notBefore, notAfter } = face.published;
-    const now = this.#clock.now();
-    const finding = dateFinding(face.name, notBefore, notAfter, now);
-    if (finding !== null) return [diagnose(finding.code, { subject, source, message: finding.message })];
-    if (notAfter - now > EXPIRY_WARNING_MS) return [];
-    const message = `${face.name} expires at ${new Date(notAfter).toISOString()}`;
-    return [diagnose("certificate-expires-soon", { subject, source, message })];
+/** Timers do not follow the wall clock when it is set (a machine that boots in 1970), so they look at it now and then. */
+const LONGEST_WAIT_MS = 60_000;
+
+/** Tells offers apart without keeping a second copy of a key. */
+function digestOf(material: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(material)).digest("hex");
+}
+
+function identity(material: CredentialMaterial): Admitted<Offered> {
+  const { certificateChain, privateKey } = material;
+  if (certificateChain !== undefined && privateKey !== undefined) {
+    return admitIdentity(certificateChain, privateKey);
   }
-}
-
-interface Face {
-  readonly kind: "credential" | "trust";
-  readonly name: string;
-  origin: CredentialOrigin;
-  /** SHA-256 of the last material offered. */
-  offered: string;
-  generation: number;
-  published: Published | null;
-  /** Why the last offer was not published. */
-  rejected: Finding | null;
-  warnings: readonly Finding[];
-  cancelTimer: () => void;
-}
-
-interface Published {
-  readonly value: Credential | TrustBundle;
-  readonly notBefore: number;
-  readonly notAfter: number;
-}
-
-/** 30 days. */
-const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
-
-function newFace(kind: Face["kind"], name: string, origin: CredentialOrigin): Face {
-  return {
-    kind,
-    name,
-    origin,
-    offered: "",
-    generation: 0,
-    published: null,
-    rejected: null,
-    warnings: [],
-    cancelTimer: () => {},
-  };
-}
-
-function identity(material: CredentialMaterial): ReturnType<typeof admitIdentity> {
-  const missing =
-    material.certificateChain === undefined
-      ? "certificate chain"
-      : material.privateKey === undefined
-        ? "private key"
-        : null;
-  if (missing !== null)
-    return { ok: false, finding: { code: "secret-key-missing", message: `there is no ${missing}` } };
-  return admitIdentity(material.certificateChain ?? "", material.privateKey ?? "");
-}
-
-function dateFinding(name: string, notBefore: number, notAfter: number, now: number): Finding | null {
-  const code: KnownCode | null =
-    now > notAfter ? "certificate-expired" : now < notBefore ? "certificate-not-yet-valid" : null;
-  if (code === null) return null;
-  const when =
-    code === "certificate-expired"
-      ? `expired at ${new Date(notAfter).toISOString()}`
-      : `is valid from ${new Date(notBefore).toISOString()}`;
-  return { code, message: `${name} ${when}` };
+  const missing = certificateChain === undefined ? "certificate chain" : "private key";
+  return { ok: false, finding: { code: "secret-key-missing", message: `there is no ${missing}` } };
 }

@@ -1,0 +1,46 @@
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Face } from "./face.ts";
+
+/** What there is to say about a face at `now`, on the object that it came from. */
+export function faceFindings(face: Face, now: number): Diagnostic[] {
+  const { subject, source } = face.origin;
+  const at = { subject, source };
+  const { published, rejected } = face;
+  const found: Diagnostic[] = [];
+  const kept = rejected === null ? undefined : face.current(now);
+  if (rejected !== null) {
+    const { code, message } = rejected;
+    found.push(
+      diagnose(code, { ...at, message, ...(kept === undefined ? {} : { effect: "kept-previous" }) }),
+    );
+  }
+  for (const { code, message } of face.warnings) found.push(diagnose(code, { ...at, message }));
+  if (kept !== undefined) {
+    const end = Number.isFinite(kept.notAfter) ? ` until ${new Date(kept.notAfter).toISOString()}` : "";
+    const message = `generation ${face.generation} of ${face.name} stays in use${end}`;
+    found.push(diagnose("credential-kept-previous", { ...at, message }));
+  }
+  if (published === null) return found;
+  if (face.kind === "trust") return [...found, ...anchorFindings(face, now)];
+  const outOfDate = face.dateFinding(now);
+  if (outOfDate !== null) found.push(diagnose(outOfDate.code, { ...at, message: outOfDate.message }));
+  else if (published.notAfter - now <= EXPIRY_WARNING_MS) {
+    const message = `${face.name} expires at ${new Date(published.notAfter).toISOString()}`;
+    found.push(diagnose("certificate-expires-soon", { ...at, message }));
+  }
+  return found;
+}
+
+/** 30 days. */
+const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
+
+/** An old CA in a bundle is no fault while another takes over; a bundle without any for the next 30 days is one. */
+function anchorFindings(face: Face, now: number): Diagnostic[] {
+  const end = Math.max(...(face.published?.value.facts ?? []).map(({ notAfter }) => notAfter));
+  if (!Number.isFinite(end) || end - now > EXPIRY_WARNING_MS) return [];
+  const message = `the last CA of ${face.name} ${end < now ? "expired" : "expires"} at ${new Date(end).toISOString()}`;
+  return [
+    diagnose("certificate-expires-soon", { ...face.origin, message, remedy: "Add the CA that follows it." }),
+  ];
+}
