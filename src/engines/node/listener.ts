@@ -1,11 +1,10 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
-import type { CredentialReader } from "../../credentials/credential.ts";
+import type { CredentialChange, CredentialReader } from "../../credentials/credential.ts";
 import type { Listener } from "../../model/listener.ts";
 import type { ClientAuth } from "../../model/tls.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Limits } from "./limits.ts";
-import { Termination } from "./tls/termination.ts";
+import { type SecureConnection, Termination } from "./tls/termination.ts";
 import type { VirtualHostTable } from "./virtual-hosts.ts";
 
 /** A connection whose handshake, if it has one, is done. Errors of the socket are the receiver's from now on. */
@@ -41,6 +40,10 @@ export class NodeListener {
   readonly #context: ListenerContext;
   readonly #server: Server;
   readonly #termination: Termination | null;
+  /** Sockets that are open, also those in a handshake, which nobody else counts. */
+  #open = 0;
+  /** How many handshakes failed, by reason. */
+  readonly handshakeFailures: Map<string, number>;
 
   constructor(listener: Listener, context: ListenerContext) {
     this.#listener = listener;
@@ -51,9 +54,10 @@ export class NodeListener {
             credentials: context.credentials,
             limits: context.limits,
             logger: context.logger,
-            onSecure: (socket, clients) => this.#onSecure(socket, clients),
+            onSecure: (connection) => this.#onSecure(connection),
           })
         : null;
+    this.handshakeFailures = this.#termination?.failures ?? new Map();
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#onSocket(socket));
   }
 
@@ -75,9 +79,9 @@ export class NodeListener {
     this.#termination?.update(hosts);
   }
 
-  /** A certificate or trust bundle changed: new handshakes see it at once. */
-  onCredentialChange(): void {
-    this.#termination?.refresh();
+  /** A certificate or trust bundle changed (any may have, without `change`): new handshakes see it at once. */
+  onCredentialChange(change?: CredentialChange): void {
+    this.#termination?.onCredentialChange(change);
   }
 
   /** Stops accepting; what is open lives on. */
@@ -88,10 +92,12 @@ export class NodeListener {
   }
 
   #onSocket(socket: Socket): void {
-    if (!this.#context.mayAccept()) {
+    if (this.#open >= this.#context.limits.maxConnections || !this.#context.mayAccept()) {
       socket.destroy();
       return;
     }
+    this.#open++;
+    socket.once("close", () => this.#open--);
     if (this.#termination !== null) {
       this.#termination.accept(socket);
       return;
@@ -109,17 +115,15 @@ export class NodeListener {
     });
   }
 
-  #onSecure(socket: TLSSocket, clients: ClientAuth): void {
-    const certificate =
-      clients.mode !== "none" && socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  #onSecure({ socket, serverName, clients, clientIdentity }: SecureConnection): void {
     this.#context.onConnection({
       socket,
       listener: this.#listener,
       remoteAddress: plainAddress(socket.remoteAddress),
       secure: true,
-      serverName: typeof socket.servername === "string" ? socket.servername.toLowerCase() : null,
+      serverName,
       clients,
-      clientIdentity: certificate?.subject.replaceAll("\n", ", ") ?? null,
+      clientIdentity,
       tlsVersion: socket.getProtocol(),
       tlsCipher: socket.getCipher().name,
     });

@@ -41,11 +41,19 @@ export function peekClientHello(bytes: Buffer): HelloPeek {
   return { kind: "hello", serverName };
 }
 
+/** The form in which virtual hosts are looked up. */
+export function normaliseServerName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower.endsWith(".") ? lower.slice(0, -1) : lower;
+}
+
 const MORE: HelloPeek = { kind: "more" };
 const MALFORMED: HelloPeek = { kind: "malformed" };
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
+/** OpenSSL's bound too (TLSEXT_MAXLEN_host_name). */
+const MAX_NAME_BYTES = 255;
 
 /** The handshake bytes of the leading records, joined. */
 function handshakeBytes(bytes: Buffer): HelloPeek | { handshake: Buffer } {
@@ -79,8 +87,9 @@ function readServerName(body: Buffer): string | null {
   const type = reader.uint(1);
   const name = reader.take(reader.uint(2));
   if (reader.failed || reader.left !== 0 || type !== 0) return null;
-  const text = name.toString("latin1").toLowerCase();
-  return /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/.test(text) ? text.replace(/\.$/, "") : null;
+  if (name.length > MAX_NAME_BYTES) return null;
+  const text = normaliseServerName(name.toString("latin1"));
+  return /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(text) ? text : null;
 }
 
 /** Reads forward; once it has run short it stays failed and gives zeros. */

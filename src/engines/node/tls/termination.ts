@@ -1,26 +1,35 @@
-import { createHash, randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import {
-  createSecureContext,
-  createServer,
-  type SecureContext,
-  type SecureContextOptions,
-  type Server,
-  type TLSSocket,
-} from "node:tls";
-import type { Credential, CredentialReader } from "../../../credentials/credential.ts";
+import { createSecureContext, type SecureContext, type SecureContextOptions, type TLSSocket } from "node:tls";
+import type { Credential, CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import type { Limits } from "../limits.ts";
 import type { VirtualHostTable } from "../virtual-hosts.ts";
-import { MAX_HELLO_BYTES, peekClientHello } from "./client-hello.ts";
-import { alpnProtocols, contextParameters } from "./parameters.ts";
+import { checkClient } from "./client-check.ts";
+import { normaliseServerName } from "./client-hello.ts";
+import {
+  DECODE_ERROR,
+  failureOf,
+  type HandshakeFailure,
+  PLAINTEXT_ANSWER,
+  refuseWith,
+  UNRECOGNIZED_NAME,
+} from "./handshake-failure.ts";
+import { type HelloOutcome, readHello } from "./hello-reader.ts";
+import { Policy, type PolicyEvents, type PolicyTerms, policyTerms, type TerminateTls } from "./policy.ts";
+
+export interface SecureConnection {
+  readonly socket: TLSSocket;
+  readonly serverName: string | null;
+  readonly clients: ClientAuth;
+  readonly clientIdentity: string | null;
+}
 
 export interface TerminationContext {
   readonly credentials: CredentialReader;
   readonly limits: Limits;
   readonly logger: Logger;
-  readonly onSecure: (socket: TLSSocket, clients: ClientAuth) => void;
+  readonly onSecure: (connection: SecureConnection) => void;
 }
 
 /**
@@ -29,228 +38,239 @@ export interface TerminationContext {
  * connection goes straight there; otherwise its ClientHello is read first.
  */
 export class Termination {
+  readonly failures: Map<string, number> = new Map();
   readonly #context: TerminationContext;
   #hosts: VirtualHostTable;
-  readonly #policies = new Map<string, Policy>();
-  readonly #certificates = new Map<string, SecureContext>();
+  /** Null: OpenSSL does not take it. */
+  readonly #policies = new Map<string, Policy | null>();
+  readonly #certificates = new Map<string, SecureContext | null>();
   /** The policy that every host of the table shares; null where they differ. */
   #only: Policy | null = null;
+
+  /** Terms by host, as computing them is not for every handshake. */
+  readonly #known = new WeakMap<TerminateTls, PolicyTerms>();
+  readonly #events: PolicyEvents;
 
   constructor(hosts: VirtualHostTable, context: TerminationContext) {
     this.#hosts = hosts;
     this.#context = context;
+    this.#events = {
+      handshakeTimeoutMs: context.limits.handshakeTimeoutMs,
+      certificate: (policy, serverName) => this.#certificate(policy, serverName),
+      onSecure: (policy, socket) => this.#onSecure(policy, socket),
+      onFailure: (error, socket) => this.#onFailure(error, socket),
+    };
     this.update(hosts);
   }
 
-  /** New handshakes follow `hosts` and the credentials of this moment; connections that are open live on. */
+  /**
+   * New handshakes follow `hosts` and the credentials of this moment; connections that are open live on. A policy or
+   * certificate that is still asked for stays as it is; the others go, with their ticket keys and key bytes.
+   */
   update(hosts: VirtualHostTable): void {
     this.#hosts = hosts;
-    this.#certificates.clear();
-    const wanted = new Set<string>();
-    let representative: TerminateTls | null = null;
+    const wanted = new Map<string, PolicyTerms>();
+    const certificates = new Set<string>();
     for (const { tls } of hosts.all) {
-      const key = tls.mode === "terminate" ? this.#policyKey(tls) : null;
-      if (key === null || tls.mode !== "terminate") continue;
-      wanted.add(key);
-      representative = tls;
+      if (tls.mode !== "terminate") continue;
+      const terms = this.#terms(tls);
+      if (terms === null) continue;
+      wanted.set(terms.key, terms);
+      const credential = this.#context.credentials.credential(tls.credential);
+      if (credential !== undefined) certificates.add(certificateKey(credential, terms));
     }
-    // A policy that is still asked for keeps its ticket keys; the others go, and their tickets with them.
     for (const key of this.#policies.keys()) if (!wanted.has(key)) this.#policies.delete(key);
-    this.#only = wanted.size === 1 && representative !== null ? this.#policyOf(representative) : null;
-    for (const policy of this.#policies.values()) this.#setDefault(policy);
+    for (const key of this.#certificates.keys()) if (!certificates.has(key)) this.#certificates.delete(key);
+    const [terms] = wanted.values();
+    this.#only = wanted.size === 1 && terms !== undefined ? this.#policy(terms) : null;
+    for (const policy of this.#policies.values()) if (policy !== null) this.#setDefault(policy);
   }
 
-  /** A credential or trust bundle changed under the same hosts. */
-  refresh(): void {
-    this.update(this.#hosts);
+  onCredentialChange(change: CredentialChange | undefined): void {
+    if (change === undefined || this.#hosts.all.some(({ tls }) => uses(tls, change.name)))
+      this.update(this.#hosts);
   }
 
   accept(socket: Socket): void {
-    if (this.#only !== null) this.#only.server.emit("connection", socket);
-    else this.#peek(socket);
+    if (this.#only !== null) this.#only.take(socket);
+    else
+      readHello(socket, this.#context.limits.handshakeTimeoutMs, (outcome) => this.#onHello(socket, outcome));
   }
 
-  /** What a handshake is held to; null where it is refused. */
-  #policyOf(tls: ServerTls | undefined): Policy | null {
-    if (tls?.mode !== "terminate") return null;
-    const key = this.#policyKey(tls);
-    if (key === null) return null;
-    let policy = this.#policies.get(key);
+  #onHello(socket: Socket, outcome: HelloOutcome): void {
+    const client = socket.remoteAddress;
+    if (outcome.kind === "hello") {
+      const { serverName } = outcome;
+      const serving = this.#find(serverName);
+      const policy = "failure" in serving ? null : this.#policy(serving.terms);
+      if (policy !== null) {
+        policy.take(socket);
+        return;
+      }
+      this.#count("failure" in serving ? serving.failure : "host_unusable", { serverName, client });
+      refuseWith(socket, UNRECOGNIZED_NAME);
+      return;
+    }
+    this.#count(outcome.kind, { client });
+    if (outcome.kind === "not_tls") refuseWith(socket, PLAINTEXT_ANSWER);
+    else if (outcome.kind === "malformed_hello") refuseWith(socket, DECODE_ERROR);
+    else {
+      socket.on("error", ignore);
+      socket.destroy();
+    }
+  }
+
+  /** What serves a name at this moment: never another host's certificate, never less than its check (design §4.1). */
+  #find(serverName: string | null): Serving | Refused {
+    const host = this.#hosts.find(serverName ?? "");
+    if (host === undefined || (serverName === null && host.domain !== "*")) return UNKNOWN_HOST;
+    if (host.tls.mode === "cleartext") return UNKNOWN_HOST;
+    const terms = host.tls.mode === "terminate" ? this.#terms(host.tls) : null;
+    if (terms === null || host.tls.mode !== "terminate") return HOST_UNUSABLE;
+    const credential = this.#context.credentials.credential(host.tls.credential);
+    if (credential === undefined) return HOST_UNUSABLE;
+    const key = certificateKey(credential, terms);
+    let context = this.#certificates.get(key);
+    if (context === undefined) {
+      context = this.#attempt(host.origin, () => createSecureContext(certificateOptions(credential, terms)));
+      this.#certificates.set(key, context);
+    }
+    return context === null ? HOST_UNUSABLE : { terms, credential, context };
+  }
+
+  /** Null: the trust bundle to check clients against is not usable. */
+  #terms(tls: TerminateTls): PolicyTerms | null {
+    const { clients } = tls;
+    const trust = clients.mode === "none" ? undefined : this.#context.credentials.trust(clients.trust);
+    const known = this.#known.get(tls);
+    if (known !== undefined && known.trust === trust) return known;
+    const terms = policyTerms(tls, trust);
+    if (terms === null) this.#known.delete(tls);
+    else this.#known.set(tls, terms);
+    return terms;
+  }
+
+  #policy(terms: PolicyTerms): Policy | null {
+    let policy = this.#policies.get(terms.key);
     if (policy === undefined) {
-      policy = createPolicy(tls, sessionIdOf(key), this.#context, (serverName) =>
-        this.#certificate(serverName),
-      );
-      this.#policies.set(key, policy);
-      this.#setDefault(policy);
+      policy = this.#attempt("listener", () => new Policy(terms, this.#events));
+      this.#policies.set(terms.key, policy);
+      if (policy !== null) this.#setDefault(policy);
     }
     return policy;
   }
 
-  /** Null: refused, because the trust bundle to check clients against is not usable. */
-  #policyKey({ clients, parameters }: TerminateTls): string | null {
-    if (clients.mode === "none") return JSON.stringify([clients, parameters]);
-    const trust = this.#context.credentials.trust(clients.trust);
-    return trust === undefined ? null : JSON.stringify([clients, trust.generation, parameters]);
-  }
-
-  /** The certificate for a name, or null: never another host's (design §4.1). */
-  #certificate(serverName: string | null): SecureContext | null {
-    const host = this.#hosts.find(serverName ?? "");
-    if (host?.tls.mode !== "terminate" || (serverName === null && host.domain !== "*")) return null;
-    const { tls } = host;
-    const policyKey = this.#policyKey(tls);
-    const credential = this.#context.credentials.credential(tls.credential);
-    if (policyKey === null || credential === undefined) return null;
-    const key = `${credential.name} ${credential.generation} ${policyKey}`;
-    let context = this.#certificates.get(key);
-    if (context === undefined) {
-      context = createSecureContext(this.#contextOptions(tls, credential, policyKey));
-      this.#certificates.set(key, context);
-    }
-    return context;
-  }
-
-  /** The context chosen by SNI takes the server's place in OpenSSL, so it carries the trust anchors and session id too. */
-  #contextOptions(tls: TerminateTls, credential: Credential, policyKey: string): SecureContextOptions {
-    const trust =
-      tls.clients.mode === "none" ? undefined : this.#context.credentials.trust(tls.clients.trust);
-    return {
-      ...contextParameters(tls.parameters),
-      cert: credential.certificateChain,
-      key: credential.privateKey,
-      ...(trust === undefined ? {} : { ca: [...trust.anchors] }),
-      sessionIdContext: sessionIdOf(policyKey),
-    };
-  }
-
-  /** Without SNI only a host for `*` answers: its certificate is the policy's default, else there is none to fail with. */
+  /** Without SNI only a host for `*` answers. */
   #setDefault(policy: Policy): void {
-    const host = this.#hosts.find("");
-    if (host?.tls.mode !== "terminate" || host.domain !== "*") return;
-    const key = this.#policyKey(host.tls);
-    const credential = this.#context.credentials.credential(host.tls.credential);
-    if (key === null || credential === undefined || this.#policies.get(key) !== policy) return;
-    policy.server.setSecureContext({
-      ...this.#contextOptions(host.tls, credential, key),
-      ticketKeys: policy.ticketKeys,
-    });
+    const serving = this.#find(null);
+    if ("failure" in serving || serving.terms.key !== policy.terms.key) policy.setDefault(null);
+    else {
+      const { credential, terms } = serving;
+      policy.setDefault({
+        key: certificateKey(credential, terms),
+        options: certificateOptions(credential, terms),
+      });
+    }
   }
 
-  #peek(socket: Socket): void {
-    let bytes: Buffer = Buffer.alloc(0);
-    const timer = setTimeout(() => socket.destroy(), this.#context.limits.handshakeTimeoutMs);
-    const stop = (): void => {
-      clearTimeout(timer);
-      socket.off("readable", onReadable);
-      socket.off("error", onError);
-      socket.off("close", stop);
-      socket.off("end", onError);
-    };
-    const onError = (): void => {
-      stop();
-      socket.on("error", () => {});
-      socket.destroy();
-    };
-    const refuse = (answer: Buffer | string): void => {
-      stop();
-      socket.on("error", () => {});
-      socket.end(answer);
-      setTimeout(() => socket.destroy(), REFUSAL_LINGER_MS).unref();
-    };
-    const onReadable = (): void => {
-      for (
-        let chunk = socket.read() as Buffer | null;
-        chunk !== null;
-        chunk = socket.read() as Buffer | null
-      ) {
-        bytes = Buffer.concat([bytes, chunk]);
-      }
-      const peek = peekClientHello(bytes);
-      if (peek.kind === "more" && bytes.length < MAX_HELLO_BYTES) return;
-      if (peek.kind === "hello") {
-        const host = this.#hosts.find(peek.serverName ?? "");
-        const reachable = peek.serverName !== null || host?.domain === "*";
-        const policy = reachable ? this.#policyOf(host?.tls) : null;
-        if (policy === null || this.#certificate(peek.serverName) === null) {
-          this.#context.logger.debug(
-            { serverName: peek.serverName },
-            "handshake refused: no such host, or its TLS is unusable",
-          );
-          refuse(ALERT_UNRECOGNIZED_NAME);
-          return;
-        }
-        stop();
-        socket.unshift(bytes);
-        policy.server.emit("connection", socket);
-        return;
-      }
-      refuse(peek.kind === "not-tls" ? PLAINTEXT_ANSWER : ALERT_DECODE_ERROR);
-    };
-    socket.on("readable", onReadable);
-    socket.on("error", onError);
-    socket.on("end", onError);
-    socket.on("close", stop);
+  /** Only the trust generation may have moved on since the connection came: the context brings its own anchors. */
+  #certificate(policy: Policy, serverName: string): SecureContext | Error {
+    const serving = this.#find(normaliseServerName(serverName));
+    if ("failure" in serving) return new RefusedHandshake(serving.failure);
+    return serving.terms.shape === policy.terms.shape ? serving.context : new RefusedHandshake("superseded");
   }
-}
 
-interface Policy {
-  readonly server: Server;
-  readonly ticketKeys: Buffer;
-}
+  #onFailure(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    const unverified = socket.authorizationError;
+    if (error instanceof RefusedHandshake) this.#refuse(socket, error.failure, {});
+    else if (unverified) this.#refuse(socket, "client_certificate", { cause: String(unverified) });
+    else this.#refuse(socket, failureOf(error.code), { cause: error.code ?? error.message });
+  }
 
-function createPolicy(
-  { clients, parameters }: TerminateTls,
-  sessionIdContext: string,
-  context: TerminationContext,
-  certificate: (serverName: string) => SecureContext | null,
-): Policy {
-  const ticketKeys = randomBytes(48);
-  const server = createServer({
-    ...contextParameters(parameters),
-    requestCert: clients.mode !== "none",
-    rejectUnauthorized: clients.mode === "required",
-    ALPNProtocols: alpnProtocols(parameters),
-    handshakeTimeout: context.limits.handshakeTimeoutMs,
-    allowHalfOpen: true,
-    // Sessions of one policy and trust generation are never resumed under another: the id tells them apart, and so do
-    // the ticket keys, random for each.
-    sessionIdContext,
-    ticketKeys,
-    SNICallback: (serverName, done) => {
-      const chosen = certificate(serverName.toLowerCase().replace(/\.$/, ""));
-      if (chosen === null) done(new Error("no such host, or its TLS is unusable"));
-      else done(null, chosen);
-    },
-  });
-  server.on("secureConnection", (socket: TLSSocket) => {
-    const refused = !socket.authorized && socket.getPeerX509Certificate() !== undefined;
-    if (clients.mode === "optional" && refused) {
-      context.logger.info({ reason: String(socket.authorizationError) }, "client certificate refused");
-      socket.destroy();
+  /**
+   * The last word on a handshake. A resumed session passes by SNICallback, so what it would have refused is refused here:
+   * a host that is gone, a credential withdrawn, a check that changed.
+   */
+  #onSecure(policy: Policy, socket: TLSSocket): void {
+    const name = socket.servername;
+    const serverName = typeof name === "string" && name !== "" ? normaliseServerName(name) : null;
+    const serving = this.#find(serverName);
+    if ("failure" in serving) {
+      this.#refuse(socket, serving.failure, { serverName });
       return;
     }
-    context.onSecure(socket, clients);
-  });
-  server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => {
-    context.logger.info(
-      { code: error.code ?? error.message, client: socket.remoteAddress },
-      "TLS handshake failed",
-    );
-    // Node ends the socket itself, once OpenSSL has returned: ended from here, its memory would be freed under its feet.
-    socket.on("error", () => {});
-  });
-  return { server, ticketKeys };
+    const { terms } = serving;
+    const chosenByName = serverName !== null && !socket.isSessionReused();
+    const held = chosenByName ? terms.shape === policy.terms.shape : terms.key === policy.terms.key;
+    if (!held) {
+      this.#refuse(socket, "superseded", { serverName });
+      return;
+    }
+    const check = checkClient(socket, terms.clients);
+    if ("refused" in check) this.#refuse(socket, "client_certificate", { serverName, cause: check.refused });
+    else
+      this.#context.onSecure({ socket, serverName, clients: terms.clients, clientIdentity: check.identity });
+  }
+
+  #refuse(socket: TLSSocket, failure: HandshakeFailure, detail: Record<string, unknown>): void {
+    this.#count(failure, { ...detail, client: socket.remoteAddress });
+    socket.on("error", ignore);
+    socket.destroy();
+  }
+
+  #count(failure: HandshakeFailure, detail: Record<string, unknown>): void {
+    this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+    // Scanners and clients that go away are daily noise; what an operator can mend is not.
+    const level = failure === "closed" || failure === "not_tls" ? "debug" : "info";
+    this.#context.logger[level]({ reason: failure, ...detail }, "TLS handshake failed");
+  }
+
+  /** What OpenSSL does not take disables its own hosts only. Its messages hold no key material. */
+  #attempt<T>(origin: string, make: () => T): T | null {
+    try {
+      return make();
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#context.logger.warn({ origin, reason }, "TLS settings are unusable: handshakes are refused");
+      return null;
+    }
+  }
 }
 
-function sessionIdOf(policyKey: string): string {
-  return createHash("sha256").update(policyKey).digest("hex").slice(0, 32);
+interface Serving {
+  readonly terms: PolicyTerms;
+  readonly credential: Credential;
+  readonly context: SecureContext;
 }
 
-type TerminateTls = Extract<ServerTls, { mode: "terminate" }>;
+interface Refused {
+  readonly failure: HandshakeFailure;
+}
 
-const REFUSAL_LINGER_MS = 500;
-/** A fatal alert record (RFC 8446 §6.2), in the clear as none is agreed on yet. */
-const ALERT_UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
-const ALERT_DECODE_ERROR = Buffer.from([21, 3, 3, 0, 2, 2, 50]);
-const PLAINTEXT_ANSWER =
-  "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 26\r\nconnection: close\r\n\r\nThis port speaks TLS only\n";
+/** Passes through Node from SNICallback to `tlsClientError`. */
+class RefusedHandshake extends Error {
+  readonly failure: HandshakeFailure;
+
+  constructor(failure: HandshakeFailure) {
+    super(failure);
+    this.failure = failure;
+  }
+}
+
+const UNKNOWN_HOST: Refused = { failure: "unknown_host" };
+const HOST_UNUSABLE: Refused = { failure: "host_unusable" };
+const ignore = (): void => {};
+
+function certificateKey(credential: Credential, terms: PolicyTerms): string {
+  return `${credential.name} ${credential.generation} ${terms.key}`;
+}
+
+/** The context chosen by SNI takes the server's place in OpenSSL, so it carries trust anchors and session id too. */
+function certificateOptions(credential: Credential, terms: PolicyTerms): SecureContextOptions {
+  return { ...terms.options, cert: credential.certificateChain, key: credential.privateKey };
+}
+
+function uses(tls: ServerTls, name: string): boolean {
+  if (tls.mode !== "terminate") return false;
+  return tls.credential === name || (tls.clients.mode !== "none" && tls.clients.trust === name);
+}

@@ -1,0 +1,102 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import {
+  createServer,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TLSSocket,
+} from "node:tls";
+import type { TrustBundle } from "../../../credentials/credential.ts";
+import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
+import { alpnProtocols, contextParameters } from "./parameters.ts";
+
+export type TerminateTls = Extract<ServerTls, { mode: "terminate" }>;
+
+/** How a handshake is held: what two hosts must share to share a tls.Server. */
+export interface PolicyTerms {
+  /** Client authentication and parameters, as the model has them. */
+  readonly shape: string;
+  /** `shape` and the generation of the trust bundle. */
+  readonly key: string;
+  readonly clients: ClientAuth;
+  /** What client certificates must chain to; undefined where none is asked for. */
+  readonly trust: TrustBundle | undefined;
+  /** Everything but the certificate. */
+  readonly options: SecureContextOptions;
+  readonly alpn: readonly string[];
+}
+
+/** Null: clients are to be checked and there is nothing to check them against, so handshakes are refused. */
+export function policyTerms(tls: TerminateTls, trust: TrustBundle | undefined): PolicyTerms | null {
+  const { clients, parameters } = tls;
+  if (clients.mode !== "none" && trust === undefined) return null;
+  const shape = JSON.stringify([clients, parameters]);
+  const key = clients.mode === "none" ? shape : `${trust?.generation} ${shape}`;
+  return {
+    shape,
+    key,
+    clients,
+    trust,
+    options: {
+      ...contextParameters(parameters),
+      ...(trust === undefined ? {} : { ca: [...trust.anchors] }),
+      // A session of one policy and trust generation is never resumed under another.
+      sessionIdContext: createHash("sha256").update(key).digest("hex").slice(0, 32),
+    },
+    alpn: alpnProtocols(parameters),
+  };
+}
+
+export interface PolicyEvents {
+  readonly handshakeTimeoutMs: number;
+  readonly certificate: (policy: Policy, serverName: string) => SecureContext | Error;
+  readonly onSecure: (policy: Policy, socket: TLSSocket) => void;
+  readonly onFailure: (error: NodeJS.ErrnoException, socket: TLSSocket) => void;
+}
+
+/** A tls.Server that never listens: Node fixes client authentication, tickets and ALPN per server. */
+export class Policy {
+  readonly terms: PolicyTerms;
+  readonly #server: Server;
+  /** Random for each policy, and as old as it: a new certificate ends no session, a new trust bundle ends all. */
+  readonly #ticketKeys: Buffer = randomBytes(48);
+  #defaultKey: string | null = null;
+
+  /** Throws where OpenSSL does not take the terms. */
+  constructor(terms: PolicyTerms, events: PolicyEvents) {
+    this.terms = terms;
+    this.#server = createServer({
+      ...terms.options,
+      requestCert: terms.clients.mode !== "none",
+      rejectUnauthorized: terms.clients.mode === "required",
+      ALPNProtocols: [...terms.alpn],
+      handshakeTimeout: events.handshakeTimeoutMs,
+      allowHalfOpen: true,
+      ticketKeys: this.#ticketKeys,
+      SNICallback: (name, done) => {
+        const chosen = events.certificate(this, name);
+        if (chosen instanceof Error) done(chosen);
+        else done(null, chosen);
+      },
+    });
+    this.#server.on("secureConnection", (socket: TLSSocket) => events.onSecure(this, socket));
+    this.#server.on("tlsClientError", events.onFailure);
+  }
+
+  /** Goes on with a connection of which nothing is consumed. */
+  take(socket: Socket): void {
+    this.#server.emit("connection", socket);
+  }
+
+  /** What a client without SNI is shown; null: nothing, and its handshake fails. `key` names the certificate. */
+  setDefault(certificate: { key: string; options: SecureContextOptions } | null): void {
+    const key = certificate?.key ?? null;
+    if (key === this.#defaultKey) return;
+    this.#defaultKey = key;
+    this.#server.setSecureContext({
+      ...(certificate?.options ?? this.terms.options),
+      ticketKeys: this.#ticketKeys,
+    } as SecureContextOptions);
+  }
+}
