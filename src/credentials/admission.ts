@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
 import { certificateFacts, keyType, parseCertificate } from "../x509/certificate.ts";
 import { isSelfIssued, orderChain } from "../x509/chain.ts";
@@ -31,17 +32,20 @@ export function admitIdentity(certificateChain: string, privateKey: string): Adm
   if (!certificates.ok) return certificates;
   const key = readPrivateKey(privateKey);
   if (!key.ok) return key;
-  const ordered = orderChain(certificates.value, (certificate) => certificate.checkPrivateKey(key.value));
+  const ordered = orderChain(certificates.value, (certificate) => belongsTo(certificate, key.value.object));
   if (ordered === null) {
-    const subject = (certificates.value[0] as X509Certificate).subject.replaceAll("\n", ", ");
+    const { subject } = certificateFacts(certificates.value[0] as X509Certificate);
     return reject(
       "private-key-mismatch",
       `the private key belongs to no certificate of the chain (first: ${subject})`,
     );
   }
-  const weak = weakness(key.value);
+  const weak = weakness(key.value.object);
   if (weak !== null) return reject("certificate-key-weak", weak);
   const chain = ordered.chain.slice(0, ordered.chain.length - ordered.unused);
+  const text = chain.map((certificate) => certificate.toString()).join("");
+  const refused = refusal(text, key.value.text);
+  if (refused !== null) return refused;
   const facts = chain.map(certificateFacts);
   const leaf = facts[0] as CertificateFacts;
   const warnings: Finding[] = [];
@@ -61,8 +65,8 @@ export function admitIdentity(certificateChain: string, privateKey: string): Adm
     ok: true,
     warnings,
     value: {
-      certificateChain: chain.map((certificate) => certificate.toString()).join(""),
-      privateKey,
+      certificateChain: text,
+      privateKey: key.value.text,
       facts,
       notBefore: Math.max(...facts.map(({ notBefore }) => notBefore)),
       notAfter: Math.min(...facts.map(({ notAfter }) => notAfter)),
@@ -85,16 +89,26 @@ export function admitTrust(pem: string): Admitted<AdmittedTrust> {
       : certificates;
   }
   const anchors = new Map<string, X509Certificate>();
+  const warnings: Finding[] = [];
   for (const certificate of certificates.value) {
-    if (!certificate.ca && !isSelfIssued(certificate)) {
-      const subject = certificate.subject.replaceAll("\n", ", ");
-      return reject("trust-not-ca", `${subject} is neither a CA nor self-signed, so nothing can chain to it`);
+    if (!certificate.ca) {
+      const { subject } = certificateFacts(certificate);
+      if (!isSelfIssued(certificate)) {
+        return reject(
+          "trust-not-ca",
+          `${subject} is neither a CA nor self-signed, so nothing can chain to it`,
+        );
+      }
+      warnings.push({
+        code: "trust-not-ca",
+        message: `${subject} is self-signed and not marked as a CA, so it vouches for itself alone`,
+      });
     }
     anchors.set(certificate.fingerprint256, certificate);
   }
   return {
     ok: true,
-    warnings: [],
+    warnings,
     value: {
       anchors: [...anchors.values()].map((certificate) => certificate.toString()),
       facts: [...anchors.values()].map(certificateFacts),
@@ -113,6 +127,10 @@ function readCertificates(pem: string, what: string): Admitted<readonly X509Cert
     );
     if (certificate === null)
       return reject("pem-invalid", `${what} has a block that is no X.509 certificate`);
+    // OpenSSL reads dates only when it verifies, and takes one that it cannot read for an error.
+    const { notBefore, notAfter } = certificateFacts(certificate);
+    if (!Number.isFinite(notBefore) || !Number.isFinite(notAfter))
+      return reject("pem-invalid", `${what} has a certificate whose dates cannot be read`);
     certificates.push(certificate);
   }
   if (certificates.length === 0) {
@@ -123,7 +141,8 @@ function readCertificates(pem: string, what: string): Admitted<readonly X509Cert
   return { ok: true, value: certificates, warnings: [] };
 }
 
-function readPrivateKey(pem: string): Admitted<KeyObject> {
+/** The text is the one block that was checked, without what stood around it. */
+function readPrivateKey(pem: string): Admitted<{ readonly object: KeyObject; readonly text: string }> {
   const parsed = parsePem(pem);
   if (!parsed.ok) return reject("private-key-invalid", `the private key is not PEM: ${parsed.reason}`);
   const keys = parsed.blocks.filter(({ label }) => label.endsWith("PRIVATE KEY"));
@@ -142,17 +161,42 @@ function readPrivateKey(pem: string): Admitted<KeyObject> {
     if (!["rsa", "rsa-pss", "ec", "ed25519"].includes(type)) {
       return reject("private-key-invalid", `keys of type ${type} are not supported`);
     }
-    return { ok: true, value: object, warnings: [] };
+    return { ok: true, value: { object, text: key.text }, warnings: [] };
   } catch {
     return reject("private-key-invalid", `the ${key.label} block is no key that OpenSSL can read`);
   }
 }
 
 function weakness(key: KeyObject): string | null {
-  const { modulusLength } = key.asymmetricKeyDetails ?? {};
+  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
   const isRsa = key.asymmetricKeyType === "rsa" || key.asymmetricKeyType === "rsa-pss";
   // NIST SP 800-131A; OpenSSL's security level 2 and Envoy's BoringSSL refuse it too.
-  return isRsa && (modulusLength ?? 0) < 2048 ? `the key is ${keyType(key)}` : null;
+  const weak = isRsa
+    ? (modulusLength ?? 0) < 2048
+    : namedCurve !== undefined && Number(/\d{3}/.exec(namedCurve)?.[0] ?? 0) < 256;
+  return weak ? `the key is ${keyType(key)}` : null;
+}
+
+function belongsTo(certificate: X509Certificate, key: KeyObject): boolean {
+  try {
+    return certificate.checkPrivateKey(key);
+  } catch {
+    // A public key of a kind that this OpenSSL does not know.
+    return false;
+  }
+}
+
+/** Loads the pair as an engine will: OpenSSL has rules of its own, as on the hash that a certificate is signed with. */
+function refusal(certificateChain: string, privateKey: string): { ok: false; finding: Finding } | null {
+  try {
+    createSecureContext({ cert: certificateChain, key: privateKey });
+    return null;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    return /WEAK|TOO_SMALL/.test(code)
+      ? reject("certificate-key-weak", `OpenSSL refuses the certificate: ${code}`)
+      : reject("pem-invalid", `OpenSSL refuses the certificate and key: ${code}`);
+  }
 }
 
 function reject(code: KnownCode, message: string): { ok: false; finding: Finding } {

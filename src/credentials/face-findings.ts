@@ -15,7 +15,9 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
       diagnose(code, { ...at, message, ...(kept === undefined ? {} : { effect: "kept-previous" }) }),
     );
   }
-  for (const { code, message } of face.warnings) found.push(diagnose(code, { ...at, message }));
+  // Whatever a code means elsewhere: what is published with a warning is in use.
+  for (const { code, message } of face.warnings)
+    found.push(diagnose(code, { ...at, message, severity: "warning", effect: "informational" }));
   if (kept !== undefined) {
     const end = Number.isFinite(kept.notAfter) ? ` until ${new Date(kept.notAfter).toISOString()}` : "";
     const message = `generation ${face.generation} of ${face.name} stays in use${end}`;

@@ -20,6 +20,8 @@ export interface IssueOptions {
   readonly notBefore?: Date;
   /** Default: in 90 days. */
   readonly notAfter?: Date;
+  /** Marks the certificate as a CA, for those who must refuse or accept one; `issueAuthority` makes one that issues. */
+  readonly ca?: boolean;
 }
 
 export interface Authority {
@@ -36,7 +38,7 @@ export async function createAuthority(commonName: string, days = 90): Promise<Au
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       serialNumber: serial(),
-      name: `CN=${commonName}`,
+      name: commonNameOnly(commonName),
       notBefore: new Date(Date.now() - HOUR_MS),
       notAfter: new Date(Date.now() + days * 24 * HOUR_MS),
       keys,
@@ -77,8 +79,8 @@ function authorityOf(own: x509.X509Certificate, keys: KeyPair, above: readonly s
     x509.X509CertificateGenerator.create(
       {
         serialNumber: serial(),
-        subject: `CN=${name}`,
-        issuer: own.subject,
+        subject: commonNameOnly(name),
+        issuer: own.subjectName,
         ...validity,
         publicKey: publicKey as never,
         signingKey: keys.privateKey as never,
@@ -109,8 +111,12 @@ function authorityOf(own: x509.X509Certificate, keys: KeyPair, above: readonly s
           notAfter: options.notAfter ?? new Date(Date.now() + 90 * 24 * HOUR_MS),
         },
         [
-          new x509.BasicConstraintsExtension(false, undefined, true),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+          ...(options.ca === true
+            ? caExtensions()
+            : [
+                new x509.BasicConstraintsExtension(false, undefined, true),
+                new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+              ]),
           new x509.ExtendedKeyUsageExtension(
             usage === "both" ? [...USAGES.server, ...USAGES.client] : USAGES[usage],
           ),
@@ -129,6 +135,11 @@ function authorityOf(own: x509.X509Certificate, keys: KeyPair, above: readonly s
       return authorityOf(certificate, caKeys, [certificate.toString("pem"), ...above]);
     },
   };
+}
+
+/** As a value, since DN text would take `a, O=b` apart. */
+function commonNameOnly(commonName: string): x509.Name {
+  return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
 }
 
 function caExtensions(): x509.Extension[] {

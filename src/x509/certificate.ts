@@ -10,6 +10,7 @@ export function parseCertificate(certificate: string | Buffer): X509Certificate 
   }
 }
 
+/** Never throws: a key of a kind that OpenSSL does not know is `unknown`. */
 export function certificateFacts(certificate: X509Certificate): CertificateFacts {
   return {
     subject: oneLine(certificate.subject),
@@ -19,7 +20,7 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
     ...subjectAlternativeNames(certificate),
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
-    keyType: keyType(certificate.publicKey),
+    keyType: publicKeyType(certificate),
     isCa: certificate.ca,
   };
 }
@@ -37,7 +38,7 @@ export interface AlternativeNames {
 export function subjectAlternativeNames(certificate: X509Certificate): AlternativeNames {
   const names = { dnsNames: [] as string[], ipAddresses: [] as string[], uris: [] as string[] };
   const text = certificate.subjectAltName ?? "";
-  const entry = /(DNS|IP Address|URI|[A-Za-z][A-Za-z ]*):(?:("(?:[^"\\]|\\.)*")|([^,]*))(?:, |$)/gy;
+  const entry = /([^:,"]+):(?:("(?:[^"\\]|\\.)*")|([^,]*))(?:, |$)/gy;
   for (let found = entry.exec(text); found !== null; found = entry.exec(text)) {
     const value = found[2] === undefined ? (found[3] ?? "") : (JSON.parse(found[2]) as string);
     if (found[1] === "DNS") names.dnsNames.push(value);
@@ -46,6 +47,14 @@ export function subjectAlternativeNames(certificate: X509Certificate): Alternati
     if (entry.lastIndex >= text.length) break;
   }
   return names;
+}
+
+function publicKeyType(certificate: X509Certificate): string {
+  try {
+    return keyType(certificate.publicKey);
+  } catch {
+    return "unknown";
+  }
 }
 
 /** e.g. `EC P-256`, `RSA 2048`, `Ed25519`. */

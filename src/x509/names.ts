@@ -10,13 +10,25 @@ export type NameCheck =
 /**
  * Checks a peer's certificate against the one name it was dialled by (RFC 9525). Only subjectAltName counts, never the
  * CN (§2); a wildcard stands for exactly one, complete, left-most label (§6.3); an address matches an iPAddress SAN only.
+ * What is neither a host name nor an address matches nothing: OpenSSL would take `.example.com` for "any name below".
  */
 export function verifyPeerName(certificate: X509Certificate, name: string): NameCheck {
-  const matched =
-    isIP(name) === 0
-      ? certificate.checkHost(name, { subject: "never", partialWildcards: false, multiLabelWildcards: false })
-      : certificate.checkIP(name);
+  const matched = isIP(name) === 0 ? matchingHost(certificate, name) : certificate.checkIP(name);
   if (matched !== undefined) return { ok: true, matched };
   const { dnsNames, ipAddresses, uris } = subjectAlternativeNames(certificate);
   return { ok: false, presented: [...dnsNames, ...ipAddresses, ...uris] };
 }
+
+function matchingHost(certificate: X509Certificate, name: string): string | undefined {
+  // The root's dot says that a name is absolute; SANs never have it.
+  const host = name.endsWith(".") ? name.slice(0, -1) : name;
+  if (host.length > 253 || !HOST_NAME.test(host)) return undefined;
+  return certificate.checkHost(host, {
+    subject: "never",
+    partialWildcards: false,
+    multiLabelWildcards: false,
+  });
+}
+
+/** Labels of RFC 1123 §2.1, and underscores, which service names in use have. */
+const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;

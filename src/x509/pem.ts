@@ -2,7 +2,7 @@
 export interface PemBlock {
   /** e.g. `CERTIFICATE`. */
   readonly label: string;
-  /** From `-----BEGIN` to the end of `-----END …-----`, with normalised line ends. */
+  /** From `-----BEGIN` to the end of `-----END …-----`, wrapped as RFC 7468 §2 asks; an encrypted one as it was. */
   readonly text: string;
   /** The header `Proc-Type: 4,ENCRYPTED` of RFC 1421 is there. */
   readonly encrypted: boolean;
@@ -13,15 +13,19 @@ export type PemResult =
   | { readonly ok: false; readonly reason: string };
 
 /**
- * Reads every block of a PEM text. Text between blocks is commentary (RFC 7468 §2) and tolerated; inside a block nothing
- * but base64 is. Never throws; reasons never quote the input, which may be a key.
+ * Reads every block of a PEM text. Text between blocks is commentary (RFC 7468 §2) and tolerated, so is a byte order mark;
+ * inside a block nothing but base64 is, after the headers of RFC 1421. Never throws; reasons never quote the input, which
+ * may be a key.
  */
 export function parsePem(text: string): PemResult {
   if (text.length > MAX_PEM_CHARACTERS)
     return { ok: false, reason: `longer than ${MAX_PEM_CHARACTERS} characters` };
   const blocks: PemBlock[] = [];
   let open: { label: string; lines: string[]; body: string[]; encrypted: boolean } | null = null;
-  for (const [index, raw] of text.split(/\r\n|\n|\r/).entries()) {
+  for (const [index, raw] of text
+    .replace(/^\uFEFF/, "")
+    .split(/\r\n|\n|\r/)
+    .entries()) {
     const line = raw.trimEnd();
     const begin = BEGIN.exec(line);
     if (begin !== null) {
@@ -42,9 +46,13 @@ export function parsePem(text: string): PemResult {
       const body = open.body.join("");
       if (!open.encrypted && !isBase64(body))
         return { ok: false, reason: `line ${index + 1}: the block is not base64` };
-      blocks.push({ label: open.label, text: `${open.lines.join("\n")}\n`, encrypted: open.encrypted });
+      const lines = open.encrypted ? open.lines : [open.lines[0], body.replace(/.{64}(?=.)/g, "$&\n"), line];
+      blocks.push({ label: open.label, text: `${lines.join("\n")}\n`, encrypted: open.encrypted });
       open = null;
-    } else if (HEADER.test(line)) {
+    } else if (line.includes("-----BEGIN ")) {
+      // What `cat` makes of files without a newline at their end.
+      return { ok: false, reason: `line ${index + 1}: a block begins on the line where another ends` };
+    } else if (open.body.length === 0 && HEADER.test(line)) {
       if (/^Proc-Type:.*ENCRYPTED/.test(line)) open.encrypted = true;
     } else open.body.push(line.trim());
   }
