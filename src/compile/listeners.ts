@@ -17,26 +17,27 @@ export function compileListeners(
   const hasTls = virtualHosts.some(({ tls }) => tls.mode !== "cleartext");
   const httpPort = options.httpPort ?? (hasTls ? undefined : config.service_port) ?? HTTP_LISTENER_PORT;
   const httpsPort = options.httpsPort ?? config.service_port ?? 8443;
-  const listeners: Listener[] = [];
-  const conflict = (name: string, port: number): void => {
-    const subject = { kind: "Listener", namespace: "", name };
-    const message = `listener ${name} and listener https are both to open port ${port}; https has it`;
-    diagnostics.push(
-      diagnose("redirect-port-conflict", {
-        subject,
-        message,
-        remedy: "Give each listener a port of its own.",
-      }),
-    );
-  };
-  const isHttpsPort = (port: number): boolean => hasTls && port === httpsPort && port !== 0;
-  if (isHttpsPort(httpPort)) conflict("http", httpPort);
-  else listeners.push({ name: "http", address, port: httpPort, transport: "cleartext", action: "serve" });
-  if (hasTls) listeners.push({ name: "https", address, port: httpsPort, transport: "tls", action: "serve" });
+  // In order of who keeps a port that two ask for: whoever came for TLS must not be answered in cleartext.
+  const wanted: Listener[] = [];
+  if (hasTls) wanted.push({ name: "https", address, port: httpsPort, transport: "tls", action: "serve" });
+  wanted.push({ name: "http", address, port: httpPort, transport: "cleartext", action: "serve" });
   if (redirectPort !== null && redirectPort !== HTTP_LISTENER_PORT && redirectPort !== httpPort) {
     const name = `redirect-${redirectPort}`;
-    if (isHttpsPort(redirectPort)) conflict(name, redirectPort);
-    else listeners.push({ name, address, port: redirectPort, transport: "cleartext", action: "redirect" });
+    wanted.push({ name, address, port: redirectPort, transport: "cleartext", action: "redirect" });
+  }
+  const listeners: Listener[] = [];
+  for (const listener of wanted) {
+    const owner = listeners.find(({ port }) => port !== 0 && port === listener.port);
+    if (owner === undefined) listeners.push(listener);
+    else {
+      diagnostics.push(
+        diagnose("listener-port-unavailable", {
+          subject: { kind: "Listener", namespace: "", name: listener.name },
+          message: `port ${listener.port} is the ${owner.name} listener's, so the ${listener.name} listener is not opened`,
+          effect: "object-ignored",
+        }),
+      );
+    }
   }
   return listeners.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -6,6 +6,7 @@ import type { Destination, DestinationAction, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import type { ModuleConfig } from "../resources/module.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import { orderedGroups } from "./route-order.ts";
 import { parseService, qualify } from "./service.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 import { upstreamTls } from "./upstream-tls.ts";
@@ -25,23 +26,15 @@ export function compileRoutes(
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
   const clusters = new Map<string, Cluster>();
-  const groups = new Map<string, MappingResource[]>();
-  for (const mapping of input.mappings) {
-    const { prefix, host, precedence } = mapping.spec;
-    const key = JSON.stringify([prefix, host?.toLowerCase() ?? null, precedence ?? 0]);
-    groups.set(key, [...(groups.get(key) ?? []), mapping]);
-  }
-  const ordered = [...groups.values()].sort(byPrecedence);
-  const routes = ordered.map((group): Route => {
+  const routes = orderedGroups(input.mappings).map((group): Route => {
     const [first] = group as [MappingResource];
     const weights = normaliseWeights(group, diagnostics);
-    const destinations = group.map(
-      (mapping, index): Destination => ({
-        name: routeName(mapping),
-        weight: weights[index] as number,
-        action: compileAction(mapping, input, clusters, diagnostics),
-      }),
-    );
+    const destinations = group.map((mapping, index): Destination => {
+      const weight = weights[index] as number;
+      // What gets nothing is judged all the same, and leaves no cluster behind that nobody uses.
+      const named = weight > 0 ? clusters : new Map<string, Cluster>();
+      return { name: routeName(mapping), weight, action: compileAction(mapping, input, named, diagnostics) };
+    });
     return {
       name: routeName(first),
       match: {
@@ -50,7 +43,7 @@ export function compileRoutes(
       },
       destinations: destinations.some(({ weight }) => weight > 0)
         ? destinations.filter(({ weight }) => weight > 0)
-        : allZero(first, diagnostics),
+        : allZero(first),
     };
   });
   return { routes, clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
@@ -125,26 +118,23 @@ function clusterName(host: string, port: number, connectTimeoutMs: number, tls: 
   return `${address} tls${tls.context === undefined ? "" : ` ${tls.context}`}${name === host ? "" : ` as ${name}`}${timeout}`;
 }
 
-/** Reference §2.5.3: precedence, then prefix length, then the host's header length, then the prefix itself; all descending. */
-function byPrecedence(left: readonly MappingResource[], right: readonly MappingResource[]): number {
-  const [a, b] = [(left as [MappingResource])[0].spec, (right as [MappingResource])[0].spec];
-  const headerLength = (host: string | undefined): number =>
-    host === undefined ? 0 : ":authority".length + host.length;
-  return (
-    (b.precedence ?? 0) - (a.precedence ?? 0) ||
-    b.prefix.length - a.prefix.length ||
-    headerLength(b.host) - headerLength(a.host) ||
-    (a.prefix < b.prefix ? 1 : a.prefix > b.prefix ? -1 : 0) ||
-    ((a.host ?? "") < (b.host ?? "") ? 1 : -1)
-  );
-}
-
 /** Design §9: the weightless share what is left of 100; weights alone are normalised; over 100 they get nothing. */
 function normaliseWeights(group: readonly MappingResource[], diagnostics: Diagnostic[]): number[] {
   const weightless = group.filter(({ spec }) => spec.weight === undefined).length;
   const sum = group.reduce((total, { spec }) => total + (spec.weight ?? 0), 0);
   if (weightless === group.length) return group.map(() => 1);
-  if (weightless === 0) return group.map(({ spec }) => spec.weight ?? 0);
+  if (weightless === 0) {
+    for (const mapping of sum === 0 ? group : []) {
+      diagnostics.push(
+        diagnose("mapping-fails-closed", {
+          subject: subjectOf(mapping),
+          source: positionOf(mapping, "weight"),
+          message: "every weight of its group is 0, so there is nowhere to send a request",
+        }),
+      );
+    }
+    return group.map(({ spec }) => spec.weight ?? 0);
+  }
   if (sum < 100)
     return group.map(({ spec }) => (spec.weight === undefined ? 100 - sum : spec.weight * weightless));
   for (const mapping of group) {
@@ -162,9 +152,6 @@ function normaliseWeights(group: readonly MappingResource[], diagnostics: Diagno
   return group.map(({ spec }) => spec.weight ?? 0);
 }
 
-function allZero(first: MappingResource, diagnostics: Diagnostic[]): Destination[] {
-  const message = "every weight of its group is 0, so there is nowhere to send its traffic";
-  const source = positionOf(first, "weight");
-  diagnostics.push(diagnose("mapping-fails-closed", { subject: subjectOf(first), source, message }));
+function allZero(first: MappingResource): Destination[] {
   return [{ name: routeName(first), weight: 1, action: { kind: "fail", code: "mapping-fails-closed" } }];
 }

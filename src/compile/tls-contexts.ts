@@ -41,7 +41,7 @@ function compileContext(
   diagnostics: Diagnostic[],
 ): CompiledContext {
   const { spec } = resource;
-  const isTermination = (spec.hosts?.length ?? 0) > 0;
+  const isTermination = resource.terminates;
   let unusable: string | null = resource.closedBy;
   const report = (code: KnownCode, field: string, message: string): void => {
     diagnostics.push(

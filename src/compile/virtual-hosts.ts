@@ -3,17 +3,24 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { VirtualHost } from "../model/listener.ts";
 import type { ClientAuth, ServerTls } from "../model/tls.ts";
 import type { UnservedHost } from "../resources/envelope.ts";
+import type { ModuleResource } from "../resources/module.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { CompileOptions } from "./compilation.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
+
+export interface VirtualHostsInput {
+  readonly contexts: ReadonlyMap<string, CompiledContext>;
+  readonly unserved: readonly UnservedHost[];
+  readonly terminatingModule: ModuleResource | null;
+  readonly options: CompileOptions;
+}
 
 /** Which names are served and how (reference §2.3.2, design §5), and the port that redirects to them, if any. */
 export function compileVirtualHosts(
-  contexts: ReadonlyMap<string, CompiledContext>,
-  unserved: readonly UnservedHost[],
-  httpPort: number,
+  { contexts, unserved, terminatingModule, options }: VirtualHostsInput,
   diagnostics: Diagnostic[],
 ): { virtualHosts: VirtualHost[]; redirectPort: number | null } {
-  const terminating = [...contexts.values()].filter(({ resource }) => (resource.spec.hosts ?? []).length > 0);
+  const terminating = [...contexts.values()].filter(({ resource }) => resource.terminates);
   const redirectPort = agreedRedirectPort(terminating, diagnostics);
   const claims = new Map<string, CompiledContext[]>();
   for (const context of terminating) {
@@ -36,10 +43,8 @@ export function compileVirtualHosts(
     }
   }
   const hosts = new Map<string, VirtualHost>();
-  const cleartext =
-    redirectPort === HTTP_LISTENER_PORT || redirectPort === httpPort
-      ? ("redirect" as const)
-      : ("reject" as const);
+  const isHttp = redirectPort === HTTP_LISTENER_PORT || redirectPort === options.httpPort;
+  const cleartext = isHttp ? ("redirect" as const) : ("reject" as const);
   for (const [domain, claimants] of claims) {
     const [context] = claimants as [CompiledContext];
     const { resource } = context;
@@ -62,19 +67,27 @@ export function compileVirtualHosts(
       cleartext: redirects,
     });
   }
-  for (const host of unserved) {
-    const domain = host.spec.hostname;
-    const origin = `host/${host.namespace}/${host.name}`;
+  const refuse = (domain: string, origin: string): void => {
     hosts.set(domain, {
       domain,
       origin,
       tls: { mode: "refuse", code: "kind-not-supported" },
       cleartext: "reject",
     });
+  };
+  for (const host of unserved) {
+    // A name that cannot be read could be any.
+    const domain = DOMAIN.test(host.spec.hostname) ? host.spec.hostname : "*";
+    refuse(
+      domain,
+      `${host.raw.fields.has("spec.config") ? "module" : "host"}/${host.namespace}/${host.name}`,
+    );
   }
+  if (terminatingModule !== null && !hosts.has("*"))
+    refuse("*", `module/${terminatingModule.namespace}/${terminatingModule.name}`);
   if (!hosts.has("*")) {
-    // Once a name is served over TLS, no name is served in cleartext by accident (reference §2.3.2: action Reject).
-    const closed = hosts.size > 0 || [...contexts.values()].some(asksForTls);
+    // Once a name is served over TLS, or should be, no name is served in cleartext by accident (reference §2.3.2: action Reject).
+    const closed = hosts.size > 0 || terminating.length > 0;
     hosts.set("*", {
       domain: "*",
       origin: "gateway",
@@ -117,9 +130,4 @@ function agreedRedirectPort(contexts: readonly CompiledContext[], diagnostics: D
     diagnostics.push(diagnose("redirect-port-conflict", { subject: subjectOf(resource), source, message }));
   }
   return null;
-}
-
-/** It has hosts, readable or not. */
-function asksForTls({ resource }: CompiledContext): boolean {
-  return resource.hostsUnreadable || (resource.spec.hosts ?? []).length > 0;
 }

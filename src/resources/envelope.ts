@@ -2,7 +2,7 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { isRecord } from "./fields.ts";
 import { type MappingResource, parseMapping } from "./mapping.ts";
-import { type ModuleResource, parseModule, servesTls } from "./module.ts";
+import { asksForTermination, type ModuleResource, parseModule, terminationRefused } from "./module.ts";
 import { nearest } from "./nearest.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
@@ -36,52 +36,80 @@ export function parseObject(raw: RawObject, ambassadorId: string): ParsedObject 
   if (!isRecord(value)) return found("kind-missing", UNNAMED, raw, "the document is no map");
   const { kind, apiVersion } = value;
   const metadata = isRecord(value.metadata) ? value.metadata : {};
+  const namespace =
+    typeof metadata.namespace === "string" && metadata.namespace !== "" ? metadata.namespace : "default";
   if (
     typeof kind !== "string" ||
     typeof apiVersion !== "string" ||
     typeof metadata.name !== "string" ||
-    !OBJECT_NAME.test(metadata.name) ||
-    (metadata.namespace !== undefined && !OBJECT_NAME.test(String(metadata.namespace)))
+    metadata.name === ""
   ) {
-    return found("kind-missing", UNNAMED, raw, "apiVersion, kind or metadata.name is missing or malformed");
+    const refused = found("kind-missing", UNNAMED, raw, "apiVersion, kind or metadata.name is missing");
+    const identity = { namespace, name: `line-${raw.source.line}` };
+    return typeof kind === "string" ? guarded(kind, identity, value, raw, ambassadorId, refused) : refused;
   }
-  const namespace =
-    typeof metadata.namespace === "string" && metadata.namespace !== "" ? metadata.namespace : "default";
   const identity = { namespace, name: metadata.name };
   const subject: Subject = { kind, ...identity };
   if (apiVersion === "v1" && kind === "Secret") {
     const { material, diagnostics } = parseSecret(identity, value, raw);
     return { resource: null, secret: material === null ? null : { ...identity, material }, diagnostics };
   }
-  if (!AMBASSADOR_KINDS.has(kind) || !apiVersion.includes("getambassador.io")) {
+  const isOurs = /^(?:[a-z0-9-]+\.)*getambassador\.io\/|^ambassador\//.test(apiVersion);
+  if (!isOurs || !AMBASSADOR_KINDS.has(kind)) {
+    const group = apiVersion.split("/")[0] as string;
+    if (FOREIGN_KINDS[kind]?.test(group) === true || carriesConfig(kind, metadata))
+      return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
     if (OTHER_KINDS.has(kind)) return NOTHING;
     const near = nearest(kind, [...AMBASSADOR_KINDS, "Secret"]);
     const remedy = near === undefined ? undefined : `Did you mean \`${near}\`?`;
-    return found(
-      "kind-unknown",
-      subject,
-      raw,
-      `${apiVersion} ${kind} is no kind that is read here`,
-      "kind",
-      remedy,
-    );
+    const message = `${apiVersion} ${kind} is no kind that is read here`;
+    const refused = found("kind-unknown", subject, raw, message, "kind", remedy);
+    return isOurs && near !== undefined
+      ? guarded(near, identity, value, raw, ambassadorId, refused)
+      : refused;
+  }
+  if (!/^getambassador\.io\/v[012]$/.test(apiVersion)) {
+    const refused = found("api-version-unknown", subject, raw, `${apiVersion} is not known`, "apiVersion");
+    return guarded(kind, identity, value, raw, ambassadorId, refused);
   }
   const spec = isRecord(value.spec) ? value.spec : {};
   if (!isSelected(spec.ambassador_id ?? spec.ambassadorId, ambassadorId)) return NOTHING;
-  const parsed = parseKind(kind, identity, spec, raw, subject);
-  if (/^getambassador\.io\/v[012]$/.test(apiVersion)) return parsed;
-  const unknown = found("api-version-unknown", subject, raw, `${apiVersion} is not known`, "apiVersion");
-  const effect = kind === "Mapping" ? ("route-fails-closed" as const) : ("object-ignored" as const);
-  const diagnostics = unknown.diagnostics.map((diagnostic) => ({ ...diagnostic, effect }));
-  return { resource: closed(parsed.resource), secret: null, diagnostics };
+  return parseKind(kind, identity, spec, raw, subject);
 }
 
-/** Of a version that is not known an object does nothing but close: what it guards, serves or takes stays shut. */
-function closed(resource: AnyResource | null): AnyResource | null {
-  if (resource?.kind === "Mapping" || resource?.kind === "TLSContext")
-    return { ...resource, closedBy: "api-version-unknown" };
-  if (resource?.kind === "Module") return { ...resource, spec: {} };
-  return resource;
+/**
+ * An object whose envelope is refused. What it would have guarded stays closed all the same: access control closes the
+ * routes, and names that were to be served over TLS are not served in cleartext instead (design §4.1).
+ */
+function guarded(
+  kind: string,
+  identity: { namespace: string; name: string },
+  value: Readonly<Record<string, unknown>>,
+  raw: RawObject,
+  ambassadorId: string,
+  refused: ParsedObject,
+): ParsedObject {
+  const spec = isRecord(value.spec) ? value.spec : value;
+  if (!AMBASSADOR_KINDS.has(kind) || !isSelected(spec.ambassador_id ?? spec.ambassadorId, ambassadorId))
+    return refused;
+  const [diagnostic] = refused.diagnostics as [Diagnostic];
+  const { resource } = parseKind(kind, identity, spec, raw, { kind, ...identity });
+  const closing = (kept: AnyResource, effect: Diagnostic["effect"]): ParsedObject => ({
+    resource: kept,
+    secret: null,
+    diagnostics: [{ ...diagnostic, severity: "error", effect }],
+  });
+  if (resource?.kind === "Guard") return closing(resource, "route-fails-closed");
+  if (resource?.kind === "Host") return closing(resource, "host-refused");
+  if (resource?.kind === "TLSContext") {
+    const effect = resource.terminates ? "host-refused" : "route-fails-closed";
+    return closing({ ...resource, closedBy: diagnostic.code }, effect);
+  }
+  if (resource?.kind === "Module" && resource.unenforced.length > 0)
+    return closing({ kind: "Guard", ...identity, spec: { kind }, raw }, "route-fails-closed");
+  if (resource?.kind === "Module" && resource.terminates)
+    return closing({ kind: "Host", ...identity, spec: { hostname: "*" }, raw }, "host-refused");
+  return refused;
 }
 
 function parseKind(
@@ -97,15 +125,13 @@ function parseKind(
     case "TLSContext":
       return { ...parseTlsContext(identity, spec, raw), secret: null };
     case "Module":
-      if (identity.name === "ambassador") {
-        const parsed = parseModule(identity, spec, raw);
-        const config = isRecord(spec.config) ? spec.config : {};
-        return servesTls(config.tls)
-          ? everyHostClosed(identity, raw, subject, parsed)
-          : { ...parsed, secret: null };
+      if (identity.name === "ambassador") return { ...parseModule(identity, spec, raw), secret: null };
+      if (identity.name === "authentication") return guard(kind, identity, raw, subject);
+      if (identity.name === "tls" && asksForTermination(spec.config)) {
+        const diagnostics = [terminationRefused(subject, raw.fields.get("spec.config.server") ?? raw.source)];
+        const resource = { kind: "Host" as const, ...identity, spec: { hostname: "*" }, raw };
+        return { resource, secret: null, diagnostics };
       }
-      if (identity.name === "tls" && servesTls(spec.config))
-        return everyHostClosed(identity, raw, subject, null);
       return found("kind-not-supported", subject, raw, `Module ${identity.name} is not acted on`);
     case "Host": {
       const hostname =
@@ -124,42 +150,28 @@ function parseKind(
     }
     case "AuthService":
     case "Filter":
-    case "FilterPolicy": {
-      const message = `${kind} ${identity.name} guards access and cannot be enforced by this version`;
-      const diagnostics = [diagnose("access-control-not-enforced", { subject, source: raw.source, message })];
-      return { resource: { kind: "Guard", ...identity, spec: { kind }, raw }, secret: null, diagnostics };
-    }
+    case "FilterPolicy":
+      return guard(kind, identity, raw, subject);
     default:
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
   }
 }
 
-/** TLS that a Module asks for and that is not acted on: every host that no TLSContext serves is refused. */
-function everyHostClosed(
+function guard(
+  kind: string,
   identity: { namespace: string; name: string },
   raw: RawObject,
   subject: Subject,
-  module: ReturnType<typeof parseModule> | null,
 ): ParsedObject {
-  const message = "TLS termination by Module is not acted on; hosts are refused, not served in cleartext";
-  const remedy = "Write a TLSContext with `hosts`.";
-  const diagnostic = diagnose("kind-not-supported", {
-    subject,
-    source: raw.source,
-    message,
-    remedy,
-    severity: "error",
-    effect: "host-refused",
-  });
-  const host: UnservedHost = { kind: "Host", ...identity, spec: { hostname: "*" }, raw };
-  // The rest of such a Module is left out with it, but for what it guards.
-  const guarded = (module?.resource.unenforced.length ?? 0) > 0;
-  const guard: GuardResource = { kind: "Guard", ...identity, spec: { kind: "Module" }, raw };
-  return {
-    resource: guarded ? guard : host,
-    secret: null,
-    diagnostics: [...(module?.diagnostics ?? []), diagnostic],
-  };
+  const message = `${kind} ${identity.name} guards access and cannot be enforced by this version`;
+  const diagnostics = [diagnose("access-control-not-enforced", { subject, source: raw.source, message })];
+  return { resource: { kind: "Guard", ...identity, spec: { kind }, raw }, secret: null, diagnostics };
+}
+
+/** A Service or Ingress may carry objects in an annotation (reference §1). */
+function carriesConfig(kind: string, metadata: Readonly<Record<string, unknown>>): boolean {
+  const { annotations } = metadata;
+  return kind === "Service" && isRecord(annotations) && "getambassador.io/config" in annotations;
 }
 
 /** Reference §2.1: absent means `default`, `_automatic_` is anybody, an empty list is nobody. */
@@ -171,9 +183,18 @@ function isSelected(id: unknown, own: string): boolean {
 const AMBASSADOR_KINDS = new Set(
   (
     "Mapping TCPMapping TLSContext Host Module KubernetesServiceResolver KubernetesEndpointResolver ConsulResolver " +
-    "AuthService RateLimitService LogService TracingService DevPortal Filter FilterPolicy RateLimit"
+    "AuthService RateLimitService LogService TracingService DevPortal Filter FilterPolicy RateLimit Project " +
+    "ProjectController ProjectRevision Pragma CircuitBreaker OutlierDetection"
   ).split(" "),
 );
+/** Kinds of other groups that 1.14 acts on (reference §1). */
+const FOREIGN_KINDS: Readonly<Record<string, RegExp>> = {
+  Ingress: /^(?:extensions|networking\.k8s\.io|networking\.internal\.knative\.dev)$/,
+  IngressClass: /^networking\.k8s\.io$/,
+  GatewayClass: /^(?:networking\.x-k8s|gateway\.networking\.k8s)\.io$/,
+  Gateway: /^(?:networking\.x-k8s|gateway\.networking\.k8s)\.io$/,
+  HTTPRoute: /^(?:networking\.x-k8s|gateway\.networking\.k8s)\.io$/,
+};
 /** Objects that stand beside ours in the same folders and are none of our business. */
 const OTHER_KINDS = new Set(
   (
@@ -182,8 +203,6 @@ const OTHER_KINDS = new Set(
     "NetworkPolicy PersistentVolumeClaim Endpoints EndpointSlice"
   ).split(" "),
 );
-/** As Kubernetes names objects, and no control character for a terminal to obey. */
-const OBJECT_NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/;
 const UNNAMED: Subject = { kind: "", namespace: "", name: "" };
 const NOTHING: ParsedObject = { resource: null, secret: null, diagnostics: [] };
 

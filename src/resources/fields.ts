@@ -12,6 +12,8 @@ export interface FieldTable {
   readonly required: readonly string[];
   /** Fields of 1.14 that this version does not act on, and may safely leave alone. */
   readonly ignored: readonly string[];
+  /** Fields that narrow a match or guard access: whoever misspells one may not be taken for somebody who left it out. */
+  readonly guarding?: readonly string[];
 }
 
 export interface ReadFields {
@@ -19,6 +21,8 @@ export interface ReadFields {
   readonly spec: Readonly<Record<string, unknown>>;
   /** Fields whose value does not fit, or that are required and missing. */
   readonly bad: ReadonlySet<string>;
+  /** Known fields that are not given, and that an unknown one most likely means: `tsl` for `tls`. */
+  readonly misspelt: ReadonlySet<string>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -26,11 +30,13 @@ export interface ReadFields {
 export function readFields(value: unknown, table: FieldTable, subject: Subject, raw: RawObject): ReadFields {
   const spec: Record<string, unknown> = {};
   const bad = new Set<string>();
+  const misspelt = new Set<string>();
   const diagnostics: Diagnostic[] = [];
   const given = isRecord(value) ? value : {};
   for (const [name, field] of Object.entries(given)) {
     const source = raw.fields.get(`spec.${name}`) ?? raw.source;
-    const schema = table.properties[name] as TSchema | undefined;
+    // `__proto__` and `constructor` are names like any other.
+    const schema = Object.hasOwn(table.properties, name) ? (table.properties[name] as TSchema) : undefined;
     if (schema !== undefined) {
       if (field === null || field === undefined) continue;
       if (Check(schema, field)) spec[name] = field;
@@ -55,11 +61,16 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
       );
     } else {
       const near = nearest(name, [...Object.keys(table.properties), ...table.ignored]);
+      const closes = near !== undefined && table.guarding?.includes(near) === true && !(near in given);
+      if (closes) misspelt.add(near);
       diagnostics.push(
         diagnose("field-unknown", {
           subject,
           source,
-          message: `${name} is no field of ${subject.kind}`,
+          message: closes
+            ? `${name} is no field of ${subject.kind}; it may mean ${near}, which is not left out unsaid`
+            : `${name} is no field of ${subject.kind}`,
+          ...(closes ? { severity: "error" as const, effect: "route-fails-closed" as const } : {}),
           ...(near === undefined
             ? {}
             : { remedy: `Did you mean \`${near}\`? Mend it, or remove the field.` }),
@@ -74,7 +85,7 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
       diagnose("field-missing", { subject, source: raw.source, message: `${name} is missing` }),
     );
   }
-  return { spec, bad, diagnostics };
+  return { spec, bad, misspelt, diagnostics };
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,19 +1,19 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { type FieldTable, readFields } from "./fields.ts";
+import { type FieldTable, isRecord, readFields } from "./fields.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 
 const Spec = Type.Object({
   prefix: Type.String({ minLength: 1, pattern: "^/", description: "a path that begins with /" }),
   service: Type.String({ minLength: 1, description: "[scheme://]host[:port]" }),
   host: Type.Optional(Type.String({ minLength: 1, description: "a host name" })),
-  // It stands in a request line: visible ASCII, or a line could end in it (RFC 9112 §3).
+  // Goes into the request line as it stands: visible ASCII only (RFC 9112 §3.2).
   rewrite: Type.Optional(
-    Type.String({ pattern: "^[!-~]*$", description: "a path of visible ASCII, or an empty string for none" }),
+    Type.String({ pattern: "^[!-~]*$", description: "a path in visible ASCII, or an empty string for none" }),
   ),
   host_rewrite: Type.Optional(
-    Type.String({ minLength: 1, pattern: "^[A-Za-z0-9._:\\[\\]-]+$", description: "a host name" }),
+    Type.String({ minLength: 1, pattern: "^[!-.0-~]+$", description: "a host name" }),
   ),
   tls: Type.Optional(
     Type.Union([Type.Boolean(), Type.String({ minLength: 1 })], {
@@ -28,10 +28,11 @@ const Spec = Type.Object({
 
 export type MappingSpec = Static<typeof Spec>;
 
-/** Why a Mapping that keeps its place answers 503. */
 export interface MappingResource extends Resource<"Mapping", MappingSpec> {
   /** The diagnostic that closes it, null where all of it is understood. */
   readonly closedBy: string | null;
+  /** What is written of the match and not acted on: it closes the Mapping, and still says where its place is. */
+  readonly unmatched: Readonly<Record<string, unknown>>;
 }
 
 /** Reads a Mapping. Null where not even its match is readable; a bad rest keeps its place and closes it (design §9). */
@@ -42,22 +43,30 @@ export function parseMapping(
 ): { resource: MappingResource | null; diagnostics: Diagnostic[] } {
   const subject = subjectOf({ kind: "Mapping", ...identity });
   const read = readFields(value, TABLE, subject, raw);
-  const unmatched = [...read.bad].some((field) => MATCH_FIELDS.has(field));
+  const given = isRecord(value) ? value : {};
+  if (says("shadow", given.shadow)) {
+    // A shadow's answers are thrown away, so its requests are nobody's: it has no place to keep.
+    const source = positionOf({ raw }, "shadow");
+    const message = "shadow is not acted on by this version: no copies of requests are sent";
+    const found = diagnose("field-not-supported", { subject, source, message, effect: "object-ignored" });
+    return { resource: null, diagnostics: [found] };
+  }
+  const matchIsBad = ["prefix", "host"].some((field) => read.bad.has(field));
   const diagnostics = read.diagnostics.map((found) =>
-    (found.code === "field-invalid" || found.code === "field-missing") && !unmatched
+    (found.code === "field-invalid" || found.code === "field-missing") && !matchIsBad
       ? { ...found, effect: "route-fails-closed" as const }
       : found,
   );
-  if (unmatched) return { resource: null, diagnostics };
-  let closedBy: string | null = read.bad.size > 0 ? "mapping-fails-closed" : null;
-  const given = value as Readonly<Record<string, unknown>>;
+  if (matchIsBad) return { resource: null, diagnostics };
+  let closedBy: string | null = null;
+  if (read.misspelt.size > 0) closedBy = "field-unknown";
+  if (read.bad.size > 0)
+    closedBy = read.bad.has("service") && given.service == null ? "field-missing" : "field-invalid";
+  const unmatched: Record<string, unknown> = {};
   for (const [field, reason] of Object.entries(CLOSING)) {
-    const set = given[field];
-    // What a field says by default changes nothing: only case_sensitive is true by default.
-    const isDefault = field === "case_sensitive" ? set === true : set === false || set === "";
-    if (set === undefined || set === null || isDefault) continue;
-    if (field === "resolver" && set === "kubernetes-service") continue;
-    closedBy = "mapping-fails-closed";
+    if (!says(field, given[field])) continue;
+    if (MATCHING.has(field)) unmatched[field] = given[field];
+    closedBy ??= "mapping-fails-closed";
     diagnostics.push(
       diagnose("mapping-fails-closed", {
         subject,
@@ -68,10 +77,16 @@ export function parseMapping(
     );
   }
   const spec = { service: "", ...read.spec } as MappingSpec;
-  return { resource: { kind: "Mapping", ...identity, spec, raw, closedBy }, diagnostics };
+  return { resource: { kind: "Mapping", ...identity, spec, raw, closedBy, unmatched }, diagnostics };
 }
 
-const MATCH_FIELDS = new Set(["prefix", "host", "precedence"]);
+/** Whether a field's value asks for something: a default that is written down, or an empty list, does not. */
+function says(field: string, value: unknown): boolean {
+  if (field === "case_sensitive") return value !== undefined && value !== null && value !== true;
+  if (field === "resolver" && value === "kubernetes-service") return false;
+  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
+  return value !== undefined && value !== null && value !== false && value !== "";
+}
 
 /** Fields that may not be left out silently: what they do without. */
 const CLOSING: Readonly<Record<string, string>> = {
@@ -91,16 +106,26 @@ const CLOSING: Readonly<Record<string, string>> = {
   path_redirect: "the request would be forwarded instead of redirected",
   prefix_redirect: "the request would be forwarded instead of redirected",
   regex_redirect: "the request would be forwarded instead of redirected",
-  shadow: "copies would be served as if they were requests",
   grpc: "the upstream would be spoken to in HTTP/1.1",
   resolver: "the service would be looked for in another place",
 };
+
+/** Those of them that are part of the match. */
+const MATCHING = new Set(
+  (
+    "prefix_regex prefix_exact case_sensitive host_regex method method_regex headers regex_headers query_parameters " +
+    "regex_query_parameters"
+  ).split(" "),
+);
 
 const TABLE: FieldTable = {
   properties: {
     ...Spec.properties,
     ...Object.fromEntries(
-      ["ambassador_id", "ambassadorId", ...Object.keys(CLOSING)].map((name) => [name, Type.Unknown()]),
+      ["ambassador_id", "ambassadorId", "shadow", ...Object.keys(CLOSING)].map((name) => [
+        name,
+        Type.Unknown(),
+      ]),
     ),
     // WebSocket upgrades are always passed on, so asking for them changes nothing.
     use_websocket: Type.Unknown(),
@@ -115,4 +140,5 @@ const TABLE: FieldTable = {
     "error_response_overrides idle_timeout_ms keepalive labels load_balancer modules outlier_detection priority " +
     "redirect_response_code remove_response_headers respect_dns_ttl retry_policy"
   ).split(" "),
+  guarding: ["tls", "host", ...Object.keys(CLOSING)],
 };

@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { isRecord, readFields } from "./fields.ts";
+import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
+import { type FieldTable, isRecord, type ReadFields, readFields } from "./fields.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
 
 const Flag = Type.Optional(Type.Boolean({ description: "true or false" }));
@@ -22,6 +22,7 @@ const Config = Type.Object({
     Type.Union([Type.Literal("required"), Type.Literal("optional")], { description: "required or optional" }),
   ),
   defaults: Type.Optional(
+    // What else it holds is not acted on and is reported by itself, below.
     Type.Object({ tls_secret_namespacing: Flag }, { description: "a map with tls_secret_namespacing" }),
   ),
 });
@@ -31,6 +32,8 @@ export type ModuleConfig = Static<typeof Config>;
 export interface ModuleResource extends Resource<"Module", ModuleConfig> {
   /** Keys that control access and that this version cannot enforce: every route is closed (design §9). */
   readonly unenforced: readonly string[];
+  /** It asks for TLS termination in the old way (`tls.server`, reference §2.7), which is not acted on. */
+  readonly terminates: boolean;
 }
 
 /** Reads Module `ambassador`; a bad value leaves that key at its default and says so. */
@@ -47,48 +50,64 @@ export function parseModule(
     if (path.startsWith("spec.config.")) fields.set(`spec.${path.slice("spec.config.".length)}`, position);
   }
   const placed = { ...raw, fields };
-  const unenforced = ACCESS_CONTROL.filter((key) => config[key] !== undefined);
-  const {
-    tls_secret_namespacing: _known,
-    httpmapping,
-    ...otherDefaults
-  } = isRecord(config.defaults) ? config.defaults : {};
+  const unenforced = ACCESS_CONTROL.filter((key) => config[key] !== undefined && config[key] !== null);
   const rest = Object.fromEntries(Object.entries(config).filter(([key]) => !ACCESS_CONTROL.includes(key)));
-  const read = readFields(
-    rest,
-    { properties: Config.properties, required: [], ignored: OTHER_KEYS },
-    subject,
-    placed,
-  );
+  const read = readFields(rest, TABLE, subject, placed);
+  unenforced.push(...[...read.misspelt].filter((key) => ACCESS_CONTROL.includes(key)));
   const diagnostics = read.diagnostics.map((found) => {
     if (found.code === "field-invalid")
       return { ...found, code: "module-invalid", effect: "field-ignored" as const };
     return found.code === "field-not-supported" ? { ...found, code: "module-key-not-supported" } : found;
   });
-  const defaultsSource = fields.get("spec.defaults") ?? raw.source;
-  for (const key of [...(httpmapping === undefined ? [] : ["httpmapping"]), ...Object.keys(otherDefaults)]) {
-    const message = `defaults.${key} is not acted on`;
-    diagnostics.push(diagnose("module-key-not-supported", { subject, source: defaultsSource, message }));
+  for (const [key, value] of Object.entries(isRecord(config.defaults) ? config.defaults : {})) {
+    if (key === "tls_secret_namespacing") continue;
+    const source = fields.get(`spec.defaults.${key}`) ?? fields.get("spec.defaults") ?? raw.source;
+    const message = `defaults.${key} is not acted on by this version`;
+    diagnostics.push(diagnose("module-key-not-supported", { subject, source, message }));
+    // As on a Mapping: what is to be removed may be what must not reach the upstream.
+    if (isRecord(value) && REMOVED_HEADERS in value) unenforced.push(`defaults.${key}.${REMOVED_HEADERS}`);
   }
-  // Without it the upstream would see what was to be removed, on every route.
-  if (isRecord(httpmapping) && httpmapping.remove_request_headers !== undefined) unenforced.push("defaults");
   for (const key of unenforced) {
-    const source = fields.get(`spec.${key}`) ?? raw.source;
+    const source = fields.get(`spec.${key}`) ?? fields.get(`spec.${key.split(".")[0]}`) ?? raw.source;
     const message = `${key} controls access and cannot be enforced by this version`;
     diagnostics.push(diagnose("access-control-not-enforced", { subject, source, message }));
   }
-  const spec = { ...(read.spec as ModuleConfig) };
-  // Whatever was meant by it, it was not `optional`.
-  if (read.bad.has("upstream_verification")) spec.upstream_verification = "required";
-  return { resource: { kind: "Module", ...identity, spec, raw: placed, unenforced }, diagnostics };
+  const spec = { ...(read.spec as ModuleConfig), ...strictest(read) };
+  const terminates = asksForTermination(config.tls);
+  if (terminates) diagnostics.push(terminationRefused(subject, fields.get("spec.tls") ?? raw.source));
+  return {
+    resource: { kind: "Module", ...identity, spec, raw: placed, unenforced, terminates },
+    diagnostics,
+  };
 }
 
+/** Whether the old `tls` configuration has a server block that is switched on: 1.14 then serves `*` over TLS. */
+export function asksForTermination(tls: unknown): boolean {
+  return isRecord(tls) && isRecord(tls.server) && tls.server.enabled !== false;
+}
+
+export function terminationRefused(subject: Subject, source: SourcePosition): Diagnostic {
+  return diagnose("kind-not-supported", {
+    subject,
+    source,
+    message: "TLS termination by a Module is not acted on; every name that no TLSContext has is refused",
+    severity: "error",
+    effect: "host-refused",
+    remedy: 'Write a TLSContext with `hosts: ["*"]` and the same secret.',
+  });
+}
+
+/** What must hold although nobody can read how it was asked for: the strict reading of each guard. */
+function strictest({ bad, misspelt }: ReadFields): ModuleConfig {
+  const asked = (key: string): boolean => bad.has(key) || misspelt.has(key);
+  return {
+    ...(asked("upstream_verification") ? { upstream_verification: "required" } : {}),
+    ...(asked("reject_requests_with_escaped_slashes") ? { reject_requests_with_escaped_slashes: true } : {}),
+  };
+}
+
+const REMOVED_HEADERS = "remove_request_headers";
 const ACCESS_CONTROL = ["ip_allow", "ip_deny"];
-
-/** Module `tls`, and the key of that name: a `server` block ends TLS for every host (reference §2.7). */
-export function servesTls(config: unknown): boolean {
-  return isRecord(config) && isRecord(config.server) && config.server.enabled !== false;
-}
 
 /** The other keys of reference §2.7. */
 const OTHER_KEYS: readonly string[] = (
@@ -101,3 +120,10 @@ const OTHER_KEYS: readonly string[] = (
   "lua_scripts max_request_headers_kb suppress_envoy_headers prune_unreachable_routes regex_max_size regex_type " +
   "statsd tls use_ambassador_namespace_for_service_resolution use_proxy_proto x_forwarded_proto_redirect"
 ).split(" ");
+
+const TABLE: FieldTable = {
+  properties: Config.properties,
+  required: [],
+  ignored: [...OTHER_KEYS, ...ACCESS_CONTROL],
+  guarding: [...ACCESS_CONTROL, "upstream_verification", "reject_requests_with_escaped_slashes"],
+};

@@ -1,6 +1,7 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { AnyResource, GuardResource, UnservedHost } from "./envelope.ts";
+import { isRecord } from "./fields.ts";
 import type { MappingResource } from "./mapping.ts";
 import type { ModuleResource } from "./module.ts";
 import { subjectOf } from "./resource.ts";
@@ -22,16 +23,23 @@ export function createResourceSet(objects: readonly AnyResource[]): {
 } {
   const byIdentity = new Map<string, AnyResource[]>();
   for (const object of objects) {
-    const key = JSON.stringify([object.kind, object.namespace, object.name]);
-    byIdentity.set(key, [...(byIdentity.get(key) ?? []), object]);
+    const key = JSON.stringify([object.kind, kindOf(object), object.namespace, object.name]);
+    const group = byIdentity.get(key);
+    if (group === undefined) byIdentity.set(key, [object]);
+    else group.push(object);
   }
   const kept: AnyResource[] = [];
   const diagnostics: Diagnostic[] = [];
-  for (const group of byIdentity.values()) {
+  for (const found of byIdentity.values()) {
+    const group = found.length === 1 ? found : [...found].sort(byPlace);
     const [first] = group as [AnyResource];
-    const same = group.every((object) => meaning(object) === meaning(first));
-    kept.push(...(same ? [first] : closedTogether(first, group)));
-    if (group.length === 1) continue;
+    if (group.length === 1) {
+      kept.push(first);
+      continue;
+    }
+    const written = contentOf(first);
+    const same = group.every((object) => contentOf(object) === written);
+    kept.push(...(same ? [first] : refuse(group)));
     for (const object of group) {
       const others = group
         .filter((other) => other !== object)
@@ -40,7 +48,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
         diagnose(same ? "object-repeated" : "object-duplicate", {
           subject: subjectOf(object),
           source: object.raw.source,
-          message: `${object.kind} ${object.name} in namespace ${object.namespace} also stands at ${others.sort().join(", ")}`,
+          message: `${kindOf(object)} ${object.name} in namespace ${object.namespace} also stands at ${others.sort().join(", ")}`,
         }),
       );
     }
@@ -59,34 +67,58 @@ export function createResourceSet(objects: readonly AnyResource[]): {
   };
 }
 
-/** All that decides what becomes of an object: two that differ in none of it are one. */
-function meaning(object: AnyResource): string {
-  return JSON.stringify({ ...object, raw: null });
+/** The kind as its author knows it: that of a guard or a refused Host is written in the object. */
+function kindOf(object: AnyResource): string {
+  if (object.kind === "Guard") return object.spec.kind;
+  return object.kind === "Host" && (object.raw.value as { kind?: unknown }).kind === "Module"
+    ? "Module"
+    : object.kind;
 }
 
-/** Of objects that contradict each other nothing is followed but what they close: guards, hosts, places of Mappings. */
-function closedTogether(first: AnyResource, group: readonly AnyResource[]): AnyResource[] {
-  const closedBy = "object-duplicate";
-  switch (first.kind) {
-    case "Mapping":
-      return (group as MappingResource[]).map((object) => ({ ...object, closedBy }));
-    case "TLSContext": {
-      const all = group as TlsContextResource[];
-      const hosts = [...new Set(all.flatMap(({ spec }) => spec.hosts ?? []))].sort();
-      const hostsUnreadable = all.some((object) => object.hostsUnreadable);
-      return [{ ...first, spec: { hosts }, closedBy, hostsUnreadable }];
-    }
-    case "Module": {
-      const all = group as ModuleResource[];
-      const required = all.some(({ spec }) => spec.upstream_verification === "required");
-      const spec = required ? { upstream_verification: "required" as const } : {};
-      return [
-        { ...first, spec, unenforced: [...new Set(all.flatMap(({ unenforced }) => unenforced))].sort() },
-      ];
-    }
-    default:
-      return [...group];
+/** All that an object says but for its envelope, with the keys of maps in one order; unread fields count as well. */
+function contentOf(object: AnyResource): string {
+  const { apiVersion: _, metadata: __, ...content } = object.raw.value as Readonly<Record<string, unknown>>;
+  const closedBy = "closedBy" in object ? object.closedBy : null;
+  return JSON.stringify({ content, closedBy }, (_key, value: unknown) =>
+    isRecord(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : value,
+  );
+}
+
+/**
+ * Different objects of one name: none is used, and what any of them guards stays guarded. A Mapping keeps its place, a
+ * context its hosts, a Module its restrictions: none of that may vanish because it was written twice.
+ */
+function refuse(group: readonly AnyResource[]): AnyResource[] {
+  const sorted = [...group].sort(byNamespaceAndName);
+  const [first] = sorted as [AnyResource];
+  if (first.kind === "Mapping")
+    return (sorted as MappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
+  if (first.kind === "TLSContext") {
+    const all = sorted as TlsContextResource[];
+    const hosts = [...new Set(all.flatMap(({ spec }) => spec.hosts ?? []))].sort();
+    const terminates = all.some((context) => context.terminates);
+    return [{ ...first, spec: { hosts }, closedBy: "object-duplicate", terminates }];
   }
+  if (first.kind === "Module") {
+    const all = sorted as ModuleResource[];
+    const spec = {
+      ...(all.some((module) => module.spec.upstream_verification === "required")
+        ? { upstream_verification: "required" as const }
+        : {}),
+      ...(all.some((module) => module.spec.reject_requests_with_escaped_slashes === true)
+        ? { reject_requests_with_escaped_slashes: true }
+        : {}),
+    };
+    const unenforced = [...new Set(all.flatMap((module) => module.unenforced))].sort();
+    return [{ ...first, spec, unenforced, terminates: all.some((module) => module.terminates) }];
+  }
+  return sorted;
+}
+
+function byPlace({ raw: { source: a } }: AnyResource, { raw: { source: b } }: AnyResource): number {
+  return a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line;
 }
 
 function byNamespaceAndName(a: AnyResource, b: AnyResource): number {

@@ -36,8 +36,8 @@ export type TlsContextSpec = Static<typeof Spec>;
 export interface TlsContextResource extends Resource<"TLSContext", TlsContextSpec> {
   /** The diagnostic that makes the whole context unusable, null where all of it is understood. */
   readonly closedBy: string | null;
-  /** It serves hosts, and which ones cannot be read: nothing may be served in cleartext by accident. */
-  readonly hostsUnreadable: boolean;
+  /** It is there to serve names over TLS, also where none of them can be read: cleartext is then not opened either. */
+  readonly terminates: boolean;
 }
 
 /** Reads a TLSContext. A bad field makes it unusable rather than absent: what names it fails closed (design §4.1). */
@@ -49,9 +49,9 @@ export function parseTlsContext(
   const subject = subjectOf({ kind: "TLSContext", ...identity });
   const diagnostics: Diagnostic[] = [];
   let given = value;
-  if (isRecord(value) && "host" in value && !("hosts" in value)) {
-    const { host, ...rest } = value;
-    given = { ...rest, hosts: typeof host === "string" ? [host] : host };
+  if (isRecord(value) && "host" in value) {
+    const { host, hosts, ...rest } = value;
+    given = { ...rest, hosts: [...asList(hosts), ...asList(host)] };
     diagnostics.push(
       diagnose("hosts-misspelt", {
         subject,
@@ -61,15 +61,23 @@ export function parseTlsContext(
     );
   }
   const read = readFields(given, TABLE, subject, raw);
-  const hostsUnreadable = read.bad.has("hosts");
-  const serves = hostsUnreadable || ((read.spec as TlsContextSpec).hosts ?? []).length > 0;
-  const effect = serves ? "host-refused" : "route-fails-closed";
+  const written = isRecord(given) ? asList(given.hosts) : [];
+  // Names that can be read are refused; those that cannot must not be served in cleartext for that.
+  const hosts = written.filter((host): host is string => typeof host === "string");
+  const terminates = written.length > 0 || read.misspelt.has("hosts");
   for (const found of read.diagnostics) {
-    diagnostics.push(found.code === "field-invalid" ? { ...found, effect } : found);
+    const closes = found.code === "field-invalid" || found.effect === "route-fails-closed";
+    const effect = terminates ? ("host-refused" as const) : ("route-fails-closed" as const);
+    diagnostics.push(closes ? { ...found, effect } : found);
   }
-  const closedBy = read.bad.size > 0 ? "tls-context-invalid" : null;
-  const spec = read.spec as TlsContextSpec;
-  return { resource: { kind: "TLSContext", ...identity, spec, raw, closedBy, hostsUnreadable }, diagnostics };
+  const closedBy = read.bad.size > 0 ? "field-invalid" : read.misspelt.size > 0 ? "field-unknown" : null;
+  const spec = { ...(read.spec as TlsContextSpec), ...(written.length > 0 ? { hosts } : {}) };
+  return { resource: { kind: "TLSContext", ...identity, spec, raw, closedBy, terminates }, diagnostics };
+}
+
+function asList(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  return value === undefined || value === null ? [] : [value];
 }
 
 /** The store's name for certificates that a context names by path. */
@@ -99,4 +107,14 @@ const TABLE: FieldTable = {
   properties: { ...Spec.properties, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
   required: [],
   ignored: [],
+  guarding: [
+    "hosts",
+    "secret",
+    "ca_secret",
+    "cert_chain_file",
+    "private_key_file",
+    "cacert_chain_file",
+    "cert_required",
+    "min_tls_version",
+  ],
 };

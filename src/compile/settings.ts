@@ -1,0 +1,66 @@
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { HttpSettings } from "../model/http.ts";
+import type { ModuleConfig, ModuleResource } from "../resources/module.ts";
+import { subjectOf } from "../resources/resource.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { CompileOptions } from "./compilation.ts";
+
+/** What the Module, the flags and the guards say for everything: later passes read their defaults from it. */
+export interface Settings {
+  readonly config: ModuleConfig;
+  readonly http: HttpSettings;
+  readonly verificationRequired: boolean;
+  /** Closes every route, with this code. */
+  readonly closedBy: string | null;
+  /** The Module that asks for TLS termination in a way that is not acted on. */
+  readonly terminatingModule: ModuleResource | null;
+}
+
+/** First pass. Of several Modules one gives the settings, and each of them its restrictions (design §4.1). */
+export function compileSettings(
+  { modules, guards }: ResourceSet,
+  options: CompileOptions,
+  diagnostics: Diagnostic[],
+): Settings {
+  const chosen = chooseModule(modules, diagnostics);
+  const config = chosen?.spec ?? {};
+  const unenforced = guards.length > 0 || modules.some((module) => module.unenforced.length > 0);
+  return {
+    config,
+    http: {
+      useRemoteAddress: config.use_remote_address ?? true,
+      xffTrustedHops: config.xff_num_trusted_hops ?? 0,
+      mergeSlashes: config.merge_slashes ?? false,
+      rejectEscapedSlashes: modules.some(({ spec }) => spec.reject_requests_with_escaped_slashes === true),
+      preserveRequestId: config.preserve_external_request_id ?? false,
+      stripMatchingHostPort: config.strip_matching_host_port ?? false,
+      serverName: config.server_name ?? "credence",
+    },
+    verificationRequired:
+      options.requireUpstreamVerification ||
+      modules.some(({ spec }) => spec.upstream_verification === "required"),
+    closedBy: unenforced && !options.allowUnenforced ? "access-control-not-enforced" : null,
+    terminatingModule: modules.find(({ terminates }) => terminates) ?? null,
+  };
+}
+
+/** The one in namespace `default`, where the gateway itself is, else the first by namespace. */
+function chooseModule(
+  modules: readonly ModuleResource[],
+  diagnostics: Diagnostic[],
+): ModuleResource | undefined {
+  const chosen = modules.find(({ namespace }) => namespace === "default") ?? modules[0];
+  for (const module of modules) {
+    if (chosen === undefined || module === chosen) continue;
+    diagnostics.push(
+      diagnose("object-duplicate", {
+        subject: subjectOf(module),
+        source: module.raw.source,
+        message: `the settings are those of Module ambassador in namespace ${chosen.namespace}; of this one only restrictions hold`,
+        remedy: "Keep one Module ambassador.",
+      }),
+    );
+  }
+  return chosen;
+}
