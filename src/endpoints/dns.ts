@@ -55,7 +55,8 @@ export function createDnsEndpoints(context: DnsContext): EndpointReader {
       let name = names.get(host);
       if (name === undefined) {
         // Names come from configuration, so this bound is only ever met by revisions long gone.
-        if (names.size >= MAX_NAMES) for (const oldest of names.keys()) if (names.delete(oldest)) break;
+        const [oldest] = names.keys();
+        if (oldest !== undefined && names.size >= MAX_NAMES) names.delete(oldest);
         name = {
           addresses: [],
           answeredAt: 0,
