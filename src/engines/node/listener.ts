@@ -14,7 +14,7 @@ export interface AcceptedConnection {
   /** Without the `::ffff:` of an IPv4 client on an IPv6 socket. */
   readonly remoteAddress: string;
   readonly secure: boolean;
-  /** Server name of the handshake in lower case. */
+  /** Server name of the handshake in lower case; null too where a resumed TLS 1.2 session hides it. */
   readonly serverName: string | null;
   /** What the handshake was held to. */
   readonly clients: ClientAuth;

@@ -72,7 +72,6 @@ export class Policy {
       rejectUnauthorized: terms.clients.mode === "required",
       ALPNProtocols: [...terms.alpn],
       handshakeTimeout: events.handshakeTimeoutMs,
-      allowHalfOpen: true,
       ticketKeys: this.#ticketKeys,
       SNICallback: (name, done) => {
         const chosen = events.certificate(this, name);
@@ -80,12 +79,17 @@ export class Policy {
         else done(null, chosen);
       },
     });
-    this.#server.on("secureConnection", (socket: TLSSocket) => events.onSecure(this, socket));
+    this.#server.on("secureConnection", (socket: TLSSocket) => {
+      socket.allowHalfOpen = true;
+      events.onSecure(this, socket);
+    });
     this.#server.on("tlsClientError", events.onFailure);
   }
 
   /** Goes on with a connection of which nothing is consumed. */
   take(socket: Socket): void {
+    // A client that closes its side in the middle of a handshake has gone; afterwards it may have said all it wants.
+    socket.allowHalfOpen = false;
     this.#server.emit("connection", socket);
   }
 

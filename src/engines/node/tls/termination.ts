@@ -34,8 +34,8 @@ export interface TerminationContext {
 
 /**
  * Ends TLS for a listener. Each policy (client authentication with its trust generation, and parameters) is a tls.Server
- * of its own, as Node fixes those per server; certificates are chosen by SNI within it. Where all hosts share one policy a
- * connection goes straight there; otherwise its ClientHello is read first.
+ * of its own, as Node fixes those per server; certificates are chosen by SNI within it. Where all hosts share one policy,
+ * and all can be served, a connection goes straight there; otherwise its ClientHello is read first.
  */
 export class Termination {
   readonly failures: Map<string, number> = new Map();
@@ -44,9 +44,10 @@ export class Termination {
   /** Null: OpenSSL does not take it. */
   readonly #policies = new Map<string, Policy | null>();
   readonly #certificates = new Map<string, SecureContext | null>();
-  /** The policy that every host of the table shares; null where they differ. */
+  /** The policy that every host of the table shares; null where they differ or one must be refused. */
   #only: Policy | null = null;
-
+  /** Server names that were read ahead of the handshake, by connection. */
+  readonly #peeked = new Map<string, string | null>();
   /** Terms by host, as computing them is not for every handshake. */
   readonly #known = new WeakMap<TerminateTls, PolicyTerms>();
   readonly #events: PolicyEvents;
@@ -71,18 +72,20 @@ export class Termination {
     this.#hosts = hosts;
     const wanted = new Map<string, PolicyTerms>();
     const certificates = new Set<string>();
+    let allServed = true;
     for (const { tls } of hosts.all) {
-      if (tls.mode !== "terminate") continue;
-      const terms = this.#terms(tls);
-      if (terms === null) continue;
-      wanted.set(terms.key, terms);
-      const credential = this.#context.credentials.credential(tls.credential);
-      if (credential !== undefined) certificates.add(certificateKey(credential, terms));
+      if (tls.mode === "cleartext") continue;
+      const terms = tls.mode === "terminate" ? this.#terms(tls) : null;
+      if (terms !== null) wanted.set(terms.key, terms);
+      const credential =
+        tls.mode === "terminate" ? this.#context.credentials.credential(tls.credential) : undefined;
+      if (terms === null || credential === undefined) allServed = false;
+      else certificates.add(certificateKey(credential, terms));
     }
     for (const key of this.#policies.keys()) if (!wanted.has(key)) this.#policies.delete(key);
     for (const key of this.#certificates.keys()) if (!certificates.has(key)) this.#certificates.delete(key);
     const [terms] = wanted.values();
-    this.#only = wanted.size === 1 && terms !== undefined ? this.#policy(terms) : null;
+    this.#only = allServed && wanted.size === 1 && terms !== undefined ? this.#policy(terms) : null;
     for (const policy of this.#policies.values()) if (policy !== null) this.#setDefault(policy);
   }
 
@@ -104,6 +107,9 @@ export class Termination {
       const serving = this.#find(serverName);
       const policy = "failure" in serving ? null : this.#policy(serving.terms);
       if (policy !== null) {
+        const connection = connectionKey(socket);
+        this.#peeked.set(connection, serverName);
+        socket.once("close", () => this.#peeked.delete(connection));
         policy.take(socket);
         return;
       }
@@ -192,8 +198,13 @@ export class Termination {
    * a host that is gone, a credential withdrawn, a check that changed.
    */
   #onSecure(policy: Policy, socket: TLSSocket): void {
-    const name = socket.servername;
-    const serverName = typeof name === "string" && name !== "" ? normaliseServerName(name) : null;
+    const serverName = this.#serverName(socket);
+    if (serverName === undefined) {
+      // Every host is served under this one policy; which of them is asked for shows in the request.
+      if (this.#only === policy) this.#hand(socket, null, policy.terms);
+      else this.#refuse(socket, "superseded", {});
+      return;
+    }
     const serving = this.#find(serverName);
     if ("failure" in serving) {
       this.#refuse(socket, serving.failure, { serverName });
@@ -202,14 +213,22 @@ export class Termination {
     const { terms } = serving;
     const chosenByName = serverName !== null && !socket.isSessionReused();
     const held = chosenByName ? terms.shape === policy.terms.shape : terms.key === policy.terms.key;
-    if (!held) {
-      this.#refuse(socket, "superseded", { serverName });
-      return;
-    }
-    const check = checkClient(socket, terms.clients);
+    if (held) this.#hand(socket, serverName, terms);
+    else this.#refuse(socket, "superseded", { serverName });
+  }
+
+  #hand(socket: TLSSocket, serverName: string | null, { clients }: PolicyTerms): void {
+    const check = checkClient(socket, clients);
     if ("refused" in check) this.#refuse(socket, "client_certificate", { serverName, cause: check.refused });
-    else
-      this.#context.onSecure({ socket, serverName, clients: terms.clients, clientIdentity: check.identity });
+    else this.#context.onSecure({ socket, serverName, clients, clientIdentity: check.identity });
+  }
+
+  /** Undefined: a resumed TLS 1.2 session, of which Node does not say it, and nobody has read it ahead. */
+  #serverName(socket: TLSSocket): string | null | undefined {
+    const name = socket.servername;
+    if (typeof name === "string" && name !== "") return normaliseServerName(name);
+    if (!socket.isSessionReused() || socket.getProtocol() === "TLSv1.3") return null;
+    return this.#peeked.get(connectionKey(socket));
   }
 
   #refuse(socket: TLSSocket, failure: HandshakeFailure, detail: Record<string, unknown>): void {
@@ -260,6 +279,11 @@ class RefusedHandshake extends Error {
 const UNKNOWN_HOST: Refused = { failure: "unknown_host" };
 const HOST_UNUSABLE: Refused = { failure: "host_unusable" };
 const ignore = (): void => {};
+
+/** One connection among those that are open; a TLSSocket has the addresses of the socket under it. */
+function connectionKey({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
+}
 
 function certificateKey(credential: Credential, terms: PolicyTerms): string {
   return `${credential.name} ${credential.generation} ${terms.key}`;
