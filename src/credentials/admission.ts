@@ -186,7 +186,7 @@ function belongsTo(certificate: X509Certificate, key: KeyObject): boolean {
   }
 }
 
-/** Loads the pair as an engine will: OpenSSL has rules of its own, as on the hash that a certificate is signed with. */
+/** Loads the pair as an engine will: OpenSSL has rules of its own about keys. */
 function refusal(certificateChain: string, privateKey: string): { ok: false; finding: Finding } | null {
   try {
     createSecureContext({ cert: certificateChain, key: privateKey });

@@ -10,7 +10,7 @@ export function parseCertificate(certificate: string | Buffer): X509Certificate 
   }
 }
 
-/** Never throws: a key of a kind that OpenSSL does not know is `unknown`. */
+/** Never throws: a key of a kind that OpenSSL does not know is `unknown`, a date that it cannot read is NaN. */
 export function certificateFacts(certificate: X509Certificate): CertificateFacts {
   return {
     subject: oneLine(certificate.subject),
@@ -18,8 +18,8 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
     serial: certificate.serialNumber.toLowerCase(),
     sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
     ...subjectAlternativeNames(certificate),
-    notBefore: certificate.validFromDate.getTime(),
-    notAfter: certificate.validToDate.getTime(),
+    notBefore: moment(certificate.validFrom, certificate.validFromDate),
+    notAfter: moment(certificate.validTo, certificate.validToDate),
     keyType: publicKeyType(certificate),
     isCa: certificate.ca,
   };
@@ -47,6 +47,11 @@ export function subjectAlternativeNames(certificate: X509Certificate): Alternati
     if (entry.lastIndex >= text.length) break;
   }
   return names;
+}
+
+/** The text decides whether there is a date: where there is none, Node's Date may hold whatever was in memory. */
+function moment(text: string, date: Date): number {
+  return Number.isNaN(Date.parse(text)) ? Number.NaN : date.getTime();
 }
 
 function publicKeyType(certificate: X509Certificate): string {

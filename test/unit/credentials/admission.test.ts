@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { admitIdentity, admitTrust } from "../../../src/credentials/admission.ts";
+import { certificates } from "../../support/certificates.ts";
+import { selfSigned, withoutDates } from "./odd-certificates.ts";
+
+function codeOf(admitted: ReturnType<typeof admitIdentity> | ReturnType<typeof admitTrust>): string {
+  return admitted.ok ? "admitted" : admitted.finding.code;
+}
+
+const p256 = (): KeyObject => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+const secrets = { cipher: "aes-256-cbc", passphrase: "secret" };
+
+describe("admission of a key and chain", () => {
+  it("takes RSA, ECDSA and Ed25519, and publishes exactly the block that it checked", async () => {
+    const { ca } = await certificates();
+    for (const keyType of ["rsa", "ec", "ed25519"] as const) {
+      const { certificate, privateKey } = await ca.issue({ commonName: keyType, keyType });
+      const admitted = admitIdentity(`commentary\n${certificate}`, `\uFEFFcommentary\n${privateKey}more`);
+      assert.ok(admitted.ok);
+      assert.equal(admitted.value.privateKey, privateKey);
+      assert.equal(admitted.value.certificateChain, certificate);
+      assert.deepEqual(admitted.warnings, []);
+    }
+  });
+
+  it("takes PKCS#1 and SEC1", () => {
+    const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+    const ec = p256();
+    for (const [key, type] of [
+      [rsa, "pkcs1"],
+      [ec, "sec1"],
+    ] as const) {
+      const pem = key.export({ type, format: "pem" }).toString();
+      assert.ok(admitIdentity(selfSigned(key), pem).ok, type);
+      assert.ok(
+        admitIdentity(
+          selfSigned(key),
+          `-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n${pem}`,
+        ).ok,
+      );
+    }
+  });
+
+  it("says that a key is encrypted, in either form", async () => {
+    const { client } = await certificates();
+    const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+    for (const type of ["pkcs8", "pkcs1"] as const) {
+      const pem = key.export({ type, format: "pem", ...secrets }).toString();
+      assert.equal(codeOf(admitIdentity(client.certificate, pem)), "private-key-encrypted", type);
+    }
+  });
+
+  it("gives each fault its code", async () => {
+    const { client, server } = await certificates();
+    const weak = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;
+    const small = generateKeyPairSync("ec", { namedCurve: "secp224r1" }).privateKey;
+    const pkcs8 = (key: typeof weak): string => key.export({ type: "pkcs8", format: "pem" }).toString();
+    const x25519 = pkcs8(generateKeyPairSync("x25519").privateKey);
+    const { certificate, privateKey } = client;
+    for (const [chain, key, code] of [
+      [certificate, server.privateKey, "private-key-mismatch"],
+      ["garbage", privateKey, "pem-invalid"],
+      ["", privateKey, "secret-key-missing"],
+      ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", privateKey, "pem-invalid"],
+      [withoutDates(certificate), privateKey, "pem-invalid"],
+      [certificate, "garbage", "private-key-invalid"],
+      [certificate, certificate, "private-key-invalid"],
+      [certificate, `${privateKey}${server.privateKey}`, "private-key-invalid"],
+      [certificate, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private-key-invalid"],
+      [certificate, x25519, "private-key-invalid"],
+      [selfSigned(weak), pkcs8(weak), "certificate-key-weak"],
+      [selfSigned(small), pkcs8(small), "certificate-key-weak"],
+    ] as const) {
+      assert.equal(codeOf(admitIdentity(chain, key)), code);
+    }
+  });
+
+  it("puts a chain in order, leaves out what is no part of it, and says both", async () => {
+    const { ca, server } = await certificates();
+    const middle = await ca.issueAuthority("middle");
+    const leaf = await middle.issue({ commonName: "leaf" });
+    const [first, second] = leaf.certificate.split(/(?<=-----END CERTIFICATE-----\n)/);
+    const admitted = admitIdentity(`${server.certificate}${second}${first}`, leaf.privateKey);
+    assert.ok(admitted.ok);
+    assert.deepEqual(
+      admitted.value.facts.map(({ subject }) => subject),
+      ["CN=leaf", "CN=middle"],
+    );
+    assert.equal(admitted.value.certificateChain, leaf.certificate);
+    assert.deepEqual(
+      admitted.warnings.map(({ code }) => code),
+      ["certificate-chain-reordered", "certificate-chain-broken"],
+    );
+  });
+
+  it("never throws, and no message quotes the material", async () => {
+    const { client } = await certificates();
+    const lines = [...client.certificate.split("\n"), ...client.privateKey.split("\n")];
+    const text = fc.array(fc.oneof(fc.constantFrom(...lines), fc.string({ maxLength: 70 })), {
+      maxLength: 20,
+    });
+    fc.assert(
+      fc.property(text, text, (chain, key) => {
+        for (const admitted of [
+          admitIdentity(chain.join("\n"), key.join("\n")),
+          admitTrust(chain.join("\n")),
+        ]) {
+          if (admitted.ok) continue;
+          for (const line of lines) {
+            assert.ok(line.length < 10 || line.startsWith("-") || !admitted.finding.message.includes(line));
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe("admission of a CA bundle", () => {
+  it("takes CAs, each once", async () => {
+    const { ca, stranger } = await certificates();
+    const admitted = admitTrust(ca.certificate + stranger.certificate + ca.certificate);
+    assert.ok(admitted.ok);
+    assert.deepEqual(
+      admitted.value.anchors.map((anchor) => new X509Certificate(anchor).subject),
+      ["CN=test CA", "CN=stranger CA"],
+    );
+  });
+
+  it("takes a self-signed certificate that vouches for itself, with a warning", () => {
+    const admitted = admitTrust(selfSigned(p256()));
+    assert.ok(admitted.ok);
+    assert.deepEqual(
+      admitted.warnings.map(({ code }) => code),
+      ["trust-not-ca"],
+    );
+  });
+
+  it("refuses nothing, garbage, and a certificate that nothing can chain to", async () => {
+    const { ca, server } = await certificates();
+    assert.equal(codeOf(admitTrust("")), "trust-empty");
+    assert.equal(codeOf(admitTrust(server.privateKey)), "trust-empty");
+    assert.equal(codeOf(admitTrust("garbage")), "pem-invalid");
+    assert.equal(codeOf(admitTrust(ca.certificate + server.certificate)), "trust-not-ca");
+    assert.equal(codeOf(admitTrust(withoutDates(ca.certificate))), "pem-invalid");
+  });
+});
