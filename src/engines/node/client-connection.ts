@@ -95,10 +95,6 @@ export class ClientConnection implements Client, Timed {
       this.#closeGently();
   }
 
-  get busy(): boolean {
-    return this.#exchange !== null;
-  }
-
   destroy(): void {
     this.accepted.socket.destroy();
   }

@@ -80,7 +80,6 @@ export class Exchange implements UpstreamUser {
       this.#redirect(admitted.location);
       return bodyAt;
     }
-    this.routeName = admitted.route.name;
     const { action, name } = choose(admitted.route);
     this.routeName = name;
     if (action.kind === "fail") {
@@ -176,9 +175,7 @@ export class Exchange implements UpstreamUser {
       if (!this.connection.writeBytes(chunk)) this.upstream?.pause();
       return;
     }
-    // A body that is still coming when the answer is known may never end: the connection ends with this response.
-    const mustClose = this.#clientCloses || this.connection.serving.draining || !this.requestBody.done;
-    const outcome = this.response.take(chunk, mustClose);
+    const outcome = this.response.take(chunk, !this.#mayKeepAlive);
     this.status = this.response.status;
     if (outcome === "more") {
       if (!this.response.flowing) this.upstream?.pause();
@@ -232,11 +229,7 @@ export class Exchange implements UpstreamUser {
       this.connection.destroy();
       return;
     }
-    const keepAlive =
-      this.requestBody.done &&
-      !this.#clientCloses &&
-      !this.connection.serving.draining &&
-      reason !== "bad_request";
+    const keepAlive = this.#mayKeepAlive && reason !== "bad_request";
     const response = failureResponse({
       reason,
       cause,
@@ -251,6 +244,11 @@ export class Exchange implements UpstreamUser {
     this.connection.write(response.bytes);
     this.connection.serving.onFailure(response.record);
     this.#finish(keepAlive, reason, cause, response.record.id);
+  }
+
+  /** A body that is still coming when the answer is known may never end: the connection ends with this response. */
+  get #mayKeepAlive(): boolean {
+    return this.requestBody.done && !this.#clientCloses && !this.connection.serving.draining;
   }
 
   #complete(): void {
@@ -270,7 +268,7 @@ export class Exchange implements UpstreamUser {
   }
 
   #redirect(location: string): void {
-    const keepAlive = this.requestBody.done && !this.#clientCloses && !this.connection.serving.draining;
+    const keepAlive = this.#mayKeepAlive;
     this.status = 301;
     this.connection.write(
       `HTTP/1.1 301 Moved Permanently\r\nserver: ${this.plan.settings.serverName}\r\ndate: ${new Date().toUTCString()}\r\n` +

@@ -3,34 +3,11 @@ import { it } from "node:test";
 import fc from "fast-check";
 import type { CredentialChange } from "../../../src/credentials/credential.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
-import type { Clock } from "../../../src/telemetry/clock.ts";
 import { certificates } from "../../support/certificates.ts";
+import { handClock } from "../../support/clock.ts";
 
 const HOUR = 3_600_000;
 const origin = { subject: { kind: "Secret", namespace: "default", name: "s" } };
-
-/** Time that moves when it is told to. */
-function handClock(start = Date.now()): Clock & { move(milliseconds: number): void } {
-  let now = start;
-  let timers: { at: number; run: () => void }[] = [];
-  return {
-    now: () => now,
-    after(milliseconds, run) {
-      const timer = { at: now + milliseconds, run };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-    move(milliseconds) {
-      now += milliseconds;
-      for (const due of timers.filter(({ at }) => at <= now)) {
-        timers = timers.filter((other) => other !== due);
-        due.run();
-      }
-    },
-  };
-}
 
 it("fires what time changes: usable at notBefore, unusable after notAfter", async () => {
   const { ca } = await certificates();

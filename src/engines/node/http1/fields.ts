@@ -73,7 +73,7 @@ export class FieldLines {
   }
 }
 
-export const TOO_MANY_FIELDS = "too many fields";
+const TOO_MANY_FIELDS = "too many fields";
 
 /** Fields that the proxy has a rule for. */
 export const FIELD = {

@@ -1,11 +1,11 @@
-import { CR, FIELD, FieldLines, LF, SPACE, TOKEN } from "./fields.ts";
+import { CR, FIELD, LF, SPACE, TOKEN } from "./fields.ts";
+import { MessageHead } from "./message-head.ts";
 
 /**
  * A request head (RFC 9112 §3), parsed strictly. One instance is filled again for each request: what outlives the call
  * is taken out of it at once.
  */
-export class RequestHead {
-  readonly fields: FieldLines;
+export class RequestHead extends MessageHead {
   method = "";
   /** Origin-form, as sent (an absolute-form target is reduced to it), or `*`. */
   target = "";
@@ -13,26 +13,15 @@ export class RequestHead {
   host = "";
   /** The same without the port. */
   hostname = "";
-  /** -1: no Content-Length. */
-  contentLength = -1;
-  chunked = false;
-  close = false;
   expectsContinue = false;
   acceptsTrailers = false;
   /** `websocket`, the one protocol that is switched to; any other Upgrade is not forwarded (RFC 9110 §7.8 allows it). */
   upgrade = false;
-  /** Names in lower case that Connection nominates (RFC 9110 §7.6.1). */
-  nominated: readonly string[] = NONE;
-
-  constructor(maxFields: number) {
-    this.fields = new FieldLines(maxFields);
-  }
 
   /** Parses `bytes[from, to)`, start line to the last field's CRLF. Null, or what to answer. */
   parse(bytes: Buffer, from: number, to: number): HeadProblem | null {
-    this.contentLength = -1;
-    this.chunked = this.close = this.expectsContinue = this.acceptsTrailers = this.upgrade = false;
-    this.nominated = NONE;
+    this.resetFraming();
+    this.expectsContinue = this.acceptsTrailers = this.upgrade = false;
     this.fields.text = bytes.toString("latin1", from, to);
 
     let at = from;
@@ -63,32 +52,11 @@ export class RequestHead {
     const { fields } = this;
     let host: string | null = null;
     let upgrade = "";
-    let connectionUpgrade = false;
     for (let index = 0; index < fields.count; index++) {
       switch (fields.id[index]) {
         case FIELD.host:
           if (host !== null) return bad("several Host fields");
           host = fields.value(index).toLowerCase();
-          break;
-        case FIELD.contentLength: {
-          if (this.contentLength !== -1) return bad("several Content-Length fields");
-          const value = fields.value(index);
-          if (!CONTENT_LENGTH.test(value)) return bad("malformed Content-Length");
-          this.contentLength = Number(value);
-          break;
-        }
-        case FIELD.transferEncoding:
-          if (this.chunked) return bad("several Transfer-Encoding fields");
-          if (fields.value(index).toLowerCase() !== "chunked") return bad("Transfer-Encoding is not chunked");
-          this.chunked = true;
-          break;
-        case FIELD.connection:
-          for (const option of fields.value(index).toLowerCase().split(",")) {
-            const name = option.trim();
-            if (name === "close") this.close = true;
-            else if (name === "upgrade") connectionUpgrade = true;
-            else if (name !== "keep-alive" && name !== "") this.nominated = [...this.nominated, name];
-          }
           break;
         case FIELD.upgrade:
           upgrade = fields.value(index).toLowerCase();
@@ -102,13 +70,18 @@ export class RequestHead {
         case FIELD.te:
           this.acceptsTrailers = /(?:^|,)\s*trailers\s*(?:,|$)/i.test(fields.value(index));
           break;
+        default: {
+          const problem = this.readFraming(index);
+          if (problem !== null) return bad(problem);
+        }
       }
     }
-    // RFC 9112 §6.3: both is how smuggling starts; refused even where chunked would win.
-    if (this.chunked && this.contentLength !== -1) return bad("Content-Length beside Transfer-Encoding");
+    const problem = this.framingProblem();
+    if (problem !== null) return bad(problem);
     if (this.nominated.some((name) => ESSENTIAL.has(name)))
       return bad("Connection nominates an essential field");
-    this.upgrade = connectionUpgrade && upgrade === "websocket" && this.contentLength <= 0 && !this.chunked;
+    this.upgrade =
+      this.connectionUpgrade && upgrade === "websocket" && this.contentLength <= 0 && !this.chunked;
     if (host === null) return bad("no Host");
     const authority = AUTHORITY.exec(host);
     if (authority === null) return bad("malformed Host");
@@ -141,9 +114,6 @@ export interface HeadProblem {
   readonly cause: string;
 }
 
-const NONE: readonly string[] = [];
-/** At most 15 digits: exact in a double. */
-const CONTENT_LENGTH = /^\d{1,15}$/;
 /** uri-host [ ":" port ] of RFC 9110 §7.2: a reg-name as DNS and Kubernetes use it, or an address. */
 const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
 const ESSENTIAL = new Set(["host", "content-length", "transfer-encoding", "te", "authorization", "cookie"]);

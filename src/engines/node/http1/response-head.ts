@@ -1,32 +1,21 @@
-import { CR, FIELD, FieldLines, LF, SPACE } from "./fields.ts";
+import { CR, FIELD, LF, SPACE } from "./fields.ts";
+import { MessageHead } from "./message-head.ts";
 
 /**
  * A response head (RFC 9112 §4), parsed as strictly as a request's: an upstream that two parsers could read differently
  * gets 502, since the client behind us is one of the two. Filled again for each response.
  */
-export class ResponseHead {
-  readonly fields: FieldLines;
+export class ResponseHead extends MessageHead {
   status = 0;
   /** `200 OK`, as sent. */
   statusText = "";
-  contentLength = -1;
-  chunked = false;
-  close = false;
-  upgrade = false;
   /** Seconds of `Keep-Alive: timeout=`, null where the upstream says nothing. */
   keepAliveSeconds: number | null = null;
-  nominated: readonly string[] = NONE;
-
-  constructor(maxFields: number) {
-    this.fields = new FieldLines(maxFields);
-  }
 
   /** Parses `bytes[from, to)`, status line to the last field's CRLF. Null, or what is wrong. */
   parse(bytes: Buffer, from: number, to: number): string | null {
-    this.contentLength = -1;
-    this.chunked = this.close = this.upgrade = false;
+    this.resetFraming();
     this.keepAliveSeconds = null;
-    this.nominated = NONE;
     const { fields } = this;
     fields.text = bytes.toString("latin1", from, to);
     const minor = bytes[from + 7];
@@ -60,40 +49,19 @@ export class ResponseHead {
   #interpret(): string | null {
     const { fields } = this;
     for (let index = 0; index < fields.count; index++) {
-      switch (fields.id[index]) {
-        case FIELD.contentLength: {
-          const value = fields.value(index);
-          if (this.contentLength !== -1) return "several Content-Length fields";
-          if (!/^\d{1,15}$/.test(value)) return "malformed Content-Length";
-          this.contentLength = Number(value);
-          break;
-        }
-        case FIELD.transferEncoding:
-          if (this.chunked) return "several Transfer-Encoding fields";
-          if (fields.value(index).toLowerCase() !== "chunked") return "Transfer-Encoding is not chunked";
-          this.chunked = true;
-          break;
-        case FIELD.connection:
-          for (const option of fields.value(index).toLowerCase().split(",")) {
-            const name = option.trim();
-            if (name === "close") this.close = true;
-            else if (name === "upgrade") this.upgrade = true;
-            else if (name !== "keep-alive" && name !== "") this.nominated = [...this.nominated, name];
-          }
-          break;
-        case FIELD.keepAlive: {
-          const timeout = /timeout\s*=\s*"?(\d{1,6})/i.exec(fields.value(index));
-          if (timeout !== null) this.keepAliveSeconds = Number(timeout[1]);
-          break;
-        }
+      if (fields.id[index] === FIELD.keepAlive) {
+        const timeout = /timeout\s*=\s*"?(\d{1,6})/i.exec(fields.value(index));
+        if (timeout !== null) this.keepAliveSeconds = Number(timeout[1]);
+        continue;
       }
+      const problem = this.readFraming(index);
+      if (problem !== null) return problem;
     }
-    if (this.chunked && this.contentLength !== -1) return "Content-Length beside Transfer-Encoding";
+    const problem = this.framingProblem();
+    if (problem !== null) return problem;
     // RFC 9112 §6.1: neither may come with these.
     if ((this.status < 200 || this.status === 204) && this.chunked)
       return "Transfer-Encoding in a response without body";
     return null;
   }
 }
-
-const NONE: readonly string[] = [];

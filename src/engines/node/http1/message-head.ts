@@ -1,0 +1,64 @@
+import { FIELD, FieldLines } from "./fields.ts";
+
+/**
+ * What a request and a response head have in common: how the body is framed and what becomes of the connection
+ * (RFC 9112 §6, §9). One reading for both directions, since two readings of one message are what smuggling lives on.
+ */
+export abstract class MessageHead {
+  readonly fields: FieldLines;
+  /** -1: no Content-Length. */
+  contentLength = -1;
+  chunked = false;
+  close = false;
+  /** Names in lower case that Connection nominates (RFC 9110 §7.6.1). */
+  nominated: readonly string[] = NONE;
+  /** Connection has the option `upgrade`. */
+  protected connectionUpgrade = false;
+
+  constructor(maxFields: number) {
+    this.fields = new FieldLines(maxFields);
+  }
+
+  protected resetFraming(): void {
+    this.contentLength = -1;
+    this.chunked = this.close = this.connectionUpgrade = false;
+    this.nominated = NONE;
+  }
+
+  /** Takes in the field at `index` if it is one of framing or connection. Null, or what is wrong with it. */
+  protected readFraming(index: number): string | null {
+    const { fields } = this;
+    switch (fields.id[index]) {
+      case FIELD.contentLength: {
+        if (this.contentLength !== -1) return "several Content-Length fields";
+        const value = fields.value(index);
+        if (!CONTENT_LENGTH.test(value)) return "malformed Content-Length";
+        this.contentLength = Number(value);
+        break;
+      }
+      case FIELD.transferEncoding:
+        if (this.chunked) return "several Transfer-Encoding fields";
+        if (fields.value(index).toLowerCase() !== "chunked") return "Transfer-Encoding is not chunked";
+        this.chunked = true;
+        break;
+      case FIELD.connection:
+        for (const option of fields.value(index).toLowerCase().split(",")) {
+          const name = option.trim();
+          if (name === "close") this.close = true;
+          else if (name === "upgrade") this.connectionUpgrade = true;
+          else if (name !== "keep-alive" && name !== "") this.nominated = [...this.nominated, name];
+        }
+        break;
+    }
+    return null;
+  }
+
+  /** Once all fields are read. RFC 9112 §6.3: both is how smuggling starts; refused even where chunked would win. */
+  protected framingProblem(): string | null {
+    return this.chunked && this.contentLength !== -1 ? "Content-Length beside Transfer-Encoding" : null;
+  }
+}
+
+const NONE: readonly string[] = [];
+/** At most 15 digits: exact in a double. */
+const CONTENT_LENGTH = /^\d{1,15}$/;
