@@ -1,5 +1,6 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { Client } from "./client.ts";
+import { ClientWriter } from "./client-writer.ts";
 import type { Timed } from "./deadlines.ts";
 import { Exchange } from "./exchange.ts";
 import { failureResponse } from "./failures.ts";
@@ -15,6 +16,7 @@ export class ClientConnection implements Client, Timed {
   deadline: number = Number.POSITIVE_INFINITY;
   readonly accepted: AcceptedConnection;
   readonly serving: Serving;
+  readonly #writer: ClientWriter;
   /** Bytes that no request has taken yet. */
   #pending: Buffer | null = null;
   #exchange: Exchange | null = null;
@@ -35,7 +37,7 @@ export class ClientConnection implements Client, Timed {
     this.deadline = this.#idleSince + serving.limits.headTimeoutMs;
     const { socket } = accepted;
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    socket.on("drain", () => this.#exchange?.onClientDrain());
+    this.#writer = new ClientWriter(socket, () => this.#exchange?.onClientDrain());
     socket.on("end", () => this.#onEnd());
     socket.on("error", (error: Error) => this.#onClosed(error.message));
     socket.on("close", () => this.#onClosed("connection closed"));
@@ -45,13 +47,14 @@ export class ClientConnection implements Client, Timed {
     serving.stats.connectionsTotal++;
   }
 
-  /** Latin-1 text or bytes to the client. False: wait for the exchange's onClientDrain. */
+  /** Latin-1 text to the client. False: wait for the exchange's onClientDrain. */
   write(data: string): boolean {
-    return this.#closed ? true : this.accepted.socket.write(data, "latin1");
+    return this.#writer.text(data);
   }
 
+  /** Bytes to the client, copied: they may be overwritten at once. */
   writeBytes(data: Buffer): boolean {
-    return this.#closed ? true : this.accepted.socket.write(data);
+    return this.#writer.bytes(data);
   }
 
   pause(): void {
@@ -233,6 +236,7 @@ export class ClientConnection implements Client, Timed {
     this.#pending = null;
     this.deadline = performance.now() + LINGER_MS;
     this.resume();
+    this.#writer.flush();
     this.accepted.socket.end();
     if (this.#ended) this.accepted.socket.destroySoon();
   }
@@ -249,6 +253,7 @@ export class ClientConnection implements Client, Timed {
     if (this.#closed) return;
     this.#closed = true;
     this.#closing = true;
+    this.#writer.close();
     const { serving } = this;
     serving.deadlines.leave(this);
     serving.connections.delete(this);

@@ -7,8 +7,9 @@ export interface Client {
   readonly serving: Serving;
   /** `performance.now()` at which the exchange is told that it took too long. */
   deadline: number;
-  /** Latin-1 text or bytes to the client. False: wait for the exchange's onClientDrain. */
+  /** Latin-1 text to the client. False: wait for the exchange's onClientDrain. */
   write(data: string): boolean;
+  /** Bytes to the client, copied: they may be overwritten at once. */
   writeBytes(data: Buffer): boolean;
   pause(): void;
   resume(): void;

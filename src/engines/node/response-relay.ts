@@ -61,7 +61,8 @@ export class ResponseRelay {
       const length = (blank === -1 ? bytes.length : blank) - from;
       if (length > serving.limits.maxHeadBytes) return { problem: "response head too large" };
       if (blank === -1) {
-        if (length > 0) this.#partialHead = from === 0 ? bytes : bytes.subarray(from);
+        // Copied: the bytes are the socket's, and the next read overwrites them.
+        if (length > 0) this.#partialHead = Buffer.from(bytes.subarray(from));
         return "more";
       }
       const head = serving.responseHead;

@@ -6,6 +6,7 @@ import type { Clock } from "../../../telemetry/clock.ts";
 import type { UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts, UpstreamUser } from "./connection.ts";
 import { Dial, type Dialler } from "./dial.ts";
+import type { Incoming } from "./incoming.ts";
 import type { Pool } from "./pool.ts";
 
 /** What an attempt needs of its cluster. */
@@ -80,11 +81,11 @@ export class Attempt implements Dialler {
     this.#user.onUpstreamFailed(reason, cause, address);
   }
 
-  onDialled(socket: Socket, facts: ConnectionFacts): void {
+  onDialled(socket: Socket, incoming: Incoming, facts: ConnectionFacts): void {
     const pool = this.#pool;
     this.#dial = null;
     this.#end();
-    pool?.add(socket, facts).use(this.#user);
+    pool?.add(socket, incoming, facts).use(this.#user);
   }
 
   onDialFailed(failure: UpstreamFailure, dial: Dial): void {

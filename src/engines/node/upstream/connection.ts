@@ -2,12 +2,14 @@ import type { Socket } from "node:net";
 import type { FailureReason } from "../../../diagnostics/failure.ts";
 import type { Deadlines, Timed } from "../deadlines.ts";
 import { classify } from "./classify.ts";
+import type { Incoming } from "./incoming.ts";
 
 /** One request that wants, has or had an upstream connection. A connection has at most one user. */
 export interface UpstreamUser {
   /** May be called from within `acquire`. */
   onUpstreamReady(connection: UpstreamConnection): void;
   onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void;
+  /** `chunk` is overwritten by the next read: whatever is to outlive this call must be copied. */
   onUpstreamData(chunk: Buffer): void;
   /** After a write that returned false. */
   onUpstreamDrain(): void;
@@ -43,6 +45,7 @@ export class UpstreamConnection implements Timed {
   readonly identityPresented: string | null;
   readonly identityVerified: string | null;
   readonly #socket: Socket;
+  readonly #incoming: Incoming;
   readonly #owner: ConnectionOwner;
   readonly #idleMs: number;
   #user: UpstreamUser | null = null;
@@ -50,12 +53,14 @@ export class UpstreamConnection implements Timed {
 
   constructor(
     socket: Socket,
+    incoming: Incoming,
     facts: ConnectionFacts,
     owner: ConnectionOwner,
     deadlines: Deadlines,
     idleMs: number,
   ) {
     this.#socket = socket;
+    this.#incoming = incoming;
     this.address = facts.address;
     this.tlsVersion = facts.tlsVersion;
     this.tlsCipher = facts.tlsCipher;
@@ -63,7 +68,7 @@ export class UpstreamConnection implements Timed {
     this.identityVerified = facts.identityVerified;
     this.#owner = owner;
     this.#idleMs = idleMs;
-    socket.on("data", (chunk: Buffer) => {
+    incoming.deliverTo((chunk) => {
       // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
       if (this.#user === null) this.destroy();
       else this.#user.onUpstreamData(chunk);
@@ -80,7 +85,7 @@ export class UpstreamConnection implements Timed {
 
   /** Still fit for a request, as far as can be known without sending one. */
   get usable(): boolean {
-    return !this.#gone && this.#socket.writable && !this.#socket.readableEnded;
+    return !this.#gone && this.#socket.writable && !this.#socket.readableEnded && !this.#incoming.unexpected;
   }
 
   use(user: UpstreamUser): void {
@@ -114,12 +119,11 @@ export class UpstreamConnection implements Timed {
     // A second early, so that we close before the upstream does and no request meets its FIN.
     const patience =
       keepAliveSeconds === null ? this.#idleMs : Math.min(this.#idleMs, keepAliveSeconds * 1000 - 1000);
-    // Bytes that wait while it was paused belong to no response: the next user must not read them as its own.
-    if (patience <= 0 || !this.usable || this.#socket.readableLength > 0 || !this.#owner.onIdle(this)) {
+    // Bytes that wait while it is paused may belong to no response: the next user must not read them as its own.
+    if (patience <= 0 || !this.usable || this.#socket.isPaused() || !this.#owner.onIdle(this)) {
       this.end();
       return;
     }
-    this.resume();
     this.deadline = performance.now() + patience;
   }
 

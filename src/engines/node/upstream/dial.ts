@@ -7,10 +7,11 @@ import { alpnProtocols } from "../tls/parameters.ts";
 import { classify, type Phase, type UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts } from "./connection.ts";
 import type { Generation, Session, VerifiedPeer } from "./generation.ts";
+import { Incoming } from "./incoming.ts";
 
 /** Called once, unless the dial is abandoned before. */
 export interface Dialler {
-  onDialled(socket: Socket, facts: ConnectionFacts): void;
+  onDialled(socket: Socket, incoming: Incoming, facts: ConnectionFacts): void;
   onDialFailed(failure: UpstreamFailure, dial: Dial): void;
 }
 
@@ -22,6 +23,7 @@ export class Dial {
   readonly #tls: UpstreamTls;
   readonly #generation: Generation;
   readonly #dialler: Dialler;
+  readonly #incoming = new Incoming();
   #socket: Socket | null = null;
   /** Set by a full handshake, or by the session that is resumed. */
   #peer: VerifiedPeer | null = null;
@@ -49,7 +51,8 @@ export class Dial {
   }
 
   #connect(endpoint: Endpoint): void {
-    const target = { host: endpoint.address, port: endpoint.port, autoSelectFamily: false } as const;
+    const { onread } = this.#incoming;
+    const target = { host: endpoint.address, port: endpoint.port, autoSelectFamily: false, onread } as const;
     const socket =
       this.#tls.mode === "cleartext"
         ? connectTcp(target)
@@ -121,7 +124,7 @@ export class Dial {
     this.#over = true;
     this.phase = "open";
     const secure = socket instanceof TLSSocket ? socket : null;
-    this.#dialler.onDialled(socket, {
+    this.#dialler.onDialled(socket, this.#incoming, {
       address: this.address,
       tlsVersion: secure === null ? null : secure.getProtocol(),
       tlsCipher: secure === null ? null : secure.getCipher().name,

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Deadlines } from "../deadlines.ts";
 import { type ConnectionFacts, type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import type { Generation } from "./generation.ts";
+import type { Incoming } from "./incoming.ts";
 
 /** The connections of one cluster that were made with one credential generation: last used, first taken. */
 export class Pool implements ConnectionOwner {
@@ -43,8 +44,8 @@ export class Pool implements ConnectionOwner {
     return oldest !== undefined;
   }
 
-  add(socket: Socket, facts: ConnectionFacts): UpstreamConnection {
-    const connection = new UpstreamConnection(socket, facts, this, this.#deadlines, this.#idleMs);
+  add(socket: Socket, incoming: Incoming, facts: ConnectionFacts): UpstreamConnection {
+    const connection = new UpstreamConnection(socket, incoming, facts, this, this.#deadlines, this.#idleMs);
     this.#all.add(connection);
     return connection;
   }

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type Socket,
+} from "node:net";
+import { test } from "node:test";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import { ClientWriter } from "../../../src/engines/node/client-writer.ts";
+import { certificates } from "../../support/certificates.ts";
+
+const PIECE = 50_000;
+const PIECES = 100;
+
+for (const kind of ["TLS", "TCP"] as const) {
+  test(`${kind}: bytes arrive as they were, though their buffer is overwritten at once and the client is slow`, async (context) => {
+    const { ca, server: identity } = await certificates();
+    const server =
+      kind === "TLS" ? createTlsServer({ cert: identity.certificate, key: identity.privateKey }) : createTcpServer();
+    context.after(() => server.close());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const accepted = once(server, kind === "TLS" ? "secureConnection" : "connection") as Promise<[Socket]>;
+    const client =
+      kind === "TLS"
+        ? connectTls({ host: "127.0.0.1", port, ca: ca.certificate, servername: "localhost" })
+        : connectTcp({ host: "127.0.0.1", port });
+    context.after(() => client.destroy());
+    const [socket] = await accepted;
+    context.after(() => socket.destroy());
+
+    let wake: (() => void) | null = null;
+    let holds = 0;
+    const writer = new ClientWriter(socket, () => wake?.());
+    const shared = Buffer.alloc(PIECE);
+    const send = async (): Promise<void> => {
+      writer.text("begin\n");
+      for (let index = 0; index < PIECES; index++) {
+        const flowing = writer.bytes(shared.fill(index));
+        shared.fill(0xff);
+        if (flowing) continue;
+        holds++;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      writer.text("end\n");
+      writer.flush();
+      socket.end();
+    };
+    const sending = send();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const received: Buffer[] = [];
+    for await (const chunk of client) received.push(chunk as Buffer);
+    await sending;
+
+    const all = Buffer.concat(received);
+    assert.equal(all.toString("latin1", 0, 6), "begin\n");
+    assert.equal(all.toString("latin1", all.length - 4), "end\n");
+    assert.equal(all.length, PIECE * PIECES + 10);
+    for (let index = 0; index < PIECES; index++) {
+      const piece = all.subarray(6 + index * PIECE, 6 + (index + 1) * PIECE);
+      assert.ok(
+        piece.every((byte) => byte === index),
+        `piece ${index} holds other bytes`,
+      );
+    }
+    assert.ok(holds > 0, "a client that does not read holds its upstream");
+  });
+}
