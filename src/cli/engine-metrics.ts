@@ -19,6 +19,11 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
     "Client connections closed for want of room",
     one(() => stats.connectionsRefused),
   );
+  metrics.counter(
+    "credence_proxy_protocol_refused_total",
+    "Connections closed for want of a valid PROXY header",
+    one(() => stats.proxyHeadersRefused),
+  );
   metrics.gauge(
     "credence_requests_in_flight",
     "Requests being served now",

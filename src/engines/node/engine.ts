@@ -10,6 +10,7 @@ import { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { NodeListener } from "./listener.ts";
+import type { ListeningContext } from "./listening-socket.ts";
 import { createPlan, type Plan } from "./plan.ts";
 import { parsers, type Serving } from "./serving.ts";
 import { EngineStats } from "./stats.ts";
@@ -132,7 +133,7 @@ export class NodeEngine implements Engine {
         credentials: this.#options.credentials,
         limits: this.#limits,
         logger: this.#options.logger,
-        mayAccept: () => this.#mayAccept(serving),
+        ...this.#accepting(serving),
         onConnection: (accepted) => new ClientConnection(accepted, serving),
       });
       try {
@@ -158,6 +159,16 @@ export class NodeEngine implements Engine {
     const may = !serving.draining && serving.connections.size < this.#limits.maxConnections;
     if (!may) this.stats.connectionsRefused++;
     return may;
+  }
+
+  #accepting(
+    serving: Serving,
+  ): Pick<ListeningContext, "mayAccept" | "readsProxyHeader" | "onProxyHeaderRefused"> {
+    return {
+      mayAccept: () => this.#mayAccept(serving),
+      readsProxyHeader: () => serving.plan.settings.proxyProtocol === true,
+      onProxyHeaderRefused: () => this.stats.proxyHeadersRefused++,
+    };
   }
 
   #bound(): BoundListener[] {

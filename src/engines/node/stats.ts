@@ -5,6 +5,7 @@ export class EngineStats {
   connectionsOpen = 0;
   connectionsTotal = 0;
   connectionsRefused = 0;
+  proxyHeadersRefused = 0;
   requestsInFlight = 0;
   requestBytes = 0;
   responseBytes = 0;
