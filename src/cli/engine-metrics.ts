@@ -24,6 +24,19 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
     "Connections closed for want of a valid PROXY header",
     one(() => stats.proxyHeadersRefused),
   );
+  metrics.gauge("credence_tcp_connections_open", "Connections of TCPMappings open now", function* () {
+    for (const [route, { open }] of stats.tcpRoutes) yield { labels: { route }, value: open };
+  });
+  metrics.counter("credence_tcp_connections_total", "Ended connections of TCPMappings", function* () {
+    for (const [route, { ends }] of stats.tcpRoutes)
+      for (const [end, value] of ends) yield { labels: { route, end }, value };
+  });
+  metrics.counter("credence_tcp_bytes_total", "Bytes on connections of TCPMappings", function* () {
+    for (const [route, { bytesUp, bytesDown }] of stats.tcpRoutes) {
+      yield { labels: { route, direction: "from_client" }, value: bytesUp };
+      yield { labels: { route, direction: "to_client" }, value: bytesDown };
+    }
+  });
   metrics.gauge(
     "credence_requests_in_flight",
     "Requests being served now",

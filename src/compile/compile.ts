@@ -7,6 +7,7 @@ import { compileListeners } from "./listeners.ts";
 import { compileResolvers } from "./resolvers.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
+import { compileTcp } from "./tcp.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
 import { compileVirtualHosts } from "./virtual-hosts.ts";
 
@@ -32,26 +33,33 @@ export function compile({ resources, statuses, options }: CompileInput): Compila
     diagnostics,
   );
   // 4. Routes and clusters: they need the contexts for their upstreams.
+  const upstreams = {
+    contexts,
+    config,
+    resolvers: compileResolvers(resources.resolvers),
+    verificationRequired: settings.verificationRequired,
+  };
   const compiled = compileRoutes(
-    {
-      mappings: resources.mappings,
-      contexts,
-      config,
-      resolvers: compileResolvers(resources.resolvers),
-      verificationRequired: settings.verificationRequired,
-      closedBy: settings.closedBy,
-    },
+    { ...upstreams, mappings: resources.mappings, closedBy: settings.closedBy },
     diagnostics,
   );
   // 5. What the engine cannot do: it needs the clusters, and closes the routes to them.
   const { routes, clusters } = closeWhatTheEngineCannot(compiled.routes, compiled.clusters, diagnostics);
-  // 6. Listeners: last, as only the names tell whether TLS is served at all.
+  // 6. Listeners: only the names tell whether TLS is served at all.
+  const listeners = compileListeners(virtualHosts, redirectPort, settings.config, options, diagnostics);
+  // 7. TCPMappings: they need the names for their TLS, and get the ports that are left.
+  const { tcpMappings } = resources;
+  const tcp = compileTcp(
+    { ...upstreams, tcpMappings, virtualHosts, listeners, address: options.address },
+    diagnostics,
+  );
   const model: GatewayModel = {
     http: settings.http,
-    listeners: compileListeners(virtualHosts, redirectPort, settings.config, options, diagnostics),
+    listeners,
+    ...(tcp.listeners.length === 0 ? {} : { tcpListeners: tcp.listeners }),
     virtualHosts,
     routes,
-    clusters,
+    clusters: [...clusters, ...tcp.clusters].sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
   return { model, diagnostics, references: references(model, resources.mappings) };
 }

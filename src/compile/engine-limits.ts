@@ -4,7 +4,7 @@ import type { Cluster } from "../model/cluster.ts";
 import type { DestinationAction, Route } from "../model/route.ts";
 
 /** What the node engine cannot do yet with a cluster, or null. */
-function nodeEngineLimit(cluster: Cluster): string | null {
+export function nodeEngineLimit(cluster: Cluster): string | null {
   if (cluster.protocol === "h2") return "the node engine does not speak HTTP/2 to upstreams (grpc)";
   if (cluster.resolver?.kind === "consul") return "no source of Consul's endpoints is connected";
   if (cluster.resolver !== undefined) return "no source of Kubernetes endpoints is connected";

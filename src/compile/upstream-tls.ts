@@ -2,17 +2,20 @@ import { isIP } from "node:net";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
-import type { MappingResource } from "../resources/mapping.ts";
-import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { MappingSpec } from "../resources/mapping.ts";
+import { positionOf, type Resource, subjectOf } from "../resources/resource.ts";
 import type { ParsedService } from "./service.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
+
+/** A Mapping, or what else names a service. */
+type Originating = Resource<string, Pick<MappingSpec, "service" | "tls">>;
 
 /**
  * How a Mapping's upstream is spoken to (reference §2.3.1, design §5), or the code that closes the route. A Mapping that
  * names a context never comes out of here as cleartext.
  */
 export function upstreamTls(
-  mapping: MappingResource,
+  mapping: Originating,
   service: ParsedService,
   contexts: ReadonlyMap<string, CompiledContext>,
   verificationRequired: boolean,
@@ -82,7 +85,7 @@ const DEFAULT_PARAMETERS: TlsParameters = {
 };
 
 function unverified(
-  mapping: MappingResource,
+  mapping: Originating,
   service: ParsedService,
   context: CompiledContext | undefined,
   sni: string | undefined,
@@ -113,7 +116,7 @@ function unverified(
 /** Design §9: an object of the own namespace called just so, then `x` in namespace `y` of `x.y`, then a unique bare name. */
 function findContext(
   name: string,
-  mapping: MappingResource,
+  mapping: Originating,
   contexts: ReadonlyMap<string, CompiledContext>,
   report: (code: Parameters<typeof diagnose>[0], message: string) => void,
 ): CompiledContext | "ambiguous" | null {

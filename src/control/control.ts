@@ -146,7 +146,8 @@ export class Control {
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
     const hash = hashModel(compilation.model);
     if (this.#stopped) return;
-    if (hash !== this.#revision?.hash) {
+    // A port that could not be had may be free by now.
+    if (hash !== this.#revision?.hash || this.#problems.length > 0) {
       const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
       const report = await engine.apply(revision);
       this.#listeners = report.listeners;
@@ -163,7 +164,7 @@ export class Control {
           "revision refused, the previous one stays",
         );
       }
-    } else this.#problems = [];
+    }
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;
     this.#report();

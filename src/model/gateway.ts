@@ -2,6 +2,7 @@ import type { Cluster } from "./cluster.ts";
 import type { HttpSettings } from "./http.ts";
 import type { Listener, VirtualHost } from "./listener.ts";
 import type { Route } from "./route.ts";
+import type { TcpListener } from "./tcp.ts";
 
 /**
  * What the gateway should do: the compiler's output and every engine's only input. Plain, serialisable data, sorted so
@@ -11,6 +12,8 @@ export interface GatewayModel {
   readonly http: HttpSettings;
   /** Sorted by name. */
   readonly listeners: readonly Listener[];
+  /** Sorted by name; absent where there is none. No two listeners have the same port of one address. */
+  readonly tcpListeners?: readonly TcpListener[];
   /** Sorted by domain. Each domain stands once; lookups go exact name, then the longest `*.suffix`, then `*`. */
   readonly virtualHosts: readonly VirtualHost[];
   /** In order of precedence: the first route that matches a request takes it. */

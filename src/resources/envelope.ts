@@ -6,6 +6,7 @@ import { asksForTermination, type ModuleResource, parseModule, terminationRefuse
 import { nearest } from "./nearest.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
+import { parseTcpMapping, type TcpMappingResource } from "./tcp-mapping.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
 
@@ -16,6 +17,7 @@ export type UnservedHost = Resource<"Host", { readonly hostname: string }>;
 
 export type AnyResource =
   | MappingResource
+  | TcpMappingResource
   | TlsContextResource
   | ModuleResource
   | ResolverResource
@@ -124,6 +126,8 @@ function parseKind(
   switch (kind) {
     case "Mapping":
       return { ...parseMapping(identity, spec, raw), secret: null };
+    case "TCPMapping":
+      return { ...parseTcpMapping(identity, spec, raw), secret: null };
     case "TLSContext":
       return { ...parseTlsContext(identity, spec, raw), secret: null };
     case "Module":

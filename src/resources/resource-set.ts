@@ -6,11 +6,13 @@ import type { MappingResource } from "./mapping.ts";
 import type { ModuleResource } from "./module.ts";
 import { subjectOf } from "./resource.ts";
 import { isResolverKind, type ResolverResource } from "./resolver.ts";
+import type { TcpMappingResource } from "./tcp-mapping.ts";
 import type { TlsContextResource } from "./tls-context.ts";
 
 /** The world as parsed: immutable, each list sorted by namespace and name, so that no order of files decides anything. */
 export interface ResourceSet {
   readonly mappings: readonly MappingResource[];
+  readonly tcpMappings: readonly TcpMappingResource[];
   readonly tlsContexts: readonly TlsContextResource[];
   readonly modules: readonly ModuleResource[];
   readonly resolvers: readonly ResolverResource[];
@@ -60,6 +62,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
   return {
     resources: {
       mappings: ofKind<MappingResource>("Mapping"),
+      tcpMappings: ofKind<TcpMappingResource>("TCPMapping"),
       tlsContexts: ofKind<TlsContextResource>("TLSContext"),
       modules: ofKind<ModuleResource>("Module"),
       resolvers: kept
@@ -100,6 +103,8 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
   const [first] = sorted as [AnyResource];
   if (first.kind === "Mapping")
     return (sorted as MappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
+  if (first.kind === "TCPMapping")
+    return (sorted as TcpMappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
   if (first.kind === "TLSContext") {
     const all = sorted as TlsContextResource[];
     const hosts = [...new Set(all.flatMap(({ spec }) => spec.hosts ?? []))].sort();

@@ -36,7 +36,7 @@ function refused(header: string | Buffer, cause: RegExp): void {
   assert.match((found as { cause: string }).cause, cause);
 }
 
-const IPV6 = Buffer.from("20010db8000000000000000000000001".repeat(2) + "dc0401bb", "hex");
+const IPV6 = Buffer.from(`${"20010db8000000000000000000000001".repeat(2)}dc0401bb`, "hex");
 
 test("version 1: addresses, in one form each", () => {
   accepted(proxyLine("192.0.2.1"), "192.0.2.1");

@@ -1,0 +1,189 @@
+import type { FailureReason } from "../../../diagnostics/failure.ts";
+import type { TcpDestination } from "../../../model/tcp.ts";
+import { choose } from "../admission.ts";
+import { ClientWriter } from "../client-writer.ts";
+import type { Timed } from "../deadlines.ts";
+import type { Plan } from "../plan.ts";
+import type { OpenConnection, Serving } from "../serving.ts";
+import type { TcpRouteStats } from "../stats.ts";
+import type { UpstreamCluster } from "../upstream/cluster.ts";
+import { resetSocket, type UpstreamConnection, type UpstreamUser } from "../upstream/connection.ts";
+import type { AcceptedStream } from "./listener.ts";
+import { recordStream, type StreamEnd } from "./record.ts";
+
+/**
+ * One client's connection to one upstream of its own, byte by byte. Each side is read only as fast as the other takes it,
+ * and ends by itself; what is cut is reset, so that nobody takes a part for the whole.
+ */
+export class TcpStream implements UpstreamUser, OpenConnection, Timed {
+  deadline: number = Number.POSITIVE_INFINITY;
+  readonly accepted: AcceptedStream;
+  readonly serving: Serving;
+  readonly plan: Plan;
+  readonly destination: TcpDestination;
+  /** `performance.now()`. */
+  readonly startedAt: number = performance.now();
+  firstByteAt = 0;
+  bytesUp = 0;
+  bytesDown = 0;
+  /** Once it is there; kept for the record when it has gone. */
+  upstream: UpstreamConnection | null = null;
+  readonly #idleMs: number;
+  readonly #writer: ClientWriter;
+  readonly #stats: TcpRouteStats;
+  #cluster: UpstreamCluster | null = null;
+  #clientEnded = false;
+  #clientClosed = false;
+  #upstreamEnded = false;
+  #upstreamClosed = false;
+  #over = false;
+
+  constructor(accepted: AcceptedStream, serving: Serving) {
+    this.accepted = accepted;
+    this.serving = serving;
+    this.plan = serving.plan;
+    this.destination = choose(accepted.chain);
+    const { action } = this.destination;
+    const idleMs = (action.kind === "forward" ? action.idleTimeoutMs : undefined) ?? serving.limits.tcpIdleMs;
+    this.#idleMs = idleMs === 0 ? Number.POSITIVE_INFINITY : idleMs;
+    const { socket } = accepted;
+    this.#writer = new ClientWriter(socket, () => this.upstream?.resume());
+    // An end that nothing precedes is told at once, also while nobody reads.
+    socket.on("end", () => this.#onClientEnd());
+    socket.on("error", (error: Error) => this.#onClientLost(error.message));
+    socket.on("close", () => this.#onClientClose());
+    serving.deadlines.join(this);
+    serving.connections.add(this);
+    serving.stats.connectionsOpen++;
+    serving.stats.connectionsTotal++;
+    this.#stats = serving.stats.tcpRoute(this.destination.name);
+    this.#stats.open++;
+    this.#begin();
+  }
+
+  onUpstreamReady(upstream: UpstreamConnection): void {
+    const { socket } = this.accepted;
+    this.upstream = upstream;
+    upstream.allowHalfOpen();
+    this.#touch();
+    socket.on("data", (chunk: Buffer) => this.#onClientData(chunk));
+    if (this.#clientEnded) upstream.endWriting();
+  }
+
+  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void {
+    this.#fail(reason, cause, address);
+  }
+
+  onUpstreamData(chunk: Buffer): void {
+    if (this.firstByteAt === 0) this.firstByteAt = performance.now();
+    this.bytesDown += chunk.length;
+    this.#stats.bytesDown += chunk.length;
+    this.#touch();
+    if (!this.#writer.bytes(chunk)) this.upstream?.pause();
+  }
+
+  onUpstreamDrain(): void {
+    this.accepted.socket.resume();
+  }
+
+  onUpstreamEnd(): void {
+    this.#upstreamEnded = true;
+    this.#touch();
+    this.#writer.flush();
+    this.accepted.socket.end();
+  }
+
+  onUpstreamClosed(reason: FailureReason, cause: string): void {
+    this.#upstreamClosed = true;
+    if (!this.#upstreamEnded || !this.#clientEnded) this.#fail(reason, cause, this.upstream?.address ?? null);
+    else if (this.#clientClosed) this.#finish("completed");
+  }
+
+  /** Shutdown: it may go on until the deadline, which is a matter of `destroy`. */
+  drain(): void {}
+
+  /** The deadline of a shutdown, or the end of the engine. */
+  destroy(): void {
+    this.#cut("drained");
+  }
+
+  onDeadline(): void {
+    this.#cut("idle");
+  }
+
+  #begin(): void {
+    const { action } = this.destination;
+    if (action.kind === "fail") {
+      this.#fail("route_fails_closed", action.code, null);
+      return;
+    }
+    const cluster = this.plan.clusters.get(action.cluster);
+    if (cluster === undefined) {
+      this.#fail("route_fails_closed", `no cluster ${action.cluster}`, null);
+      return;
+    }
+    this.#cluster = cluster;
+    cluster.acquire(this, true);
+  }
+
+  #onClientData(chunk: Buffer): void {
+    this.bytesUp += chunk.length;
+    this.#stats.bytesUp += chunk.length;
+    this.#touch();
+    if (this.upstream?.writeBytes(chunk) === false) this.accepted.socket.pause();
+  }
+
+  #onClientEnd(): void {
+    this.#clientEnded = true;
+    if (this.upstream === null) return;
+    this.#touch();
+    this.upstream.endWriting();
+  }
+
+  #onClientLost(cause: string): void {
+    this.#fail("client_disconnected", cause, this.upstream?.address ?? null);
+  }
+
+  #onClientClose(): void {
+    this.#clientClosed = true;
+    if (this.#over) return;
+    if (!this.#clientEnded || !this.#upstreamEnded) this.#onClientLost("connection closed");
+    // Else the upstream may still have something to take.
+    else if (this.#upstreamClosed) this.#finish("completed");
+  }
+
+  #touch(): void {
+    this.deadline = performance.now() + this.#idleMs;
+  }
+
+  #fail(reason: FailureReason, cause: string, address: string | null): void {
+    if (this.#over) return;
+    this.#finish("failed", { reason, cause, address });
+    this.#abandon();
+  }
+
+  #cut(end: StreamEnd): void {
+    if (this.#over) return;
+    this.#finish(end);
+    this.#abandon();
+  }
+
+  /** Both sides learn that this is no orderly end. */
+  #abandon(): void {
+    this.#writer.close();
+    this.#cluster?.cancel(this);
+    if (!this.#upstreamClosed) this.upstream?.reset();
+    if (!this.#clientClosed) resetSocket(this.accepted.socket);
+  }
+
+  #finish(end: StreamEnd, failure?: Parameters<typeof recordStream>[2]): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#writer.close();
+    const { serving } = this;
+    serving.deadlines.leave(this);
+    serving.connections.delete(this);
+    serving.stats.connectionsOpen--;
+    recordStream(this, end, failure ?? null);
+  }
+}
