@@ -33,8 +33,8 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
   });
   metrics.counter("credence_tcp_bytes_total", "Bytes on connections of TCPMappings", function* () {
     for (const [route, { bytesUp, bytesDown }] of stats.tcpRoutes) {
-      yield { labels: { route, direction: "from_client" }, value: bytesUp };
-      yield { labels: { route, direction: "to_client" }, value: bytesDown };
+      yield { labels: { route, from: "client" }, value: bytesUp };
+      yield { labels: { route, from: "upstream" }, value: bytesDown };
     }
   });
   metrics.gauge(

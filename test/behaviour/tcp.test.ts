@@ -203,6 +203,38 @@ it("what is cut is reset on the other side, and never looks like an end", async 
   );
 });
 
+it("what a server said before it ended and went away is the client's, whatever the client says meanwhile", () =>
+  beforeServer(
+    (socket) => {
+      socket.end(Buffer.alloc(200_000, "word"));
+      socket.on("data", () => socket.resetAndDestroy());
+    },
+    async (port, gateway) => {
+      const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+      let error: string | null = null;
+      client.on("error", (found) => {
+        error = found.message;
+      });
+      client.pause();
+      // The gateway learns of the reset from what it sends after it.
+      for (let round = 0; round < 5; round++) {
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        client.write("!");
+      }
+      let bytes = 0;
+      client.on("data", (chunk) => {
+        bytes += chunk.length;
+      });
+      client.resume();
+      await new Promise((resolve) => client.on("end", resolve).on("close", resolve));
+      assert.equal(bytes, 200_000);
+      assert.equal(error, null);
+      client.destroy();
+      for (let round = 0; round < 100 && (await gateway.diag()).failures.length === 0; round++);
+      assert.equal((await gateway.diag()).failures[0]?.reason, "upstream_reset");
+    },
+  ));
+
 it("nobody at the upstream's address: the connection is closed, and the page says why", async () => {
   const [port, nobody] = [await freePort(), await freePort()];
   await withGateway(tcpMappingYaml("m", { port, service: `127.0.0.1:${nobody}` }), async (gateway) => {
@@ -258,10 +290,10 @@ it("idle_timeout_ms ends a connection on which neither side speaks, and no other
       assert.match(metrics, new RegExp(`credence_tcp_connections_total{${route},end="idle"} 1`));
       assert.match(metrics, new RegExp(`credence_tcp_connections_total{${route},end="completed"} 1`));
       assert.match(metrics, new RegExp(`credence_tcp_connections_open{${route}} 0`));
-      const bytes = (direction: string, count: number): RegExp =>
-        new RegExp(`credence_tcp_bytes_total{${route},direction="${direction}"} ${count}`);
-      assert.match(metrics, bytes("from_client", 10 + said));
-      assert.match(metrics, bytes("to_client", 14 + said));
+      const bytes = (from: string, count: number): RegExp =>
+        new RegExp(`credence_tcp_bytes_total{${route},from="${from}"} ${count}`);
+      assert.match(metrics, bytes("client", 10 + said));
+      assert.match(metrics, bytes("upstream", 14 + said));
     },
     { idle_timeout_ms: "1000" },
   ));

@@ -7,6 +7,12 @@ import type { AcceptedStream } from "./listener.ts";
 /** How a connection ended: by both sides, by a failure, after nobody said anything, or with the gateway. */
 export type StreamEnd = "completed" | "failed" | "idle" | "drained";
 
+export interface StreamFailure {
+  readonly reason: FailureReason;
+  readonly cause: string;
+  readonly address: string | null;
+}
+
 /** What a connection tells of itself when it is over. */
 export interface FinishedStream {
   readonly accepted: AcceptedStream;
@@ -29,15 +35,7 @@ export interface FinishedStream {
 }
 
 /** Counts a finished connection, keeps its failure, and writes its line in the access log. */
-export function recordStream(
-  stream: FinishedStream,
-  end: StreamEnd,
-  failure: {
-    readonly reason: FailureReason;
-    readonly cause: string;
-    readonly address: string | null;
-  } | null,
-): void {
+export function recordStream(stream: FinishedStream, end: StreamEnd, failure: StreamFailure | null): void {
   const { accepted, serving, upstream, destination } = stream;
   const { stats } = serving;
   const route = stats.tcpRoute(destination.name);

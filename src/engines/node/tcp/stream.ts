@@ -9,7 +9,7 @@ import type { TcpRouteStats } from "../stats.ts";
 import type { UpstreamCluster } from "../upstream/cluster.ts";
 import { resetSocket, type UpstreamConnection, type UpstreamUser } from "../upstream/connection.ts";
 import type { AcceptedStream } from "./listener.ts";
-import { recordStream, type StreamEnd } from "./record.ts";
+import { recordStream, type StreamEnd, type StreamFailure } from "./record.ts";
 
 /**
  * One client's connection to one upstream of its own, byte by byte. Each side is read only as fast as the other takes it,
@@ -36,6 +36,8 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
   #clientClosed = false;
   #upstreamEnded = false;
   #upstreamClosed = false;
+  /** The upstream is gone, and the client still has something to read. */
+  #broken: StreamFailure | null = null;
   #over = false;
 
   constructor(accepted: AcceptedStream, serving: Serving) {
@@ -71,7 +73,7 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
   }
 
   onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void {
-    this.#fail(reason, cause, address);
+    this.#fail({ reason, cause, address });
   }
 
   onUpstreamData(chunk: Buffer): void {
@@ -95,8 +97,16 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
 
   onUpstreamClosed(reason: FailureReason, cause: string): void {
     this.#upstreamClosed = true;
-    if (!this.#upstreamEnded || !this.#clientEnded) this.#fail(reason, cause, this.upstream?.address ?? null);
-    else if (this.#clientClosed) this.#finish("completed");
+    const failure = { reason, cause, address: this.upstream?.address ?? null };
+    if (this.#upstreamEnded && this.#clientEnded) {
+      if (this.#clientClosed) this.#finish("completed");
+    } else if (this.#upstreamEnded && !this.#over) {
+      // It has said all that it had to say, and the client may have that. What the client still says is nobody's any more,
+      // and is read all the same: a closed socket would answer it with a reset, which takes back what is not read yet.
+      this.#broken = failure;
+      this.deadline = performance.now() + LINGER_MS;
+      this.accepted.socket.resume();
+    } else this.#fail(failure);
   }
 
   /** Shutdown: it may go on until the deadline, which is a matter of `destroy`. */
@@ -108,18 +118,19 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
   }
 
   onDeadline(): void {
-    this.#cut("idle");
+    if (this.#broken === null) this.#cut("idle");
+    else this.#fail(this.#broken);
   }
 
   #begin(): void {
     const { action } = this.destination;
     if (action.kind === "fail") {
-      this.#fail("route_fails_closed", action.code, null);
+      this.#fail({ reason: "route_fails_closed", cause: action.code, address: null });
       return;
     }
     const cluster = this.plan.clusters.get(action.cluster);
     if (cluster === undefined) {
-      this.#fail("route_fails_closed", `no cluster ${action.cluster}`, null);
+      this.#fail({ reason: "route_fails_closed", cause: `no cluster ${action.cluster}`, address: null });
       return;
     }
     this.#cluster = cluster;
@@ -127,6 +138,7 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
   }
 
   #onClientData(chunk: Buffer): void {
+    if (this.#broken !== null) return;
     this.bytesUp += chunk.length;
     this.#stats.bytesUp += chunk.length;
     this.#touch();
@@ -135,19 +147,22 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
 
   #onClientEnd(): void {
     this.#clientEnded = true;
-    if (this.upstream === null) return;
+    if (this.upstream === null || this.#broken !== null) return;
     this.#touch();
     this.upstream.endWriting();
   }
 
   #onClientLost(cause: string): void {
-    this.#fail("client_disconnected", cause, this.upstream?.address ?? null);
+    this.#fail(
+      this.#broken ?? { reason: "client_disconnected", cause, address: this.upstream?.address ?? null },
+    );
   }
 
   #onClientClose(): void {
     this.#clientClosed = true;
     if (this.#over) return;
-    if (!this.#clientEnded || !this.#upstreamEnded) this.#onClientLost("connection closed");
+    if (this.#broken !== null || !this.#clientEnded || !this.#upstreamEnded)
+      this.#onClientLost("connection closed");
     // Else the upstream may still have something to take.
     else if (this.#upstreamClosed) this.#finish("completed");
   }
@@ -156,9 +171,9 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
     this.deadline = performance.now() + this.#idleMs;
   }
 
-  #fail(reason: FailureReason, cause: string, address: string | null): void {
+  #fail(failure: StreamFailure): void {
     if (this.#over) return;
-    this.#finish("failed", { reason, cause, address });
+    this.#finish("failed", failure);
     this.#abandon();
   }
 
@@ -176,7 +191,7 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
     if (!this.#clientClosed) resetSocket(this.accepted.socket);
   }
 
-  #finish(end: StreamEnd, failure?: Parameters<typeof recordStream>[2]): void {
+  #finish(end: StreamEnd, failure: StreamFailure | null = null): void {
     if (this.#over) return;
     this.#over = true;
     this.#writer.close();
@@ -184,6 +199,9 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
     serving.deadlines.leave(this);
     serving.connections.delete(this);
     serving.stats.connectionsOpen--;
-    recordStream(this, end, failure ?? null);
+    recordStream(this, end, failure);
   }
 }
+
+/** How long a client may take to read the last of an upstream that is gone. */
+const LINGER_MS = 10_000;
