@@ -44,7 +44,12 @@ export function compile({ resources, statuses, options }: CompileInput): Compila
     diagnostics,
   );
   // 5. What the engine cannot do: it needs the clusters, and closes the routes to them.
-  const { routes, clusters } = closeWhatTheEngineCannot(compiled.routes, compiled.clusters, diagnostics);
+  const { routes, clusters } = closeWhatTheEngineCannot(
+    compiled.routes,
+    compiled.clusters,
+    resources.mappings,
+    diagnostics,
+  );
   // 6. Listeners: last, as only the names tell whether TLS is served at all.
   const model: GatewayModel = {
     http: settings.http,
