@@ -171,6 +171,25 @@ export const mappingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "header values may hold operators, as Envoy's do",
+    resources: one({
+      add_request_headers: {
+        "x-ip": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "x-rate": "50%% %PROTOCOL%",
+      },
+      add_response_headers: { "x-tls": "[%DOWNSTREAM_TLS_VERSION%]" },
+    }),
+    request: ask("/a/"),
+    expect: {
+      statuses: [200],
+      head: /x-tls: \[\]/,
+      seen({ headers }) {
+        assert.equal(headers["x-ip"], "127.0.0.1");
+        assert.equal(headers["x-rate"], "50% HTTP/1.1");
+      },
+    },
+  },
+  {
     name: "response headers are removed, added and replaced",
     resources: one({
       add_response_headers: { "x-added": "edge" },
@@ -263,7 +282,7 @@ export const mappingCases: readonly BehaviourCase[] = [
   {
     name: "buffer.max_request_bytes refuses a body that says it is larger",
     resources: one({}, { buffer: { max_request_bytes: 4 } }),
-    request: ask("/a/", { method: "POST", headers: "Content-Length: 5\r\n" }) + "12345",
+    request: `${ask("/a/", { method: "POST", headers: "Content-Length: 5\r\n" })}12345`,
     expect: { statuses: [413], seen: null, failure: "body_too_large" },
   },
   {
