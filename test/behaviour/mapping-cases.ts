@@ -256,6 +256,27 @@ export const mappingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "readiness is answered on every listener, whatever the host",
+    resources: one({}),
+    request: ask("/ambassador/v0/check_ready", { host: "10.0.0.1:8080" }),
+    expect: { statuses: [200], seen: null },
+  },
+  {
+    name: "liveness_probe has the prefix that the Module says",
+    resources: one(
+      { prefix: "/" },
+      { liveness_probe: { prefix: "/healthz" }, readiness_probe: { enabled: false } },
+    ),
+    request: ask("/healthz"),
+    expect: { statuses: [200], seen: null },
+  },
+  {
+    name: "a probe that is switched off is a path like any other",
+    resources: one({ prefix: "/", rewrite: "" }, { readiness_probe: { enabled: false } }),
+    request: ask("/ambassador/v0/check_ready"),
+    expect: { statuses: [200], seen: path("/ambassador/v0/check_ready") },
+  },
+  {
     name: "ip_deny of the peer: 403",
     resources: one({}, { ip_deny: [{ peer: "127.0.0.0/8" }] }),
     request: ask("/a/"),
