@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -83,9 +84,14 @@ export function compileCluster(
     ...tlsWords(tls, host),
     ...(connectTimeoutMs === DEFAULT_TIMEOUT_MS ? [] : [`connect ${connectTimeoutMs}ms`]),
     ...(spec.cluster_tag === undefined ? [] : [`tag ${spec.cluster_tag}`]),
-    ...(Object.keys(settings).length === 0 ? [] : [JSON.stringify(settings)]),
+    ...(Object.keys(settings).length === 0 ? [] : [`+${fingerprint(settings)}`]),
   ].join(" ");
   return { service, cluster: { name, service: address, connectTimeoutMs, tls, ...settings } };
+}
+
+/** Stands for settings that no reader could take in at a glance. */
+function fingerprint(settings: object): string {
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 12);
 }
 
 /** 1.14's default for both the request and the connect timeout. */
