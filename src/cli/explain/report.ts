@@ -162,6 +162,7 @@ function verdictOn({ handshake, admission, destinations }: Answer): Verdict {
   if (admission === null) return { kind: "refuse", status: null };
   if (admission.kind === "refuse") return refusal(admission.reason, admission.cause);
   if (admission.kind === "redirect") return { kind: "redirect", status: 301, location: admission.location };
+  if (admission.kind === "probe") return { kind: "answer", status: admission.status, reason: "health probe" };
   // Worst first: one destination that fails is some of the requests failing.
   for (const { dispatch, missing } of destinations) {
     if (dispatch.kind === "fail") return refusal(dispatch.reason, dispatch.cause);
@@ -171,7 +172,7 @@ function verdictOn({ handshake, admission, destinations }: Answer): Verdict {
   if (first?.dispatch.kind !== "answer") return { kind: "forward", status: null };
   const location = /^location: (.*)\r\n/i.exec(first.dispatch.lines)?.[1];
   return location === undefined
-    ? { kind: "answer", status: first.dispatch.status }
+    ? { kind: "answer", status: first.dispatch.status, reason: "CORS preflight" }
     : { kind: "redirect", status: first.dispatch.status, location };
 }
 

@@ -66,7 +66,7 @@ function verdictText(verdict: Verdict, destinations: readonly DestinationReport[
     case "redirect":
       return `is redirected, ${status}, to ${location}`;
     case "answer":
-      return `is answered ${status} by the gateway (CORS preflight)`;
+      return `is answered ${status} by the gateway itself (${why})`;
     case "forward":
       return `is forwarded to ${[...new Set(destinations.map(upstreamText))].join(", ")}`;
   }

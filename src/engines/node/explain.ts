@@ -100,7 +100,7 @@ export function explainRequest(model: GatewayModel, question: Question, context:
   }
   const accepted = connectionFacts(question, handshake);
   const https = model.listeners.find(({ name }) => name === "https");
-  const admission = admit(head, accepted, plan, { httpsPort: https?.port ?? null });
+  const admission = admit(head, accepted, plan, { httpsPort: https?.port ?? null, draining: false });
   const hostname = head.hostname.replace(/\.$/, "");
   const { stripMatchingHostPort } = plan.settings;
   // A refusal does not say which path it was about.
@@ -173,7 +173,9 @@ function connectionFacts(question: Question, handshake: Handshake | null): Conne
   const served = handshake?.served === true ? handshake : null;
   const [leaf] = question.clientCertificates;
   const shown = served?.client.kind === "accepted" ? leaf : undefined;
+  const { address, port } = question.listener;
   return {
+    socket: { remotePort: undefined, localAddress: address, localPort: port },
     listener: question.listener,
     remoteAddress: question.remoteAddress,
     secure: served !== null,

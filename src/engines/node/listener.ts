@@ -15,6 +15,7 @@ export interface AcceptedConnection extends ConnectionFacts {
 
 /** What is known of a connection when its requests are judged. */
 export interface ConnectionFacts {
+  readonly socket: Pick<Socket, "remotePort" | "localAddress" | "localPort">;
   readonly listener: Listener;
   /** Without the `::ffff:` of an IPv4 client on an IPv6 socket. */
   readonly remoteAddress: string;
