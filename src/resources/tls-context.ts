@@ -2,36 +2,12 @@ import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { type FieldTable, isRecord, readFields } from "./fields.ts";
+import { TLS_CONTEXT_FIELDS } from "./tls-context-fields.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 
-const Text = (description: string): ReturnType<typeof Type.String> =>
-  Type.String({ minLength: 1, description });
+export const TLS_CONTEXT = Type.Object(TLS_CONTEXT_FIELDS);
 
-const Spec = Type.Object({
-  hosts: Type.Optional(Type.Array(Type.String(), { description: "a list of host names" })),
-  secret: Type.Optional(Text("the name of a Secret")),
-  ca_secret: Type.Optional(Text("the name of a Secret")),
-  cert_chain_file: Type.Optional(Text("a path")),
-  private_key_file: Type.Optional(Text("a path")),
-  cacert_chain_file: Type.Optional(Text("a path")),
-  alpn_protocols: Type.Optional(Text("protocol names, separated by commas")),
-  cert_required: Type.Optional(Type.Boolean({ description: "true or false" })),
-  min_tls_version: Type.Optional(Text("a TLS version")),
-  max_tls_version: Type.Optional(Text("a TLS version")),
-  cipher_suites: Type.Optional(
-    Type.Array(Type.String({ minLength: 1 }), { description: "a list of cipher names" }),
-  ),
-  ecdh_curves: Type.Optional(
-    Type.Array(Type.String({ minLength: 1 }), { description: "a list of group names" }),
-  ),
-  sni: Type.Optional(Type.String({ pattern: "^[A-Za-z0-9_.-]{1,253}$", description: "a host name" })),
-  redirect_cleartext_from: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 65535, description: "a port number" }),
-  ),
-  secret_namespacing: Type.Optional(Type.Boolean({ description: "true or false" })),
-});
-
-export type TlsContextSpec = Static<typeof Spec>;
+export type TlsContextSpec = Static<typeof TLS_CONTEXT>;
 
 export interface TlsContextResource extends Resource<"TLSContext", TlsContextSpec> {
   /** The diagnostic that makes the whole context unusable, null where all of it is understood. */
@@ -104,7 +80,7 @@ export function certificateFiles(context: TlsContextResource): {
 }
 
 const TABLE: FieldTable = {
-  properties: { ...Spec.properties, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
+  properties: { ...TLS_CONTEXT.properties, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
   required: [],
   ignored: [],
   guarding: [
