@@ -32,8 +32,17 @@ const AddressRules = Type.Array(
 function probe(what: "alive" | "ready") {
   return block(
     {
-      enabled: Type.Optional(Type.Boolean()),
-      prefix: Type.Optional(Type.String({ pattern: "^/[!-~]*$" })),
+      enabled: flag({ does: "Whether it is answered at all.", byDefault: "true" }),
+      prefix: Type.Optional(
+        Type.String({
+          pattern: "^/[!-~]*$",
+          ...doc({
+            is: "a path that begins with /",
+            does: "The path.",
+            byDefault: `/ambassador/v0/check_${what}`,
+          }),
+        }),
+      ),
     },
     {
       is: "a map of enabled and prefix",
