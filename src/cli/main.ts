@@ -37,6 +37,7 @@ function createProgram(): Command {
 Examples:
   credence demo               see a mutual-TLS request, with everything made on the spot
   credence check ./gateway    what is wrong with these files, and how to mend it
+  credence migrate ./gateway  what changes for resources that ran on 1.14
   credence run ./gateway      serve them, and follow their changes
   credence explain GET https://api.example/ ./gateway    what would take this request, and why
 

@@ -2,12 +2,14 @@ import { type Command, Option } from "commander";
 import type { CheckFlags } from "./check.ts";
 import type { ExplainFlags } from "./explain/explain.ts";
 import type { ResourceFlags } from "./load.ts";
+import type { MigrateFlags } from "./migrate.ts";
 import { addResourceFlags, formatOption, PATHS } from "./resource-flags.ts";
 
 /** The verbs that read resources, say something about them, and open no socket. */
 export function addReadingVerbs(program: Command): void {
   addCheck(program);
   addExplain(program);
+  addMigrate(program);
   addDump(program);
 }
 
@@ -67,6 +69,30 @@ Exit status: 0 an upstream or a redirect would answer, 1 the gateway would refus
     )
     .action(async (method: string, url: string, paths: string[], flags: ExplainFlags) =>
       (await import("./explain/explain.ts")).explain(method, url, paths, flags),
+    );
+}
+
+function addMigrate(program: Command): void {
+  const command = program
+    .command("migrate")
+    .description("say where Ambassador 1.14 was unsafe with these resources, and what changes with Credence")
+    .argument("<path...>", PATHS)
+    .addOption(formatOption());
+  addResourceFlags(command)
+    .addHelpText(
+      "after",
+      `
+Each finding has a place, what 1.14 did, what Credence does, and the smallest edit that keeps or improves it. An error is
+traffic that stops until the edit is made, a warning changes or stays unsafe, the rest is safer as it is.
+
+Examples:
+  credence migrate ./gateway
+  credence migrate ./gateway --format json | jq '.findings[] | select(.severity == "error")'
+
+Exit status: 0 no errors, 1 errors, 2 misuse.`,
+    )
+    .action(async (paths: string[], flags: MigrateFlags) =>
+      (await import("./migrate.ts")).migrate(paths, flags),
     );
 }
 
