@@ -42,6 +42,7 @@ export const MIGRATIONS = {
   "root-rotation-unseen": "info",
   "keys-on-disk": "info",
   "configuration-frozen": "info",
+  "object-not-served": "error",
   "last-one-won": "error",
   "environment-expanded": "warning",
   "access-control-closes": "error",

@@ -69,6 +69,14 @@ function fromDiagnostic(found: Diagnostic, report: Report): void {
       edit: { what: remedy, yaml: "" },
     });
   }
+  if (code === "kind-not-supported") {
+    report("object-not-served", {
+      at,
+      before: "It was acted on.",
+      now: `${message}.`,
+      edit: { what: remedy, yaml: "" },
+    });
+  }
   if (code === "object-duplicate") {
     report("last-one-won", {
       at,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
@@ -201,6 +202,30 @@ test("a redirect exits 0 and says where to", async (t) => {
     status: 301,
     location: "https://new.example/old/x?y",
   });
+});
+
+test("docs/explain.md names every field of the JSON", async (t) => {
+  const page = readFileSync(new URL("../../docs/explain.md", import.meta.url), "utf8");
+  const { file } = await world(t);
+  const { report } = await explained(t, "GET", "https://api.example/backend/", file);
+  const unnamed = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) value.forEach(visit);
+    else if (typeof value === "object" && value !== null) {
+      for (const [name, inner] of Object.entries(value)) {
+        if (!new RegExp(`[\`.]${name}\``).test(page)) unnamed.add(name);
+        visit(inner);
+      }
+    }
+  };
+  // The model's own parts are `credence dump`'s to explain.
+  visit({
+    ...report,
+    route: { ...report.route, match: null },
+    handshake: { ...report.handshake, parameters: null },
+  });
+  for (const known of ["add", "name", "value", "append"]) unnamed.delete(known);
+  assert.deepEqual([...unnamed], []);
 });
 
 test("misuse exits 2 and says what is wrong", async (t) => {

@@ -354,6 +354,14 @@ export const CASES: readonly MigrationCase[] = [
     now: /closed/,
   },
   {
+    code: "object-not-served",
+    severity: "error",
+    yaml: object("Project", "site", { prefix: "/site/" }),
+    of: "site",
+    before: /acted on/,
+    now: /not acted on/,
+  },
+  {
     code: "last-one-won",
     severity: "error",
     yaml: mapping("a", {}) + mapping("a", { service: "other" }),
