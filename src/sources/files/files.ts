@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { relative, sep } from "node:path";
 import type { CredentialMaterial } from "../../credentials/credential.ts";
 import type { CredentialOrigin } from "../../credentials/store.ts";
 import { diagnose } from "../../diagnostics/catalogue.ts";
@@ -8,7 +8,8 @@ import type { RawObject } from "../../resources/resource.ts";
 import { createResourceSet, type ResourceSet } from "../../resources/resource-set.ts";
 import { secretCredentialName } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { FileTree } from "./tree.ts";
+import { readRegularFile } from "./regular-file.ts";
+import { FileTree, MAX_FILE_BYTES } from "./tree.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** Where Secrets go: the credential store. */
@@ -52,8 +53,9 @@ export function createFileSource(context: {
         known.set(path, await readKnown(path, stamp, known.get(path), context.ambassadorId));
       }
       const present = new Set(files.map(({ path }) => path));
-      // A path that cannot be listed now says nothing about its files; they stay as last seen.
-      if (problems.length === 0) for (const path of known.keys()) if (!present.has(path)) known.delete(path);
+      // A path that cannot be listed now says nothing about what it held; that stays as last seen.
+      for (const path of known.keys())
+        if (!present.has(path) && !problems.some((problem) => holds(problem.path, path))) known.delete(path);
 
       const objects: AnyResource[] = [];
       const secrets = new Map<string, { secret: NonNullable<ParsedObject["secret"]>; raw: RawObject }[]>();
@@ -113,14 +115,12 @@ async function readKnown(
   before: KnownFile | undefined,
   ambassadorId: string,
 ): Promise<KnownFile> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    const finding = unreadable(path, (error as NodeJS.ErrnoException).code ?? "unreadable");
-    return { stamp: "", objects: before?.objects ?? [], diagnostics: [finding], complete: false };
+  const reading = await readRegularFile(path, MAX_FILE_BYTES);
+  if (!reading.ok) {
+    const diagnostics = [unreadable(path, reading.reason)];
+    return { stamp: "", objects: before?.objects ?? [], diagnostics, complete: false };
   }
-  const file = parseYaml(path, text);
+  const file = parseYaml(path, reading.text);
   const objects = file.objects.map((raw) => ({ parsed: parseObject(raw, ambassadorId), raw }));
   if (file.complete) return { stamp, objects, diagnostics: file.diagnostics, complete: true };
   // Some document is broken. An object that was here and is not seen now may be the one in it: it stays as last seen.
@@ -168,6 +168,11 @@ function offerSecrets(
   }
   for (const name of before) if (!now.has(name)) sink.remove(name);
   return now;
+}
+
+function holds(folder: string, path: string): boolean {
+  const below = relative(folder, path);
+  return below !== ".." && !below.startsWith(`..${sep}`);
 }
 
 function unreadable(path: string, message: string): Diagnostic {
