@@ -1,16 +1,20 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
+import type { SourcePosition } from "../diagnostics/diagnostic.ts";
 import { certificateFacts, keyType, parseCertificate } from "../x509/certificate.ts";
 import { isSelfIssued, orderChain } from "../x509/chain.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import { parsePem } from "../x509/pem.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
+import type { CredentialMaterial, MaterialPart } from "./credential.ts";
 
 /** A finding about a credential: the code and one sentence that never quotes key material. */
 export interface Finding {
   readonly code: KnownCode;
   readonly message: string;
+  /** The place, where it is more exact than that of the credential's origin. */
+  readonly source?: SourcePosition;
 }
 
 export type Admitted<T> =
@@ -24,6 +28,17 @@ export interface AdmittedIdentity {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly spiffeId: string | undefined;
+}
+
+/** Refuses what could not be read, for that reason and not for being empty; null where all of these parts were read. */
+export function refuseUnreadable(
+  { unreadable }: CredentialMaterial,
+  parts: readonly MaterialPart[],
+): { ok: false; finding: Finding } | null {
+  const found = parts.map((part) => unreadable?.[part]).find((reason) => reason !== undefined);
+  return found === undefined
+    ? null
+    : { ok: false, finding: { code: "certificate-file-unreadable", ...found } };
 }
 
 /** Checks a key and chain as the peer would, before anybody is shown them (design §4.5). Dates are the store's to judge. */

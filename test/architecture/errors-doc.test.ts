@@ -29,7 +29,7 @@ test("a failure's status is the one docs/errors.md says", () => {
 });
 
 /** Explained and named in compile's list, and not reported by anything yet. */
-const RESERVED = ["certificate-file-unreadable", "certificate-purpose"];
+const RESERVED = ["certificate-purpose"];
 
 test("every code is used, but for the reserved ones", () => {
   const text = sourceFiles()
