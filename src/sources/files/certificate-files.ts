@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CredentialMaterial, CredentialOrigin, MaterialPart } from "../../credentials/credential.ts";
 import type { SourcePosition } from "../../diagnostics/diagnostic.ts";
-import type { CredentialSink } from "./files.ts";
+import type { CredentialSink } from "./secret-offers.ts";
 import { readRegularFile } from "./regular-file.ts";
 
 /** What a TLSContext names by path. */

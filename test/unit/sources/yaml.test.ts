@@ -145,9 +145,9 @@ const BROKEN: readonly (readonly [name: string, text: string, line: number, colu
 describe("a broken document is reported at its place and hurts no other", () => {
   for (const [name, text, line, column, code] of BROKEN) {
     test(name, () => {
-      const started = performance.now();
+      const started = process.cpuUsage();
       const file = parseYaml("f.yaml", `before: 1\n---\n${text}---\nafter: 1\n`);
-      assert.ok(performance.now() - started < 2000, "takes too long");
+      assertBrief(started);
       assert.deepEqual(
         file.diagnostics.map((finding) => [finding.code, finding.source?.line, finding.source?.column]),
         [[code, line + 2, column]],
@@ -165,9 +165,9 @@ describe("a broken document is reported at its place and hurts no other", () => 
 
   test("30,000 keys of one map are no reason to stop", () => {
     const text = Array.from({ length: 30_000 }, (_, i) => `k${i}: 1\n`).join("");
-    const started = performance.now();
+    const started = process.cpuUsage();
     assert.equal(Object.keys(values(text)[0] as object).length, 30_000);
-    assert.ok(performance.now() - started < 2000);
+    assertBrief(started);
   });
 });
 
@@ -191,6 +191,11 @@ test("no finding quotes what is written", () => {
     assert.ok(!JSON.stringify(diagnostics).includes(KEY.slice(0, 6)), JSON.stringify(diagnostics));
   }
 });
+
+/** A second, and four on a busy machine. What is quadratic takes minutes. */
+function assertBrief(started: NodeJS.CpuUsage): void {
+  assert.ok(process.cpuUsage(started).user < 4_000_000, "takes too long");
+}
 
 /** Ten to the ninth. */
 function bomb(): string {
