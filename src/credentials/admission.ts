@@ -55,6 +55,8 @@ export function admitIdentity(certificateChain: string, privateKey: string): Adm
       `the private key belongs to no certificate of the chain (first: ${subject})`,
     );
   }
+  const misissued = purposeProblem(certificateFacts(ordered.chain[0] as X509Certificate));
+  if (misissued !== null) return reject("certificate-purpose", misissued);
   const weak = weakness(key.value.object);
   if (weak !== null) return reject("certificate-key-weak", weak);
   const chain = ordered.chain.slice(0, ordered.chain.length - ordered.unused);
@@ -191,6 +193,15 @@ function weakness(key: KeyObject): string | null {
     : namedCurve !== undefined && Number(/\d{3}/.exec(namedCurve)?.[0] ?? 0) < 256;
   return weak ? `the key is ${keyType(key)}` : null;
 }
+
+/** RFC 5280 §4.2.1.12. One of the two is enough: the name that a credential is offered under does not say which use it is for. */
+function purposeProblem({ subject, extendedKeyUsage }: CertificateFacts): string | null {
+  if (extendedKeyUsage === null || extendedKeyUsage.some((purpose) => TLS_PURPOSES.has(purpose))) return null;
+  return `the extended key usage of ${subject} allows neither clientAuth nor serverAuth: ${extendedKeyUsage.join(", ")}`;
+}
+
+/** serverAuth, clientAuth, anyExtendedKeyUsage. */
+const TLS_PURPOSES = new Set(["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"]);
 
 function belongsTo(certificate: X509Certificate, key: KeyObject): boolean {
   try {
