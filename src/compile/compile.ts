@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { GatewayModel } from "../model/gateway.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
+import { closeWhatTheEngineCannot } from "./engine-limits.ts";
 import { compileListeners } from "./listeners.ts";
+import { compileResolvers } from "./resolvers.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
@@ -30,17 +32,25 @@ export function compile({ resources, statuses, options }: CompileInput): Compila
     diagnostics,
   );
   // 4. Routes and clusters: they need the contexts for their upstreams.
-  const { routes, clusters } = compileRoutes(
+  const compiled = compileRoutes(
     {
       mappings: resources.mappings,
       contexts,
       config,
+      resolvers: compileResolvers(resources.resolvers),
       verificationRequired: settings.verificationRequired,
       closedBy: settings.closedBy,
     },
     diagnostics,
   );
-  // 5. Listeners: last, as only the names tell whether TLS is served at all.
+  // 5. What the engine cannot do: it needs the clusters, and closes the routes to them.
+  const { routes, clusters } = closeWhatTheEngineCannot(
+    compiled.routes,
+    compiled.clusters,
+    resources.mappings,
+    diagnostics,
+  );
+  // 6. Listeners: last, as only the names tell whether TLS is served at all.
   const model: GatewayModel = {
     http: settings.http,
     listeners: compileListeners(virtualHosts, redirectPort, settings.config, options, diagnostics),

@@ -1,21 +1,28 @@
+import type { RouteMatch } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 
+/** A Mapping with the match that was made of it. */
+export interface MatchedMapping {
+  readonly mapping: MappingResource;
+  readonly match: RouteMatch;
+  readonly closedBy: string | null;
+}
+
 /**
- * Mappings with one match form a group (reference §2.5.4, with what else is part of the match in its identity, design §5);
- * groups stand in 1.14's order. Within a group Mappings keep the order they come in.
+ * Mappings with one match form a group (reference §2.5.4, with all that decides the match in its identity, design §5);
+ * groups stand in 1.14's order. Within a group Mappings stand in the order of their names, as 1.14 processes them.
  */
-export function orderedGroups(mappings: readonly MappingResource[]): MappingResource[][] {
-  const groups = new Map<string, { place: Place; members: MappingResource[] }>();
-  for (const mapping of mappings) {
-    const { prefix, host, precedence } = mapping.spec;
-    const key = JSON.stringify([prefix, host?.toLowerCase() ?? null, precedence ?? 0, ...unread(mapping)]);
+export function orderedGroups(mappings: readonly MatchedMapping[]): MatchedMapping[][] {
+  const groups = new Map<string, { place: Place; members: MatchedMapping[] }>();
+  for (const matched of mappings) {
+    const key = JSON.stringify([matched.match, matched.mapping.spec.precedence ?? 0]);
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, { place: placeOf(mapping), members: [mapping] });
-    else group.members.push(mapping);
+    if (group === undefined) groups.set(key, { place: placeOf(matched.mapping), members: [matched] });
+    else group.members.push(matched);
   }
   return [...groups]
     .sort(([a, left], [b, right]) => comparePlaces(left.place, right.place) || (a < b ? 1 : -1))
-    .map(([, { members }]) => members);
+    .map(([, { members }]) => members.sort(byName));
 }
 
 /** The sort key of reference §2.5.3. */
@@ -25,21 +32,21 @@ interface Place {
   readonly headerLength: number;
   readonly queryLength: number;
   readonly prefix: string;
-  /** Where all of the above is equal: a match that is more than its prefix comes first, as it takes less. */
-  readonly isNarrower: boolean;
+  /** Where all of the above is equal: an exact path comes first, as it takes less. */
+  readonly isExact: boolean;
   readonly keys: string;
 }
 
-function placeOf({ spec, unmatched }: MappingResource): Place {
+function placeOf({ spec }: MappingResource): Place {
   const headers = [
-    ...constraints(unmatched.headers, false),
-    ...constraints(unmatched.regex_headers, true),
-    ...constraint(":authority", spec.host?.toLowerCase(), unmatched.host_regex === true),
-    ...constraint(":method", unmatched.method, unmatched.method_regex === true),
+    ...constraints(spec.headers, false),
+    ...constraints(spec.regex_headers, true),
+    ...constraint(":authority", spec.host?.toLowerCase(), spec.host_regex === true),
+    ...constraint(":method", spec.method, spec.method_regex === true),
   ];
   const queries = [
-    ...constraints(unmatched.query_parameters, false),
-    ...constraints(unmatched.regex_query_parameters, true),
+    ...constraints(spec.query_parameters, false),
+    ...constraints(spec.regex_query_parameters, true),
   ];
   const total = (list: readonly Constraint[]): number => list.reduce((sum, { length }) => sum + length, 0);
   return {
@@ -48,7 +55,7 @@ function placeOf({ spec, unmatched }: MappingResource): Place {
     headerLength: total(headers),
     queryLength: total(queries),
     prefix: spec.prefix,
-    isNarrower: Object.keys(unmatched).length > 0,
+    isExact: spec.prefix_exact === true,
     keys: [...headers, ...queries].map(({ key }) => key).join("\n"),
   };
 }
@@ -60,7 +67,7 @@ function comparePlaces(a: Place, b: Place): number {
     b.headerLength - a.headerLength ||
     b.queryLength - a.queryLength ||
     descending(a.prefix, b.prefix) ||
-    Number(b.isNarrower) - Number(a.isNarrower) ||
+    Number(b.isExact) - Number(a.isExact) ||
     descending(a.keys, b.keys)
   );
 }
@@ -71,24 +78,22 @@ interface Constraint {
 }
 
 /** A map of names to values, of which `true` asks for presence alone. */
-function constraints(map: unknown, isRegex: boolean): Constraint[] {
-  if (typeof map !== "object" || map === null) return [];
-  return Object.entries(map)
+function constraints(
+  map: Readonly<Record<string, string | boolean>> | undefined,
+  isRegex: boolean,
+): Constraint[] {
+  return Object.entries(map ?? {})
     .sort(([a], [b]) => -descending(a, b))
-    .flatMap(([name, value]) => constraint(name, value === true ? "*" : value, isRegex));
+    .flatMap(([name, value]) => constraint(name, typeof value === "string" ? value : "*", isRegex));
 }
 
-function constraint(name: string, value: unknown, isRegex: boolean): Constraint[] {
-  if (value === undefined || value === null) return [];
-  // Nobody has judged its type: this field is what closes the Mapping.
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return [{ key: `${name}-${text}`, length: name.length + text.length + (isRegex ? 1 : 0) }];
+function constraint(name: string, value: string | undefined, isRegex: boolean): Constraint[] {
+  if (value === undefined) return [];
+  return [{ key: `${name}-${value}`, length: name.length + value.length + (isRegex ? 1 : 0) }];
 }
 
-function unread({ unmatched }: MappingResource): string[] {
-  return Object.entries(unmatched)
-    .sort(([a], [b]) => -descending(a, b))
-    .map(([field, value]) => `${field}=${JSON.stringify(value)}`);
+function byName({ mapping: a }: MatchedMapping, { mapping: b }: MatchedMapping): number {
+  return -descending(`${a.name}.${a.namespace}`, `${b.name}.${b.namespace}`);
 }
 
 function descending(a: string, b: string): number {

@@ -1,21 +1,18 @@
-import { isIP } from "node:net";
-import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Cluster } from "../model/cluster.ts";
-import type { Destination, DestinationAction, Route } from "../model/route.ts";
+import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
-import type { ModuleConfig } from "../resources/module.ts";
-import { positionOf, subjectOf } from "../resources/resource.ts";
-import { orderedGroups } from "./route-order.ts";
-import { parseService, qualify } from "./service.ts";
-import type { CompiledContext } from "./tls-contexts.ts";
-import { upstreamTls } from "./upstream-tls.ts";
+import { compileForward, compileRedirect } from "./actions.ts";
+import type { ClusterInput } from "./clusters.ts";
+import { corsPolicy } from "./cors.ts";
+import { errorResponses } from "./error-responses.ts";
+import { type SettledGroup, settleGroup } from "./group.ts";
+import { compileMatch } from "./route-match.ts";
+import { type MatchedMapping, orderedGroups } from "./route-order.ts";
+import { normaliseWeights } from "./weights.ts";
 
-export interface RoutesInput {
+export interface RoutesInput extends ClusterInput {
   readonly mappings: readonly MappingResource[];
-  readonly contexts: ReadonlyMap<string, CompiledContext>;
-  readonly config: ModuleConfig;
-  readonly verificationRequired: boolean;
   /** Closes every route, with this code. */
   readonly closedBy: string | null;
 }
@@ -26,132 +23,109 @@ export function compileRoutes(
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
   const clusters = new Map<string, Cluster>();
-  const routes = orderedGroups(input.mappings).map((group): Route => {
-    const [first] = group as [MappingResource];
-    const weights = normaliseWeights(group, diagnostics);
-    const destinations = group.map((mapping, index): Destination => {
-      const weight = weights[index] as number;
-      // What gets nothing is judged all the same, and leaves no cluster behind that nobody uses.
-      const named = weight > 0 ? clusters : new Map<string, Cluster>();
-      return { name: routeName(mapping), weight, action: compileAction(mapping, input, named, diagnostics) };
-    });
+  const matched = input.mappings.flatMap((mapping): MatchedMapping[] => {
+    const found = compileMatch(mapping, input.config.regex_max_size, diagnostics);
+    if (found === null) return [];
+    return [{ mapping, match: found.match, closedBy: input.closedBy ?? mapping.closedBy ?? found.closedBy }];
+  });
+  const routes = orderedGroups(matched).map((group) => {
+    const settled = settleGroup(group, input.config, diagnostics);
+    return compileRoute(settled, input, clusters, diagnostics);
+  });
+  return {
+    routes: routes.filter((route) => route !== null),
+    clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}
+
+/** Null for a shadow that nobody's requests could be copied from. */
+function compileRoute(
+  { members, mirror, shared }: SettledGroup,
+  input: RoutesInput,
+  clusters: Map<string, Cluster>,
+  diagnostics: Diagnostic[],
+): Route | null {
+  const [first] = members;
+  const shadow = mirror === null ? undefined : compileMirror(mirror, shared, input, clusters, diagnostics);
+  if (first === undefined) return null;
+  const weights = normaliseWeights(
+    members.map(({ mapping }) => mapping),
+    diagnostics,
+  );
+  const destinations = members.map((member, index): Destination => {
+    const weight = weights[index] as number;
+    // What gets nothing is judged all the same, and leaves no cluster behind that nobody uses.
+    const named = weight > 0 ? clusters : new Map<string, Cluster>();
     return {
-      name: routeName(first),
-      match: {
-        path: { kind: "prefix", value: first.spec.prefix },
-        ...(first.spec.host === undefined ? {} : { host: first.spec.host.toLowerCase() }),
-      },
-      destinations: destinations.some(({ weight }) => weight > 0)
-        ? destinations.filter(({ weight }) => weight > 0)
-        : allZero(first),
+      name: routeName(member.mapping),
+      weight,
+      action: compileAction(member, shared, input, named, diagnostics),
     };
   });
-  return { routes, clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  const reached = destinations.filter(({ weight }) => weight > 0);
+  const cors = corsPolicy(shared.cors);
+  const upgrades = upgradesOf(shared);
+  const errors = shared.bypass_error_response_overrides
+    ? undefined
+    : errorResponses(shared.error_response_overrides);
+  return {
+    name: routeName(first.mapping),
+    match: first.match,
+    destinations:
+      reached.length > 0
+        ? reached
+        : [
+            {
+              name: routeName(first.mapping),
+              weight: 1,
+              action: { kind: "fail", code: "mapping-fails-closed" },
+            },
+          ],
+    ...(shadow === undefined ? {} : { mirror: shadow }),
+    ...(cors === undefined ? {} : { cors }),
+    ...(upgrades === undefined ? {} : { upgrades }),
+    ...(shared.bypass_auth === true ? { bypassAuth: true as const } : {}),
+    ...(errors === undefined ? {} : { errorResponses: errors }),
+  };
+}
+
+function compileAction(
+  { mapping, closedBy }: MatchedMapping,
+  shared: SettledGroup["shared"],
+  input: RoutesInput,
+  clusters: Map<string, Cluster>,
+  diagnostics: Diagnostic[],
+): Destination["action"] {
+  if (closedBy !== null) return { kind: "fail", code: closedBy };
+  return mapping.spec.host_redirect === true
+    ? compileRedirect(mapping, shared, input, diagnostics)
+    : compileForward(mapping, shared, input, clusters, diagnostics);
+}
+
+function compileMirror(
+  { mapping, closedBy }: MatchedMapping,
+  shared: SettledGroup["shared"],
+  input: RoutesInput,
+  clusters: Map<string, Cluster>,
+  diagnostics: Diagnostic[],
+): Mirror {
+  return {
+    name: routeName(mapping),
+    percent: mapping.spec.weight ?? 100,
+    action:
+      closedBy === null
+        ? compileForward(mapping, shared, input, clusters, diagnostics)
+        : { kind: "fail", code: closedBy },
+  };
+}
+
+function upgradesOf({ allow_upgrade, use_websocket }: SettledGroup["shared"]): string[] | undefined {
+  const names = (allow_upgrade ?? (use_websocket === true ? ["websocket"] : [])).map((name) =>
+    name.toLowerCase(),
+  );
+  return names.length === 0 ? undefined : [...new Set(names)].sort();
 }
 
 function routeName(mapping: MappingResource): string {
   return `mapping/${mapping.namespace}/${mapping.name}`;
-}
-
-function compileAction(
-  mapping: MappingResource,
-  input: RoutesInput,
-  clusters: Map<string, Cluster>,
-  diagnostics: Diagnostic[],
-): DestinationAction {
-  const { spec } = mapping;
-  const closedBy = input.closedBy ?? mapping.closedBy;
-  if (closedBy !== null) return { kind: "fail", code: closedBy };
-  const service = parseService(spec.service);
-  if (typeof service === "string") {
-    diagnostics.push(
-      diagnose("service-invalid", {
-        subject: subjectOf(mapping),
-        source: positionOf(mapping, "service"),
-        message: `service ${JSON.stringify(spec.service.slice(0, 80))} ${service}`,
-      }),
-    );
-    return { kind: "fail", code: "service-invalid" };
-  }
-  if (service.hasPath) {
-    const message = `what follows the host in ${spec.service} is not used`;
-    diagnostics.push(
-      diagnose("service-path-ignored", {
-        subject: subjectOf(mapping),
-        source: positionOf(mapping, "service"),
-        message,
-      }),
-    );
-  }
-  const tls = upstreamTls(mapping, service, input.contexts, input.verificationRequired, diagnostics);
-  if ("closedBy" in tls) return { kind: "fail", code: tls.closedBy };
-  const port = service.port ?? (tls.mode === "cleartext" ? 80 : 443);
-  const host = qualify(service.host, mapping.namespace);
-  const connectTimeoutMs = spec.connect_timeout_ms ?? DEFAULT_TIMEOUT_MS;
-  const cluster: Cluster = {
-    name: clusterName(host, port, connectTimeoutMs, tls),
-    service: { host, port },
-    connectTimeoutMs,
-    tls,
-  };
-  clusters.set(cluster.name, cluster);
-  const rewrite = spec.rewrite ?? "/";
-  return {
-    kind: "forward",
-    cluster: cluster.name,
-    ...(rewrite === "" ? {} : { prefixRewrite: rewrite }),
-    timeoutMs: spec.timeout_ms ?? input.config.cluster_request_timeout_ms ?? DEFAULT_TIMEOUT_MS,
-    ...(spec.host_rewrite === undefined ? {} : { hostRewrite: spec.host_rewrite }),
-  };
-}
-
-/** 1.14's default for both the request and the connect timeout. */
-const DEFAULT_TIMEOUT_MS = 3000;
-
-/** Readable, and made from all that decides a connection: two clusters of one name are one cluster (design §5). */
-function clusterName(host: string, port: number, connectTimeoutMs: number, tls: Cluster["tls"]): string {
-  const address = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-  const timeout = connectTimeoutMs === DEFAULT_TIMEOUT_MS ? "" : ` connect ${connectTimeoutMs}ms`;
-  if (tls.mode === "cleartext") return `${address}${timeout}`;
-  // The verified name and SNI follow from the service as written, which the address alone does not tell.
-  const name = tls.verification.mode === "none" ? (tls.sni ?? "") : tls.verification.name;
-  return `${address} tls${tls.context === undefined ? "" : ` ${tls.context}`}${name === host ? "" : ` as ${name}`}${timeout}`;
-}
-
-/** Design §9: the weightless share what is left of 100; weights alone are normalised; over 100 they get nothing. */
-function normaliseWeights(group: readonly MappingResource[], diagnostics: Diagnostic[]): number[] {
-  const weightless = group.filter(({ spec }) => spec.weight === undefined).length;
-  const sum = group.reduce((total, { spec }) => total + (spec.weight ?? 0), 0);
-  if (weightless === group.length) return group.map(() => 1);
-  if (weightless === 0) {
-    for (const mapping of sum === 0 ? group : []) {
-      diagnostics.push(
-        diagnose("mapping-fails-closed", {
-          subject: subjectOf(mapping),
-          source: positionOf(mapping, "weight"),
-          message: "every weight of its group is 0, so there is nowhere to send a request",
-        }),
-      );
-    }
-    return group.map(({ spec }) => spec.weight ?? 0);
-  }
-  if (sum < 100)
-    return group.map(({ spec }) => (spec.weight === undefined ? 100 - sum : spec.weight * weightless));
-  for (const mapping of group) {
-    if (mapping.spec.weight !== undefined) continue;
-    const message = `the weights of its group are ${sum}, so nothing is left for ${mapping.name}`;
-    diagnostics.push(
-      diagnose("group-member-mismatch", {
-        subject: subjectOf(mapping),
-        source: mapping.raw.source,
-        message,
-        remedy: "Give the weights of the group a sum below 100.",
-      }),
-    );
-  }
-  return group.map(({ spec }) => spec.weight ?? 0);
-}
-
-function allZero(first: MappingResource): Destination[] {
-  return [{ name: routeName(first), weight: 1, action: { kind: "fail", code: "mapping-fails-closed" } }];
 }

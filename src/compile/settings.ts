@@ -4,6 +4,7 @@ import type { HttpSettings } from "../model/http.ts";
 import type { ModuleConfig, ModuleResource } from "../resources/module.ts";
 import { subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
+import { addressPolicy } from "./addresses.ts";
 import type { CompileOptions } from "./compilation.ts";
 
 /** What the Module, the flags and the guards say for everything: later passes read their defaults from it. */
@@ -25,7 +26,9 @@ export function compileSettings(
 ): Settings {
   const chosen = chooseModule(modules, diagnostics);
   const config = chosen?.spec ?? {};
-  const unenforced = guards.length > 0 || modules.some((module) => module.unenforced.length > 0);
+  const addresses = addressPolicy(modules, diagnostics);
+  const unenforced =
+    addresses.unreadable || guards.length > 0 || modules.some((module) => module.unenforced.length > 0);
   return {
     config,
     http: {
@@ -35,6 +38,16 @@ export function compileSettings(
       rejectEscapedSlashes: modules.some(({ spec }) => spec.reject_requests_with_escaped_slashes === true),
       preserveRequestId: config.preserve_external_request_id ?? false,
       stripMatchingHostPort: config.strip_matching_host_port ?? false,
+      ...(config.max_request_headers_kb === undefined
+        ? {}
+        : { maxHeadBytes: config.max_request_headers_kb * 1024 }),
+      ...(config.buffer === undefined ? {} : { maxBodyBytes: config.buffer.max_request_bytes }),
+      ...(config.listener_idle_timeout_ms === undefined
+        ? {}
+        : { idleTimeoutMs: config.listener_idle_timeout_ms }),
+      ...underscores(config.headers_with_underscores_action),
+      ...clientCertificate(config),
+      ...(addresses.policy === null ? {} : { addresses: addresses.policy }),
       serverName: config.server_name ?? "credence",
     },
     verificationRequired:
@@ -63,4 +76,28 @@ function chooseModule(
     );
   }
   return chosen;
+}
+
+const MODES = {
+  SANITIZE: null,
+  FORWARD_ONLY: "forward-only",
+  APPEND_FORWARD: "append-forward",
+  SANITIZE_SET: "sanitize-set",
+  ALWAYS_FORWARD_ONLY: "always-forward-only",
+} as const;
+/** In the order in which Envoy writes them. */
+const DETAILS = ["cert", "chain", "subject", "uri", "dns"] as const;
+
+function clientCertificate(config: ModuleConfig): Pick<HttpSettings, "clientCertificate"> {
+  const mode = MODES[config.forward_client_cert_details ?? "SANITIZE"];
+  if (mode === null) return {};
+  const details = DETAILS.filter((detail) => config.set_current_client_cert_details?.[detail] === true);
+  return { clientCertificate: { mode, details } };
+}
+
+function underscores(
+  action: ModuleConfig["headers_with_underscores_action"],
+): Pick<HttpSettings, "underscores"> {
+  if (action === "REJECT_REQUEST") return { underscores: "reject" };
+  return action === "DROP_HEADER" ? { underscores: "drop" } : {};
 }

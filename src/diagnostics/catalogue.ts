@@ -82,6 +82,13 @@ export const CATALOGUE = {
     "object-ignored",
     "Give every Mapping of one prefix and host the same value, or another precedence.",
   ],
+  "regex-invalid": [
+    "error",
+    "route-fails-closed",
+    "Mend the regular expression (RE2 syntax), or raise Module regex_max_size.",
+  ],
+  "header-not-changed": ["warning", "field-ignored", "Remove the header from the list."],
+  "resolver-unknown": ["error", "route-fails-closed", "Create the resolver, or mend its name."],
   // TLSContext
   "tls-context-invalid": [
     "error",
@@ -201,6 +208,7 @@ export const CATALOGUE = {
     "Remove the object, or start with --allow-unenforced to serve without it.",
   ],
   // Engine
+  "engine-cannot": ["error", "route-fails-closed", "Leave this Mapping to an engine that can, or change it."],
   "listener-port-unavailable": ["error", "kept-previous", "Free the port, or choose another one."],
 } as const;
 

@@ -5,8 +5,11 @@
 export const FAILURE_REASONS = {
   bad_request: 400,
   cleartext_refused: 400,
+  address_refused: 403,
+  upgrade_refused: 403,
   no_route: 404,
   request_timeout: 408,
+  body_too_large: 413,
   misdirected_request: 421,
   head_too_large: 431,
   http_version_unsupported: 505,

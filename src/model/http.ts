@@ -12,6 +12,38 @@ export interface HttpSettings {
   readonly preserveRequestId: boolean;
   /** Match `host` without the `:port` the client sent. Default false. */
   readonly stripMatchingHostPort: boolean;
+  /** Absent: as the engine's limits say. Bytes. */
+  readonly maxHeadBytes?: number;
+  /** Larger bodies are answered with 413. Bytes; absent: no limit. */
+  readonly maxBodyBytes?: number;
+  /** Idle client connections are closed after so many milliseconds; absent: as the engine's limits say. */
+  readonly idleTimeoutMs?: number;
+  /** Headers with `_` in their names; absent: passed on. */
+  readonly underscores?: "reject" | "drop";
+  /** What becomes of X-Forwarded-Client-Cert; absent: it is removed. */
+  readonly clientCertificate?: ClientCertificateHeader;
+  /** Who may come in; absent: anybody. */
+  readonly addresses?: AddressPolicy;
   /** Value of the `server` response header. Default `credence`. */
   readonly serverName: string;
+}
+
+/** X-Forwarded-Client-Cert, by Envoy's names and rules (reference §2.7). */
+export interface ClientCertificateHeader {
+  readonly mode: "forward-only" | "append-forward" | "sanitize-set" | "always-forward-only";
+  /** What is said of the certificate beside its hash. In the order of writing. */
+  readonly details: readonly ("subject" | "cert" | "chain" | "dns" | "uri")[];
+}
+
+/** `allow`: only the ranges; `deny`: anybody but the ranges. */
+export interface AddressPolicy {
+  readonly action: "allow" | "deny";
+  readonly ranges: readonly AddressRange[];
+}
+
+export interface AddressRange {
+  /** `peer`: the connection's; `remote`: the client's as trusted proxies tell it. */
+  readonly of: "peer" | "remote";
+  readonly address: string;
+  readonly prefixLength: number;
 }

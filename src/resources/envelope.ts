@@ -5,6 +5,7 @@ import { type MappingResource, parseMapping } from "./mapping.ts";
 import { asksForTermination, type ModuleResource, parseModule, terminationRefused } from "./module.ts";
 import { nearest } from "./nearest.ts";
 import type { RawObject, Resource } from "./resource.ts";
+import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
 
@@ -17,6 +18,7 @@ export type AnyResource =
   | MappingResource
   | TlsContextResource
   | ModuleResource
+  | ResolverResource
   | GuardResource
   | UnservedHost;
 
@@ -153,6 +155,7 @@ function parseKind(
     case "FilterPolicy":
       return guard(kind, identity, raw, subject);
     default:
+      if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
   }
 }

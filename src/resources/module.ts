@@ -1,33 +1,13 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
+import { KEYS_WITHOUT_EFFECT, MODULE_FIELDS } from "./module-fields.ts";
 import { type FieldTable, isRecord, type ReadFields, readFields } from "./fields.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
 
-const Flag = Type.Optional(Type.Boolean({ description: "true or false" }));
+export const MODULE = Type.Object(MODULE_FIELDS);
 
-const Config = Type.Object({
-  service_port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: "a port number" })),
-  use_remote_address: Flag,
-  xff_num_trusted_hops: Type.Optional(Type.Integer({ minimum: 0, description: "a number of proxies" })),
-  merge_slashes: Flag,
-  reject_requests_with_escaped_slashes: Flag,
-  preserve_external_request_id: Flag,
-  strip_matching_host_port: Flag,
-  server_name: Type.Optional(Type.String({ pattern: "^[!-~]{1,64}$", description: "a word without spaces" })),
-  cluster_request_timeout_ms: Type.Optional(
-    Type.Integer({ minimum: 0, description: "a number of milliseconds" }),
-  ),
-  upstream_verification: Type.Optional(
-    Type.Union([Type.Literal("required"), Type.Literal("optional")], { description: "required or optional" }),
-  ),
-  defaults: Type.Optional(
-    // What else it holds is not acted on and is reported by itself, below.
-    Type.Object({ tls_secret_namespacing: Flag }, { description: "a map with tls_secret_namespacing" }),
-  ),
-});
-
-export type ModuleConfig = Static<typeof Config>;
+export type ModuleConfig = Static<typeof MODULE>;
 
 export interface ModuleResource extends Resource<"Module", ModuleConfig> {
   /** Keys that control access and that this version cannot enforce: every route is closed (design §9). */
@@ -57,15 +37,19 @@ export function parseModule(
   const diagnostics = read.diagnostics.map((found) => {
     if (found.code === "field-invalid")
       return { ...found, code: "module-invalid", effect: "field-ignored" as const };
-    return found.code === "field-not-supported" ? { ...found, code: "module-key-not-supported" } : found;
+    if (found.code !== "field-not-supported") return found;
+    const key = found.message.split(" ")[0] as string;
+    return { ...found, code: "module-key-not-supported", remedy: KEYS_WITHOUT_EFFECT[key] ?? found.remedy };
   });
-  for (const [key, value] of Object.entries(isRecord(config.defaults) ? config.defaults : {})) {
-    if (key === "tls_secret_namespacing") continue;
+  // What was to be limited to some clients, and cannot be read, is limited to none.
+  unenforced.push(...["ip_allow", "ip_deny"].filter((key) => read.bad.has(key) || read.misspelt.has(key)));
+  if (read.bad.has("defaults") && JSON.stringify(config.defaults).includes("remove_"))
+    unenforced.push("defaults");
+  for (const key of Object.keys(isRecord(config.defaults) ? config.defaults : {})) {
+    if (Object.hasOwn(MODULE_FIELDS.defaults.properties, key)) continue;
     const source = fields.get(`spec.defaults.${key}`) ?? fields.get("spec.defaults") ?? raw.source;
     const message = `defaults.${key} is not acted on by this version`;
     diagnostics.push(diagnose("module-key-not-supported", { subject, source, message }));
-    // As on a Mapping: what is to be removed may be what must not reach the upstream.
-    if (isRecord(value) && REMOVED_HEADERS in value) unenforced.push(`defaults.${key}.${REMOVED_HEADERS}`);
   }
   for (const key of unenforced) {
     const source = fields.get(`spec.${key}`) ?? fields.get(`spec.${key.split(".")[0]}`) ?? raw.source;
@@ -106,24 +90,18 @@ function strictest({ bad, misspelt }: ReadFields): ModuleConfig {
   };
 }
 
-const REMOVED_HEADERS = "remove_request_headers";
-const ACCESS_CONTROL = ["ip_allow", "ip_deny"];
-
-/** The other keys of reference §2.7. */
-const OTHER_KEYS: readonly string[] = (
-  "add_linkerd_headers admin_port allow_chunked_length buffer buffer_limit_bytes circuit_breakers keepalive " +
-  "load_balancer retry_policy cors resolver cluster_idle_timeout_ms cluster_max_connection_lifetime_ms debug_mode " +
-  "default_label_domain default_labels diagnostics liveness_probe readiness_probe enable_grpc_http11_bridge " +
-  "enable_grpc_web enable_http10 enable_ipv4 enable_ipv6 envoy_log_type envoy_log_path envoy_log_format " +
-  "envoy_validation_timeout error_response_overrides forward_client_cert_details set_current_client_cert_details " +
-  "grpc_stats gzip header_case_overrides proper_case headers_with_underscores_action listener_idle_timeout_ms " +
-  "lua_scripts max_request_headers_kb suppress_envoy_headers prune_unreachable_routes regex_max_size regex_type " +
-  "statsd tls use_ambassador_namespace_for_service_resolution use_proxy_proto x_forwarded_proto_redirect"
-).split(" ");
+/** What may decide about access, and what no engine here runs. */
+const ACCESS_CONTROL = ["lua_scripts"];
 
 const TABLE: FieldTable = {
-  properties: Config.properties,
+  properties: MODULE_FIELDS,
   required: [],
-  ignored: [...OTHER_KEYS, ...ACCESS_CONTROL],
-  guarding: [...ACCESS_CONTROL, "upstream_verification", "reject_requests_with_escaped_slashes"],
+  ignored: [...Object.keys(KEYS_WITHOUT_EFFECT), ...ACCESS_CONTROL, "tls"],
+  guarding: [
+    ...ACCESS_CONTROL,
+    "ip_allow",
+    "ip_deny",
+    "upstream_verification",
+    "reject_requests_with_escaped_slashes",
+  ],
 };

@@ -5,6 +5,7 @@ import { isRecord } from "./fields.ts";
 import type { MappingResource } from "./mapping.ts";
 import type { ModuleResource } from "./module.ts";
 import { subjectOf } from "./resource.ts";
+import { isResolverKind, type ResolverResource } from "./resolver.ts";
 import type { TlsContextResource } from "./tls-context.ts";
 
 /** The world as parsed: immutable, each list sorted by namespace and name, so that no order of files decides anything. */
@@ -12,6 +13,7 @@ export interface ResourceSet {
   readonly mappings: readonly MappingResource[];
   readonly tlsContexts: readonly TlsContextResource[];
   readonly modules: readonly ModuleResource[];
+  readonly resolvers: readonly ResolverResource[];
   readonly guards: readonly GuardResource[];
   readonly unservedHosts: readonly UnservedHost[];
 }
@@ -60,6 +62,9 @@ export function createResourceSet(objects: readonly AnyResource[]): {
       mappings: ofKind<MappingResource>("Mapping"),
       tlsContexts: ofKind<TlsContextResource>("TLSContext"),
       modules: ofKind<ModuleResource>("Module"),
+      resolvers: kept
+        .filter((object): object is ResolverResource => isResolverKind(object.kind))
+        .sort(byNamespaceAndName),
       guards: ofKind<GuardResource>("Guard"),
       unservedHosts: ofKind<UnservedHost>("Host"),
     },
@@ -101,6 +106,8 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
     const terminates = all.some((context) => context.terminates);
     return [{ ...first, spec: { hosts }, closedBy: "object-duplicate", terminates }];
   }
+  if (isResolverKind(first.kind))
+    return [{ ...(first as ResolverResource), spec: {}, closedBy: "object-duplicate" }];
   if (first.kind === "Module") {
     const all = sorted as ModuleResource[];
     const spec = {
@@ -111,10 +118,22 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
         ? { reject_requests_with_escaped_slashes: true }
         : {}),
     };
-    const unenforced = [...new Set(all.flatMap((module) => module.unenforced))].sort();
+    const unenforced = [
+      ...new Set(all.flatMap((module) => [...module.unenforced, ...restrictions(module)])),
+    ].sort();
     return [{ ...first, spec, unenforced, terminates: all.some((module) => module.terminates) }];
   }
   return sorted;
+}
+
+/** What keeps something out, and cannot be followed while there are two opinions about it. */
+function restrictions({ spec }: ModuleResource): string[] {
+  const { ip_allow, ip_deny, defaults } = spec;
+  return [
+    ...(ip_allow === undefined ? [] : ["ip_allow"]),
+    ...(ip_deny === undefined ? [] : ["ip_deny"]),
+    ...(JSON.stringify(defaults ?? {}).includes('"remove_') ? ["defaults"] : []),
+  ];
 }
 
 function byPlace({ raw: { source: a } }: AnyResource, { raw: { source: b } }: AnyResource): number {

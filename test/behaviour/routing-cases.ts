@@ -87,7 +87,7 @@ export const routingCases: readonly BehaviourCase[] = [
     name: "a Mapping that cannot be followed keeps its place: 503, not the shorter prefix",
     resources: ({ cleartext }) =>
       mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}` }) +
-      mappingYaml("b", { prefix: "/closed/", service: `localhost:${cleartext}`, method: "GET" }),
+      mappingYaml("b", { prefix: "/closed/", service: `localhost:${cleartext}`, grpc: true }),
     request: get("/closed/x"),
     expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
   },

@@ -150,6 +150,7 @@ it("a WebSocket upgrade becomes a tunnel, bytes behind the heads included", () =
       assert.match(received, /^HTTP\/1\.1 101 /);
       assert.match(received, /first\|.*ping\|pong\|$/s);
     },
+    { mapping: { use_websocket: true } },
   ));
 
 it("bodies of 8 MiB go through whole both ways, while each side is slow", async () => {

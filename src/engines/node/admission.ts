@@ -1,6 +1,7 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { Destination, Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
+import { clientAddress } from "./address-filter.ts";
 import { FIELD } from "./http1/fields.ts";
 import { firstValue, trustsForwarded } from "./http1/forward.ts";
 import { normalisePath } from "./http1/path.ts";
@@ -14,8 +15,8 @@ export type Admission =
   | {
       readonly kind: "route";
       readonly route: Route;
-      /** The path to send; null where the rewritten one would climb above the root. */
-      rewrite(prefixRewrite: string | undefined): string | null;
+      /** In the form that is matched and forwarded, query included. */
+      readonly path: string;
     };
 
 /**
@@ -29,6 +30,14 @@ export function admit(
   ports: { readonly httpsPort: number | null },
 ): Admission {
   const { settings } = plan;
+  // 0. The address: whoever may not come in learns nothing else.
+  const { remoteAddress: peer } = accepted;
+  if (plan.addresses !== null) {
+    const client = clientAddress(firstValue(head.fields, FIELD.forwardedFor), peer, settings);
+    if (!plan.addresses.admits(peer, client)) return refuse("address_refused", `${client} by way of ${peer}`);
+  }
+  if (settings.underscores === "reject" && hasUnderscore(head))
+    return refuse("bad_request", "_ in a header name");
   const hostname = head.hostname.endsWith(".") ? head.hostname.slice(0, -1) : head.hostname;
 
   // 1. The host, against what the handshake was held to.
@@ -50,19 +59,20 @@ export function admit(
   const pathname = queryAt === -1 ? path : path.slice(0, queryAt);
 
   // 3. The route.
-  const route = plan.routes.find(settings.stripMatchingHostPort ? hostname : head.host, pathname);
-  if (route === null) return refuse("no_route", `no Mapping for ${hostname}`);
-  return {
-    kind: "route",
-    route,
-    rewrite(prefixRewrite) {
-      if (prefixRewrite === undefined) return path;
-      const rewritten = prefixRewrite + path.slice(route.match.path.value.length);
-      const rooted = rewritten.startsWith("/") ? rewritten : `/${rewritten}`;
-      // `/a` rewritten to `/` makes `/../x` of `/a../x`: dot segments must not come back by this door.
-      return normalisePath(rooted, { mergeSlashes: false, rejectEscapedSlashes: false }).path ?? null;
-    },
-  };
+  const route = plan.routes.find(pathname, {
+    method: head.method,
+    host: settings.stripMatchingHostPort ? hostname : head.host,
+    fields: head.fields,
+    query: queryAt === -1 ? "" : path.slice(queryAt),
+  });
+  return route === null ? refuse("no_route", `no Mapping for ${hostname}`) : { kind: "route", route, path };
+}
+
+function hasUnderscore({ fields }: RequestHead): boolean {
+  for (let index = 0; index < fields.count; index++) {
+    if (fields.id[index] === FIELD.other && fields.name(index).includes("_")) return true;
+  }
+  return false;
 }
 
 /** One destination of the route, by weight. */

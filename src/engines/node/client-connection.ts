@@ -86,7 +86,9 @@ export class ClientConnection implements Client, Timed {
       this.#closeGently();
       return;
     }
-    this.deadline = this.#idleSince + this.serving.limits.idleTimeoutMs;
+    const { plan, limits } = this.serving;
+    const idleMs = plan.settings.idleTimeoutMs ?? limits.idleTimeoutMs;
+    this.deadline = idleMs === 0 ? Number.POSITIVE_INFINITY : this.#idleSince + idleMs;
     this.resume();
     // Not at once: the caller may be inside our own loop, and a long pipeline must not grow the stack.
     if (this.#pending !== null) setImmediate(() => this.#parsePending());
@@ -146,7 +148,7 @@ export class ClientConnection implements Client, Timed {
     // RFC 9112 §2.2: an empty line before a request is ignored; one is enough for the clients that send it.
     if (bytes[0] === CR && bytes[1] === LF) from = 2;
     const blank = bytes.indexOf(HEAD_END, from);
-    if (blank === -1 || blank - from > serving.limits.maxHeadBytes) {
+    if (blank === -1 || blank - from > this.#maxHeadBytes) {
       this.#waitForHead(bytes, from, blank !== -1);
       return;
     }
@@ -165,10 +167,14 @@ export class ClientConnection implements Client, Timed {
     if (taken < bytes.length) this.#keep(bytes, taken);
   }
 
+  get #maxHeadBytes(): number {
+    return this.serving.plan.settings.maxHeadBytes ?? this.serving.limits.maxHeadBytes;
+  }
+
   /** The head is not complete. What can be refused already is, so that a bad client is told rather than timed out. */
   #waitForHead(bytes: Buffer, from: number, tooLarge: boolean): void {
-    if (tooLarge || bytes.length - from > this.serving.limits.maxHeadBytes) {
-      this.#refuse("head_too_large", `more than ${this.serving.limits.maxHeadBytes} bytes`);
+    if (tooLarge || bytes.length - from > this.#maxHeadBytes) {
+      this.#refuse("head_too_large", `more than ${this.#maxHeadBytes} bytes`);
       return;
     }
     for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import { recordExchange } from "./access.ts";
-import { admit, choose } from "./admission.ts";
+import { admit } from "./admission.ts";
 import type { Client } from "./client.ts";
+import { answerText, dispatch } from "./dispatch.ts";
 import { failureResponse } from "./failures.ts";
 import { BodyReader } from "./http1/body.ts";
 import { FIELD } from "./http1/fields.ts";
-import { firstValue, upstreamHead } from "./http1/forward.ts";
+import { firstValue } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { Plan } from "./plan.ts";
 import { ResponseRelay, SMALL_BODY } from "./response-relay.ts";
@@ -77,35 +78,24 @@ export class Exchange implements UpstreamUser {
       return bodyAt;
     }
     if (admitted.kind === "redirect") {
-      this.#redirect(admitted.location);
+      this.#answer(301, `location: ${admitted.location}\r\n`);
       return bodyAt;
     }
-    const { action, name } = choose(admitted.route);
-    this.routeName = name;
-    if (action.kind === "fail") {
-      this.fail("route_fails_closed", action.code);
+    const found = dispatch(head, this.connection.accepted, this.plan, admitted, this.requestId);
+    this.routeName = found.name;
+    if (found.kind === "fail") {
+      this.fail(found.reason, found.cause);
       return bodyAt;
     }
-    const cluster = this.plan.clusters.get(action.cluster);
-    if (cluster === undefined) {
-      this.fail("route_fails_closed", `no cluster ${action.cluster}`);
+    if (found.kind === "answer") {
+      this.#answer(found.status, found.lines);
       return bodyAt;
     }
+    const { cluster, action } = found;
     this.#cluster = cluster;
     this.#timeoutMs = action.timeoutMs;
-    const path = admitted.rewrite(action.prefixRewrite);
-    if (path === null) {
-      this.fail("bad_request", "path climbs above the root once rewritten");
-      return bodyAt;
-    }
-    this.#head = upstreamHead(head, {
-      settings: this.plan.settings,
-      path,
-      remoteAddress: this.connection.accepted.remoteAddress,
-      secure: this.connection.accepted.secure,
-      requestId: this.requestId,
-      hostRewrite: action.hostRewrite,
-    });
+    this.#head = found.head;
+    this.response.edit = found.editResponse;
     let taken = bodyAt;
     if (this.wantsBody && bytes.length > bodyAt) {
       taken = this.onClientBody(bytes, bodyAt);
@@ -127,6 +117,11 @@ export class Exchange implements UpstreamUser {
     const end = this.requestBody.read(bytes, from);
     if (end === -1) {
       this.fail("bad_request", "malformed chunked body");
+      return bytes.length;
+    }
+    const { maxBodyBytes = Number.POSITIVE_INFINITY } = this.plan.settings;
+    if (this.requestBody.bytes > maxBodyBytes) {
+      this.fail("body_too_large", `more than ${maxBodyBytes} bytes`);
       return bytes.length;
     }
     const { forwardEnd, done, tail } = this.requestBody;
@@ -267,13 +262,10 @@ export class Exchange implements UpstreamUser {
     );
   }
 
-  #redirect(location: string): void {
+  #answer(status: number, lines: string): void {
     const keepAlive = this.#mayKeepAlive;
-    this.status = 301;
-    this.connection.write(
-      `HTTP/1.1 301 Moved Permanently\r\nserver: ${this.plan.settings.serverName}\r\ndate: ${new Date().toUTCString()}\r\n` +
-        `location: ${location}\r\ncontent-length: 0\r\n${keepAlive ? "" : "connection: close\r\n"}\r\n`,
-    );
+    this.status = status;
+    this.connection.write(answerText(status, lines, this.plan.settings.serverName, !keepAlive));
     this.#finish(keepAlive, null, "");
   }
 

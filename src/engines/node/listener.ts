@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { CredentialChange, CredentialReader } from "../../credentials/credential.ts";
 import type { Listener } from "../../model/listener.ts";
@@ -20,6 +21,10 @@ export interface AcceptedConnection {
   readonly clients: ClientAuth;
   /** Subject of the verified client certificate. */
   readonly clientIdentity: string | null;
+  /** The verified one. */
+  readonly clientCertificate: X509Certificate | null;
+  /** The one that was shown to the client, null in cleartext. */
+  readonly ownCertificate: () => X509Certificate | null;
   readonly tlsVersion: string | null;
   readonly tlsCipher: string | null;
 }
@@ -110,6 +115,8 @@ export class NodeListener {
       serverName: null,
       clients: NO_CLIENT_CERTIFICATES,
       clientIdentity: null,
+      clientCertificate: null,
+      ownCertificate: () => null,
       tlsVersion: null,
       tlsCipher: null,
     });
@@ -124,6 +131,8 @@ export class NodeListener {
       serverName,
       clients,
       clientIdentity,
+      clientCertificate: clientIdentity === null ? null : (socket.getPeerX509Certificate() ?? null),
+      ownCertificate: () => socket.getX509Certificate() ?? null,
       tlsVersion: socket.getProtocol(),
       tlsCipher: socket.getCipher().name,
     });

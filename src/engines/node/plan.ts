@@ -1,5 +1,6 @@
 import type { Revision } from "../../model/gateway.ts";
 import type { HttpSettings } from "../../model/http.ts";
+import { AddressFilter } from "./address-filter.ts";
 import { RouteTable } from "./route-table.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
 import { VirtualHostTable } from "./virtual-hosts.ts";
@@ -10,6 +11,8 @@ export interface Plan {
   readonly settings: HttpSettings;
   readonly hosts: VirtualHostTable;
   readonly routes: RouteTable;
+  /** Null: anybody may come in. */
+  readonly addresses: AddressFilter | null;
   readonly clusters: ReadonlyMap<string, UpstreamCluster>;
 }
 
@@ -36,6 +39,7 @@ export function createPlan(
     settings: model.http,
     hosts: new VirtualHostTable(model.virtualHosts),
     routes: new RouteTable(model.routes),
+    addresses: model.http.addresses === undefined ? null : new AddressFilter(model.http.addresses),
     clusters,
   };
   return { plan, retired };

@@ -18,6 +18,8 @@ export class ResponseRelay {
   closesClient = false;
   upstreamReusable = true;
   keepAliveSeconds: number | null = null;
+  /** What the route changes in the head that goes to the client. */
+  edit: ((head: string) => string) | null = null;
   /** The client's socket took the last write without asking for a pause. */
   flowing = true;
   readonly #connection: Client;
@@ -30,7 +32,7 @@ export class ResponseRelay {
     this.#connection = connection;
     this.#isHead = head.method === "HEAD";
     this.#expectsContinue = head.expectsContinue;
-    this.#upgrade = head.upgrade;
+    this.#upgrade = head.upgrade !== "";
   }
 
   /** Nothing of a response has come. */
@@ -103,7 +105,8 @@ export class ResponseRelay {
     if (end === -1) return { problem: "malformed chunked body" };
     this.status = head.status;
     this.begun = true;
-    const text = clientHead(head, this.#connection.serving.plan.settings.serverName, framing, mustClose);
+    const plain = clientHead(head, this.#connection.serving.plan.settings.serverName, framing, mustClose);
+    const text = this.edit === null ? plain : this.edit(plain);
     const { forwardEnd } = body;
     if (body.done && forwardEnd - from <= SMALL_BODY) {
       if (end < bytes.length) this.upstreamReusable = false;

@@ -97,6 +97,7 @@ export const FIELD = {
   date: 15,
   http2Settings: 16,
   trailer: 17,
+  clientCertificate: 18,
 } as const;
 
 const FIELD_NAMES: Readonly<Record<string, number>> = {
@@ -112,7 +113,7 @@ const FIELD_NAMES: Readonly<Record<string, number>> = {
   "x-forwarded-for": FIELD.forwardedFor,
   "x-forwarded-proto": FIELD.forwardedProto,
   "x-request-id": FIELD.requestId,
-  "x-forwarded-client-cert": FIELD.asserted,
+  "x-forwarded-client-cert": FIELD.clientCertificate,
   "l5d-dst-override": FIELD.asserted,
   server: FIELD.server,
   date: FIELD.date,

@@ -11,6 +11,8 @@ export interface Forwarding {
   readonly secure: boolean;
   readonly requestId: string;
   readonly hostRewrite: string | undefined;
+  /** X-Forwarded-Client-Cert as it goes on; null: not at all. */
+  readonly clientCertificate: string | null;
 }
 
 /**
@@ -30,9 +32,10 @@ export function upstreamHead(head: RequestHead, forwarding: Forwarding): string 
   for (let index = 0; index < fields.count; index++) {
     const id = fields.id[index] as number;
     let keep = true;
-    if (id === FIELD.other)
+    if (id === FIELD.other) {
       keep = head.nominated.length === 0 || !head.nominated.includes(fields.name(index));
-    else {
+      if (keep && settings.underscores === "drop") keep = !fields.name(index).includes("_");
+    } else {
       switch (id) {
         case FIELD.host:
           keep = forwarding.hostRewrite === undefined;
@@ -67,7 +70,9 @@ export function upstreamHead(head: RequestHead, forwarding: Forwarding): string 
   out += text.slice(runStart);
 
   if (head.acceptsTrailers) out += "te: trailers\r\n";
-  if (head.upgrade) out += "connection: upgrade\r\nupgrade: websocket\r\n";
+  if (head.upgrade !== "") out += `connection: upgrade\r\nupgrade: ${head.upgrade}\r\n`;
+  if (forwarding.clientCertificate !== null)
+    out += `x-forwarded-client-cert: ${forwarding.clientCertificate}\r\n`;
   if (!settings.useRemoteAddress) {
     if (forwardedFor !== "") out += `x-forwarded-for: ${forwardedFor}\r\n`;
   } else {

@@ -15,13 +15,14 @@ export class RequestHead extends MessageHead {
   hostname = "";
   expectsContinue = false;
   acceptsTrailers = false;
-  /** `websocket`, the one protocol that is switched to; any other Upgrade is not forwarded (RFC 9110 §7.8 allows it). */
-  upgrade = false;
+  /** The one protocol that the client asks to switch to, in lower case; empty: none (RFC 9110 §7.8 lets us leave several, and h2c, alone). */
+  upgrade = "";
 
   /** Parses `bytes[from, to)`, start line to the last field's CRLF. Null, or what to answer. */
   parse(bytes: Buffer, from: number, to: number): HeadProblem | null {
     this.resetFraming();
-    this.expectsContinue = this.acceptsTrailers = this.upgrade = false;
+    this.expectsContinue = this.acceptsTrailers = false;
+    this.upgrade = "";
     this.fields.text = bytes.toString("latin1", from, to);
 
     let at = from;
@@ -80,8 +81,8 @@ export class RequestHead extends MessageHead {
     if (problem !== null) return bad(problem);
     if (this.nominated.some((name) => ESSENTIAL.has(name)))
       return bad("Connection nominates an essential field");
-    this.upgrade =
-      this.connectionUpgrade && upgrade === "websocket" && this.contentLength <= 0 && !this.chunked;
+    if (this.connectionUpgrade && PROTOCOL.test(upgrade) && this.contentLength <= 0 && !this.chunked)
+      this.upgrade = upgrade === "h2c" ? "" : upgrade;
     if (host === null) return bad("no Host");
     const authority = AUTHORITY.exec(host);
     if (authority === null) return bad("malformed Host");
@@ -116,6 +117,8 @@ export interface HeadProblem {
 
 /** uri-host [ ":" port ] of RFC 9110 §7.2: a reg-name as DNS and Kubernetes use it, or an address. */
 const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
+/** protocol-name [ "/" protocol-version ] of RFC 9110 §7.8. */
+const PROTOCOL = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/;
 const ESSENTIAL = new Set(["host", "content-length", "transfer-encoding", "te", "authorization", "cookie"]);
 
 function bad(cause: string): HeadProblem {

@@ -1,0 +1,189 @@
+import { createHash } from "node:crypto";
+import { isIP } from "node:net";
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { CircuitBreaker, Cluster, Resolver } from "../model/cluster.ts";
+import type { MappingResource, MappingSpec } from "../resources/mapping.ts";
+import type { ModuleConfig } from "../resources/module.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { SharedSpec } from "./group.ts";
+import type { ResolverChoice } from "./resolvers.ts";
+import { type ParsedService, parseService, qualify } from "./service.ts";
+import type { CompiledContext } from "./tls-contexts.ts";
+import { upstreamTls } from "./upstream-tls.ts";
+
+/** What clusters are made with, beside the Mapping. */
+export interface ClusterInput {
+  readonly contexts: ReadonlyMap<string, CompiledContext>;
+  readonly config: ModuleConfig;
+  readonly verificationRequired: boolean;
+  readonly resolvers: ReadonlyMap<string, ResolverChoice>;
+}
+
+export interface CompiledCluster {
+  readonly cluster: Cluster;
+  readonly service: ParsedService;
+}
+
+/** The cluster that a Mapping's requests go to, or the code that closes its route. */
+export function compileCluster(
+  mapping: MappingResource,
+  shared: SharedSpec,
+  input: ClusterInput,
+  diagnostics: Diagnostic[],
+): CompiledCluster | { readonly closedBy: string } {
+  const { spec } = mapping;
+  const { config } = input;
+  const report = (code: Parameters<typeof diagnose>[0], field: string, message: string): void => {
+    diagnostics.push(
+      diagnose(code, { subject: subjectOf(mapping), source: positionOf(mapping, field), message }),
+    );
+  };
+  const service = parseService(spec.service);
+  if (typeof service === "string") {
+    report("service-invalid", "service", `service ${JSON.stringify(spec.service.slice(0, 80))} ${service}`);
+    return { closedBy: "service-invalid" };
+  }
+  if (service.hasPath)
+    report("service-path-ignored", "service", `what follows the host in ${spec.service} is not used`);
+  const tls = upstreamTls(mapping, service, input.contexts, input.verificationRequired, diagnostics);
+  if ("closedBy" in tls) return tls;
+  const resolverName = spec.resolver ?? config.resolver ?? "kubernetes-service";
+  const choice = input.resolvers.get(resolverName);
+  if (choice === undefined) {
+    report("resolver-unknown", "resolver", `resolver ${resolverName} is unknown`);
+    return { closedBy: "resolver-unknown" };
+  }
+  if (choice.kind === "closed") {
+    report("resolver-unknown", "resolver", `resolver ${resolverName} cannot be used (${choice.code})`);
+    return { closedBy: choice.code };
+  }
+  const balancer = shared.load_balancer ?? config.load_balancer;
+  const problem = balancer === undefined ? null : balancerProblem(balancer);
+  if (problem !== null) {
+    report("mapping-fails-closed", "load_balancer", `load_balancer ${problem}`);
+    return { closedBy: "mapping-fails-closed" };
+  }
+  const own = choice.kind === "consul" || config.use_ambassador_namespace_for_service_resolution === true;
+  const host = own ? service.host : qualify(service.host, mapping.namespace);
+  const address = { host, port: service.port ?? (tls.mode === "cleartext" ? 80 : 443) };
+  const settings = withoutUndefined({
+    protocol: spec.grpc === true ? ("h2" as const) : undefined,
+    balancer: BALANCERS[balancer?.policy ?? "round_robin"],
+    resolver: resolverOf(choice, host),
+    dns: dnsSettings(spec, config),
+    breakers: breakers(shared.circuit_breakers),
+    keepalive: keepalive(shared.keepalive),
+    idleTimeoutMs: shared.cluster_idle_timeout_ms,
+    maxLifetimeMs: shared.cluster_max_connection_lifetime_ms,
+    outliers: outliers(spec.outlier_detection),
+  });
+  const connectTimeoutMs = shared.connect_timeout_ms ?? DEFAULT_TIMEOUT_MS;
+  const name = [
+    addressText(host, address.port),
+    ...tlsWords(tls, host),
+    ...(connectTimeoutMs === DEFAULT_TIMEOUT_MS ? [] : [`connect ${connectTimeoutMs}ms`]),
+    ...(spec.cluster_tag === undefined ? [] : [`tag ${spec.cluster_tag}`]),
+    ...(Object.keys(settings).length === 0 ? [] : [`+${fingerprint(settings)}`]),
+  ].join(" ");
+  return { service, cluster: { name, service: address, connectTimeoutMs, tls, ...settings } };
+}
+
+/** Stands for settings that no reader could take in at a glance. */
+function fingerprint(settings: object): string {
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 12);
+}
+
+/** 1.14's default for both the request and the connect timeout. */
+export const DEFAULT_TIMEOUT_MS = 3000;
+
+function addressText(host: string, port: number): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The verified name and SNI follow from the service as written, which the address alone does not tell. */
+function tlsWords(tls: Cluster["tls"], host: string): string[] {
+  if (tls.mode === "cleartext") return [];
+  const name = tls.verification.mode === "none" ? (tls.sni ?? "") : tls.verification.name;
+  return [
+    "tls",
+    ...(tls.context === undefined ? [] : [tls.context]),
+    ...(name === host ? [] : [`as ${name}`]),
+  ];
+}
+
+const BALANCERS = {
+  round_robin: undefined,
+  least_request: "least-request",
+  ring_hash: "ring-hash",
+  maglev: "maglev",
+} as const;
+
+/** Reference §2.5.2: those that hash take exactly one thing to go by, the others none. */
+function balancerProblem(balancer: NonNullable<MappingSpec["load_balancer"]>): string | null {
+  const given = [balancer.cookie, balancer.header, balancer.source_ip].filter((value) => value !== undefined);
+  const hashes = balancer.policy === "ring_hash" || balancer.policy === "maglev";
+  if (hashes && given.length !== 1) return `${balancer.policy} needs one of cookie, header and source_ip`;
+  return !hashes && given.length > 0 ? `${balancer.policy} takes no cookie, header or source_ip` : null;
+}
+
+function resolverOf(
+  choice: Exclude<ResolverChoice, { kind: "closed" }>,
+  service: string,
+): Resolver | undefined {
+  if (choice.kind === "dns") return undefined;
+  return choice.kind === "consul" ? { ...choice, service } : { kind: "kubernetes-endpoint" };
+}
+
+function dnsSettings(spec: MappingSpec, config: ModuleConfig): Cluster["dns"] | undefined {
+  const v4 = spec.enable_ipv4 ?? config.enable_ipv4 ?? true;
+  const v6 = spec.enable_ipv6 ?? config.enable_ipv6 ?? false;
+  const dns = withoutUndefined({
+    family: v6 ? (v4 ? ("both" as const) : ("v6" as const)) : undefined,
+    respectTtl: spec.respect_dns_ttl === true ? (true as const) : undefined,
+    logical: spec.dns_type === "logical_dns" ? (true as const) : undefined,
+  });
+  return Object.keys(dns).length === 0 ? undefined : dns;
+}
+
+function breakers(written: MappingSpec["circuit_breakers"]): Cluster["breakers"] | undefined {
+  if (written === undefined || written.length === 0) return undefined;
+  const found: { default?: CircuitBreaker; high?: CircuitBreaker } = {};
+  for (const { priority = "default", ...limits } of written) {
+    found[priority] = withoutUndefined({
+      maxConnections: limits.max_connections,
+      maxPendingRequests: limits.max_pending_requests,
+      maxRequests: limits.max_requests,
+      maxRetries: limits.max_retries,
+    });
+  }
+  return { ...(found.default && { default: found.default }), ...(found.high && { high: found.high }) };
+}
+
+function keepalive(written: MappingSpec["keepalive"]): Cluster["keepalive"] | undefined {
+  if (written === undefined) return undefined;
+  return withoutUndefined({
+    idleSeconds: written.idle_time ?? written.time,
+    intervalSeconds: written.interval,
+    probes: written.probes,
+  });
+}
+
+/** The defaults are Envoy's. */
+function outliers(written: MappingSpec["outlier_detection"]): Cluster["outliers"] | undefined {
+  if (written === undefined) return undefined;
+  return {
+    consecutive5xx: written.consecutive_5xx ?? 5,
+    consecutiveGatewayFailures: written.consecutive_gateway_failure ?? 5,
+    intervalMs: written.interval_ms ?? 10_000,
+    baseEjectionMs: written.base_ejection_time_ms ?? 30_000,
+    maxEjectionPercent: written.max_ejection_percent ?? 10,
+  };
+}
+
+type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+/** Absent, not undefined: the model's JSON is its identity. */
+function withoutUndefined<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
+}

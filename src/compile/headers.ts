@@ -1,0 +1,45 @@
+import type { HeaderAddition, HeaderChanges } from "../model/route.ts";
+import type { MappingSpec } from "../resources/mapping.ts";
+
+type Additions = MappingSpec["add_request_headers"];
+type Removals = MappingSpec["remove_request_headers"];
+
+/** What a group's additions and removals come to (reference §2.5.2); undefined where they change nothing. */
+export function headerChanges(
+  add: Additions,
+  remove: Removals,
+  own: readonly HeaderAddition[] = [],
+): HeaderChanges | undefined {
+  const removed = [...new Set(typeof remove === "string" ? [remove] : (remove ?? []))]
+    .map((name) => name.toLowerCase())
+    .sort();
+  const added = [...Object.entries(add ?? {}).map(([name, value]) => addition(name, value)), ...own].sort(
+    (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  );
+  if (removed.length === 0 && added.length === 0) return undefined;
+  return {
+    ...(removed.length === 0 ? {} : { remove: removed }),
+    ...(added.length === 0 ? {} : { add: added }),
+  };
+}
+
+function addition(name: string, value: NonNullable<Additions>[string]): HeaderAddition {
+  if (typeof value !== "object") return { name, value: String(value), append: true };
+  return { name, value: String(value.value), append: value.append ?? true };
+}
+
+/**
+ * Headers that frame a message or choose its connection: adding or removing one would make two readings of it
+ * (RFC 9112 §6), so neither is done.
+ */
+export const FRAMING: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "host",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);

@@ -1,0 +1,35 @@
+import type { ResolverResource } from "../resources/resolver.ts";
+
+/** What a resolver's name stands for; `dns` is the default. */
+export type ResolverChoice =
+  | { readonly kind: "dns" | "kubernetes-endpoint" }
+  | { readonly kind: "consul"; readonly address: string; readonly datacenter: string }
+  | { readonly kind: "closed"; readonly code: string };
+
+/** Resolvers by name, 1.14's pre-defined ones included. One name in two namespaces: the gateway's own first. */
+export function compileResolvers(
+  resources: readonly ResolverResource[],
+): ReadonlyMap<string, ResolverChoice> {
+  const found = new Map<string, ResolverChoice>([
+    ["kubernetes-service", { kind: "dns" }],
+    ["kubernetes-endpoint", { kind: "kubernetes-endpoint" }],
+    ["endpoint", { kind: "kubernetes-endpoint" }],
+  ]);
+  const sorted = [...resources].sort(
+    (a, b) => Number(b.namespace === "default") - Number(a.namespace === "default"),
+  );
+  const seen = new Set<string>();
+  for (const resource of sorted) {
+    if (seen.has(resource.name)) continue;
+    seen.add(resource.name);
+    found.set(resource.name, choose(resource));
+  }
+  return found;
+}
+
+function choose({ kind, spec, closedBy }: ResolverResource): ResolverChoice {
+  if (closedBy !== null) return { kind: "closed", code: closedBy };
+  if (kind === "KubernetesServiceResolver") return { kind: "dns" };
+  if (kind === "KubernetesEndpointResolver") return { kind: "kubernetes-endpoint" };
+  return { kind: "consul", address: spec.address ?? "", datacenter: spec.datacenter ?? "" };
+}

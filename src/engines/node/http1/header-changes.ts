@@ -1,0 +1,44 @@
+import type { HeaderChanges } from "../../../model/route.ts";
+
+/** Changes made ready: what goes, and the lines that come. */
+export class HeaderEditor {
+  readonly #remove: ReadonlySet<string>;
+  readonly #lines: string;
+
+  constructor({ remove = [], add = [] }: HeaderChanges) {
+    const changeable = add.filter(({ name }) => !FRAMING.has(name.toLowerCase()));
+    this.#remove = new Set([
+      ...remove.filter((name) => !FRAMING.has(name)),
+      ...changeable.filter(({ append }) => !append).map(({ name }) => name.toLowerCase()),
+    ]);
+    this.#lines = changeable.map(({ name, value }) => `${name}: ${value}\r\n`).join("");
+  }
+
+  /** `head` is a whole message head, its blank line included, of lines that were parsed strictly. */
+  edit(head: string): string {
+    const kept = this.#remove.size === 0 ? head.slice(0, -2) : this.#withoutRemoved(head);
+    return `${kept}${this.#lines}\r\n`;
+  }
+
+  #withoutRemoved(head: string): string {
+    let out = "";
+    let from = 0;
+    for (let at = head.indexOf("\r\n") + 2; at < head.length - 2; ) {
+      const end = head.indexOf("\r\n", at) + 2;
+      const name = head.slice(at, head.indexOf(":", at)).toLowerCase();
+      if (this.#remove.has(name)) {
+        out += head.slice(from, at);
+        from = end;
+      }
+      at = end;
+    }
+    return out + head.slice(from, -2);
+  }
+}
+
+/** What frames a message or chooses its connection is nobody's to add or remove (RFC 9112 §6); compile says so. */
+const FRAMING: ReadonlySet<string> = new Set(
+  "connection content-length host keep-alive proxy-connection te trailer transfer-encoding upgrade".split(
+    " ",
+  ),
+);

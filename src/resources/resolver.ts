@@ -1,0 +1,62 @@
+import { type Static, Type } from "typebox";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { doc } from "./field-doc.ts";
+import { type FieldTable, readFields } from "./fields.ts";
+import { type RawObject, type Resource, subjectOf } from "./resource.ts";
+
+/** Fields of a ConsulResolver (reference §2.9); the other resolvers have none. */
+export const CONSUL_RESOLVER = Type.Object({
+  address: Type.String({
+    pattern: "^(?:https?://)?[!-~]+$",
+    ...doc({
+      is: "[scheme://]host[:port]",
+      does: "Where Consul's HTTP API is; $VAR is taken from the environment.",
+      example: "consul-server.default.svc.cluster.local:8500",
+    }),
+  }),
+  datacenter: Type.String({
+    minLength: 1,
+    ...doc({ is: "a datacenter's name", does: "The datacenter that is asked.", example: "dc1" }),
+  }),
+});
+
+export type ResolverKind = "KubernetesServiceResolver" | "KubernetesEndpointResolver" | "ConsulResolver";
+
+export interface ResolverResource extends Resource<ResolverKind, Partial<Static<typeof CONSUL_RESOLVER>>> {
+  /** The diagnostic that closes what names it, null where all of it is understood. */
+  readonly closedBy: string | null;
+}
+
+export function isResolverKind(kind: string): kind is ResolverKind {
+  return Object.hasOwn(TABLES, kind);
+}
+
+/** Reads a resolver; a bad one closes the Mappings that name it. */
+export function parseResolver(
+  kind: ResolverKind,
+  identity: { namespace: string; name: string },
+  value: unknown,
+  raw: RawObject,
+): { resource: ResolverResource; diagnostics: Diagnostic[] } {
+  const read = readFields(value, TABLES[kind], subjectOf({ kind, ...identity }), raw);
+  const closedBy = read.bad.size > 0 || read.misspelt.size > 0 ? "field-invalid" : null;
+  const diagnostics = read.diagnostics.map((found) =>
+    found.code === "field-invalid" || found.code === "field-missing"
+      ? { ...found, effect: "route-fails-closed" as const }
+      : found,
+  );
+  return { resource: { kind, ...identity, spec: read.spec, raw, closedBy }, diagnostics };
+}
+
+const SELECTION = { ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() };
+const PLAIN: FieldTable = { properties: SELECTION, required: [], ignored: [] };
+const TABLES: Readonly<Record<ResolverKind, FieldTable>> = {
+  KubernetesServiceResolver: PLAIN,
+  KubernetesEndpointResolver: PLAIN,
+  ConsulResolver: {
+    properties: { ...SELECTION, ...CONSUL_RESOLVER.properties },
+    required: ["address", "datacenter"],
+    ignored: [],
+    guarding: ["datacenter"],
+  },
+};
