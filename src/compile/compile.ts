@@ -5,16 +5,21 @@ import type { Compilation, CompileInput } from "./compilation.ts";
 import { closeWhatTheEngineCannot } from "./engine-limits.ts";
 import { compileListeners } from "./listeners.ts";
 import { compileResolvers } from "./resolvers.ts";
+import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
 import { compileVirtualHosts } from "./virtual-hosts.ts";
 
 /**
- * Resources to model. Pure: no I/O, no clock, no logger; the same input in any order gives the same bytes. The passes
+ * Resources to model. Pure: no I/O, no clock, no logger; the same input in any order gives the same bytes, whatever
+ * `memory` holds of compiles before. The passes
  * stand in the order in which each needs the ones before.
  */
-export function compile({ resources, statuses, options }: CompileInput): Compilation {
+export function compile(
+  { resources, statuses, options }: CompileInput,
+  memory: RouteMemory = new RouteMemory(),
+): Compilation {
   const diagnostics: Diagnostic[] = [];
   // 1. Settings: everything later reads defaults from them.
   const settings = compileSettings(resources, options, diagnostics);
@@ -41,6 +46,7 @@ export function compile({ resources, statuses, options }: CompileInput): Compila
       verificationRequired: settings.verificationRequired,
       closedBy: settings.closedBy,
     },
+    memory,
     diagnostics,
   );
   // 5. What the engine cannot do: it needs the clusters, and closes the routes to them.
@@ -58,7 +64,13 @@ export function compile({ resources, statuses, options }: CompileInput): Compila
     routes,
     clusters,
   };
-  return { model, diagnostics, references: references(model, resources.mappings) };
+  return {
+    model,
+    diagnostics,
+    get references() {
+      return references(model, resources.mappings);
+    },
+  };
 }
 
 /** SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. */

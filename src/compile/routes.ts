@@ -3,39 +3,52 @@ import type { Cluster } from "../model/cluster.ts";
 import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { compileForward, compileRedirect } from "./actions.ts";
-import type { ClusterInput } from "./clusters.ts";
 import { corsPolicy } from "./cors.ts";
 import { errorResponses } from "./error-responses.ts";
 import { type SettledGroup, settleGroup } from "./group.ts";
 import { compileMatch } from "./route-match.ts";
-import { type MatchedMapping, orderedGroups } from "./route-order.ts";
+import type { Found, MadeRoute, RouteMemory } from "./route-memory.ts";
+import { type MatchedMapping, orderedGroups, placed } from "./route-order.ts";
+import type { RoutesInput } from "./routes-input.ts";
 import { normaliseWeights } from "./weights.ts";
-
-export interface RoutesInput extends ClusterInput {
-  readonly mappings: readonly MappingResource[];
-  /** Closes every route, with this code. */
-  readonly closedBy: string | null;
-}
 
 /** Mappings to groups, groups to routes in 1.14's order (reference §2.5.3), and the clusters that they name. */
 export function compileRoutes(
   input: RoutesInput,
+  memory: RouteMemory,
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
+  memory.enter(input);
   const clusters = new Map<string, Cluster>();
-  const matched = input.mappings.flatMap((mapping): MatchedMapping[] => {
-    const found = compileMatch(mapping, input.config.regex_max_size, diagnostics);
-    if (found === null) return [];
-    return [{ mapping, match: found.match, closedBy: input.closedBy ?? mapping.closedBy ?? found.closedBy }];
-  });
-  const routes = orderedGroups(matched).map((group) => {
-    const settled = settleGroup(group, input.config, diagnostics);
-    return compileRoute(settled, input, clusters, diagnostics);
-  });
-  return {
-    routes: routes.filter((route) => route !== null),
-    clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
-  };
+  const matched: MatchedMapping[] = [];
+  for (const mapping of input.mappings) {
+    const found = memory.match(mapping, () => matchOf(mapping, input));
+    diagnostics.push(...found.diagnostics);
+    if (found.value !== null) matched.push(found.value);
+  }
+  const routes: Route[] = [];
+  for (const group of orderedGroups(matched)) {
+    const made = memory.route(group, () => routeOf(group, input));
+    diagnostics.push(...made.diagnostics);
+    if (made.value.route !== null) routes.push(made.value.route);
+    for (const cluster of made.value.clusters) clusters.set(cluster.name, cluster);
+  }
+  return { routes, clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+function matchOf(mapping: MappingResource, input: RoutesInput): Found<MatchedMapping | null> {
+  const diagnostics: Diagnostic[] = [];
+  const found = compileMatch(mapping, input.config.regex_max_size, diagnostics);
+  const closedBy = input.closedBy ?? mapping.closedBy ?? found?.closedBy ?? null;
+  return { value: found === null ? null : placed(mapping, found.match, closedBy), diagnostics };
+}
+
+function routeOf(group: readonly MatchedMapping[], input: RoutesInput): Found<MadeRoute> {
+  const diagnostics: Diagnostic[] = [];
+  const clusters = new Map<string, Cluster>();
+  const settled = settleGroup(group, input.config, diagnostics);
+  const route = compileRoute(settled, input, clusters, diagnostics);
+  return { value: { route, clusters: [...clusters.values()] }, diagnostics };
 }
 
 /** Null for a shadow that nobody's requests could be copied from. */
