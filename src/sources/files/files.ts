@@ -5,7 +5,7 @@ import type { SecretMaterial } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { fileUnreadable, type KnownFile, readKnownFile } from "./known-file.ts";
 import { type CredentialSink, SecretOffers } from "./secret-offers.ts";
-import { FileTree } from "./tree.ts";
+import { FileTree, type ListedFile } from "./tree.ts";
 
 export interface SourceSnapshot {
   readonly resources: ResourceSet;
@@ -39,12 +39,14 @@ export function createFileSource(context: {
     async load() {
       const { files, problems } = await settledListing(tree, known);
       const materials = new Map<string, SecretMaterial>();
-      for (const { path, stamp } of files) {
-        if (known.get(path)?.stamp === stamp) continue;
-        const read = await readKnownFile(path, stamp, known.get(path), context.ambassadorId);
-        known.set(path, read.file);
-        for (const [digest, material] of read.materials) materials.set(digest, material);
-      }
+      const changed = files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
+      const read = async ({ path, stamp }: ListedFile): Promise<void> => {
+        const now = await readKnownFile(path, stamp, known.get(path), context.ambassadorId);
+        known.set(path, now.file);
+        for (const [digest, material] of now.materials) materials.set(digest, material);
+      };
+      for (let next = 0; next < changed.length; next += AT_ONCE)
+        await Promise.all(changed.slice(next, next + AT_ONCE).map(read));
       const present = new Set(files.map(({ path }) => path));
       // A path that cannot be listed now says nothing about what it held; that stays as last seen.
       for (const path of known.keys())
@@ -97,6 +99,8 @@ async function settledListing(
 }
 
 const SETTLE_MS = 30;
+/** Files read side by side. */
+const AT_ONCE = 16;
 
 /** The path itself, or one below it. */
 function holds(folder: string, path: string): boolean {

@@ -17,15 +17,19 @@ export async function readRegularFile(path: string, maxBytes: number): Promise<F
     // By now it may be another one.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     try {
-      const opened = irregularity(await file.stat());
+      const found = await file.stat();
+      const opened = irregularity(found);
       if (opened !== null) return { ok: false, reason: opened };
+      // Room for one more byte tells the end without another reading. Some files have no size and are read in pieces.
+      const room = Math.min(maxBytes + 1, Math.max(found.size + 1, SMALL_BYTES));
       const chunks: Buffer[] = [];
       for (let total = 0; ; ) {
-        const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES));
-        if (bytesRead === 0) return { ok: true, text: Buffer.concat(chunks).toString("utf8") };
+        const { bytesRead, buffer } = await file.read(Buffer.alloc(room));
+        chunks.push(buffer.subarray(0, bytesRead));
         total += bytesRead;
         if (total > maxBytes) return { ok: false, reason: `larger than ${maxBytes} bytes` };
-        chunks.push(buffer.subarray(0, bytesRead));
+        if (bytesRead === 0 || (total === found.size && bytesRead < room))
+          return { ok: true, text: Buffer.concat(chunks).toString("utf8") };
       }
     } finally {
       await file.close();
@@ -53,4 +57,4 @@ export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? "unreadable";
 }
 
-const CHUNK_BYTES = 64 * 1024;
+const SMALL_BYTES = 4096;

@@ -1,5 +1,5 @@
 import { type FSWatcher, type Stats, watch } from "node:fs";
-import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import type { Logger } from "../../telemetry/logger.ts";
 import { errnoOf, irregularity } from "./regular-file.ts";
@@ -29,7 +29,7 @@ export class FileTree {
 
   async list(): Promise<{ files: readonly ListedFile[]; problems: readonly ListingProblem[] }> {
     const listing = new Listing();
-    for (const path of this.#paths) await this.#visit(path, null, listing);
+    for (const path of this.#paths) await this.#visit(path, true, null, listing);
     return {
       files: [...listing.files.values()].sort(byPath),
       problems: [...listing.problems.values()].sort(byPath),
@@ -77,20 +77,15 @@ export class FileTree {
     };
   }
 
-  async #visit(path: string, above: Above | null, listing: Listing): Promise<void> {
+  async #visit(path: string, link: boolean, above: Above | null, listing: Listing): Promise<void> {
     let found: Stats;
-    let link: boolean;
-    try {
-      link = (await lstat(path)).isSymbolicLink();
-    } catch (error) {
-      // What went away between listing and looking is simply not there; a path that was named must be.
-      if (above === null || errnoOf(error) !== "ENOENT") listing.problem(path, errnoOf(error));
-      return;
-    }
     try {
       found = await stat(path);
     } catch (error) {
-      if (mayMatter(path, above)) listing.problem(path, errnoOf(error));
+      // What went away between listing and looking is simply not there; a path that was named must be, and where a link
+      // leads to something was.
+      if (above === null || (link ? mayMatter(path) : errnoOf(error) !== "ENOENT"))
+        listing.problem(path, errnoOf(error));
       return;
     }
     if (found.isDirectory()) await this.#visitFolder(path, link, above, listing);
@@ -106,7 +101,7 @@ export class FileTree {
   async #visitFolder(path: string, link: boolean, above: Above | null, listing: Listing): Promise<void> {
     try {
       // By name, not by inode: some file systems give many folders one number.
-      const real = above === null || link ? await realpath(path) : join(above.real, basename(path));
+      const real = link ? await realpath(path) : join(above?.real ?? "", basename(path));
       // A link back up, or to what is read already under another name: nothing is missed.
       if (listing.folders.has(real)) return;
       listing.folders.add(real);
@@ -115,9 +110,10 @@ export class FileTree {
         listing.problem(path, `more than ${MAX_DEPTH} folders deep`);
         return;
       }
-      for (const entry of (await readdir(path)).sort()) {
-        if (entry.startsWith(".") || entry === "node_modules") continue;
-        await this.#visit(join(path, entry), { real, depth }, listing);
+      const entries = await readdir(path, { withFileTypes: true });
+      for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+        if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+        await this.#visit(join(path, entry.name), entry.isSymbolicLink(), { real, depth }, listing);
       }
     } catch (error) {
       if (above === null || errnoOf(error) !== "ENOENT") listing.problem(path, errnoOf(error));
@@ -152,9 +148,9 @@ function byPath(a: { path: string }, b: { path: string }): number {
 }
 
 /** Whether an entry that leads nowhere could have been a file or folder of ours. */
-function mayMatter(path: string, above: Above | null): boolean {
+function mayMatter(path: string): boolean {
   const extension = extname(path);
-  return above === null || extension === "" || EXTENSIONS.has(extension);
+  return extension === "" || EXTENSIONS.has(extension);
 }
 
 const EXTENSIONS = new Set([".yaml", ".yml", ".json"]);
