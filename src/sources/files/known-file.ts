@@ -12,6 +12,8 @@ import { parseYaml } from "./yaml.ts";
 export interface KnownFile {
   readonly stamp: string;
   readonly objects: readonly KnownObject[];
+  /** Resources by the key of their document. */
+  readonly documents: ReadonlyMap<string, KnownDocument>;
   readonly diagnostics: readonly Diagnostic[];
   readonly complete: boolean;
 }
@@ -22,6 +24,11 @@ export interface KnownObject {
   readonly resource: AnyResource | null;
   readonly secret: KnownSecret | null;
   readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface KnownDocument {
+  readonly raw: RawObject;
+  readonly object: KnownObject;
 }
 
 /** A Secret by what it is called, where it stands and what its material adds up to. */
@@ -45,24 +52,42 @@ export async function readKnownFile(
   const reading = await readRegularFile(path, MAX_FILE_BYTES);
   if (!reading.ok) {
     const diagnostics = [fileUnreadable(path, reading.reason)];
-    const file = { stamp: "", objects: before?.objects ?? [], diagnostics, complete: false };
+    const file = {
+      stamp: "",
+      objects: before?.objects ?? [],
+      documents: before?.documents ?? NONE,
+      diagnostics,
+      complete: false,
+    };
     return { file, materials: new Map() };
   }
-  const { objects: found, diagnostics, complete } = parseYaml(path, reading.text);
+  const known = before?.documents ?? NONE;
+  const parsed = parseYaml(path, reading.text, (key) => known.get(key)?.raw);
+  const { diagnostics, complete } = parsed;
   const materials = new Map<string, SecretMaterial>();
-  const objects = found.map((raw) => knownObject(raw, ambassadorId, materials));
-  if (complete) return { file: { stamp, objects, diagnostics, complete }, materials };
+  const documents = new Map<string, KnownDocument>();
+  const objects = parsed.objects.map((raw, index) => {
+    const key = parsed.keys[index] as string;
+    const object = known.get(key)?.object ?? knownObject(raw, ambassadorId, materials);
+    // The text of a document with a Secret is not kept.
+    if (object.resource !== null) documents.set(key, { raw, object });
+    return object;
+  });
+  if (complete) return { file: { stamp, objects, documents, diagnostics, complete }, materials };
   // An object that was here and is not seen now may be the one in the broken document.
   const seen = new Set(objects.map(({ identity }) => identity));
   const missing = (before?.objects ?? []).filter(({ identity }) => !seen.has(identity));
   const file = {
     stamp,
     objects: [...objects, ...missing],
+    documents,
     diagnostics,
     complete: before?.complete === true,
   };
   return { file, materials };
 }
+
+const NONE: ReadonlyMap<string, KnownDocument> = new Map();
 
 /** A file or folder of whose content nothing is known now. */
 export function fileUnreadable(path: string, reason: string): Diagnostic {

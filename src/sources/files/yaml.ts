@@ -7,6 +7,8 @@ import { readValue } from "./yaml-value.ts";
 
 export interface ParsedFile {
   readonly objects: readonly RawObject[];
+  /** Of each object, the text of its document and where that stands: the same text in the same place is the same object. */
+  readonly keys: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
   /** false: some document could not be read, so what it held is not known. */
   readonly complete: boolean;
@@ -14,12 +16,18 @@ export interface ParsedFile {
 
 /**
  * Reads every document of a YAML (or JSON) text by itself. Never throws; a document that is broken, ambiguous or too large
- * is reported at the place in question, and the others are read.
+ * is reported at the place in question, and the others are read. `recall` gives objects of an earlier reading by their
+ * keys, so that one changed document among thousands costs no more than itself.
  */
-export function parseYaml(file: string, written: string): ParsedFile {
+export function parseYaml(
+  file: string,
+  written: string,
+  recall: (key: string) => RawObject | undefined = () => undefined,
+): ParsedFile {
   const text = written.startsWith("\uFEFF") ? written.slice(1) : written;
   const positionAt = positions(file, text);
   const objects: RawObject[] = [];
+  const keys: string[] = [];
   const diagnostics: Diagnostic[] = [];
   const report = ({ code, message, offset, other }: DocumentProblem, start: number): void => {
     const elsewhere = other === undefined ? "" : `, first on line ${positionAt(start + other).line}`;
@@ -32,6 +40,13 @@ export function parseYaml(file: string, written: string): ParsedFile {
     );
   };
   for (const { text: document, offset } of splitDocuments(text)) {
+    const key = `${positionAt(offset).line} ${document}`;
+    const known = recall(key);
+    if (known !== undefined) {
+      objects.push(known);
+      keys.push(key);
+      continue;
+    }
     const composed = composeDocument(document);
     if (composed === null) continue;
     if ("code" in composed) {
@@ -46,13 +61,14 @@ export function parseYaml(file: string, written: string): ParsedFile {
       continue;
     }
     if (read.value === null) continue;
+    keys.push(key);
     objects.push({
       value: read.value,
       source: positionAt(offset + contents.range[0]),
       fields: new Map([...read.fields].map(([path, at]) => [path, positionAt(offset + at)])),
     });
   }
-  return { objects, diagnostics, complete: diagnostics.length === 0 };
+  return { objects, keys, diagnostics, complete: diagnostics.length === 0 };
 }
 
 /** Line and column by offset; a line ends at LF, as the library has it. */

@@ -71,3 +71,20 @@ test("at the start nothing is known of a document that cannot be read", async (c
     complete: false,
   });
 });
+
+test("documents that have not changed are the same objects; those that moved say where they stand now", async (context) => {
+  const root = await folder(context, { "all.yaml": mapping("a") + mapping("b") + mapping("c") });
+  const source = sourceOf(root);
+  const before = (await source.load()).resources.mappings;
+  const changed = `${mapping("b", "elsewhere")}# a line more\n`;
+  await write(root, "all.yaml", mapping("a") + changed + mapping("c"));
+  const after = (await source.load()).resources.mappings;
+  assert.deepEqual(
+    after.map(({ spec }) => spec.service),
+    ["localhost", "elsewhere", "localhost"],
+  );
+  assert.equal(after[0], before[0], "what stands where it stood is taken over");
+  const line = (index: number): number | undefined => after[index]?.raw.source.line;
+  assert.equal(line(1), before[1]?.raw.source.line);
+  assert.equal(line(2), (before[2]?.raw.source.line ?? 0) + 1, "a line was added above it");
+});

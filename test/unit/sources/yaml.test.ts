@@ -46,7 +46,7 @@ describe("documents of a file", () => {
     ])
       assert.deepEqual(
         parseYaml("f.yaml", text),
-        { objects: [], diagnostics: [], complete: true },
+        { objects: [], keys: [], diagnostics: [], complete: true },
         JSON.stringify(text),
       );
   });
