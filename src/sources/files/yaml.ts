@@ -94,6 +94,8 @@ function positions(
       if (!isScalar(key) || key.range == null) continue;
       const path = `${prefix}${String(key.value)}`;
       found.set(path, positionAt(key.range[0]));
+      if (isScalar(value) && value.type === "BLOCK_LITERAL" && value.range != null)
+        found.set(`${path}|`, positionAt(value.range[0]));
       // Keys below `data` name secrets; nobody needs their places.
       if (depth < DEPTH && isMap(value) && path !== "data" && path !== "stringData")
         visit(value, `${path}.`, depth + 1);
