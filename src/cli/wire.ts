@@ -13,7 +13,7 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
 import { moduleContexts } from "../resources/tls-module.ts";
-import { CertificateFiles } from "../sources/files/certificate-files.ts";
+import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
 import { createAccessLogWriter } from "../telemetry/access-log-writer.ts";
 import { systemClock } from "../telemetry/clock.ts";
@@ -115,8 +115,8 @@ export function wireGateway(options: GatewayOptions): Gateway {
   };
 }
 
-/** The certificate files that TLSContexts, Hosts and old Modules name, with the place that names them. */
-export function filesToFollow(resources: ResourceSet): Parameters<CertificateFiles["follow"]>[0] {
+/** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them. */
+export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
   const modules = [...resources.modules.flatMap(({ tls }) => tls ?? []), ...resources.tlsModules];
   const contexts = [
     ...resources.tlsContexts,
@@ -125,8 +125,14 @@ export function filesToFollow(resources: ResourceSet): Parameters<CertificateFil
   ];
   return contexts.flatMap((context) => {
     const files = certificateFiles(context);
-    const field = files?.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
+    if (files === null) return [];
+    const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
+    const places = {
+      certificateChain: positionOf(context, "cert_chain_file"),
+      privateKey: positionOf(context, "private_key_file"),
+      trustAnchors: positionOf(context, "cacert_chain_file"),
+    };
     const subject = context.writtenIn ?? subjectOf(context);
-    return files === null ? [] : [{ ...files, origin: { subject, source: positionOf(context, field) } }];
+    return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];
   });
 }

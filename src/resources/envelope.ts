@@ -57,7 +57,7 @@ export function parseObject(raw: RawObject, ambassadorId: string): ParsedObject 
   const inside = read.objects.map((object) => parseDocument(object, ambassadorId));
   const resources = [own, ...inside].flatMap(({ resource }) => resource ?? []);
   return {
-    resource: { kind: "Annotated", ...identity, spec: { resources }, raw },
+    resource: { kind: "Annotated", ...identity, spec: { resources }, raw: { ...raw, value: { kind } } },
     secret: null,
     diagnostics: [own, read, ...inside]
       .flatMap(({ diagnostics }) => diagnostics)
