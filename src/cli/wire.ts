@@ -8,9 +8,11 @@ import { CredentialStore } from "../credentials/store.ts";
 import { createDnsEndpoints } from "../endpoints/dns.ts";
 import { createNodeEngine } from "../engines/node/engine.ts";
 import type { Limits } from "../engines/node/limits.ts";
+import { hostContext } from "../resources/host.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
+import { moduleContexts } from "../resources/tls-module.ts";
 import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
 import { createAccessLogWriter } from "../telemetry/access-log-writer.ts";
@@ -113,9 +115,15 @@ export function wireGateway(options: GatewayOptions): Gateway {
   };
 }
 
-/** The certificate files that TLSContexts name, with the places that name them. */
+/** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them. */
 export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
-  return resources.tlsContexts.flatMap((context) => {
+  const modules = [...resources.modules.flatMap(({ tls }) => tls ?? []), ...resources.tlsModules];
+  const contexts = [
+    ...resources.tlsContexts,
+    ...resources.hosts.flatMap((host) => hostContext(host) ?? []),
+    ...moduleContexts(modules).contexts,
+  ];
+  return contexts.flatMap((context) => {
     const files = certificateFiles(context);
     if (files === null) return [];
     const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
@@ -124,8 +132,7 @@ export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
       privateKey: positionOf(context, "private_key_file"),
       trustAnchors: positionOf(context, "cacert_chain_file"),
     };
-    return [
-      { ...files, places, origin: { subject: subjectOf(context), source: positionOf(context, field) } },
-    ];
+    const subject = context.writtenIn ?? subjectOf(context);
+    return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];
   });
 }

@@ -1,14 +1,18 @@
 import { createHash } from "node:crypto";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { GatewayModel } from "../model/gateway.ts";
+import type { MappingResource } from "../resources/mapping.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
 import { closeWhatTheEngineCannot } from "./engine-limits.ts";
+import { compileHosts } from "./hosts.ts";
+import { compileIngresses } from "./ingresses.ts";
 import { compileListeners } from "./listeners.ts";
 import { compileResolvers } from "./resolvers.ts";
 import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
+import { compileTlsModules } from "./tls-modules.ts";
 import { compileVirtualHosts } from "./virtual-hosts.ts";
 
 /**
@@ -24,22 +28,39 @@ export function compile(
   // 1. Settings: everything later reads defaults from them.
   const settings = compileSettings(resources, options, diagnostics);
   const { config } = settings;
-  // 2. TLSContexts: judged once, for whoever names them.
-  const contexts = compileTlsContexts(
-    resources.tlsContexts,
+  // 2. Ingresses: they stand for Hosts and Mappings.
+  const ingresses = compileIngresses(resources.ingresses, resources.ingressClasses, diagnostics);
+  const mappings = [...resources.mappings, ...ingresses.mappings];
+  // 3. TLSContexts, those of old Modules too: judged once, for whoever names them.
+  const namespacingDefault = config.defaults?.tls_secret_namespacing ?? true;
+  const written = compileTlsContexts(
+    [...resources.tlsContexts, ...compileTlsModules(resources, diagnostics)],
     statuses,
-    config.defaults?.tls_secret_namespacing ?? true,
+    namespacingDefault,
     diagnostics,
   );
-  // 3. Names served: they need the contexts, and decide the listeners.
-  const { virtualHosts, redirectPort } = compileVirtualHosts(
-    { contexts, unserved: resources.unservedHosts, terminatingModule: settings.terminatingModule, options },
+  // 4. Hosts: they need the contexts, and imply some.
+  const hosts = compileHosts(
+    { hosts: [...resources.hosts, ...ingresses.hosts], contexts: written, statuses, namespacingDefault },
     diagnostics,
   );
-  // 4. Routes and clusters: they need the contexts for their upstreams.
+  const { contexts } = hosts;
+  // 5. Names served: whatever Hosts, Ingresses and contexts claim, and the listeners for it.
+  const names = compileVirtualHosts(
+    {
+      ...hosts,
+      ruled: ingresses.ruled,
+      hasUnreadNames: [...resources.hosts, ...ingresses.hosts].some(({ domain }) => domain === null),
+      config,
+      redirectsCleartext: settings.redirectsCleartext,
+      options,
+    },
+    diagnostics,
+  );
+  // 6. Routes and clusters: they need the contexts for their upstreams.
   const compiled = compileRoutes(
     {
-      mappings: resources.mappings,
+      mappings,
       contexts,
       config,
       resolvers: compileResolvers(resources.resolvers),
@@ -49,18 +70,17 @@ export function compile(
     memory,
     diagnostics,
   );
-  // 5. What the engine cannot do: it needs the clusters, and closes the routes to them.
+  // 7. What the engine cannot do: it needs the clusters, and closes the routes to them.
   const { routes, clusters } = closeWhatTheEngineCannot(
     compiled.routes,
     compiled.clusters,
-    resources.mappings,
+    mappings,
     diagnostics,
   );
-  // 6. Listeners: last, as only the names tell whether TLS is served at all.
   const model: GatewayModel = {
     http: settings.http,
-    listeners: compileListeners(virtualHosts, redirectPort, settings.config, options, diagnostics),
-    virtualHosts,
+    listeners: compileListeners(names, options, diagnostics),
+    virtualHosts: names.virtualHosts,
     routes,
     clusters,
   };
@@ -68,7 +88,7 @@ export function compile(
     model,
     diagnostics,
     get references() {
-      return references(model, resources.mappings);
+      return references(model, mappings);
     },
   };
 }
@@ -78,10 +98,7 @@ export function hashModel(model: GatewayModel): string {
   return createHash("sha256").update(JSON.stringify(model)).digest("hex");
 }
 
-function references(
-  model: GatewayModel,
-  mappings: CompileInput["resources"]["mappings"],
-): Record<string, string[]> {
+function references(model: GatewayModel, mappings: readonly MappingResource[]): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   const positions = new Map(
     mappings.map(({ namespace, name, raw }) => [`mapping/${namespace}/${name}`, raw.source]),

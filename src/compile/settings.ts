@@ -14,8 +14,8 @@ export interface Settings {
   readonly verificationRequired: boolean;
   /** Closes every route, with this code. */
   readonly closedBy: string | null;
-  /** The Module that asks for TLS termination in a way that is not acted on. */
-  readonly terminatingModule: ModuleResource | null;
+  /** Cleartext requests go to https, where nobody says how names are served. */
+  readonly redirectsCleartext: boolean;
 }
 
 /** First pass. Of several Modules one gives the settings, and each of them its restrictions (design §4.1). */
@@ -55,7 +55,7 @@ export function compileSettings(
       options.requireUpstreamVerification ||
       modules.some(({ spec }) => spec.upstream_verification === "required"),
     closedBy: unenforced && !options.allowUnenforced ? "access-control-not-enforced" : null,
-    terminatingModule: modules.find(({ terminates }) => terminates) ?? null,
+    redirectsCleartext: modules.some(({ spec }) => spec.x_forwarded_proto_redirect === true),
   };
 }
 

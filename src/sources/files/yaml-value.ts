@@ -3,7 +3,7 @@ import type { DocumentProblem } from "./yaml-document.ts";
 
 export interface DocumentValue {
   readonly value: unknown;
-  /** Offsets of keys, by path: `kind`, `metadata.name`, `spec.tls`. */
+  /** Offsets of keys, by path: `kind`, `metadata.name`, `spec.tls`; of a block literal's `|`, with a `|` behind the path. */
   readonly fields: ReadonlyMap<string, number>;
 }
 
@@ -70,6 +70,9 @@ class Reading {
       places.set(name, offset);
       const field = path === null ? null : `${path}${name}`;
       if (field !== null) this.#fields.set(field, offset);
+      const literal = pair.value as Node | null;
+      if (field !== null && isScalar(literal) && literal.type === "BLOCK_LITERAL")
+        this.#fields.set(`${field}|`, offsetOf(literal));
       // Keys below `data` name secrets; nobody needs their places.
       const deeper = field === null || depth >= DEPTH || field === "data" || field === "stringData";
       const read = this.#read(pair.value as Node | null, deeper ? null : `${field}.`, depth + 1);
