@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Cluster } from "../model/cluster.ts";
 import type { GatewayModel } from "../model/gateway.ts";
+import { compileAuthorization } from "./authorization.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
 import { closeWhatTheEngineCannot } from "./engine-limits.ts";
+import { guardedBy } from "./guards.ts";
 import { compileListeners } from "./listeners.ts";
 import { compileResolvers } from "./resolvers.ts";
 import { RouteMemory } from "./route-memory.ts";
@@ -36,31 +39,39 @@ export function compile(
     { contexts, unserved: resources.unservedHosts, terminatingModule: settings.terminatingModule, options },
     diagnostics,
   );
-  // 4. Routes and clusters: they need the contexts for their upstreams.
+  const input = {
+    contexts,
+    config,
+    resolvers: compileResolvers(resources.resolvers),
+    verificationRequired: settings.verificationRequired,
+  };
+  // 4. Authorization: what cannot be asked about is closed, and the routes are to know.
+  const auth = compileAuthorization(resources.authServices, input, options.allowUnenforced, diagnostics);
+  // 5. Routes and clusters: they need the contexts for their upstreams.
   const compiled = compileRoutes(
     {
+      ...input,
       mappings: resources.mappings,
-      contexts,
-      config,
-      resolvers: compileResolvers(resources.resolvers),
-      verificationRequired: settings.verificationRequired,
       closedBy: settings.closedBy,
+      authClosedBy: auth.closedBy,
+      guarded: options.allowUnenforced ? [] : guardedBy(resources.guards),
     },
     memory,
     diagnostics,
   );
-  // 5. What the engine cannot do: it needs the clusters, and closes the routes to them.
+  // 6. What the engine cannot do: it needs the clusters, and closes the routes to them.
   const { routes, clusters } = closeWhatTheEngineCannot(
     compiled.routes,
-    compiled.clusters,
+    withClusters(compiled.clusters, auth.clusters),
     resources.mappings,
     diagnostics,
   );
-  // 6. Listeners: last, as only the names tell whether TLS is served at all.
+  // 7. Listeners: last, as only the names tell whether TLS is served at all.
   const model: GatewayModel = {
     http: settings.http,
     listeners: compileListeners(virtualHosts, redirectPort, settings.config, options, diagnostics),
     virtualHosts,
+    ...(auth.authorization === null ? {} : { authorization: auth.authorization }),
     routes,
     clusters,
   };
@@ -71,6 +82,12 @@ export function compile(
       return references(model, resources.mappings);
     },
   };
+}
+
+function withClusters(clusters: readonly Cluster[], more: readonly Cluster[]): readonly Cluster[] {
+  if (more.length === 0) return clusters;
+  const all = new Map([...clusters, ...more].map((cluster) => [cluster.name, cluster]));
+  return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. */

@@ -7,7 +7,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import { addressPolicy } from "./addresses.ts";
 import type { CompileOptions } from "./compilation.ts";
 
-/** What the Module, the flags and the guards say for everything: later passes read their defaults from it. */
+/** What the Module and the flags say for everything: later passes read their defaults from it. */
 export interface Settings {
   readonly config: ModuleConfig;
   readonly http: HttpSettings;
@@ -20,7 +20,7 @@ export interface Settings {
 
 /** First pass. Of several Modules one gives the settings, and each of them its restrictions (design §4.1). */
 export function compileSettings(
-  { modules, guards }: ResourceSet,
+  { modules }: ResourceSet,
   options: CompileOptions,
   diagnostics: Diagnostic[],
 ): Settings {
@@ -28,7 +28,7 @@ export function compileSettings(
   const config = chosen?.spec ?? {};
   const addresses = addressPolicy(modules, diagnostics);
   const unenforced =
-    addresses.unreadable || guards.length > 0 || modules.some((module) => module.unenforced.length > 0);
+    addresses.unreadable || modules.some((module) => module.unenforced.length > 0);
   return {
     config,
     http: {

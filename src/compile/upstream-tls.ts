@@ -2,8 +2,8 @@ import { isIP } from "node:net";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
-import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { ServiceUser } from "./clusters.ts";
 import type { ParsedService } from "./service.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 
@@ -12,7 +12,7 @@ import type { CompiledContext } from "./tls-contexts.ts";
  * names a context never comes out of here as cleartext.
  */
 export function upstreamTls(
-  mapping: MappingResource,
+  mapping: ServiceUser,
   service: ParsedService,
   contexts: ReadonlyMap<string, CompiledContext>,
   verificationRequired: boolean,
@@ -82,7 +82,7 @@ const DEFAULT_PARAMETERS: TlsParameters = {
 };
 
 function unverified(
-  mapping: MappingResource,
+  mapping: ServiceUser,
   service: ParsedService,
   context: CompiledContext | undefined,
   sni: string | undefined,
@@ -113,7 +113,7 @@ function unverified(
 /** Design §9: an object of the own namespace called just so, then `x` in namespace `y` of `x.y`, then a unique bare name. */
 function findContext(
   name: string,
-  mapping: MappingResource,
+  mapping: ServiceUser,
   contexts: ReadonlyMap<string, CompiledContext>,
   report: (code: Parameters<typeof diagnose>[0], message: string) => void,
 ): CompiledContext | "ambiguous" | null {

@@ -1,16 +1,21 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
+import {
+  type AuthServiceResource,
+  parseAuthenticationModule,
+  parseAuthService,
+} from "./auth-service.ts";
 import { isRecord } from "./fields.ts";
+import { type GuardResource, guardRules } from "./guard.ts";
 import { type MappingResource, parseMapping } from "./mapping.ts";
 import { asksForTermination, type ModuleResource, parseModule, terminationRefused } from "./module.ts";
 import { nearest } from "./nearest.ts";
+import { checkOutsideService, isOutsideService } from "./outside-service.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
 
-/** An object that guards access and that this version cannot enforce: every route is closed while it stands (design §9). */
-export type GuardResource = Resource<"Guard", { readonly kind: string }>;
 /** A Host is not acted on yet; its hostname is closed rather than served without the TLS it asks for. */
 export type UnservedHost = Resource<"Host", { readonly hostname: string }>;
 
@@ -19,6 +24,7 @@ export type AnyResource =
   | TlsContextResource
   | ModuleResource
   | ResolverResource
+  | AuthServiceResource
   | GuardResource
   | UnservedHost;
 
@@ -102,13 +108,15 @@ function guarded(
     diagnostics: [{ ...diagnostic, severity: "error", effect }],
   });
   if (resource?.kind === "Guard") return closing(resource, "route-fails-closed");
+  if (resource?.kind === "AuthService")
+    return closing({ ...resource, closedBy: diagnostic.code }, "route-fails-closed");
   if (resource?.kind === "Host") return closing(resource, "host-refused");
   if (resource?.kind === "TLSContext") {
     const effect = resource.terminates ? "host-refused" : "route-fails-closed";
     return closing({ ...resource, closedBy: diagnostic.code }, effect);
   }
   if (resource?.kind === "Module" && resource.unenforced.length > 0)
-    return closing({ kind: "Guard", ...identity, spec: { kind }, raw }, "route-fails-closed");
+    return closing({ kind: "Guard", ...identity, spec: { kind, rules: null }, raw }, "route-fails-closed");
   if (resource?.kind === "Module" && resource.terminates)
     return closing({ kind: "Host", ...identity, spec: { hostname: "*" }, raw }, "host-refused");
   return refused;
@@ -128,7 +136,8 @@ function parseKind(
       return { ...parseTlsContext(identity, spec, raw), secret: null };
     case "Module":
       if (identity.name === "ambassador") return { ...parseModule(identity, spec, raw), secret: null };
-      if (identity.name === "authentication") return guard(kind, identity, raw, subject);
+      if (identity.name === "authentication")
+        return { ...parseAuthenticationModule(identity, spec.config, raw), secret: null };
       if (identity.name === "tls" && asksForTermination(spec.config)) {
         const diagnostics = [terminationRefused(subject, raw.fields.get("spec.config.server") ?? raw.source)];
         const resource = { kind: "Host" as const, ...identity, spec: { hostname: "*" }, raw };
@@ -151,10 +160,15 @@ function parseKind(
       return { resource: { kind: "Host", ...identity, spec: { hostname }, raw }, secret: null, diagnostics };
     }
     case "AuthService":
+      return { ...parseAuthService(identity, spec, raw), secret: null };
     case "Filter":
     case "FilterPolicy":
-      return guard(kind, identity, raw, subject);
+      return guard(kind, identity, spec, raw, subject);
     default:
+      if (isOutsideService(kind)) {
+        const diagnostics = checkOutsideService(kind, identity, spec, raw);
+        return { resource: null, secret: null, diagnostics };
+      }
       if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
   }
@@ -163,12 +177,14 @@ function parseKind(
 function guard(
   kind: string,
   identity: { namespace: string; name: string },
+  spec: Readonly<Record<string, unknown>>,
   raw: RawObject,
   subject: Subject,
 ): ParsedObject {
   const message = `${kind} ${identity.name} guards access and cannot be enforced by this version`;
   const diagnostics = [diagnose("access-control-not-enforced", { subject, source: raw.source, message })];
-  return { resource: { kind: "Guard", ...identity, spec: { kind }, raw }, secret: null, diagnostics };
+  const rules = kind === "FilterPolicy" ? guardRules(spec) : null;
+  return { resource: { kind: "Guard", ...identity, spec: { kind, rules }, raw }, secret: null, diagnostics };
 }
 
 /** A Service or Ingress may carry objects in an annotation (reference §1). */

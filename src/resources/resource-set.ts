@@ -1,7 +1,9 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { AnyResource, GuardResource, UnservedHost } from "./envelope.ts";
+import type { AuthServiceResource } from "./auth-service.ts";
+import type { AnyResource, UnservedHost } from "./envelope.ts";
 import { isRecord } from "./fields.ts";
+import type { GuardResource } from "./guard.ts";
 import type { MappingResource } from "./mapping.ts";
 import type { ModuleResource } from "./module.ts";
 import { subjectOf } from "./resource.ts";
@@ -14,6 +16,7 @@ export interface ResourceSet {
   readonly tlsContexts: readonly TlsContextResource[];
   readonly modules: readonly ModuleResource[];
   readonly resolvers: readonly ResolverResource[];
+  readonly authServices: readonly AuthServiceResource[];
   readonly guards: readonly GuardResource[];
   readonly unservedHosts: readonly UnservedHost[];
 }
@@ -65,6 +68,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
       resolvers: kept
         .filter((object): object is ResolverResource => isResolverKind(object.kind))
         .sort(byNamespaceAndName),
+      authServices: ofKind<AuthServiceResource>("AuthService"),
       guards: ofKind<GuardResource>("Guard"),
       unservedHosts: ofKind<UnservedHost>("Host"),
     },
@@ -75,6 +79,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
 /** The kind as its author knows it: that of a guard or a refused Host is written in the object. */
 function kindOf(object: AnyResource): string {
   if (object.kind === "Guard") return object.spec.kind;
+  if (object.kind === "AuthService") return object.writtenAs;
   return object.kind === "Host" && (object.raw.value as { kind?: unknown }).kind === "Module"
     ? "Module"
     : object.kind;
@@ -100,6 +105,8 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
   const [first] = sorted as [AnyResource];
   if (first.kind === "Mapping")
     return (sorted as MappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
+  if (first.kind === "AuthService")
+    return (sorted as AuthServiceResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
   if (first.kind === "TLSContext") {
     const all = sorted as TlsContextResource[];
     const hosts = [...new Set(all.flatMap(({ spec }) => spec.hosts ?? []))].sort();
