@@ -2,9 +2,10 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
+import { subjectOf } from "../resources/resource.ts";
 import { compileForward, compileRedirect } from "./actions.ts";
 import { corsPolicy } from "./cors.ts";
-import { errorResponses } from "./error-responses.ts";
+import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 import { type SettledGroup, settleGroup } from "./group.ts";
 import { mayBeGuarded } from "./guards.ts";
 import { compileMatch } from "./route-match.ts";
@@ -39,6 +40,7 @@ export function compileRoutes(
 
 function matchOf(mapping: MappingResource, input: RoutesInput): Found<MatchedMapping | null> {
   const diagnostics: Diagnostic[] = [];
+  checkErrorResponses(mapping, subjectOf(mapping), diagnostics);
   const found = compileMatch(mapping, input.config.regex_max_size, diagnostics);
   const guarded = found !== null && mayBeGuarded(found.match, input.guarded);
   const closedBy =

@@ -6,6 +6,7 @@ import { subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { addressPolicy } from "./addresses.ts";
 import type { CompileOptions } from "./compilation.ts";
+import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 
 /** What the Module and the flags say for everything: later passes read their defaults from it. */
 export interface Settings {
@@ -27,6 +28,8 @@ export function compileSettings(
   const chosen = chooseModule(modules, diagnostics);
   const config = chosen?.spec ?? {};
   const addresses = addressPolicy(modules, diagnostics);
+  const errors = errorResponses(config.error_response_overrides);
+  if (chosen !== undefined) checkErrorResponses(chosen, subjectOf(chosen), diagnostics);
   const unenforced =
     addresses.unreadable || modules.some((module) => module.unenforced.length > 0);
   return {
@@ -48,6 +51,7 @@ export function compileSettings(
       ...underscores(config.headers_with_underscores_action),
       ...clientCertificate(config),
       ...(addresses.policy === null ? {} : { addresses: addresses.policy }),
+      ...(errors === undefined ? {} : { errorResponses: errors }),
       serverName: config.server_name ?? "credence",
     },
     verificationRequired:
