@@ -13,7 +13,7 @@ import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { type ClusterInput, compileCluster, DEFAULT_TIMEOUT_MS } from "./clusters.ts";
 import type { SharedSpec } from "./group.ts";
-import { FRAMING, headerChanges } from "./headers.ts";
+import { FRAMING, headerChanges, unknownOperators } from "./headers.ts";
 import { linkerdDestination } from "./linkerd.ts";
 import { patternProblem } from "./patterns.ts";
 import { parseService } from "./service.ts";
@@ -145,6 +145,20 @@ function reportFraming(mapping: MappingResource, shared: SharedSpec, diagnostics
     const value = shared[field];
     const names =
       typeof value === "string" ? [value] : Array.isArray(value) ? value : Object.keys(value ?? {});
+    const values = typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [];
+    for (const [name, given] of values) {
+      const written = String(typeof given === "object" ? given.value : given);
+      for (const operator of unknownOperators(written)) {
+        diagnostics.push(
+          diagnose("header-not-changed", {
+            subject: subjectOf(mapping),
+            source: positionOf(mapping, field),
+            message: `${field}: ${name} has ${operator}, which nobody fills in; it goes out as it is written`,
+            remedy: "Write %% for a per cent sign, or an operator that docs/reference names.",
+          }),
+        );
+      }
+    }
     for (const name of names.filter((each) => FRAMING.has(each.toLowerCase()))) {
       diagnostics.push(
         diagnose("header-not-changed", {

@@ -50,6 +50,7 @@ export function compileSettings(
         : { idleTimeoutMs: config.listener_idle_timeout_ms }),
       ...underscores(config.headers_with_underscores_action),
       ...clientCertificate(config),
+      ...probes(config),
       ...(addresses.policy === null ? {} : { addresses: addresses.policy }),
       ...(errors === undefined ? {} : { errorResponses: errors }),
       serverName: config.server_name ?? "credence",
@@ -97,6 +98,18 @@ function clientCertificate(config: ModuleConfig): Pick<HttpSettings, "clientCert
   if (mode === null) return {};
   const details = DETAILS.filter((detail) => config.set_current_client_cert_details?.[detail] === true);
   return { clientCertificate: { mode, details } };
+}
+
+function probes({ readiness_probe, liveness_probe }: ModuleConfig): Pick<HttpSettings, "probes"> {
+  if (readiness_probe === undefined && liveness_probe === undefined) return {};
+  const prefix = (probe: ModuleConfig["readiness_probe"], byDefault: string): string | null =>
+    probe?.enabled === false ? null : (probe?.prefix ?? byDefault);
+  return {
+    probes: {
+      ready: prefix(readiness_probe, "/ambassador/v0/check_ready"),
+      alive: prefix(liveness_probe, "/ambassador/v0/check_alive"),
+    },
+  };
 }
 
 function underscores(

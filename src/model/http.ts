@@ -24,6 +24,8 @@ export interface HttpSettings {
   readonly underscores?: "reject" | "drop";
   /** What becomes of X-Forwarded-Client-Cert; absent: it is removed. */
   readonly clientCertificate?: ClientCertificateHeader;
+  /** Prefixes at which the gateway speaks for itself, null where it does not; absent: /ambassador/v0/check_ready, check_alive. */
+  readonly probes?: { readonly ready: string | null; readonly alive: string | null };
   /** Who may come in; absent: anybody. */
   readonly addresses?: AddressPolicy;
   /** Of responses that no route made; routes have their own. */

@@ -29,6 +29,20 @@ const AddressRules = Type.Array(
   ]),
 );
 
+function probe(what: "alive" | "ready") {
+  return block(
+    {
+      enabled: Type.Optional(Type.Boolean()),
+      prefix: Type.Optional(Type.String({ pattern: "^/[!-~]*$" })),
+    },
+    {
+      is: "a map of enabled and prefix",
+      does: `Where every listener answers whether the gateway is ${what}.`,
+      byDefault: `enabled, at /ambassador/v0/check_${what}`,
+    },
+  );
+}
+
 /** The keys of Module `ambassador` that are acted on (reference §2.7). */
 export const MODULE_FIELDS = {
   add_linkerd_headers: flag({ does: "Default of the Mappings' add_linkerd_headers.", byDefault: "false" }),
@@ -112,6 +126,8 @@ export const MODULE_FIELDS = {
     }),
   ),
   keepalive: KEEPALIVE,
+  liveness_probe: probe("alive"),
+  readiness_probe: probe("ready"),
   listener_idle_timeout_ms: milliseconds({
     does: "Closes client connections that are idle for so long.",
     byDefault: "the gateway's limit",
@@ -175,8 +191,6 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   default_label_domain: "Remove it: rate limits are not enforced yet.",
   default_labels: "Remove it: rate limits are not enforced yet.",
   diagnostics: "Remove it: diagnostics are on the admin port only.",
-  liveness_probe: "Probe the admin port: /ambassador/v0/check_alive.",
-  readiness_probe: "Probe the admin port: /ambassador/v0/check_ready.",
   enable_grpc_http11_bridge: "Remove it: gRPC is not served yet.",
   enable_grpc_web: "Remove it: gRPC is not served yet.",
   grpc_stats: "Remove it: gRPC is not served yet.",

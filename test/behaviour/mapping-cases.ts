@@ -171,6 +171,25 @@ export const mappingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "header values may hold operators, as Envoy's do",
+    resources: one({
+      add_request_headers: {
+        "x-ip": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "x-rate": "50%% %PROTOCOL%",
+      },
+      add_response_headers: { "x-tls": "[%DOWNSTREAM_TLS_VERSION%]" },
+    }),
+    request: ask("/a/"),
+    expect: {
+      statuses: [200],
+      head: /x-tls: \[\]/,
+      seen({ headers }) {
+        assert.equal(headers["x-ip"], "127.0.0.1");
+        assert.equal(headers["x-rate"], "50% HTTP/1.1");
+      },
+    },
+  },
+  {
     name: "response headers are removed, added and replaced",
     resources: one({
       add_response_headers: { "x-added": "edge" },
@@ -237,6 +256,27 @@ export const mappingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "readiness is answered on every listener, whatever the host",
+    resources: one({}),
+    request: ask("/ambassador/v0/check_ready", { host: "10.0.0.1:8080" }),
+    expect: { statuses: [200], seen: null },
+  },
+  {
+    name: "liveness_probe has the prefix that the Module says",
+    resources: one(
+      { prefix: "/" },
+      { liveness_probe: { prefix: "/healthz" }, readiness_probe: { enabled: false } },
+    ),
+    request: ask("/healthz"),
+    expect: { statuses: [200], seen: null },
+  },
+  {
+    name: "a probe that is switched off is a path like any other",
+    resources: one({ prefix: "/", rewrite: "" }, { readiness_probe: { enabled: false } }),
+    request: ask("/ambassador/v0/check_ready"),
+    expect: { statuses: [200], seen: path("/ambassador/v0/check_ready") },
+  },
+  {
     name: "ip_deny of the peer: 403",
     resources: one({}, { ip_deny: [{ peer: "127.0.0.0/8" }] }),
     request: ask("/a/"),
@@ -263,7 +303,7 @@ export const mappingCases: readonly BehaviourCase[] = [
   {
     name: "buffer.max_request_bytes refuses a body that says it is larger",
     resources: one({}, { buffer: { max_request_bytes: 4 } }),
-    request: ask("/a/", { method: "POST", headers: "Content-Length: 5\r\n" }) + "12345",
+    request: `${ask("/a/", { method: "POST", headers: "Content-Length: 5\r\n" })}12345`,
     expect: { statuses: [413], seen: null, failure: "body_too_large" },
   },
   {

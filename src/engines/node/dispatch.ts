@@ -4,6 +4,7 @@ import type { ForwardAction, HeaderChanges, Route } from "../../model/route.ts";
 import { choose } from "./admission.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
 import { allowsOrigin, CORS_FIELDS, isPreflight, originOf, preflightLines, responseLines } from "./cors.ts";
+import { type FormatValues, format, formatValues } from "./format-string.ts";
 import { FIELD } from "./http1/fields.ts";
 import { firstValue, upstreamHead } from "./http1/forward.ts";
 import { HeaderEditor } from "./http1/header-changes.ts";
@@ -55,7 +56,12 @@ export function dispatch(
   if (action.kind === "redirect") {
     const location = redirectLocation(action, route.match.path, path, accepted.secure ? "https" : "http");
     if (location === null) return fail("bad_request", "path climbs above the root once rewritten");
-    return { kind: "answer", name, status: action.status, lines: `location: ${location}\r\n` };
+    const lines = `location: ${location}\r\n`;
+    if (action.responseHeaders === undefined) return { kind: "answer", name, status: action.status, lines };
+    const edited = edit(`x\r\n${lines}\r\n`, action.responseHeaders, () =>
+      formatValues(head, accepted, plan),
+    );
+    return { kind: "answer", name, status: action.status, lines: edited.slice(3, -2) };
   }
 
   // 4. What the upstream could not be given as it was sent.
@@ -79,14 +85,15 @@ export function dispatch(
     hostRewrite: action.hostRewrite,
     clientCertificate: certificateHeader(head, accepted, plan),
   });
+  const values = (): FormatValues => formatValues(head, accepted, plan);
   const cors = allowed && route.cors !== undefined ? responseLines(route.cors, origin) : "";
   return {
     kind: "forward",
     name,
     action,
     cluster,
-    head: edit(text, action.requestHeaders),
-    editResponse: responseEdit(action.responseHeaders, cors),
+    head: edit(text, action.requestHeaders, values),
+    editResponse: responseEdit(action.responseHeaders, cors, values),
   };
 }
 
@@ -112,10 +119,16 @@ function certificateHeader(head: RequestHead, accepted: AcceptedConnection, plan
   );
 }
 
-function responseEdit(changes: HeaderChanges | undefined, cors: string): ((head: string) => string) | null {
+function responseEdit(
+  changes: HeaderChanges | undefined,
+  cors: string,
+  values: () => FormatValues,
+): ((head: string) => string) | null {
   if (changes === undefined && cors === "") return null;
+  // Taken now: when the response comes, the parser holds another request's head.
+  const taken = changes !== undefined && editorOf(changes).hasOperators ? values() : null;
   return (head) => {
-    const changed = edit(head, changes);
+    const changed = edit(head, changes, () => taken ?? {});
     return cors === "" ? changed : `${CORS_EDITOR.edit(changed).slice(0, -2)}${cors}\r\n`;
   };
 }
@@ -125,12 +138,17 @@ const CORS_EDITOR = new HeaderEditor({ remove: [...CORS_FIELDS] });
 /** Changes are part of a model, and made ready once. */
 const editors = new WeakMap<HeaderChanges, HeaderEditor>();
 
-function edit(head: string, changes: HeaderChanges | undefined): string {
-  if (changes === undefined) return head;
+function editorOf(changes: HeaderChanges): HeaderEditor {
   let editor = editors.get(changes);
   if (editor === undefined) {
     editor = new HeaderEditor(changes);
     editors.set(changes, editor);
   }
-  return editor.edit(head);
+  return editor;
+}
+
+function edit(head: string, changes: HeaderChanges | undefined, values: () => FormatValues): string {
+  if (changes === undefined) return head;
+  const editor = editorOf(changes);
+  return editor.hasOperators ? editor.edit(head, (lines) => format(lines, values())) : editor.edit(head);
 }

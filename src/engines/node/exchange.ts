@@ -81,6 +81,10 @@ export class Exchange implements UpstreamUser {
       this.#answer(301, `location: ${admitted.location}\r\n`);
       return bodyAt;
     }
+    if (admitted.kind === "probe") {
+      this.#answer(admitted.status, "");
+      return bodyAt;
+    }
     const found = dispatch(head, this.connection.accepted, this.plan, admitted, this.requestId);
     this.routeName = found.name;
     if (found.kind === "fail") {

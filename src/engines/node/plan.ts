@@ -29,7 +29,9 @@ export function createPlan(
   const clusters = new Map<string, UpstreamCluster>();
   for (const config of model.clusters) {
     const known = previous?.clusters.get(config.name);
-    const same = known !== undefined && JSON.stringify(known.config) === JSON.stringify(config);
+    const same =
+      known !== undefined &&
+      (known.config === config || JSON.stringify(known.config) === JSON.stringify(config));
     clusters.set(config.name, same ? known : createCluster(config));
   }
   const kept = new Set(clusters.values());
