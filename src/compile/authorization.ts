@@ -36,7 +36,12 @@ export function compileAuthorization(
   const clusters = new Map<string, Cluster>();
   const services = new Map<string, AuthDestination>();
   for (const each of authServices) {
-    const compiled = compileCluster(asServiceUser(each), { connect_timeout_ms: CONNECT_TIMEOUT_MS }, input, diagnostics);
+    const compiled = compileCluster(
+      asServiceUser(each),
+      { connect_timeout_ms: CONNECT_TIMEOUT_MS },
+      input,
+      diagnostics,
+    );
     if ("closedBy" in compiled) return { ...NONE, closedBy: compiled.closedBy };
     const { cluster } = compiled;
     if (services.has(cluster.name)) continue;
@@ -104,10 +109,19 @@ function notEnforced(
 }
 
 /** Fields that may differ between AuthServices that are asked in turn. */
-const OF_EACH = new Set(["auth_service", "tls", "weight", "protocol_version", "ambassador_id", "ambassadorId"]);
+const OF_EACH = new Set([
+  "auth_service",
+  "tls",
+  "weight",
+  "protocol_version",
+  "ambassador_id",
+  "ambassadorId",
+]);
 
 function differences(a: AuthServiceSpec, b: AuthServiceSpec): string[] {
-  const [left, right] = [a, b].map((spec) => new Map<string, unknown>(Object.entries({ ...DEFAULTS, ...spec })));
+  const [left, right] = [a, b].map(
+    (spec) => new Map<string, unknown>(Object.entries({ ...DEFAULTS, ...spec })),
+  );
   const names = [...new Set([...(left?.keys() ?? []), ...(right?.keys() ?? [])])].sort();
   return names.filter(
     (name) => !OF_EACH.has(name) && JSON.stringify(left?.get(name)) !== JSON.stringify(right?.get(name)),

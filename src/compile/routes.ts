@@ -143,9 +143,7 @@ function compileMirror(
     name: routeName(mapping),
     percent: mapping.spec.weight ?? 100,
     action:
-      code === null
-        ? compileForward(mapping, shared, input, clusters, diagnostics)
-        : { kind: "fail", code },
+      code === null ? compileForward(mapping, shared, input, clusters, diagnostics) : { kind: "fail", code },
   };
 }
 

@@ -30,8 +30,7 @@ export function compileSettings(
   const addresses = addressPolicy(modules, diagnostics);
   const errors = errorResponses(config.error_response_overrides);
   if (chosen !== undefined) checkErrorResponses(chosen, subjectOf(chosen), diagnostics);
-  const unenforced =
-    addresses.unreadable || modules.some((module) => module.unenforced.length > 0);
+  const unenforced = addresses.unreadable || modules.some((module) => module.unenforced.length > 0);
   return {
     config,
     http: {

@@ -1,10 +1,6 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
-import {
-  type AuthServiceResource,
-  parseAuthenticationModule,
-  parseAuthService,
-} from "./auth-service.ts";
+import { type AuthServiceResource, parseAuthenticationModule, parseAuthService } from "./auth-service.ts";
 import { isRecord } from "./fields.ts";
 import { type GuardResource, guardRules } from "./guard.ts";
 import { type MappingResource, parseMapping } from "./mapping.ts";

@@ -11,7 +11,11 @@ export const RATE_LIMIT_SERVICE_FIELDS = {
       example: "ratelimit.default:5000",
     }),
   }),
-  domain: text({ is: "a word", does: "Whose limits are meant; one service may keep several.", byDefault: "ambassador" }),
+  domain: text({
+    is: "a word",
+    does: "Whose limits are meant; one service may keep several.",
+    byDefault: "ambassador",
+  }),
   timeout_ms: milliseconds({ does: "How long the answer may take.", byDefault: "20" }, 1),
   tls: Type.Optional(
     Type.Union(

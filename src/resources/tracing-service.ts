@@ -30,7 +30,11 @@ export const TRACING_SERVICE_FIELDS = {
   tag_headers: Type.Optional(
     Type.Array(
       Type.String({ pattern: TOKEN }),
-      doc({ is: "a list of header names", does: "Headers that become tags of the span.", example: ["x-tenant"] }),
+      doc({
+        is: "a list of header names",
+        does: "Headers that become tags of the span.",
+        example: ["x-tenant"],
+      }),
     ),
   ),
   config: block(
@@ -39,11 +43,7 @@ export const TRACING_SERVICE_FIELDS = {
       collector_cluster: Type.Optional(Type.String()),
       collector_endpoint: Type.Optional(Type.String()),
       collector_endpoint_version: Type.Optional(
-        Type.Union([
-          Type.Literal("HTTP_JSON"),
-          Type.Literal("HTTP_JSON_V1"),
-          Type.Literal("HTTP_PROTO"),
-        ]),
+        Type.Union([Type.Literal("HTTP_JSON"), Type.Literal("HTTP_JSON_V1"), Type.Literal("HTTP_PROTO")]),
       ),
       collector_hostname: Type.Optional(Type.String()),
       trace_id_128bit: Type.Optional(Type.Boolean()),

@@ -9,6 +9,14 @@ export interface ErrorBody {
   readonly text: string;
 }
 
+/** Null where nothing is replaced, as with most requests. */
+export function errorBodies(
+  responses: readonly ErrorResponse[] | undefined,
+  head: RequestHead,
+): ErrorBodies | null {
+  return responses === undefined ? null : new ErrorBodies(responses, head);
+}
+
 /** What replaces the error bodies of one request (`error_response_overrides`). */
 export class ErrorBodies {
   readonly #templates: readonly Template[];
@@ -25,7 +33,9 @@ export class ErrorBodies {
   find(status: number, fields: FieldLines | null): ErrorBody | null {
     const template = this.#templates.find((each) => each.status === status);
     if (template === undefined) return null;
-    const text = template.parts.map((part) => (typeof part === "string" ? part : this.#valueOf(part, template, fields)));
+    const text = template.parts.map((part) =>
+      typeof part === "string" ? part : this.#valueOf(part, template, fields),
+    );
     return { contentType: template.contentType, text: text.join("") };
   }
 
@@ -40,7 +50,7 @@ export class ErrorBodies {
         else value = name === ":status" ? String(template.status) : fields && headerValue(fields, name);
       }
     }
-    return template.escape((value ?? "-").slice(0, operator.length));
+    return template.quote((value ?? "-").slice(0, operator.length));
   }
 }
 
@@ -75,7 +85,7 @@ interface Template {
   readonly contentType: string;
   readonly parts: readonly (string | Operator)[];
   readonly requestNames: readonly string[];
-  readonly escape: (value: string) => string;
+  readonly quote: (value: string) => string;
 }
 
 /** Made ready once for each list of a model. */
@@ -102,11 +112,11 @@ function templateOf({ status, contentType, body, json }: ErrorResponse): Templat
   const requestNames = parts.flatMap((part) =>
     typeof part !== "string" && part.of === "request" ? part.names : [],
   );
-  let escape = (value: string): string => value;
-  if (json === true) escape = jsonText;
+  let quote = (value: string): string => value;
+  if (json === true) quote = jsonText;
   // The request's own words may not become markup of our page.
-  else if (/html|xml/i.test(contentType)) escape = markupText;
-  return { status, contentType, parts, requestNames, escape };
+  else if (/html|xml/i.test(contentType)) quote = markupText;
+  return { status, contentType, parts, requestNames, quote };
 }
 
 const OPERATOR = /%(?:%|([A-Z_]+)(?:\(([^)]*)\))?(?::(\d+))?%)/g;

@@ -38,7 +38,8 @@ export function failureResponse(failure: {
   if (status === 426) head += "upgrade: HTTP/1.1\r\nconnection: upgrade, close\r\n";
   else if (failure.close) head += "connection: close\r\n";
   // The id is what a client can tell the operator: it comes along whatever the body says.
-  if (replaced !== null) head = headWithBody(`${head}x-credence-failure-id: ${id}\r\n\r\n`, replaced).slice(0, -2);
+  if (replaced !== null)
+    head = headWithBody(`${head}x-credence-failure-id: ${id}\r\n\r\n`, replaced).slice(0, -2);
   return {
     record: {
       id,
