@@ -5,10 +5,11 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { CircuitBreaker, Cluster, Resolver } from "../model/cluster.ts";
 import type { MappingSpec } from "../resources/mapping.ts";
 import type { ModuleConfig } from "../resources/module.ts";
-import { positionOf, type Resource, subjectOf } from "../resources/resource.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { SharedSpec } from "./group.ts";
 import type { ResolverChoice } from "./resolvers.ts";
 import { type ParsedService, parseService, qualify } from "./service.ts";
+import type { ServiceUser } from "./service-user.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 import { upstreamTls } from "./upstream-tls.ts";
 
@@ -19,24 +20,6 @@ export interface ClusterInput {
   readonly verificationRequired: boolean;
   readonly resolvers: ReadonlyMap<string, ResolverChoice>;
 }
-
-/** Whatever has a service to speak to, under the names that a Mapping gives these fields. */
-export type ServiceUser = Resource<
-  string,
-  Pick<
-    MappingSpec,
-    | "service"
-    | "tls"
-    | "resolver"
-    | "grpc"
-    | "cluster_tag"
-    | "outlier_detection"
-    | "enable_ipv4"
-    | "enable_ipv6"
-    | "respect_dns_ttl"
-    | "dns_type"
-  >
->;
 
 export interface CompiledCluster {
   readonly cluster: Cluster;

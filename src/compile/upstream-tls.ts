@@ -3,8 +3,8 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
-import type { ServiceUser } from "./clusters.ts";
 import type { ParsedService } from "./service.ts";
+import type { ServiceUser } from "./service-user.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 
 /**
