@@ -109,6 +109,8 @@ function references(
       return at === undefined ? name : `${name} ${at.file}:${at.line}`;
     });
   }
+  const asked = model.authorization?.services.map(({ name }) => name);
+  if (asked !== undefined) found.authorization = asked;
   for (const { domain, origin } of model.virtualHosts) found[`host ${domain}`] = [origin];
   return found;
 }

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { mappingYaml, moduleYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { startRawUpstream, startUpstream, type Upstream } from "../support/upstream.ts";
 import { get, startAuthWorld } from "./auth-setup.ts";
 
 const override = (status: number, body: Record<string, unknown>): unknown => ({
@@ -112,6 +113,36 @@ describe("error_response_overrides", () => {
     for (const { body } of answers) assert.match(body, /^nothing at /);
     assert.ok(upstream.connections - before <= 1, "one connection served them all");
     assert.equal((await one(get("/other/200"))).body, "stack trace");
+  });
+
+  it("an upstream that stalls or dies in a body that is replaced costs the client nothing", async () => {
+    const head = "HTTP/1.1 404 Not Found\r\nContent-Length: 1000\r\n\r\nabc";
+    for (const end of [() => {}, (socket: Socket) => void setTimeout(() => socket.resetAndDestroy(), 20)]) {
+      const peer = await startRawUpstream((socket) => {
+        socket.on("data", () => {
+          socket.write(head);
+          end(socket);
+        });
+      });
+      const overrides = { error_response_overrides: [override(404, { text_format: "short" })] };
+      const mapping = { prefix: "/", service: `localhost:${peer.port}`, timeout_ms: 100, ...overrides };
+      const stalled = await startGateway({ "m.yaml": mappingYaml("m", mapping) });
+      try {
+        const text = `GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n${get("/2")}`;
+        const answers = parseAnswers(await exchangeBytes(stalled.httpPort, text));
+        assert.deepEqual(
+          answers.map(({ status, body }) => [status, body]),
+          [
+            [404, "short"],
+            [404, "short"],
+          ],
+        );
+        assert.deepEqual((await stalled.diag()).failures, []);
+      } finally {
+        await stalled.stop();
+        peer.close();
+      }
+    }
   });
 
   it("our own failures: with the id beside the body", async () => {
