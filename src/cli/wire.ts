@@ -11,7 +11,7 @@ import type { Limits } from "../engines/node/limits.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
-import { CertificateFiles } from "../sources/files/certificate-files.ts";
+import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
 import { createAccessLogWriter } from "../telemetry/access-log-writer.ts";
 import { systemClock } from "../telemetry/clock.ts";
@@ -113,13 +113,19 @@ export function wireGateway(options: GatewayOptions): Gateway {
   };
 }
 
-/** The certificate files that TLSContexts name, with the place that names them. */
-export function filesToFollow(resources: ResourceSet): Parameters<CertificateFiles["follow"]>[0] {
+/** The certificate files that TLSContexts name, with the places that name them. */
+export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
   return resources.tlsContexts.flatMap((context) => {
     const files = certificateFiles(context);
-    const field = files?.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
-    return files === null
-      ? []
-      : [{ ...files, origin: { subject: subjectOf(context), source: positionOf(context, field) } }];
+    if (files === null) return [];
+    const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
+    const places = {
+      certificateChain: positionOf(context, "cert_chain_file"),
+      privateKey: positionOf(context, "private_key_file"),
+      trustAnchors: positionOf(context, "cacert_chain_file"),
+    };
+    return [
+      { ...files, places, origin: { subject: subjectOf(context), source: positionOf(context, field) } },
+    ];
   });
 }

@@ -11,9 +11,9 @@ export const CATALOGUE = {
   "yaml-ambiguous": [
     "error",
     "kept-previous",
-    "Write each key once, and without anchors that expand without bound.",
+    "Write each key once, no merge keys, and no anchors that expand without bound.",
   ],
-  "document-too-large": ["error", "kept-previous", "Split the file: a document may have at most 2 MiB."],
+  "document-too-large": ["error", "kept-previous", "Split the document: it may have at most 2 MiB."],
   // Envelope
   "kind-missing": ["error", "object-ignored", "Give the document apiVersion, kind and metadata.name."],
   "kind-unknown": ["warning", "object-ignored", "Remove the object, or mend the spelling of its kind."],
