@@ -1,8 +1,13 @@
 import { type TProperties, Type } from "typebox";
+import { AUTH_SERVICE } from "../../src/resources/auth-service.ts";
+import { HOST } from "../../src/resources/host.ts";
+import { LOG_SERVICE } from "../../src/resources/log-service.ts";
 import { MAPPING } from "../../src/resources/mapping.ts";
 import { MODULE } from "../../src/resources/module.ts";
+import { RATE_LIMIT_SERVICE } from "../../src/resources/rate-limit-service.ts";
 import { CONSUL_RESOLVER } from "../../src/resources/resolver.ts";
 import { TLS_CONTEXT } from "../../src/resources/tls-context.ts";
+import { TRACING_SERVICE } from "../../src/resources/tracing-service.ts";
 
 /** A kind as docs/reference/ and deploy/crds/ show it. A new kind is a line here. */
 export interface DocumentedKind {
@@ -39,6 +44,14 @@ export const KINDS: readonly DocumentedKind[] = [
     example: { hosts: [], secret: "upstream-certs", ca_secret: "upstream-ca" },
   },
   {
+    kind: "Host",
+    plural: "hosts",
+    about:
+      "A name that is served: its certificate, how clients are checked, and what becomes of cleartext requests for it.",
+    fields: HOST,
+    example: { hostname: "shop.example.com", tlsSecret: { name: "shop-certificate" } },
+  },
+  {
     kind: "Module",
     plural: "modules",
     about:
@@ -47,6 +60,35 @@ export const KINDS: readonly DocumentedKind[] = [
     below: "config",
     name: "ambassador",
     example: { xff_num_trusted_hops: 1, cluster_request_timeout_ms: 10_000 },
+  },
+  {
+    kind: "AuthService",
+    plural: "authservices",
+    about:
+      "Asks a service about each request, and refuses those that it refuses. What cannot be asked is not served: a route is closed rather than opened.",
+    fields: AUTH_SERVICE,
+    example: { auth_service: "https://auth.default:3000" },
+  },
+  {
+    kind: "RateLimitService",
+    plural: "ratelimitservices",
+    about: "The service that counts requests. It is read and checked, and not asked by this version.",
+    fields: RATE_LIMIT_SERVICE,
+    example: { service: "ratelimit.default:5000" },
+  },
+  {
+    kind: "LogService",
+    plural: "logservices",
+    about: "The service that gets access logs. It is read and checked, and gets nothing from this version.",
+    fields: LOG_SERVICE,
+    example: { service: "log.default:3000", driver: "http", grpc: true },
+  },
+  {
+    kind: "TracingService",
+    plural: "tracingservices",
+    about: "The service that gets traces. It is read and checked, and gets nothing from this version.",
+    fields: TRACING_SERVICE,
+    example: { service: "zipkin:9411", driver: "zipkin" },
   },
   {
     kind: "ConsulResolver",

@@ -27,6 +27,7 @@ export const MIGRATIONS = {
   "client-check-dropped": "error",
   "client-certificate-unchecked": "error",
   "client-certificate-bypass": "info",
+  "host-stops": "error",
   "unknown-names-served": "warning",
   "host-claimed-twice": "error",
   "redirect-port-conflict": "warning",

@@ -7,6 +7,7 @@ import { meshRules } from "./mesh.ts";
 import { objectRules } from "./objects.ts";
 import { routeRules } from "./routes.ts";
 import { sharedClusterRules } from "./shared-clusters.ts";
+import { stopRules } from "./stops.ts";
 import { tcpRules } from "./tcp.ts";
 import { terminationRules } from "./termination.ts";
 import { upstreamRules } from "./upstreams.ts";
@@ -24,6 +25,7 @@ export function migrationReport(input: MigrationInput): MigrationFinding[] {
   tcpRules(input, legacy, report);
   meshRules(input, report);
   objectRules(input, legacy, report);
+  stopRules(input, found, report);
   const key = ({ source, code, subject, before }: MigrationFinding): string =>
     [source?.file ?? "", String(source?.line ?? 0).padStart(9, "0"), code, subject.name, before].join("\0");
   return found

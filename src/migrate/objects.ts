@@ -70,8 +70,10 @@ function fromDiagnostic(found: Diagnostic, report: Report): void {
     });
   }
   if (code === "kind-not-supported") {
+    const carriesTraffic = !/^(?:RateLimit|Log|Tracing)Service$/.test(subject.kind);
     report("object-not-served", {
       at,
+      ...(carriesTraffic ? {} : { severity: "warning" as const }),
       before: "It was acted on.",
       now: `${message}.`,
       edit: { what: remedy, yaml: "" },

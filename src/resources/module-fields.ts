@@ -179,6 +179,18 @@ export const MODULE_FIELDS = {
     65_535,
   ),
   strip_matching_host_port: flag({ does: "Compares hosts without their port.", byDefault: "false" }),
+  tls: Type.Optional(
+    Type.Record(
+      Type.String({ minLength: 1 }),
+      Type.Unknown(),
+      doc({
+        is: "a map of server, client and names of contexts to maps of a TLSContext's fields",
+        does: "server: serves every name over TLS; client: the CA that clients are checked against; others: contexts for upstreams.",
+        note: "The old way: write a Host or a TLSContext.",
+        example: { server: { enabled: true, secret: "ambassador-certs" } },
+      }),
+    ),
+  ),
   upstream_verification: oneOf(["required", "optional"], {
     does: "required: a Mapping that speaks TLS without verifying its upstream answers 503.",
     byDefault: "optional",
@@ -191,6 +203,11 @@ export const MODULE_FIELDS = {
   use_remote_address: flag({
     does: "The connection's address is the client's; false: a trusted proxy stands before the gateway.",
     byDefault: "true",
+  }),
+  x_forwarded_proto_redirect: flag({
+    does: "Redirects cleartext requests to https, where there is neither a Host nor a TLSContext with hosts.",
+    byDefault: "false",
+    note: "Write a Host with requestPolicy.insecure.action Redirect.",
   }),
   xff_num_trusted_hops: count({ does: "How many trusted proxies stand before the gateway.", byDefault: "0" }),
 };
@@ -221,5 +238,4 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   regex_type: "Remove it: expressions are RE2's.",
   statsd: "Scrape /metrics on the admin port.",
   use_proxy_proto: "Do not rely on it: the PROXY protocol is not read yet.",
-  x_forwarded_proto_redirect: "Write a Host with requestPolicy.insecure.action Redirect.",
 };

@@ -1,10 +1,11 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { type FieldTable, isRecord, readFields } from "./fields.ts";
 import { TLS_CONTEXT_FIELDS } from "./tls-context-fields.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 
+/** A Host and the old Modules have most of these fields too. */
 export const TLS_CONTEXT = Type.Object(TLS_CONTEXT_FIELDS);
 
 export type TlsContextSpec = Static<typeof TLS_CONTEXT>;
@@ -14,6 +15,10 @@ export interface TlsContextResource extends Resource<"TLSContext", TlsContextSpe
   readonly closedBy: string | null;
   /** It is there to serve names over TLS, also where none of them can be read: cleartext is then not opened either. */
   readonly terminates: boolean;
+  /** The Host, Ingress or Module that implies it; absent for a TLSContext that somebody wrote. */
+  readonly writtenIn?: Subject;
+  /** `secret` is a name of this namespace, whatever dots it has: a Host's tlsSecret. */
+  readonly isWholeName?: true;
 }
 
 /** Reads a TLSContext. A bad field makes it unusable rather than absent: what names it fails closed (design §4.1). */
@@ -57,8 +62,32 @@ function asList(value: unknown): readonly unknown[] {
 }
 
 /** The store's name for certificates that a context names by path. */
-export function fileCredentialName(context: { namespace: string; name: string }): string {
-  return `files/${context.namespace}/${context.name}`;
+export function fileCredentialName(
+  context: Pick<TlsContextResource, "namespace" | "name" | "writtenIn">,
+): string {
+  const { namespace, name, writtenIn } = context;
+  return `files/${namespace}/${writtenIn === undefined ? name : `${writtenIn.kind.toLowerCase()}/${name}`}`;
+}
+
+/** A context that some other object implies; its fields stand where `raw` says. */
+export function impliedContext(
+  writtenIn: Subject,
+  name: string,
+  spec: TlsContextSpec,
+  raw: RawObject,
+  closedBy: string | null,
+): TlsContextResource {
+  const terminates = (spec.hosts ?? []).length > 0;
+  return {
+    kind: "TLSContext",
+    namespace: writtenIn.namespace,
+    name,
+    spec,
+    raw,
+    closedBy,
+    terminates,
+    writtenIn,
+  };
 }
 
 /** The files to watch for a context; null where it names none. */

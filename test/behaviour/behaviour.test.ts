@@ -3,6 +3,8 @@ import { after, before, describe, it } from "node:test";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 import type { BehaviourCase, EngineAdapter } from "./case.ts";
 import { clientCases } from "./client-cases.ts";
+import { hostCases } from "./host-cases.ts";
+import { ingressCases } from "./ingress-cases.ts";
 import { mappingCases } from "./mapping-cases.ts";
 import { messageCases } from "./message-cases.ts";
 import { nodeAdapter } from "./node-adapter.ts";
@@ -16,6 +18,8 @@ const SUITES: Readonly<Record<string, readonly BehaviourCase[]>> = {
   messages: messageCases,
   "TLS to upstreams": upstreamTlsCases,
   "TLS from clients": clientCases,
+  Hosts: hostCases,
+  Ingresses: ingressCases,
 };
 
 for (const adapter of ADAPTERS) {

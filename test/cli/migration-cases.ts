@@ -237,6 +237,19 @@ export const CASES: readonly MigrationCase[] = [
     now: /421/,
   },
   {
+    code: "host-stops",
+    severity: "error",
+    yaml:
+      object("Host", "shop", {
+        hostname: "shop.example",
+        tlsSecret: { name: "certs" },
+        tls: { min_tls_version: "v9" },
+      }) + CERTS,
+    of: "shop",
+    before: /without what is wrong/,
+    now: /shop\.example are refused/,
+  },
+  {
     code: "unknown-names-served",
     severity: "warning",
     yaml: SERVER,

@@ -1,4 +1,5 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { VirtualHost } from "../../model/listener.ts";
 import type { Destination, Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
 import { clientAddress } from "./address-filter.ts";
@@ -128,6 +129,17 @@ function mismatch(tls: ServerTls | undefined, accepted: ConnectionFacts): Admiss
   );
 }
 
+/** A name's policy holds on its own listeners. */
+function cleartextAction(
+  host: ReturnType<Plan["hosts"]["find"]>,
+  { listener }: ConnectionFacts,
+): VirtualHost["cleartext"] {
+  if (host === undefined) return "reject";
+  return (host.cleartextListeners ?? HTTP).includes(listener.name) ? host.cleartext : "reject";
+}
+
+const HTTP: readonly string[] = ["http"];
+
 function cleartextRefusal(
   head: RequestHead,
   accepted: ConnectionFacts,
@@ -146,7 +158,7 @@ function cleartextRefusal(
       ? refuse("misdirected_request", "client certificates are checked on this gateway only")
       : null;
   }
-  const action = accepted.listener.action === "redirect" ? "redirect" : (host?.cleartext ?? "reject");
+  const action = accepted.listener.action === "redirect" ? "redirect" : cleartextAction(host, accepted);
   if (action === "route") return null;
   if (action === "reject") return refuse("cleartext_refused", "host is served over TLS only");
   const port = head.host === head.hostname || httpsPort === null || httpsPort === 443 ? "" : `:${httpsPort}`;
