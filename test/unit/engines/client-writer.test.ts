@@ -18,7 +18,9 @@ for (const kind of ["TLS", "TCP"] as const) {
   test(`${kind}: bytes arrive as they were, though their buffer is overwritten at once and the client is slow`, async (context) => {
     const { ca, server: identity } = await certificates();
     const server =
-      kind === "TLS" ? createTlsServer({ cert: identity.certificate, key: identity.privateKey }) : createTcpServer();
+      kind === "TLS"
+        ? createTlsServer({ cert: identity.certificate, key: identity.privateKey })
+        : createTcpServer();
     context.after(() => server.close());
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
