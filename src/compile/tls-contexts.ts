@@ -133,6 +133,8 @@ function compileContext(
         field,
         `TLSContext ${resource.name} cannot use the ${what} of ${where}: ${status.reason}`,
       );
+    // Whatever the code, also one that nobody has put into the set below.
+    unusable ??= status?.code ?? "secret-missing";
   }
 }
 
