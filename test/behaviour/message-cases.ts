@@ -12,6 +12,7 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "two Content-Lengths that agree": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nContent-Length: 1\r\n\r\na`,
   "a list in Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: 1, 1\r\n\r\na`,
   "a sign in Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: +1\r\n\r\na`,
+  "a Content-Length beyond what can be counted": `POST / HTTP/1.1\r\n${line}Content-Length: 18446744073709551617\r\n\r\na`,
   "Content-Length beside Transfer-Encoding": `POST / HTTP/1.1\r\n${line}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   "a Transfer-Encoding other than chunked": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
   "chunked twice": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
@@ -22,7 +23,17 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a NUL in a value": `GET / HTTP/1.1\r\n${line}X-A: b\0c\r\n\r\n`,
   "two Hosts": `GET / HTTP/1.1\r\n${line}Host: other\r\n\r\n`,
   "no Host": "GET / HTTP/1.1\r\nX-A: b\r\n\r\n",
+  "a Host with a path": "GET / HTTP/1.1\r\nHost: localhost/admin\r\n\r\n",
+  "a Host with a user": "GET / HTTP/1.1\r\nHost: localhost@other\r\n\r\n",
+  "a list in Host": "GET / HTTP/1.1\r\nHost: localhost, other\r\n\r\n",
+  "an empty Host": "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+  "a Connection that nominates Host": `GET / HTTP/1.1\r\n${line}Connection: host\r\n\r\n`,
+  "a Connection that nominates Authorization": `GET / HTTP/1.1\r\n${line}Authorization: Basic eDp5\r\nConnection: Authorization\r\n\r\n`,
+  "a Connection that nominates Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nConnection: content-length\r\n\r\na`,
   "an absolute-form with another Host": `GET http://other/ HTTP/1.1\r\n${line}\r\n`,
+  "a fragment in the target": `GET /a#b HTTP/1.1\r\n${line}\r\n`,
+  "a byte beyond ASCII in the target": `GET /\xe4 HTTP/1.1\r\n${line}\r\n`,
+  "a control character in the target": `GET /a\x7fb HTTP/1.1\r\n${line}\r\n`,
   "a space in the target": `GET /a b HTTP/1.1\r\n${line}\r\n`,
   "a chunk size that is no number": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n`,
   "a chunk size with a sign": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n`,
@@ -97,6 +108,42 @@ export const messageCases: readonly BehaviourCase[] = [
     request: `GET http://localhost/x HTTP/1.1\r\n${line}Connection: close\r\n\r\n`,
     expect: { statuses: [200], seen: (seen) => assert.equal(seen.path, "/x") },
   },
+  {
+    name: "an absolute-form without a path means the root",
+    resources,
+    request: `GET http://localhost?x=1 HTTP/1.1\r\n${line}Connection: close\r\n\r\n`,
+    expect: { statuses: [200], seen: (seen) => assert.equal(seen.path, "/?x=1") },
+  },
+  {
+    name: "what one request says of its body and its hop does not hold for the next",
+    resources,
+    request:
+      `POST /1 HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\n2\r\nab\r\n0\r\n\r\n` +
+      `GET /2 HTTP/1.1\r\n${line}X-Hop: 2\r\nConnection: close\r\n\r\n`,
+    expect: {
+      statuses: [200, 200],
+      seen({ path, headers, body }) {
+        assert.deepEqual([path, headers["x-hop"], body], ["/2", "2", ""]);
+        assert.equal(headers["transfer-encoding"], undefined);
+      },
+    },
+  },
+  ...Object.entries({
+    "of another protocol": "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+    "that Connection does not name": "Upgrade: websocket\r\n",
+    "with a body": "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
+    "with a chunked body": "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+  }).map(
+    ([name, fields]): BehaviourCase => ({
+      name: `an upgrade ${name} is not passed on`,
+      resources,
+      request: `POST / HTTP/1.1\r\n${line}${fields}Connection: close\r\n\r\n${fields.includes("Length") ? "a" : fields.includes("chunked") ? "0\r\n\r\n" : ""}`,
+      expect: {
+        statuses: [200],
+        seen: ({ headers }) => assert.equal(headers.upgrade, undefined),
+      },
+    }),
+  ),
   {
     name: "HTTP/1.0: 426",
     resources,
