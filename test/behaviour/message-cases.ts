@@ -19,6 +19,8 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a space before the colon": `GET / HTTP/1.1\r\n${line}X-A : b\r\n\r\n`,
   "a folded line": `GET / HTTP/1.1\r\n${line}X-A: b\r\n c\r\n\r\n`,
   "a bare CR in a value": `GET / HTTP/1.1\r\n${line}X-A: b\rc\r\n\r\n`,
+  "a bare CR that hides a field": `GET / HTTP/1.1\r\n${line}X-A: b\rxX-B: c\r\n\r\n`,
+  "a bare CR behind the version": `GET / HTTP/1.1\rx${line}\r\n`,
   "a bare LF between fields": `GET / HTTP/1.1\r\n${line}X-A: b\nX-B: c\r\n\r\n`,
   "a NUL in a value": `GET / HTTP/1.1\r\n${line}X-A: b\0c\r\n\r\n`,
   "two Hosts": `GET / HTTP/1.1\r\n${line}Host: other\r\n\r\n`,
@@ -144,6 +146,12 @@ export const messageCases: readonly BehaviourCase[] = [
       },
     }),
   ),
+  {
+    name: "an Expect that is not 100-continue: 417",
+    resources,
+    request: `POST / HTTP/1.1\r\n${line}Expect: 200-ok\r\nContent-Length: 2\r\n\r\nok`,
+    expect: { statuses: [417], seen: null, failure: "expectation_failed" },
+  },
   {
     name: "HTTP/1.0: 426",
     resources,
