@@ -6,6 +6,9 @@ const resources = ({ cleartext }: CasePeers): string =>
   mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` });
 const line = "Host: localhost\r\n";
 
+const chunked = (body: string): string =>
+  `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n${body}`;
+
 /** Two parsers could read each of these differently (RFC 9112 §6.3, §11.2): 400, closed, never forwarded. */
 const AMBIGUOUS: Readonly<Record<string, string>> = {
   "two Content-Lengths that differ": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`,
@@ -23,6 +26,7 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a bare CR behind the version": `GET / HTTP/1.1\rx${line}\r\n`,
   "a bare LF between fields": `GET / HTTP/1.1\r\n${line}X-A: b\nX-B: c\r\n\r\n`,
   "a NUL in a value": `GET / HTTP/1.1\r\n${line}X-A: b\0c\r\n\r\n`,
+  "more fields than are taken": `GET / HTTP/1.1\r\n${line}${"X-A: b\r\n".repeat(100)}\r\n`,
   "two Hosts": `GET / HTTP/1.1\r\n${line}Host: other\r\n\r\n`,
   "no Host": "GET / HTTP/1.1\r\nX-A: b\r\n\r\n",
   "a Host with a path": "GET / HTTP/1.1\r\nHost: localhost/admin\r\n\r\n",
@@ -39,6 +43,15 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a space in the target": `GET /a b HTTP/1.1\r\n${line}\r\n`,
   "a chunk size that is no number": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n`,
   "a chunk size with a sign": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n`,
+  "a chunk size of too many digits": chunked("00000000000005\r\nhello\r\n0\r\n\r\n"),
+  "no chunk size": chunked("\r\nhello\r\n0\r\n\r\n"),
+  "a chunk size that a bare LF ends": chunked("5\nhello\r\n0\r\n\r\n"),
+  "a chunk that a bare LF ends": chunked("5\r\nhello\n0\r\n\r\n"),
+  "a chunk without an end": chunked("5\r\nhello0\r\n\r\n"),
+  "a bare LF in a chunk extension": chunked("5;a\nb\r\nhello\r\n0\r\n\r\n"),
+  "chunk extensions without bound": chunked(`5;${"a".repeat(5000)}\r\nhello\r\n0\r\n\r\n`),
+  "a trailer that is no field": chunked("0\r\nX A: b\r\n\r\n"),
+  "trailers without bound": chunked(`0\r\nX-A: ${"a".repeat(9000)}\r\n\r\n`),
   "a chunk that is longer than it says": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n`,
 };
 
@@ -79,7 +92,7 @@ export const messageCases: readonly BehaviourCase[] = [
       `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: close\r\n\r\n5\r`,
       "\nhello\r\n5;x=y\r\nwor",
       "ld\r\n0\r\nX-Sum: 1\r\nX-Forwarded-Client-Cert: evil\r\n",
-      "Content-Length: 3\r\n\r\n",
+      "Content-Length: 3\r\nAuthorization: Basic eDp5\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nHost: b\r\n\r\n",
     ],
     expect: {
       statuses: [200],

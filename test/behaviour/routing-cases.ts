@@ -117,6 +117,21 @@ export const routingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "what is hop-by-hop in a request ends here; a TE for trailers is said anew",
+    resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request:
+      "GET / HTTP/1.1\r\nHost: localhost\r\nKeep-Alive: timeout=9\r\nProxy-Connection: keep-alive\r\nTE: gzip, trailers\r\n" +
+      "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: close, TE2, Upgrade, HTTP2-Settings\r\nTE2: x\r\n\r\n",
+    expect: {
+      statuses: [200],
+      seen({ headers }) {
+        for (const name of ["keep-alive", "proxy-connection", "upgrade", "http2-settings", "te2"])
+          assert.equal(headers[name], undefined, name);
+        assert.equal(headers.te, "trailers");
+      },
+    },
+  },
+  {
     name: "an upstream that refuses connections: 503 with its reason",
     resources: () => mappingYaml("m", { prefix: "/", service: "127.0.0.1:1" }),
     request: get("/"),

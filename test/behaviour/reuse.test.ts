@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { it } from "node:test";
+import { mappingYaml } from "../support/certificates.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
+import { startRawUpstream } from "../support/upstream.ts";
+
+// Which connections may carry another request, on either side. Where this goes wrong, the answer or the body of one
+// client becomes another's: the other half of request smuggling.
+
+/** What reached the upstream: the connection by number, and the bytes of the request as they came. */
+interface Arrival {
+  readonly connection: number;
+  readonly socket: Socket;
+  bytes: string;
+}
+
+/** A gateway before an upstream that answers each head as `answer` says: with bytes, or by itself. */
+async function behind(
+  answer: (arrival: Arrival, nth: number) => string | undefined,
+  run: (gateway: RunningGateway, arrivals: Arrival[]) => Promise<void>,
+  mapping: Record<string, unknown> = {},
+): Promise<void> {
+  const arrivals: Arrival[] = [];
+  let connections = 0;
+  const upstream = await startRawUpstream((socket) => {
+    const connection = ++connections;
+    let arrival: Arrival | undefined;
+    socket.on("data", (chunk) => {
+      const text = chunk.toString("latin1");
+      if (!/^[A-Z]+ \S+ HTTP\/1\.1\r\n/.test(text)) {
+        if (arrival !== undefined) arrival.bytes += text;
+        return;
+      }
+      arrival = { connection, socket, bytes: text };
+      arrivals.push(arrival);
+      const bytes = answer(arrival, arrivals.length);
+      if (bytes !== undefined) socket.write(bytes, "latin1");
+    });
+  });
+  const gateway = await startGateway({
+    "m.yaml": mappingYaml("m", { prefix: "/up/", service: `127.0.0.1:${upstream.port}`, ...mapping }),
+  });
+  try {
+    await run(gateway, arrivals);
+  } finally {
+    await gateway.stop();
+    upstream.close();
+  }
+}
+
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+const ok = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+const EVIL = ok("evil");
+const LARGE = "x".repeat(40_000);
+
+async function ask(gateway: RunningGateway, bytes: string): Promise<RawAnswer | undefined> {
+  return parseAnswers(await exchangeBytes(gateway.httpPort, bytes))[0];
+}
+
+const REUSED: Readonly<Record<string, string>> = {
+  "a sized response": ok("first"),
+  "a chunked response": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n\r\n",
+  "a large response": ok(LARGE),
+  "204, with a length": "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+  "304, with a length": "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+  "304, chunked": "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+  "a long Keep-Alive": `HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60\r\nContent-Length: 0\r\n\r\n`,
+};
+const NOT_REUSED: Readonly<Record<string, string>> = {
+  "a response that says close": "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+  "close among other options":
+    "HTTP/1.1 200 OK\r\nConnection: keep-alive, Close\r\nContent-Length: 0\r\n\r\n",
+  "HTTP/1.0": "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+  "a Keep-Alive that is over": "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n",
+  "more than its length": ok("first") + EVIL,
+  "more than its length, large": ok(LARGE) + EVIL,
+  "more behind its last chunk": `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n\r\n${EVIL}`,
+  "a body behind 204": `HTTP/1.1 204 No Content\r\nContent-Length: ${EVIL.length}\r\n\r\n${EVIL}`,
+  "a body behind 304": `HTTP/1.1 304 Not Modified\r\nContent-Length: ${EVIL.length}\r\n\r\n${EVIL}`,
+};
+for (const [reused, responses] of [
+  [true, REUSED],
+  [false, NOT_REUSED],
+] as const) {
+  for (const [name, response] of Object.entries(responses)) {
+    it(`${name}: the upstream connection carries ${reused ? "the next request" : "no other request"}`, () =>
+      behind(
+        (_, nth) => (nth === 1 ? response : ok("second")),
+        async (gateway, arrivals) => {
+          const first = await ask(gateway, get("/up/1"));
+          assert.equal(first?.status, Number(response.slice(9, 12)));
+          assert.equal((await ask(gateway, get("/up/2")))?.body, "second");
+          assert.deepEqual(
+            arrivals.map(({ connection }) => connection),
+            [1, reused ? 1 : 2],
+          );
+        },
+      ));
+  }
+}
+
+it("a body behind the answer to HEAD is nobody's", () =>
+  behind(
+    (_, nth) => (nth === 1 ? ok(EVIL) : ok("second")),
+    async (gateway, arrivals) => {
+      const head = await exchangeBytes(gateway.httpPort, get("/up/1").replace("GET", "HEAD"));
+      assert.doesNotMatch(head, /evil/);
+      assert.equal((await ask(gateway, get("/up/2")))?.body, "second");
+      assert.equal(arrivals.at(-1)?.connection, 2);
+    },
+  ));
+
+it("an answer that came too late for one request is not the answer to the next", () =>
+  behind(
+    ({ socket }, nth) => {
+      if (nth > 1) return ok("second");
+      setTimeout(() => socket.write(ok("too late")), 300);
+      return undefined;
+    },
+    async (gateway) => {
+      assert.equal((await ask(gateway, get("/up/1")))?.status, 504);
+      const answers = await Promise.all([1, 2, 3, 4].map(() => ask(gateway, get("/up/2"))));
+      assert.deepEqual(
+        answers.map((answer) => answer?.body),
+        ["second", "second", "second", "second"],
+      );
+    },
+    { timeout_ms: 150 },
+  ));
+
+const hidden = "GET /up/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const post = (path: string, length: number): string =>
+  `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`;
+
+it("an answer before the end of the body: what still comes of it is no request, and both connections end", () =>
+  behind(
+    () => ok("early"),
+    async (gateway, arrivals) => {
+      const bytes = [post("/up/1", 1000), "x", hidden, hidden];
+      const answers = parseAnswers(await exchangeBytes(gateway.httpPort, bytes));
+      assert.deepEqual(
+        answers.map(({ status, body }) => [status, body]),
+        [[200, "early"]],
+      );
+      assert.match(answers[0]?.head ?? "", /connection: close/);
+      assert.equal((await ask(gateway, get("/up/2")))?.body, "early");
+      assert.deepEqual(
+        arrivals.map(({ connection, bytes: [method] }) => [connection, method]),
+        [
+          [1, "P"],
+          [2, "G"],
+        ],
+      );
+    },
+  ));
+
+for (const [way, cut] of [
+  ["at once", (head: string, body: string) => [head + body]],
+  ["later", (head: string, body: string) => [head, body, body]],
+] as const) {
+  it(`a request refused before its body, which comes ${way}: the body is no request`, () =>
+    behind(
+      () => ok("never"),
+      async (gateway, arrivals) => {
+        const answers = parseAnswers(
+          await exchangeBytes(gateway.httpPort, cut(post("/elsewhere", hidden.length * 2), hidden)),
+        );
+        assert.deepEqual(
+          answers.map(({ status }) => status),
+          [404],
+        );
+        assert.match(answers[0]?.head ?? "", /connection: close/);
+        assert.deepEqual(arrivals, []);
+      },
+    ));
+}
+
+it("a request without a body that is refused leaves the connection to the next one", () =>
+  behind(
+    () => ok("answer"),
+    async (gateway) => {
+      const bytes = `GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n\r\n${get("/up/1")}`;
+      const answers = parseAnswers(await exchangeBytes(gateway.httpPort, bytes));
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [404, 200],
+      );
+    },
+  ));
+
+it("a malformed chunk in the middle of a body: nothing behind it is a request, and the upstream connection ends", () =>
+  behind(
+    (_, nth) => (nth === 1 ? undefined : ok("second")),
+    async (gateway, arrivals) => {
+      const head = "POST /up/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n";
+      const received = await exchangeBytes(gateway.httpPort, [head, "zz\r\n", hidden]);
+      assert.deepEqual(
+        parseAnswers(received).map(({ status }) => status),
+        [400],
+      );
+      assert.equal((await ask(gateway, get("/up/2")))?.body, "second");
+      assert.deepEqual(
+        arrivals.map(({ connection }) => connection),
+        [1, 2],
+      );
+    },
+  ));
+
+it("behind a request that could not be read nothing is read any more", () =>
+  behind(
+    () => ok("never"),
+    async (gateway, arrivals) => {
+      const bytes = [`GET /up/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n${hidden}`, hidden];
+      const answers = parseAnswers(await exchangeBytes(gateway.httpPort, bytes));
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [400],
+      );
+      assert.deepEqual(arrivals, []);
+    },
+  ));
+
+it("what is hop-by-hop in a response ends here, and so does the upstream's name", () =>
+  behind(
+    () =>
+      "HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: keep-alive\r\n" +
+      "Upgrade: h2c\r\nServer: secret/1.2\r\nX-Kept: yes\r\nContent-Length: 0\r\n\r\n",
+    async (gateway) => {
+      const head = (await ask(gateway, get("/up/")))?.head.toLowerCase() ?? "";
+      assert.match(head, /\r\nx-kept: yes/);
+      assert.match(head, /\r\nserver: credence/);
+      assert.doesNotMatch(head, /x-hop|keep-alive|proxy-connection|upgrade|secret/);
+    },
+  ));
