@@ -234,3 +234,89 @@ it("what is hop-by-hop in a response ends here, and so does the upstream's name"
       assert.doesNotMatch(head, /x-hop|keep-alive|proxy-connection|upgrade|secret/);
     },
   ));
+
+it("a client that says close is told so", () =>
+  behind(
+    () => ok("answer"),
+    async (gateway) => assert.match((await ask(gateway, get("/up/")))?.head ?? "", /connection: close/),
+  ));
+
+const request = (method: string, fields = "", body = ""): string =>
+  `${method} /up/2 HTTP/1.1\r\nHost: localhost\r\n${fields}Connection: close\r\n\r\n${body}`;
+
+/** Whether a request that meets the end of a pooled connection is said again, once, on a new one. */
+const RETRIED: readonly (readonly [name: string, bytes: string, said: number])[] = [
+  ...["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "TRACE"].map(
+    (method) => [method, request(method), 2] as const,
+  ),
+  ["POST", request("POST", "Content-Length: 0\r\n"), 1],
+  ["PATCH", request("PATCH"), 1],
+  ["PUT with a body", request("PUT", "Content-Length: 2\r\n", "ab"), 1],
+  ["PUT with half a body", request("PUT", "Content-Length: 9\r\n", "ab"), 1],
+  ["PUT with an empty chunked body", request("PUT", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), 1],
+];
+for (const [name, bytes, said] of RETRIED) {
+  it(`a pooled connection ends as ${name} is written: said ${said === 1 ? "once, 503" : "twice, and no more"}`, () =>
+    behind(
+      ({ socket }, nth) => {
+        if (nth === 1) return ok("first");
+        socket.destroy();
+        return undefined;
+      },
+      async (gateway, arrivals) => {
+        assert.equal((await ask(gateway, get("/up/1")))?.body, "first");
+        assert.equal((await ask(gateway, bytes))?.status, 503);
+        assert.deepEqual(
+          arrivals.map(({ connection }) => connection),
+          [1, 1, 2].slice(0, 1 + said),
+        );
+      },
+    ));
+}
+
+it("a new connection that ends is not tried again: nobody knows what was done with the request", () =>
+  behind(
+    ({ socket }) => {
+      socket.destroy();
+      return undefined;
+    },
+    async (gateway, arrivals) => {
+      assert.equal((await ask(gateway, get("/up/1")))?.status, 503);
+      assert.equal(arrivals.length, 1);
+    },
+  ));
+
+it("a pooled connection that ends within the answer: the request is not said again", () =>
+  behind(
+    ({ socket }, nth) => {
+      if (nth === 1) return ok("first");
+      socket.end("HTTP/1.1 2");
+      return undefined;
+    },
+    async (gateway, arrivals) => {
+      assert.equal((await ask(gateway, get("/up/1")))?.body, "first");
+      assert.equal((await ask(gateway, get("/up/2")))?.status, 503);
+      assert.equal(arrivals.length, 2);
+    },
+  ));
+
+it("when all pooled connections are stale, a request needs one retry and no luck", () => {
+  const waiting: (() => void)[] = [];
+  return behind(
+    ({ socket, connection }, nth) => {
+      if (nth > 4) {
+        if (connection > 4) return ok("fresh");
+        socket.destroy();
+        return undefined;
+      }
+      // Answered together, so that four connections are idle then.
+      waiting.push(() => socket.write(ok("first")));
+      if (nth === 4) for (const answer of waiting) answer();
+      return undefined;
+    },
+    async (gateway) => {
+      await Promise.all([1, 2, 3, 4].map(() => ask(gateway, get("/up/1"))));
+      assert.equal((await ask(gateway, get("/up/2")))?.body, "fresh");
+    },
+  );
+});

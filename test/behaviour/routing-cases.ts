@@ -83,6 +83,29 @@ export const routingCases: readonly BehaviourCase[] = [
     request: get("/a%2Fb"),
     expect: { statuses: [400], seen: null },
   },
+  ...Object.entries({
+    "a path that climbs above the root": "/../x",
+    "an escaped path that climbs above the root": "/%2e%2E/x",
+    "an encoded NUL": "/a%00b",
+    "a percent sign without its digits": "/a%2",
+  }).map(
+    ([name, target]): BehaviourCase => ({
+      name: `${name}: 400 and closed`,
+      resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+      request: `GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+      expect: { statuses: [400], head: /connection: close/, seen: null, failure: "bad_request" },
+    }),
+  ),
+  ...["/a%2fb", "/a%5Cb", "/a%5cb"].map(
+    (target): BehaviourCase => ({
+      name: `${target} is refused where the Module refuses escaped slashes`,
+      resources: ({ cleartext }) =>
+        moduleYaml({ reject_requests_with_escaped_slashes: true }) +
+        mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+      request: get(target),
+      expect: { statuses: [400], seen: null },
+    }),
+  ),
   {
     name: "a Mapping that cannot be followed keeps its place: 503, not the shorter prefix",
     resources: ({ cleartext }) =>

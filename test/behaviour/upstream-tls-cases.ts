@@ -53,6 +53,12 @@ export const upstreamTlsCases: readonly BehaviourCase[] = [
     expect: { statuses: [503], seen: null, failure: "upstream_certificate_name_mismatch" },
   },
   {
+    name: "two different Secrets of one name: neither is used, 503",
+    resources: documented((made) => good(made) + secretYaml("certs", made.server)),
+    request,
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
     name: "an address is verified against IP SANs",
     resources: documented(good, {}, ({ mtls }) => `127.0.0.1:${mtls}`),
     request,
