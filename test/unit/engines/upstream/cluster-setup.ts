@@ -179,4 +179,4 @@ export async function eventually(test: () => boolean, what: string, milliseconds
   }
 }
 
-const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;
+export const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;
