@@ -46,6 +46,8 @@ export interface CredentialMaterial {
   readonly privateKey?: string;
   /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
   readonly trustAnchors?: string;
+  /** Which of these there were meant to be is not known: that a CA is missing here does not mean that it was taken away. */
+  readonly unreadable?: true;
 }
 
 /** Which object or file a credential came from, for its diagnostics. */

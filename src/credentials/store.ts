@@ -57,7 +57,8 @@ export class CredentialStore implements CredentialReader {
     }
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
     const anchors = material.trustAnchors ?? chain;
-    const explicit = material.trustAnchors !== undefined;
+    const explicit =
+      material.trustAnchors !== undefined || (material.unreadable === true && this.#explicitTrust.has(name));
     const known = this.#face("trust", name);
     // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.
     const another = known !== undefined && explicit !== this.#explicitTrust.has(name);
