@@ -184,6 +184,18 @@ export const messageCases: readonly BehaviourCase[] = [
     expect: { statuses: [431], seen: null, failure: "head_too_large" },
   },
   {
+    name: "a head just beyond the limit, in one piece: 431",
+    resources,
+    request: `GET / HTTP/1.1\r\n${line}X-A: ${"a".repeat(61_500)}\r\n\r\n`,
+    expect: { statuses: [431], seen: null, failure: "head_too_large" },
+  },
+  {
+    name: "a head that only bare LFs end: 400, at once",
+    resources,
+    request: "GET / HTTP/1.1\nHost: localhost\n\n",
+    expect: { statuses: [400], seen: null, failure: "bad_request" },
+  },
+  {
     name: "a head that does not come: 408",
     resources,
     request: `GET / HTTP/1.1\r\n${line}`,

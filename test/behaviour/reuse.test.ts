@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { it } from "node:test";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
@@ -320,3 +320,55 @@ it("when all pooled connections are stale, a request needs one retry and no luck
     },
   );
 });
+
+it("a response head that comes in pieces is made of its own bytes, whatever else is read meanwhile", () => {
+  let finish = (): void => {};
+  return behind(
+    ({ socket, bytes }) => {
+      if (!bytes.startsWith("GET /1 "))
+        return `HTTP/1.1 200 OK\r\nX-Who: other\r\nContent-Length: 40000\r\n\r\n${LARGE}`;
+      finish = () => socket.write("Content-Length: 3\r\n\r\none");
+      return "HTTP/1.1 200 OK\r\nX-Who: one\r\n";
+    },
+    async (gateway) => {
+      const first = ask(gateway, get("/up/1"));
+      for (let turn = 0; turn < 3; turn++)
+        assert.match((await ask(gateway, get("/up/2")))?.head ?? "", /X-Who: other/);
+      finish();
+      const answer = await first;
+      assert.match(answer?.head ?? "", /^HTTP\/1\.1 200 OK\r\nX-Who: one\r\n/);
+      assert.equal(answer?.body, "one");
+    },
+  );
+});
+
+it("a response that ends with its connection is not completed when that is reset", () =>
+  behind(
+    ({ socket }) => {
+      setTimeout(() => socket.resetAndDestroy(), 100);
+      return "HTTP/1.1 200 OK\r\n\r\nhalf of it";
+    },
+    async (gateway) => {
+      const received = await exchangeBytes(gateway.httpPort, get("/up/"));
+      assert.match(received, /half of it/);
+      assert.doesNotMatch(received, /\r\n0\r\n\r\n$/);
+    },
+  ));
+
+it("a client that ends in the middle of its body is known to have, and the upstream connection ends", () =>
+  behind(
+    ({ bytes }) => (bytes.startsWith("POST") ? undefined : ok("second")),
+    async (gateway, arrivals) => {
+      await new Promise<void>((resolve) => {
+        const client = connect(gateway.httpPort, "127.0.0.1");
+        client.on("error", () => {}).on("close", () => resolve());
+        client.resume().end(`${post("/up/1", 10)}ab`);
+      });
+      assert.equal((await gateway.diag()).failures[0]?.reason, "client_disconnected");
+      assert.equal((await ask(gateway, get("/up/2")))?.body, "second");
+      const used = arrivals
+        .filter(({ bytes }) => bytes.startsWith("POST"))
+        .map(({ connection }) => connection);
+      assert.ok(!used.includes(arrivals.at(-1)?.connection ?? 0));
+    },
+  ));
