@@ -147,6 +147,24 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
   });
 }
 
+for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`${maxVersion}: a host that asks for the clients of another CA now knows no session of the old one's`, async () => {
+    const gateway = await setUp([host("a.test", REQUIRED), host("b.test")]);
+    try {
+      const { port, client, stranger } = gateway;
+      const mutual = { servername: "a.test", cert: client.certificate, key: client.privateKey, maxVersion };
+      const { session, echoed } = await handshake(port, mutual);
+      assert.equal(echoed, true);
+      // Another bundle of the same generation.
+      gateway.store.offer("others", { trustAnchors: stranger.certificate }, ORIGIN);
+      gateway.update(host("a.test", { mode: "required", trust: "others" }), host("b.test"));
+      assert.equal((await handshake(port, { ...mutual, session })).echoed, false);
+    } finally {
+      await gateway.close();
+    }
+  });
+}
+
 test("a client certificate that ended since is not resumed with", async () => {
   const gateway = await setUp([host("a.test", REQUIRED)]);
   try {
