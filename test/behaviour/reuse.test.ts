@@ -372,3 +372,16 @@ it("a client that ends in the middle of its body is known to have, and the upstr
       assert.ok(!used.includes(arrivals.at(-1)?.connection ?? 0));
     },
   ));
+
+it("a refusal reaches a client that goes on sending", () =>
+  behind(
+    () => ok("never"),
+    async (gateway) => {
+      const bytes = ["GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", ...Array(20).fill(LARGE)];
+      const answers = parseAnswers(await exchangeBytes(gateway.httpPort, bytes));
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [400],
+      );
+    },
+  ));

@@ -115,6 +115,50 @@ export const routingCases: readonly BehaviourCase[] = [
     expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
   },
   {
+    name: "of two Mappings with one prefix the narrower takes it all, closed as it is",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/a/", service: `localhost:${cleartext}` }) +
+      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, prefix_exact: true }),
+    request: get("/a/x"),
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
+    name: "precedence beats a host",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}`, rewrite: "/any/", precedence: 5 }) +
+      mappingYaml("b", {
+        prefix: "/",
+        host: "a.example",
+        service: `localhost:${cleartext}`,
+        rewrite: "/named/",
+      }),
+    request: get("/x", "a.example"),
+    expect: { statuses: [200], seen: path("/any/x") },
+  },
+  {
+    name: "the client of a route that fails closed learns the status and an id; other routes work",
+    resources: ({ cleartext }) =>
+      mappingYaml("closed-one", { prefix: "/closed/", service: "secret-service", tls: "secret-context" }) +
+      mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request: `GET /closed/ HTTP/1.1\r\nHost: localhost\r\n\r\n${get("/open/")}`,
+    expect: {
+      statuses: [503, 200],
+      head: /^(?![\s\S]*(?:secret|closed|tls))/i,
+      body: /^\{"status":503,"message":"Service Unavailable","id":"[0-9a-f-]{36}"\}\n$/,
+      seen: path("/open/"),
+      failure: "route_fails_closed",
+    },
+  },
+  {
+    name: "HEAD on a route that fails closed has no body, and the next answer follows",
+    resources: ({ cleartext }) =>
+      mappingYaml("closed", { prefix: "/closed/", service: "a", tls: "missing" }) +
+      mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    // parseAnswers trusts Content-Length; were there a body, the second answer would not be found behind it.
+    request: `HEAD /closed/ HTTP/1.1\r\nHost: localhost\r\n\r\n${get("/open/")}`,
+    expect: { statuses: [503], body: /^HTTP\/1\.1 200 OK/, seen: path("/open/") },
+  },
+  {
     name: "what a client says of its own identity is removed, what the gateway knows is added",
     resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
     request:
