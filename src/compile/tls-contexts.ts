@@ -141,6 +141,8 @@ export function compileContext(
         field,
         `${label} cannot use the ${what} of ${where}: ${status.reason}`,
       );
+    // Whatever the code, also one that nobody has put into the set below.
+    unusable ??= status?.code ?? "secret-missing";
   }
 }
 
