@@ -14,6 +14,7 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 import { type ClusterInput, compileCluster, DEFAULT_TIMEOUT_MS } from "./clusters.ts";
 import type { SharedSpec } from "./group.ts";
 import { FRAMING, headerChanges, unknownOperators } from "./headers.ts";
+import { linkerdDestination } from "./linkerd.ts";
 import { patternProblem } from "./patterns.ts";
 import { parseService } from "./service.ts";
 
@@ -36,10 +37,8 @@ export function compileForward(
   reportFraming(mapping, shared, diagnostics);
   const own: HeaderAddition[] = [];
   if (spec.add_linkerd_headers ?? input.config.add_linkerd_headers) {
-    const { host, port } = cluster.service;
-    const name =
-      host.includes(".") || host === "localhost" ? host : `${host}.${mapping.namespace}.svc.cluster.local`;
-    own.push({ name: "l5d-dst-override", value: `${name}:${port}`, append: false });
+    const value = linkerdDestination(cluster, mapping.namespace);
+    own.push({ name: "l5d-dst-override", value, append: false });
   }
   const requestHeaders = headerChanges(shared.add_request_headers, shared.remove_request_headers, own);
   const responseHeaders = headerChanges(shared.add_response_headers, shared.remove_response_headers);

@@ -1,9 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Cluster } from "../model/cluster.ts";
 import type { GatewayModel } from "../model/gateway.ts";
 import type { MappingResource } from "../resources/mapping.ts";
+import { compileAuthorization } from "./authorization.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
 import { closeWhatTheEngineCannot } from "./engine-limits.ts";
+import { guardedBy } from "./guards.ts";
 import { compileHosts } from "./hosts.ts";
 import { compileIngresses } from "./ingresses.ts";
 import { compileListeners } from "./listeners.ts";
@@ -57,23 +60,30 @@ export function compile(
     },
     diagnostics,
   );
-  // 6. Routes and clusters: they need the contexts for their upstreams.
+  const input = {
+    contexts,
+    config,
+    resolvers: compileResolvers(resources.resolvers),
+    verificationRequired: settings.verificationRequired,
+  };
+  // 6. Authorization: what cannot be asked about is closed, and the routes are to know.
+  const auth = compileAuthorization(resources.authServices, input, options.allowUnenforced, diagnostics);
+  // 7. Routes and clusters: they need the contexts for their upstreams.
   const compiled = compileRoutes(
     {
+      ...input,
       mappings,
-      contexts,
-      config,
-      resolvers: compileResolvers(resources.resolvers),
-      verificationRequired: settings.verificationRequired,
       closedBy: settings.closedBy,
+      authClosedBy: auth.closedBy,
+      guarded: options.allowUnenforced ? [] : guardedBy(resources.guards),
     },
     memory,
     diagnostics,
   );
-  // 7. What the engine cannot do: it needs the clusters, and closes the routes to them.
+  // 8. What the engine cannot do: it needs the clusters, and closes the routes to them.
   const { routes, clusters } = closeWhatTheEngineCannot(
     compiled.routes,
-    compiled.clusters,
+    withClusters(compiled.clusters, auth.clusters),
     mappings,
     diagnostics,
   );
@@ -81,6 +91,7 @@ export function compile(
     http: settings.http,
     listeners: compileListeners(names, options, diagnostics),
     virtualHosts: names.virtualHosts,
+    ...(auth.authorization === null ? {} : { authorization: auth.authorization }),
     routes,
     clusters,
   };
@@ -91,6 +102,12 @@ export function compile(
       return references(model, mappings);
     },
   };
+}
+
+function withClusters(clusters: readonly Cluster[], more: readonly Cluster[]): readonly Cluster[] {
+  if (more.length === 0) return clusters;
+  const all = new Map([...clusters, ...more].map((cluster) => [cluster.name, cluster]));
+  return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. */
@@ -109,6 +126,8 @@ function references(model: GatewayModel, mappings: readonly MappingResource[]): 
       return at === undefined ? name : `${name} ${at.file}:${at.line}`;
     });
   }
+  const asked = model.authorization?.services.map(({ name }) => name);
+  if (asked !== undefined) found.authorization = asked;
   for (const { domain, origin } of model.virtualHosts) found[`host ${domain}`] = [origin];
   return found;
 }

@@ -2,10 +2,12 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
+import { subjectOf } from "../resources/resource.ts";
 import { compileForward, compileRedirect } from "./actions.ts";
 import { corsPolicy } from "./cors.ts";
-import { errorResponses } from "./error-responses.ts";
+import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 import { type SettledGroup, settleGroup } from "./group.ts";
+import { mayBeGuarded } from "./guards.ts";
 import { compileMatch } from "./route-match.ts";
 import type { Found, MadeRoute, RouteMemory } from "./route-memory.ts";
 import { type MatchedMapping, orderedGroups, placed } from "./route-order.ts";
@@ -38,8 +40,15 @@ export function compileRoutes(
 
 function matchOf(mapping: MappingResource, input: RoutesInput): Found<MatchedMapping | null> {
   const diagnostics: Diagnostic[] = [];
+  checkErrorResponses(mapping, subjectOf(mapping), diagnostics);
   const found = compileMatch(mapping, input.config.regex_max_size, diagnostics);
-  const closedBy = input.closedBy ?? mapping.closedBy ?? found?.closedBy ?? null;
+  const guarded = found !== null && mayBeGuarded(found.match, input.guarded);
+  const closedBy =
+    input.closedBy ??
+    (guarded ? "access-control-not-enforced" : null) ??
+    mapping.closedBy ??
+    found?.closedBy ??
+    null;
   return { value: found === null ? null : placed(mapping, found.match, closedBy), diagnostics };
 }
 
@@ -109,10 +118,17 @@ function compileAction(
   clusters: Map<string, Cluster>,
   diagnostics: Diagnostic[],
 ): Destination["action"] {
-  if (closedBy !== null) return { kind: "fail", code: closedBy };
-  return mapping.spec.host_redirect === true
+  const isRedirect = mapping.spec.host_redirect === true;
+  const code = closedBy ?? (isRedirect ? null : unasked(shared, input));
+  if (code !== null) return { kind: "fail", code };
+  return isRedirect
     ? compileRedirect(mapping, shared, input, diagnostics)
     : compileForward(mapping, shared, input, clusters, diagnostics);
+}
+
+/** What closes a route because its requests were to be asked about and cannot be. */
+function unasked({ bypass_auth }: SettledGroup["shared"], { authClosedBy }: RoutesInput): string | null {
+  return bypass_auth === true ? null : authClosedBy;
 }
 
 function compileMirror(
@@ -122,13 +138,12 @@ function compileMirror(
   clusters: Map<string, Cluster>,
   diagnostics: Diagnostic[],
 ): Mirror {
+  const code = closedBy ?? unasked(shared, input);
   return {
     name: routeName(mapping),
     percent: mapping.spec.weight ?? 100,
     action:
-      closedBy === null
-        ? compileForward(mapping, shared, input, clusters, diagnostics)
-        : { kind: "fail", code: closedBy },
+      code === null ? compileForward(mapping, shared, input, clusters, diagnostics) : { kind: "fail", code },
   };
 }
 

@@ -6,8 +6,9 @@ import { subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { addressPolicy } from "./addresses.ts";
 import type { CompileOptions } from "./compilation.ts";
+import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 
-/** What the Module, the flags and the guards say for everything: later passes read their defaults from it. */
+/** What the Module and the flags say for everything: later passes read their defaults from it. */
 export interface Settings {
   readonly config: ModuleConfig;
   readonly http: HttpSettings;
@@ -20,15 +21,16 @@ export interface Settings {
 
 /** First pass. Of several Modules one gives the settings, and each of them its restrictions (design §4.1). */
 export function compileSettings(
-  { modules, guards }: ResourceSet,
+  { modules }: ResourceSet,
   options: CompileOptions,
   diagnostics: Diagnostic[],
 ): Settings {
   const chosen = chooseModule(modules, diagnostics);
   const config = chosen?.spec ?? {};
   const addresses = addressPolicy(modules, diagnostics);
-  const unenforced =
-    addresses.unreadable || guards.length > 0 || modules.some((module) => module.unenforced.length > 0);
+  const errors = errorResponses(config.error_response_overrides);
+  if (chosen !== undefined) checkErrorResponses(chosen, subjectOf(chosen), diagnostics);
+  const unenforced = addresses.unreadable || modules.some((module) => module.unenforced.length > 0);
   return {
     config,
     http: {
@@ -49,6 +51,7 @@ export function compileSettings(
       ...clientCertificate(config),
       ...probes(config),
       ...(addresses.policy === null ? {} : { addresses: addresses.policy }),
+      ...(errors === undefined ? {} : { errorResponses: errors }),
       serverName: config.server_name ?? "credence",
     },
     verificationRequired:

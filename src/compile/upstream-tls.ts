@@ -2,10 +2,10 @@ import { isIP } from "node:net";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
-import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { findContext } from "./context-lookup.ts";
 import type { ParsedService } from "./service.ts";
+import type { ServiceUser } from "./service-user.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 
 /**
@@ -13,7 +13,7 @@ import type { CompiledContext } from "./tls-contexts.ts";
  * names a context never comes out of here as cleartext.
  */
 export function upstreamTls(
-  mapping: MappingResource,
+  mapping: ServiceUser,
   service: ParsedService,
   contexts: ReadonlyMap<string, CompiledContext>,
   verificationRequired: boolean,
@@ -83,7 +83,7 @@ const DEFAULT_PARAMETERS: TlsParameters = {
 };
 
 function unverified(
-  mapping: MappingResource,
+  mapping: ServiceUser,
   service: ParsedService,
   context: CompiledContext | undefined,
   sni: string | undefined,

@@ -1,7 +1,9 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { annotationOf, readAnnotation } from "./annotation.ts";
+import { type AuthServiceResource, parseAuthenticationModule, parseAuthService } from "./auth-service.ts";
 import { isRecord } from "./fields.ts";
+import { type GuardResource, guardRules } from "./guard.ts";
 import { type HostResource, parseHost } from "./host.ts";
 import {
   type IngressClassResource,
@@ -12,14 +14,13 @@ import {
 import { type MappingResource, parseMapping } from "./mapping.ts";
 import { type ModuleResource, parseModule } from "./module.ts";
 import { nearest } from "./nearest.ts";
+import { checkOutsideService, isOutsideService } from "./outside-service.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
 import { hasServer, parseTlsModule, type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
 
-/** An object that guards access and that this version cannot enforce: every route is closed while it stands (design §9). */
-export type GuardResource = Resource<"Guard", { readonly kind: string }>;
 /** An object with others in its annotation; the ResourceSet has them, not it. */
 export type AnnotatedResource = Resource<"Annotated", { readonly resources: readonly AnyResource[] }>;
 
@@ -28,6 +29,7 @@ export type AnyResource =
   | TlsContextResource
   | ModuleResource
   | ResolverResource
+  | AuthServiceResource
   | GuardResource
   | HostResource
   | IngressResource
@@ -146,6 +148,8 @@ function guarded(
     diagnostics: [{ ...diagnostic, severity: "error", effect }],
   });
   if (resource?.kind === "Guard") return closing(resource, "route-fails-closed");
+  if (resource?.kind === "AuthService")
+    return closing({ ...resource, closedBy: diagnostic.code }, "route-fails-closed");
   if (resource?.kind === "Host") return closing({ ...resource, closedBy: diagnostic.code }, "host-refused");
   if (resource?.kind === "TlsModule" && hasServer(resource))
     return closing(withBlocksClosed(resource, diagnostic.code), "host-refused");
@@ -154,7 +158,7 @@ function guarded(
     return closing({ ...resource, closedBy: diagnostic.code }, effect);
   }
   if (resource?.kind === "Module" && resource.unenforced.length > 0)
-    return closing({ kind: "Guard", ...identity, spec: { kind }, raw }, "route-fails-closed");
+    return closing({ kind: "Guard", ...identity, spec: { kind, rules: null }, raw }, "route-fails-closed");
   if (resource?.kind === "Module" && resource.tls !== null && hasServer(resource.tls))
     return closing(withBlocksClosed(resource.tls, diagnostic.code), "host-refused");
   return refused;
@@ -174,17 +178,23 @@ function parseKind(
       return { ...parseTlsContext(identity, spec, raw), secret: null };
     case "Module":
       if (identity.name === "ambassador") return { ...parseModule(identity, spec, raw), secret: null };
-      if (identity.name === "authentication") return guard(kind, identity, raw, subject);
+      if (identity.name === "authentication")
+        return { ...parseAuthenticationModule(identity, spec.config, raw), secret: null };
       if (identity.name === "tls")
         return { ...parseTlsModule(identity, spec.config, { subject, raw }), secret: null };
       return found("kind-not-supported", subject, raw, `Module ${identity.name} is not acted on`);
     case "Host":
       return { ...parseHost(identity, spec, raw), secret: null };
     case "AuthService":
+      return { ...parseAuthService(identity, spec, raw), secret: null };
     case "Filter":
     case "FilterPolicy":
-      return guard(kind, identity, raw, subject);
+      return guard(kind, identity, spec, raw, subject);
     default:
+      if (isOutsideService(kind)) {
+        const diagnostics = checkOutsideService(kind, identity, spec, raw);
+        return { resource: null, secret: null, diagnostics };
+      }
       if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
   }
@@ -193,12 +203,14 @@ function parseKind(
 function guard(
   kind: string,
   identity: { namespace: string; name: string },
+  spec: Readonly<Record<string, unknown>>,
   raw: RawObject,
   subject: Subject,
 ): ParsedObject {
   const message = `${kind} ${identity.name} guards access and cannot be enforced by this version`;
   const diagnostics = [diagnose("access-control-not-enforced", { subject, source: raw.source, message })];
-  return { resource: { kind: "Guard", ...identity, spec: { kind }, raw }, secret: null, diagnostics };
+  const rules = kind === "FilterPolicy" ? guardRules(spec) : null;
+  return { resource: { kind: "Guard", ...identity, spec: { kind, rules }, raw }, secret: null, diagnostics };
 }
 
 /** Reference §2.1: absent means `default`, `_automatic_` is anybody, an empty list is nobody. */

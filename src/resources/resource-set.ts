@@ -1,7 +1,9 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { AnnotatedResource, AnyResource, GuardResource } from "./envelope.ts";
+import type { AuthServiceResource } from "./auth-service.ts";
+import type { AnnotatedResource, AnyResource } from "./envelope.ts";
 import { isRecord } from "./fields.ts";
+import type { GuardResource } from "./guard.ts";
 import type { HostResource } from "./host.ts";
 import { type IngressClassResource, type IngressResource, withIngressClosed } from "./ingress.ts";
 import type { MappingResource } from "./mapping.ts";
@@ -17,6 +19,7 @@ export interface ResourceSet {
   readonly tlsContexts: readonly TlsContextResource[];
   readonly modules: readonly ModuleResource[];
   readonly resolvers: readonly ResolverResource[];
+  readonly authServices: readonly AuthServiceResource[];
   readonly guards: readonly GuardResource[];
   readonly hosts: readonly HostResource[];
   readonly tlsModules: readonly TlsModuleResource[];
@@ -71,6 +74,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
       resolvers: kept
         .filter((object): object is ResolverResource => isResolverKind(object.kind))
         .sort(byNamespaceAndName),
+      authServices: ofKind<AuthServiceResource>("AuthService"),
       guards: ofKind<GuardResource>("Guard"),
       hosts: ofKind<HostResource>("Host"),
       tlsModules: ofKind<TlsModuleResource>("TlsModule"),
@@ -89,6 +93,7 @@ function unwrapped(object: AnyResource): readonly Exclude<AnyResource, Annotated
 /** The kind as its author knows it: that of a guard is written in the object. */
 function kindOf(object: AnyResource): string {
   if (object.kind === "Guard") return object.spec.kind;
+  if (object.kind === "AuthService") return object.writtenAs;
   return object.kind === "TlsModule" ? "Module" : object.kind;
 }
 
@@ -112,6 +117,8 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
   const [first] = sorted as [AnyResource];
   if (first.kind === "Mapping")
     return (sorted as MappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
+  if (first.kind === "AuthService")
+    return (sorted as AuthServiceResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
   if (first.kind === "TLSContext") {
     const all = sorted as TlsContextResource[];
     const hosts = [...new Set(all.flatMap(({ spec }) => spec.hosts ?? []))].sort();

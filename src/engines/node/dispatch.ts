@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { ForwardAction, HeaderChanges, Route } from "../../model/route.ts";
 import { choose } from "./admission.ts";
+import type { AuthQuestion } from "./auth/authorizer.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
 import { allowsOrigin, CORS_FIELDS, isPreflight, originOf, preflightLines, responseLines } from "./cors.ts";
 import { type FormatValues, format, formatValues } from "./format-string.ts";
@@ -25,8 +26,10 @@ export type Dispatch =
       readonly name: string;
       readonly action: ForwardAction;
       readonly cluster: UpstreamCluster;
-      /** As it goes upstream. */
+      /** As it goes upstream, unless a question says otherwise. */
       readonly head: string;
+      /** To be asked before anything goes upstream; null: nobody is asked. */
+      readonly question: AuthQuestion | null;
       /** Changes the response's head; null: it goes on as it is. */
       readonly editResponse: ((head: string) => string) | null;
     };
@@ -68,6 +71,9 @@ export function dispatch(
   const { maxBodyBytes } = plan.settings;
   if (maxBodyBytes !== undefined && head.contentLength > maxBodyBytes)
     return fail("body_too_large", `more than ${maxBodyBytes} bytes`);
+  const authorizer = route.bypassAuth === true ? null : plan.authorizer;
+  if (authorizer?.tooLarge(head.contentLength) === true)
+    return fail("body_too_large", "more than the AuthService may be shown");
   if (head.upgrade !== "" && route.upgrades?.includes(head.upgrade) !== true)
     return fail("upgrade_refused", `${head.upgrade} is not among the Mapping's allow_upgrade`);
 
@@ -86,13 +92,19 @@ export function dispatch(
     clientCertificate: certificateHeader(head, accepted, plan),
   });
   const values = (): FormatValues => formatValues(head, accepted, plan);
+  const question =
+    authorizer === null
+      ? null
+      : authorizer.ask(head, text, path, laterEdit(action.requestHeaders, values) ?? AS_IT_IS);
+  if (authorizer !== null && question === null) return fail("route_fails_closed", "no cluster to ask");
   const cors = allowed && route.cors !== undefined ? responseLines(route.cors, origin) : "";
   return {
     kind: "forward",
     name,
     action,
     cluster,
-    head: edit(text, action.requestHeaders, values),
+    head: question === null ? edit(text, action.requestHeaders, values) : text,
+    question,
     editResponse: responseEdit(action.responseHeaders, cors, values),
   };
 }
@@ -124,14 +136,27 @@ function responseEdit(
   cors: string,
   values: () => FormatValues,
 ): ((head: string) => string) | null {
-  if (changes === undefined && cors === "") return null;
-  // Taken now: when the response comes, the parser holds another request's head.
-  const taken = changes !== undefined && editorOf(changes).hasOperators ? values() : null;
+  const change = laterEdit(changes, values);
+  if (cors === "") return change;
   return (head) => {
-    const changed = edit(head, changes, () => taken ?? {});
-    return cors === "" ? changed : `${CORS_EDITOR.edit(changed).slice(0, -2)}${cors}\r\n`;
+    const changed = change === null ? head : change(head);
+    return `${CORS_EDITOR.edit(changed).slice(0, -2)}${cors}\r\n`;
   };
 }
+
+/** An edit for when an answer has come; null where there is nothing to change. */
+function laterEdit(
+  changes: HeaderChanges | undefined,
+  values: () => FormatValues,
+): ((head: string) => string) | null {
+  if (changes === undefined) return null;
+  // Taken now: by then the parser holds another request's head.
+  const taken = editorOf(changes).hasOperators ? values() : NO_VALUES;
+  return (head) => edit(head, changes, () => taken);
+}
+
+const NO_VALUES: FormatValues = {};
+const AS_IT_IS = (head: string): string => head;
 
 const CORS_EDITOR = new HeaderEditor({ remove: [...CORS_FIELDS] });
 

@@ -2,8 +2,12 @@ import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import { recordExchange } from "./access.ts";
 import { admit } from "./admission.ts";
+import type { AuthAnswer } from "./auth/answer.ts";
+import { AuthCheck, type AuthUser } from "./auth/check.ts";
+import { refusalText } from "./auth/refusal.ts";
 import type { Client } from "./client.ts";
 import { answerText, dispatch } from "./dispatch.ts";
+import { errorBodies } from "./error-bodies.ts";
 import { failureResponse } from "./failures.ts";
 import { BodyReader } from "./http1/body.ts";
 import { FIELD } from "./http1/fields.ts";
@@ -18,7 +22,7 @@ import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts"
  * One request and its response: chooses the route, takes an upstream connection, and passes both bodies on as they come,
  * each side held back while the other cannot take more.
  */
-export class Exchange implements UpstreamUser {
+export class Exchange implements UpstreamUser, AuthUser {
   readonly connection: Client;
   /** The revision the request began under serves it to its end. */
   readonly plan: Plan;
@@ -37,6 +41,8 @@ export class Exchange implements UpstreamUser {
 
   readonly #clientCloses: boolean;
   #cluster: UpstreamCluster | null = null;
+  /** The question to the AuthService that everything waits for. */
+  #check: AuthCheck | null = null;
   #timeoutMs = 0;
   /** Kept for the one retry. */
   #head = "";
@@ -68,6 +74,7 @@ export class Exchange implements UpstreamUser {
   /** Starts the request; `bytes[bodyAt…]` may hold the beginning of its body. Returns how far they were taken. */
   begin(head: RequestHead, bytes: Buffer, bodyAt: number): number {
     const { serving } = this.connection;
+    this.response.errors = errorBodies(this.plan.settings.errorResponses, head);
     if (serving.stats.requestsInFlight > serving.limits.maxRequestsInFlight) {
       this.fail("overloaded", "too many requests in flight");
       return bodyAt;
@@ -85,6 +92,7 @@ export class Exchange implements UpstreamUser {
       this.#answer(admitted.status, "");
       return bodyAt;
     }
+    this.response.errors = errorBodies(admitted.route.errorResponses, head);
     const found = dispatch(head, this.connection.accepted, this.plan, admitted, this.requestId);
     this.routeName = found.name;
     if (found.kind === "fail") {
@@ -95,8 +103,9 @@ export class Exchange implements UpstreamUser {
       this.#answer(found.status, found.lines);
       return bodyAt;
     }
-    const { cluster, action } = found;
+    const { cluster, action, question } = found;
     this.#cluster = cluster;
+    if (question !== null) this.#check = new AuthCheck(question, serving, this);
     this.#timeoutMs = action.timeoutMs;
     this.#head = found.head;
     this.response.edit = found.editResponse;
@@ -105,9 +114,24 @@ export class Exchange implements UpstreamUser {
       taken = this.onClientBody(bytes, bodyAt);
       if (this.#done) return taken;
     }
-    this.#restartDeadline();
-    cluster.acquire(this, false);
+    if (question === null) this.#forward();
+    else if (this.#check?.collect(this.#held, this.requestBody.done) === true && head.expectsContinue)
+      this.connection.write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (this.#check !== null && !this.#done) this.#restartDeadline();
     return taken;
+  }
+
+  onAllowed(head: string): void {
+    this.#head = head;
+    this.#forward();
+  }
+
+  onRefused(answer: AuthAnswer): void {
+    const { serverName } = this.plan.settings;
+    const client = { serverName, close: !this.#mayKeepAlive, isHead: this.method === "HEAD" };
+    const { text, bodyBytes } = refusalText(answer, client, this.response.errors);
+    this.response.body.bytes = bodyBytes;
+    this.#say(answer.status, text);
   }
 
   /** Takes the body's part of `bytes[from…]`; returns where that ends. */
@@ -134,6 +158,8 @@ export class Exchange implements UpstreamUser {
     if (this.upstream === null) {
       this.#held = this.#held === null ? piece : Buffer.concat([this.#held, piece]);
       if (!done) this.connection.pause();
+      if (this.#check?.collect(this.#held, done) === true) this.connection.resume();
+      if (this.#done) return end;
     } else if (!this.upstream.writeBytes(piece) && !done) this.connection.pause();
     this.#restartDeadline();
     return end;
@@ -221,8 +247,12 @@ export class Exchange implements UpstreamUser {
   }
 
   /** Answers in the upstream's place; once its head has gone out, all that is left is to cut the connection. */
-  fail(reason: FailureReason, cause: string): void {
+  fail(reason: FailureReason, cause: string, status?: number): void {
     if (this.#done) return;
+    if (this.response.abandon()) {
+      this.#complete();
+      return;
+    }
     if (this.response.begun) {
       this.#finish(false, reason, cause);
       this.connection.destroy();
@@ -237,6 +267,8 @@ export class Exchange implements UpstreamUser {
       serverName: this.plan.settings.serverName,
       close: !keepAlive,
       isHead: this.method === "HEAD",
+      status,
+      bodies: this.response.errors,
     });
     this.status = response.status;
     this.response.body.bytes = response.bodyBytes;
@@ -267,16 +299,26 @@ export class Exchange implements UpstreamUser {
   }
 
   #answer(status: number, lines: string): void {
+    this.#say(status, answerText(status, lines, this.plan.settings.serverName, !this.#mayKeepAlive));
+  }
+
+  #say(status: number, text: string): void {
     const keepAlive = this.#mayKeepAlive;
     this.status = status;
-    this.connection.write(answerText(status, lines, this.plan.settings.serverName, !keepAlive));
+    this.connection.write(text);
     this.#finish(keepAlive, null, "");
+  }
+
+  #forward(): void {
+    this.#restartDeadline();
+    this.#cluster?.acquire(this, false);
   }
 
   #restartDeadline(): void {
     const { limits } = this.connection.serving;
     const now = performance.now();
     if (this.#tunnel) this.connection.deadline = now + limits.tunnelIdleMs;
+    else if (this.#check?.asking === true) this.connection.deadline = Number.POSITIVE_INFINITY;
     else if (this.wantsBody) this.connection.deadline = now + limits.bodyTimeoutMs;
     else this.connection.deadline = this.#timeoutMs === 0 ? Number.POSITIVE_INFINITY : now + this.#timeoutMs;
   }
@@ -290,6 +332,7 @@ export class Exchange implements UpstreamUser {
     if (this.#done) return;
     this.#done = true;
     const { upstream, connection } = this;
+    this.#check?.cancel();
     recordExchange(this, failure, cause, failureId);
     if (upstream === null) this.#cluster?.cancel(this);
     else if (failure === null && this.response.upstreamReusable && !this.#tunnel && this.requestBody.done) {
