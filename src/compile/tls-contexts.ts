@@ -110,7 +110,8 @@ export function compileContext(
       "cert_required is set and there is no CA to check certificates against",
     );
   }
-  if (isTermination && (credential === undefined || onlyTrust)) {
+  // Of one that is closed nobody knows what was to be its certificate.
+  if (isTermination && resource.closedBy === null && (credential === undefined || onlyTrust)) {
     report("secret-missing", "hosts", `${label} has hosts to serve and no certificate`);
   }
   const parameters = compileParameters(resource, report);
