@@ -26,7 +26,7 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
       process.stdout.write(`${renderText(diagnostic, readText, colour)}\n\n`);
     const { routes, virtualHosts } = compilation.model;
     const { errors, warnings } = report.summary;
-    const hosts = virtualHosts.filter(({ origin }) => origin !== "gateway").length;
+    const hosts = virtualHosts.filter(({ tls }) => tls.mode !== "cleartext").length;
     const strict = flags.strict === true && warnings > 0 ? " (--strict: warnings count as errors)" : "";
     process.stdout.write(
       `${routes.length} routes, ${hosts} TLS hosts: ${errors} errors, ${warnings} warnings${strict}\n`,

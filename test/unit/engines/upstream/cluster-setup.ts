@@ -6,7 +6,7 @@ import { UpstreamCluster } from "../../../../src/engines/node/upstream/cluster.t
 import type { UpstreamConnection, UpstreamUser } from "../../../../src/engines/node/upstream/connection.ts";
 import type { Cluster } from "../../../../src/model/cluster.ts";
 import type { PeerVerification, TlsParameters, UpstreamTls } from "../../../../src/model/tls.ts";
-import { systemClock } from "../../../../src/telemetry/clock.ts";
+import { type Clock, systemClock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import type { Authority, IssueOptions } from "../../../../src/x509/authority.ts";
 
@@ -52,6 +52,8 @@ export interface SetupOptions {
   readonly store?: CredentialStore;
   readonly limits?: Partial<Limits>;
   readonly connectTimeoutMs?: number;
+  /** The cluster's; the system's by default. */
+  readonly clock?: Clock;
 }
 
 /** A cluster on a real credential store, wired as the engine does it. */
@@ -71,7 +73,7 @@ export function setUp(options: SetupOptions): Setup {
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     deadlines,
     logger: createLogger("silent"),
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
   });
   const unsubscribe = store.onChange((change) => cluster.onCredentialChange(change));
   return {
@@ -177,4 +179,4 @@ export async function eventually(test: () => boolean, what: string, milliseconds
   }
 }
 
-const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;
+export const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;
