@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { MigrationFinding } from "../migrate/finding.ts";
 import { migrationReport } from "../migrate/migrate.ts";
 import { migrationJson, migrationText } from "../migrate/render.ts";
+import { CONFIG_ANNOTATION, readAnnotation } from "../resources/annotation.ts";
 import { isRecord } from "../resources/fields.ts";
 import type { RawObject } from "../resources/resource.ts";
 import { FileTree } from "../sources/files/tree.ts";
@@ -59,9 +60,18 @@ async function readDocuments(paths: readonly string[]): Promise<RawObject[]> {
   const documents: RawObject[] = [];
   for (const { path } of files) {
     const text = await readFile(path, "utf8").catch(() => "");
-    documents.push(...parseYaml(path, text).objects.map(withoutSecrets));
+    for (const raw of parseYaml(path, text).objects) documents.push(withoutSecrets(raw), ...annotated(raw));
   }
   return documents;
+}
+
+/** Objects in an annotation of a Service or Ingress. */
+function annotated(raw: RawObject): readonly RawObject[] {
+  const metadata = isRecord(raw.value) && isRecord(raw.value.metadata) ? raw.value.metadata : {};
+  const text = isRecord(metadata.annotations) ? metadata.annotations[CONFIG_ANNOTATION] : undefined;
+  if (text === undefined) return [];
+  const namespace = typeof metadata.namespace === "string" ? metadata.namespace : "default";
+  return readAnnotation(text, { kind: "Service", namespace, name: String(metadata.name) }, raw).objects;
 }
 
 function withoutSecrets(raw: RawObject): RawObject {

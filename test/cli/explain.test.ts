@@ -204,6 +204,32 @@ test("a redirect exits 0 and says where to", async (t) => {
   });
 });
 
+test("who is asked first, and the Ingress that a route comes from", async (t) => {
+  const folder = scratch(t, {
+    "a.yaml": `apiVersion: getambassador.io/v2
+kind: AuthService
+metadata: { name: auth }
+spec: { auth_service: "auth:3000" }
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: { name: shop, annotations: { kubernetes.io/ingress.class: ambassador } }
+spec:
+  rules:
+    - http: { paths: [{ path: /x, pathType: Prefix, backend: { service: { name: shop, port: { number: 80 } } } }] }
+`,
+  });
+  const { code, report } = await explained(t, "GET", "http://shop.example/x/y", folder);
+  assert.equal(code, 0);
+  const file = join(folder, "a.yaml");
+  assert.equal(report.route.place, `${file}:6`);
+  const { authorization } = report.destinations[0];
+  assert.deepEqual(
+    [authorization.name, authorization.place, authorization.port, authorization.tls],
+    ["authservice/default/auth", `${file}:1`, 3000, null],
+  );
+});
+
 test("docs/explain.md names every field of the JSON", async (t) => {
   const page = readFileSync(new URL("../../docs/explain.md", import.meta.url), "utf8");
   const { file } = await world(t);

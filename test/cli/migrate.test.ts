@@ -81,6 +81,34 @@ ${mapping("b", "/b/", "plain")}`);
   );
 });
 
+test("objects in annotations count like any other, and those of other gateways do not", async (t) => {
+  const folder = scratch(t, {
+    "service.yaml": `apiVersion: v1
+kind: Service
+metadata:
+  name: shop
+  annotations:
+    getambassador.io/config: |
+      ---
+      apiVersion: getambassador.io/v2
+      kind: Host
+      name: shop
+      hostname: shop.example
+      requestPolicy: { insecure: { action: Reject } }
+---
+apiVersion: getambassador.io/v2
+kind: Host
+metadata: { name: other }
+spec: { ambassador_id: [blue], hostname: other.example, tlsSecret: { name: gone } }
+`,
+  });
+  const { findings } = await findMigrations([folder], { ambassadorId: "default" });
+  assert.deepEqual(
+    findings.map(({ code, subject, source }) => [code, subject.name, source?.line]),
+    [["reject-is-404", "shop", 12]],
+  );
+});
+
 test("text and JSON, and exit codes as check has them", async (t) => {
   const stops = scratch(t, { "a.yaml": `${mapping("a", "/a/", "quote")}  tls: nobody\n` });
   const text = await credence(t, "migrate", stops);

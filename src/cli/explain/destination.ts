@@ -1,5 +1,6 @@
 import type { Credential, CredentialReader } from "../../credentials/credential.ts";
 import type { AnsweredDestination } from "../../engines/node/explain.ts";
+import type { Cluster } from "../../model/cluster.ts";
 import type { HeaderChanges, RetryPolicy } from "../../model/route.ts";
 import type { TlsVersion, UpstreamTls } from "../../model/tls.ts";
 import type { Places } from "./places.ts";
@@ -16,6 +17,8 @@ export interface DestinationReport {
   readonly reason?: string;
   readonly cause?: string;
   readonly location?: string;
+  /** Who is asked before anything goes upstream; null: nobody. What it says may change the request further. */
+  readonly authorization?: (UpstreamReport & { readonly name: string; readonly place: string | null }) | null;
   readonly upstream?: UpstreamReport;
   /** As it goes upstream. */
   readonly request?: {
@@ -75,7 +78,7 @@ export interface CertificateReport {
 }
 
 export function destinationReport(
-  { destination, dispatch, missing }: AnsweredDestination,
+  { destination, dispatch, missing, authorizationMissing }: AnsweredDestination,
   all: readonly AnsweredDestination[],
   sent: string,
   places: Places,
@@ -97,19 +100,22 @@ export function destinationReport(
       ? { ...common, action: "answer", resources: [name] }
       : { ...common, action: "redirect", location, resources: [name] };
   }
-  const { action } = dispatch;
+  const { action, question } = dispatch;
   const { config } = dispatch.cluster;
   const { idleTimeoutMs, retry, responseHeaders } = action;
   return {
     ...common,
     action: "forward",
-    upstream: {
-      cluster: config.name,
-      host: config.service.host,
-      port: config.service.port,
-      tls: config.tls.mode === "cleartext" ? null : tlsReport(config.tls, missing, places, credentials),
-    },
-    request: requestChanges(sent, dispatch.head),
+    authorization:
+      question === null
+        ? null
+        : {
+            name: question.service.name,
+            place: places.of(question.service.name),
+            ...upstreamReport(question.cluster.config, authorizationMissing, places, credentials),
+          },
+    upstream: upstreamReport(config, missing, places, credentials),
+    request: requestChanges(sent, question === null ? dispatch.head : question.allow([])),
     ...(responseHeaders === undefined ? {} : { responseHeaders }),
     timeouts: {
       responseMs: action.timeoutMs,
@@ -117,7 +123,21 @@ export function destinationReport(
       connectMs: config.connectTimeoutMs,
     },
     ...(retry === undefined ? {} : { retry }),
-    resources: [name, ...resourcesOf(config.tls)],
+    resources: [name, ...resourcesOf(config.tls), ...(question === null ? [] : [question.service.name])],
+  };
+}
+
+function upstreamReport(
+  { name, service, tls }: Cluster,
+  missing: string | null,
+  places: Places,
+  credentials: CredentialReader,
+): UpstreamReport {
+  return {
+    cluster: name,
+    host: service.host,
+    port: service.port,
+    tls: tls.mode === "cleartext" ? null : tlsReport(tls, missing, places, credentials),
   };
 }
 

@@ -15,8 +15,19 @@ export class Places {
 
   /** `file:line` of `mapping/default/a`, `tlscontext/default/a`, `secret/default/a`; null where it is not known. */
   of(name: string): string | null {
-    const at = this.#byName.get(name);
+    const at = this.#byName.get(name) ?? this.#ofIngress(name);
     return at === undefined ? null : `${at.file}:${at.line}`;
+  }
+
+  /** An Ingress `shop` implies Mappings `shop-0-1`. */
+  #ofIngress(name: string): SourcePosition | undefined {
+    const [kind, namespace, object = ""] = name.split("/");
+    if (kind !== "mapping") return undefined;
+    for (let dash = object.lastIndexOf("-"); dash > 0; dash = object.lastIndexOf("-", dash - 1)) {
+      const found = this.#byName.get(`ingress/${namespace}/${object.slice(0, dash)}`);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 }
 

@@ -1,6 +1,11 @@
 import { pathText } from "../../engines/node/near-misses.ts";
 import type { FieldMatch, RouteMatch } from "../../model/route.ts";
-import type { CertificateReport, DestinationReport, UpstreamTlsReport } from "./destination.ts";
+import type {
+  CertificateReport,
+  DestinationReport,
+  UpstreamReport,
+  UpstreamTlsReport,
+} from "./destination.ts";
 import type { ExplainReport, HandshakeReport, NearMiss, Verdict } from "./report.ts";
 
 /** The report as a person reads it: the verdict first, then the way of the request, a line each. */
@@ -68,13 +73,15 @@ function verdictText(verdict: Verdict, destinations: readonly DestinationReport[
     case "answer":
       return `is answered ${status} by the gateway itself (${why})`;
     case "forward":
-      return `is forwarded to ${[...new Set(destinations.map(upstreamText))].join(", ")}`;
+      return `is forwarded to ${[...new Set(destinations.map(destinationText))].join(", ")}`;
   }
 }
 
-function upstreamText({ upstream, location }: DestinationReport): string {
-  if (upstream === undefined) return location ?? "nobody";
-  const { host, port, tls } = upstream;
+function destinationText({ upstream, location }: DestinationReport): string {
+  return upstream === undefined ? (location ?? "nobody") : upstreamText(upstream);
+}
+
+function upstreamText({ host, port, tls }: UpstreamReport): string {
   const how = tls === null ? "in cleartext" : tls.presents === null ? "by TLS" : "by mutual TLS";
   return `${host.includes(":") ? `[${host}]` : host}:${port} ${how}`;
 }
@@ -138,12 +145,18 @@ function matchText(match: RouteMatch): string {
 }
 
 function destinationLines(destination: DestinationReport, now: number): string[] {
-  const { name, place, percent, action, reason, cause, location, upstream, request, timeouts, retry } =
-    destination;
+  const { name, place, percent, action, reason, cause, location, request, timeouts, retry } = destination;
+  const { authorization, upstream } = destination;
   const lines = [row(`  ${percent} %`, named(name, place))];
   if (action === "fail") lines.push(row("", `answers with ${reason}: ${cause}`));
   if (location !== undefined) lines.push(row("", `redirects to ${location}`));
-  if (upstream !== undefined) lines.push(row("", `to ${upstreamText(destination)}`));
+  if (authorization != null) {
+    lines.push(
+      row("", `asks ${named(authorization.name, authorization.place)} at ${upstreamText(authorization)}`),
+    );
+    if (authorization.tls !== null) lines.push(...tlsLines(authorization.tls, now));
+  }
+  if (upstream !== undefined) lines.push(row("", `to ${upstreamText(upstream)}`));
   if (request !== undefined) {
     lines.push(row("", `path ${request.path}, host ${request.host}`));
     for (const line of request.removed) lines.push(row("", `  - ${line}`));

@@ -53,6 +53,8 @@ export interface AnsweredDestination {
   readonly dispatch: Dispatch;
   /** What the upstream's TLS lacks at this moment; null: nothing. */
   readonly missing: string | null;
+  /** The same of the service that is asked first. */
+  readonly authorizationMissing: string | null;
 }
 
 export type Handshake =
@@ -131,10 +133,17 @@ function answerAll(
 ): AnsweredDestination[] {
   return admitted.route.destinations.map((destination) => {
     const found = dispatch(head, accepted, plan, admitted, "(made for each request)", destination);
-    const generation =
-      found.kind === "forward" ? Generation.create(found.cluster.config.tls, credentials) : null;
-    const missing = generation !== null && "missing" in generation ? generation.missing : null;
-    return { destination, dispatch: found, missing };
+    const lacks = (cluster: UpstreamCluster | undefined): string | null => {
+      const made = cluster === undefined ? null : Generation.create(cluster.config.tls, credentials);
+      return made !== null && "missing" in made ? made.missing : null;
+    };
+    const forward = found.kind === "forward" ? found : undefined;
+    return {
+      destination,
+      dispatch: found,
+      missing: lacks(forward?.cluster),
+      authorizationMissing: lacks(forward?.question?.cluster),
+    };
   });
 }
 
