@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
+import { RE2JS } from "re2js";
 import { parse } from "yaml";
 import { referenceFiles } from "../../scripts/reference/files.ts";
 import { KINDS } from "../../scripts/reference/kinds.ts";
@@ -90,6 +91,8 @@ function checkStructural(schema: StructuralSchema, path: string, problems: strin
   const isEither = schema["x-kubernetes-int-or-string"] === true;
   if (schema.type === undefined && !isOpen && !isEither) problems.push(`${path}: no type`);
   if (schema.type !== undefined && isEither) problems.push(`${path}: a type beside int-or-string`);
+  // The API server is written in Go, whose expressions are RE2's.
+  if (schema.pattern !== undefined) RE2JS.compile(schema.pattern);
   if (schema.type === "array" && schema.items === undefined) problems.push(`${path}: a list of what?`);
   if (schema.properties !== undefined && schema.additionalProperties !== undefined)
     problems.push(`${path}: properties and additionalProperties exclude each other`);

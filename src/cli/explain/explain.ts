@@ -35,6 +35,10 @@ export async function explain(
     process.exitCode = question.misuse ? 2 : 1;
     return;
   }
+  if (!gateway.complete)
+    console.error(
+      "credence: some documents could not be read, so this may not be all; `credence check` shows which",
+    );
   const logger = createLogger("silent");
   const answer = explainRequest(gateway.compilation.model, question, {
     credentials: gateway.store,
