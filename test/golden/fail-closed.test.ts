@@ -253,7 +253,9 @@ function twoNamespaces(restriction: string): string[] {
 test("what a Module of another namespace restricts holds, whatever Module gives the settings", () => {
   const https = document("Mapping", "orders", "prefix: /orders/\n  service: https://orders");
   bothOrders([...twoNamespaces("upstream_verification: required"), https], allClosed);
-  bothOrders([...twoNamespaces("ip_deny: []"), MAPPING], allClosed);
+  bothOrders([...twoNamespaces("ip_allow: [{ peer: 10.0.0.0/8 }]"), MAPPING], (model) =>
+    assert.equal(model.http.addresses?.action, "allow"),
+  );
   bothOrders([...twoNamespaces("tls: { server: { secret: server } }"), MAPPING], noCleartext);
   bothOrders([...twoNamespaces("reject_requests_with_escaped_slashes: true"), MAPPING], (model) => {
     assert.equal(model.http.rejectEscapedSlashes, true);
