@@ -209,3 +209,23 @@ it("a listener that moves answers at its new port and no more at the old one", a
     await gateway.stop();
   }
 });
+
+it("new handshakes are for the hosts of the moment", async () => {
+  const { server } = await certificates();
+  const resources = (host: string): string =>
+    mappingYaml("m", { prefix: "/", service: "localhost:1", tls: "missing" }) +
+    tlsContextYaml("a", { hosts: [host], secret: "server" }) +
+    secretYaml("server", server);
+  const gateway = await startGateway({ "a.yaml": resources("a.example") });
+  const ask = async (servername: string): Promise<number | undefined> => {
+    const request = `GET / HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`;
+    return parseAnswers(await exchangeBytes(gateway.httpsPort, request, { tls: { servername } }))[0]?.status;
+  };
+  try {
+    assert.deepEqual([await ask("a.example"), await ask("b.example")], [503, undefined]);
+    await gateway.replace("a.yaml", resources("b.example"));
+    assert.deepEqual([await ask("a.example"), await ask("b.example")], [undefined, 503]);
+  } finally {
+    await gateway.stop();
+  }
+});
