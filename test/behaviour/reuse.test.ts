@@ -112,23 +112,24 @@ it("a body behind the answer to HEAD is nobody's", () =>
     },
   ));
 
-it("an answer that came too late for one request is not the answer to the next", () =>
-  behind(
+it("an answer that comes too late for one request is not the answer to the next", () => {
+  let late: Socket | undefined;
+  return behind(
     ({ socket }, nth) => {
-      if (nth > 1) return ok("second");
-      setTimeout(() => socket.write(ok("too late")), 300);
+      if (nth === 1) late = socket;
+      else {
+        late?.write(ok("too late"));
+        setTimeout(() => socket.write(ok("second")), 30);
+      }
       return undefined;
     },
     async (gateway) => {
       assert.equal((await ask(gateway, get("/up/1")))?.status, 504);
-      const answers = await Promise.all([1, 2, 3, 4].map(() => ask(gateway, get("/up/2"))));
-      assert.deepEqual(
-        answers.map((answer) => answer?.body),
-        ["second", "second", "second", "second"],
-      );
+      assert.equal((await ask(gateway, get("/up/2")))?.body, "second");
     },
-    { timeout_ms: 150 },
-  ));
+    { timeout_ms: 500 },
+  );
+});
 
 const hidden = "GET /up/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const post = (path: string, length: number): string =>
