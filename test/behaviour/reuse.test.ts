@@ -253,6 +253,7 @@ const RETRIED: readonly (readonly [name: string, bytes: string, said: number])[]
   ["POST", request("POST", "Content-Length: 0\r\n"), 1],
   ["PATCH", request("PATCH"), 1],
   ["PUT with a body", request("PUT", "Content-Length: 2\r\n", "ab"), 1],
+  ["PUT before its body", request("PUT", "Content-Length: 9\r\n"), 1],
   ["PUT with half a body", request("PUT", "Content-Length: 9\r\n", "ab"), 1],
   ["PUT with an empty chunked body", request("PUT", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), 1],
 ];
