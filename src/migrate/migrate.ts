@@ -5,6 +5,7 @@ import type { MigrationInput } from "./input.ts";
 import { Legacy } from "./legacy.ts";
 import { meshRules } from "./mesh.ts";
 import { objectRules } from "./objects.ts";
+import { otherUpstreamRules } from "./other-upstreams.ts";
 import { routeRules } from "./routes.ts";
 import { sharedClusterRules } from "./shared-clusters.ts";
 import { stopRules } from "./stops.ts";
@@ -17,6 +18,7 @@ export function migrationReport(input: MigrationInput): MigrationFinding[] {
   const legacy = new Legacy(input);
   const { found, report } = findings();
   upstreamRules(input, legacy, report);
+  otherUpstreamRules(input, legacy, report);
   sharedClusterRules(input, report);
   contextRules(input, legacy, report);
   terminationRules(input, legacy, report);

@@ -64,6 +64,26 @@ export const CASES: readonly MigrationCase[] = [
     now: /TLS is spoken without a client certificate; chain and name quote are verified/,
   },
   {
+    code: "cleartext-fallback",
+    severity: "error",
+    yaml: object("AuthService", "auth", { auth_service: "auth:3000", tls: "nobody" }) + mapping("a", {}),
+    of: "auth",
+    before: /not defined.*auth:3000 was spoken to in cleartext/,
+    now: /closed until/,
+  },
+  {
+    code: "unverified-fallback",
+    severity: "warning",
+    yaml:
+      object("AuthService", "auth", { auth_service: "https://auth", tls: "up" }) +
+      context("up", { ca_secret: "ca" }) +
+      secret("ca", { "ca.crt": "CA" }) +
+      mapping("a", {}),
+    of: "auth",
+    before: /it has a CA and no certificate.*without verifying/,
+    now: /as the context says/,
+  },
+  {
     code: "unverified-fallback",
     severity: "warning",
     yaml: mapping("a", { service: "https://quote", tls: "up" }) + context("up", { sni: "quote.example" }),
