@@ -1,5 +1,6 @@
 import { parseService } from "../compile/service.ts";
 import type { MappingResource } from "../resources/mapping.ts";
+import { nearest } from "../resources/nearest.ts";
 import type { TlsContextResource } from "../resources/tls-context.ts";
 import type { Edit, Report } from "./finding.ts";
 import { type Fate, fates, type MigrationInput } from "./input.ts";
@@ -70,7 +71,7 @@ function namedContext(
       before: `TLSContext ${name} was left out (${why}). ${said}`,
       now,
       ...(stopped ? { severity: "error" as const } : {}),
-      edit: stopped ? missing(mapping, name, context, judged) : keepCleartext(mapping, scheme),
+      edit: stopped ? missing(mapping, name, context, judged, input, legacy) : keepCleartext(mapping, scheme),
     });
     return;
   }
@@ -200,8 +201,16 @@ function missing(
   name: string,
   context: TlsContextResource | undefined,
   judged: ReturnType<Legacy["judge"]> | undefined,
+  { resources }: MigrationInput,
+  legacy: Legacy,
 ): Edit {
-  if (context === undefined)
+  if (context === undefined) {
+    const near = nearest(
+      name,
+      resources.tlsContexts.map((each) => each.name),
+    );
+    if (near !== undefined)
+      return { what: `Mend the name: ${near} is there.`, yaml: fieldsYaml({ tls: near }) };
     return {
       what: "Write the TLSContext, or mend the name.",
       yaml: objectYaml(
@@ -210,10 +219,18 @@ function missing(
         { hosts: [], secret: `${name}-certs` },
       ),
     };
+  }
   const isCa = judged?.usable === false && judged.about === "ca";
   const secret = isCa ? context.spec.ca_secret : context.spec.secret;
   if (secret === undefined)
     return { what: `Mend TLSContext ${context.name}; \`credence check\` says how.`, yaml: "" };
+  const elsewhere = [...legacy.secrets.values()].find(({ written }) => written.name === secret)?.written
+    .namespace;
+  if (elsewhere !== undefined && elsewhere !== context.namespace)
+    return {
+      what: `Name the Secret of namespace ${elsewhere}, if it is the one that is meant.`,
+      yaml: fieldsYaml({ [isCa ? "ca_secret" : "secret"]: `${secret}.${elsewhere}` }),
+    };
   const pem = isCa
     ? { "ca.crt": "# the CA as PEM" }
     : { "tls.crt": "# certificate and chain as PEM", "tls.key": "# key as PEM" };

@@ -81,6 +81,22 @@ ${mapping("b", "/b/", "plain")}`);
   );
 });
 
+test("the smallest edit: a name to mend, a namespace to add", async (t) => {
+  const context = (secret: string): string =>
+    `---\napiVersion: getambassador.io/v2\nkind: TLSContext\nmetadata: { name: upstream }\nspec: { secret: ${secret} }\n`;
+  const edits = async (yaml: string): Promise<(string | undefined)[]> => {
+    const { findings } = await findMigrations([scratch(t, { "a.yaml": yaml })], { ambassadorId: "default" });
+    return findings.filter(({ code }) => code === "cleartext-fallback").map(({ edit }) => edit?.yaml);
+  };
+  const misspelt = `${mapping("a", "/a/", "quote")}  tls: upstraem\n${context("certs")}`;
+  assert.deepEqual(await edits(misspelt), ["tls: upstream\n"]);
+  const elsewhere = await withPem(
+    `${mapping("a", "/a/", "quote")}  tls: upstream\n${context("certs")}---\napiVersion: v1\nkind: Secret\n` +
+      "metadata: { name: certs, namespace: edge }\nstringData:\n  tls.crt: |\n    CERT\n  tls.key: |\n    KEY\n",
+  );
+  assert.deepEqual(await edits(elsewhere), ["secret: certs.edge\n"]);
+});
+
 test("objects in annotations count like any other, and those of other gateways do not", async (t) => {
   const folder = scratch(t, {
     "service.yaml": `apiVersion: v1
