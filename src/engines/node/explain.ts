@@ -95,7 +95,11 @@ export function explainRequest(model: GatewayModel, question: Question, context:
 
   const head = new RequestHead(DEFAULT_LIMITS.maxHeaders);
   const bytes = Buffer.from(question.head, "latin1");
-  const problem = head.parse(bytes, 0, bytes.length);
+  const most = model.http.maxHeadBytes ?? DEFAULT_LIMITS.maxHeadBytes;
+  const problem =
+    bytes.length - 2 > most
+      ? ({ reason: "head_too_large", cause: `more than ${most} bytes` } as const)
+      : head.parse(bytes, 0, bytes.length);
   if (problem !== null) {
     const admission = { kind: "refuse", ...problem } as const;
     return { handshake, host: undefined, admission, destinations: [], judged: [] };
