@@ -56,10 +56,11 @@ export class CredentialStore implements CredentialReader {
         face.offer(digestOf(material, IDENTITY), () => identity(material), now),
       );
     }
+    // The previous certificate stays with its CA: a bad replacement does not turn verification off.
+    const wasRefused = (this.#face("credential", name)?.rejected ?? null) !== null;
+    if (wasRefused && material.trustAnchors === undefined && this.#explicitTrust.has(name)) return;
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
-    const explicit =
-      material.trustAnchors !== undefined ||
-      (material.partsUnknown === true && this.#explicitTrust.has(name));
+    const explicit = material.trustAnchors !== undefined;
     const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";
     const anchors = material[part];
     const known = this.#face("trust", name);

@@ -8,8 +8,6 @@ export interface SecretMaterial {
   readonly certificateChain?: string;
   readonly privateKey?: string;
   readonly trustAnchors?: string;
-  /** Its data is no map: which of these it was meant to hold is not known. */
-  readonly partsUnknown?: true;
 }
 
 /** The store's name for a Secret. */
@@ -44,7 +42,7 @@ export function parseSecret(
     if (entries === undefined || entries === null) continue;
     if (!isRecord(entries)) {
       invalid(section, "must be a map");
-      return { material: { certificateChain: "", partsUnknown: true }, diagnostics };
+      return { material: { certificateChain: "" }, diagnostics };
     }
     for (const [key, value] of Object.entries(entries)) {
       const decoded = decode(value);

@@ -44,6 +44,8 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a chunk size that is no number": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n`,
   "a chunk size with a sign": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n`,
   "a chunk size of too many digits": chunked("00000000000005\r\nhello\r\n0\r\n\r\n"),
+  "no chunk size, and then an end": chunked("\r\n\r\n"),
+  "trailers without bound, and without an end": chunked(`0\r\nX-A: ${"a".repeat(9000)}`),
   "no chunk size": chunked("\r\nhello\r\n0\r\n\r\n"),
   "a chunk size that a bare LF ends": chunked("5\nhello\r\n0\r\n\r\n"),
   "a chunk that a bare LF ends": chunked("5\r\nhello\n0\r\n\r\n"),
@@ -92,7 +94,7 @@ export const messageCases: readonly BehaviourCase[] = [
       `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: close\r\n\r\n5\r`,
       "\nhello\r\n5;x=y\r\nwor",
       "ld\r\n0\r\nX-Sum: 1\r\nX-Forwarded-Client-Cert: evil\r\n",
-      "Content-Length: 3\r\nAuthorization: Basic eDp5\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nHost: b\r\n\r\n",
+      "Content-Length: 3\r\nAuthorization: Basic eDp5\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: b\r\nForwarded: for=b\r\nHost: b\r\n\r\n",
     ],
     expect: {
       statuses: [200],

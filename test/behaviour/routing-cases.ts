@@ -200,6 +200,16 @@ export const routingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "X-Forwarded-For grows by the address of the client, and nothing that it says takes that away",
+    resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request:
+      "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\nConnection: close\r\n\r\n",
+    expect: {
+      statuses: [200],
+      seen: ({ headers }) => assert.equal(headers["x-forwarded-for"], "192.0.2.1, 192.0.2.2, 127.0.0.1"),
+    },
+  },
+  {
     name: "what is hop-by-hop in a request ends here; a TE for trailers is said anew",
     resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
     request:

@@ -205,6 +205,20 @@ describe("a CA beside the certificate", () => {
     assert.deepEqual(events("trust"), ["usable", "unusable"]);
   });
 
+  it("stays with the certificate that is kept: a bad replacement does not turn verification off", async () => {
+    const { ca } = await certificates();
+    const { certificate, privateKey } = await issue("leaf", -HOUR, 90 * DAY);
+    store.offer("s", { certificateChain: certificate, privateKey, trustAnchors: ca.certificate }, origin);
+    for (const certificateChain of ["", "garbage"]) {
+      store.offer("s", { certificateChain, privateKey }, origin);
+      assert.equal(inUse(), "CN=leaf");
+      assert.equal(store.hasTrustAnchors("s"), true);
+      assert.equal(store.trust("s")?.anchors.length, 1);
+    }
+    store.offer("s", { certificateChain: certificate, privateKey }, origin);
+    assert.equal(store.hasTrustAnchors("s"), false, "taken away on purpose");
+  });
+
   it("a chain of CAs is a bundle for whoever asks, and says nothing to who does not", async () => {
     const { ca, server } = await certificates();
     store.offer("s", { certificateChain: ca.certificate }, origin);

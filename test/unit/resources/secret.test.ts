@@ -24,7 +24,7 @@ test("what a key holds and cannot be read is there all the same, and says so", (
 test("data that is no map may have held anything", () => {
   for (const object of [{ data: 7 }, { data: [], stringData: { "tls.crt": "chain", "tls.key": "key" } }])
     assert.deepEqual(read(object), {
-      material: { certificateChain: "", partsUnknown: true },
+      material: { certificateChain: "" },
       codes: ["secret-data-invalid"],
     });
 });
