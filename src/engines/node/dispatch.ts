@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { FailureReason } from "../../diagnostics/failure.ts";
-import type { ForwardAction, HeaderChanges, Route } from "../../model/route.ts";
+import type { ForwardAction, HeaderChanges, Mirror, Route } from "../../model/route.ts";
 import { choose } from "./admission.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
 import { allowsOrigin, CORS_FIELDS, isPreflight, originOf, preflightLines, responseLines } from "./cors.ts";
@@ -28,6 +28,8 @@ export type Dispatch =
       readonly head: string;
       /** Changes the response's head; null: it goes on as it is. */
       readonly editResponse: ((head: string) => string) | null;
+      /** Who gets a copy. */
+      readonly mirror: Mirror | undefined;
     };
 
 /** The steps stand in the order in which each may end the request before the next would cost anything. */
@@ -87,6 +89,7 @@ export function dispatch(
     cluster,
     head: edit(text, action.requestHeaders),
     editResponse: responseEdit(action.responseHeaders, cors),
+    mirror: route.mirror,
   };
 }
 

@@ -10,8 +10,8 @@ export interface Choice {
   readonly priority: "default" | "high";
   /** 32 bits of what the request is to stay with; null: it goes anywhere. */
   readonly hash: number | null;
-  /** Where it went wrong before: another host is preferred. */
-  readonly avoid: UpstreamHost | null;
+  /** Where it went wrong before, `address:port`: another host is preferred. */
+  readonly avoid: string | null;
 }
 
 /** Of requests that ask for nothing. */
@@ -61,7 +61,7 @@ export class Hosts {
     const { length } = this.#eligible;
     if (length === 0) return null;
     const host = this.#balancer.pick(hash);
-    if (host !== avoid || length === 1) return host;
+    if (host.address !== avoid || length === 1) return host;
     const other = this.#eligible.indexOf(host) + 1 + Math.floor(Math.random() * (length - 1));
     return this.#eligible[other % length] as UpstreamHost;
   }
