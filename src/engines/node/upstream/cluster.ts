@@ -3,6 +3,7 @@ import type { Cluster } from "../../../model/cluster.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ClusterContext } from "./cluster-context.ts";
 import type { UpstreamUser } from "./connection.ts";
+import type { UpstreamHost } from "./host.ts";
 import { ANY_HOST, type Choice, Hosts } from "./hosts.ts";
 import { Lane } from "./lane.ts";
 import type { Outliers } from "./outliers.ts";
@@ -28,6 +29,10 @@ export class UpstreamCluster {
   /** Who is told how requests went; null: nobody cares. */
   get outliers(): Outliers | null {
     return this.#hosts.outliers;
+  }
+
+  get hosts(): readonly UpstreamHost[] {
+    return this.#hosts.hosts;
   }
 
   /** Gives `user` a connection, at once where one is idle; `fresh` makes a new one in any case. */
