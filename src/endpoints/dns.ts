@@ -31,17 +31,19 @@ export function createDnsEndpoints(context: DnsContext): EndpointReader {
   const profiles = Array.from({ length: PROFILES }, () => new Map<string, Name>());
 
   const refresh = (host: string, name: Name): Promise<readonly string[]> => {
-    name.asking ??= answer(host, name.dns).then(
-      ({ addresses, freshMs }) => {
+    name.asking ??= ask(host).then(
+      (found) => {
         name.asking = null;
+        const addresses = wanted(found, name.dns);
         if (addresses.length === 0) return failed(host, name, "ENODATA");
         name.answeredAt = name.triedAt = clock.now();
-        name.freshMs = freshMs;
+        name.freshMs = FRESH_MS;
         name.failure = null;
         if (addresses.join() !== name.addresses.join()) {
           name.addresses = addresses;
           name.endpoints.clear();
         }
+        if (name.dns?.respectTtl === true) void heedTtl(host, name);
         return name.addresses;
       },
       (error: NodeJS.ErrnoException) => {
@@ -52,22 +54,15 @@ export function createDnsEndpoints(context: DnsContext): EndpointReader {
     return name.asking;
   };
 
-  const answer = async (
-    host: string,
-    dns: DnsSettings | undefined,
-  ): Promise<{ addresses: readonly string[]; freshMs: number }> => {
-    if (dns?.respectTtl !== true) return { addresses: wanted(await ask(host), dns), freshMs: FRESH_MS };
-    const families = dns.family === "v6" ? ([6] as const) : ([4, 6] as const);
-    const [found, ...told] = await Promise.all([
-      ask(host),
-      ...families.map((family) => records(host, family).catch(() => [])),
-    ]);
-    const addresses = wanted(found, dns);
+  /** Nobody waits for it: name servers that are slow, or that the system does not ask, only leave the 5 s as they are. */
+  const heedTtl = async (host: string, name: Name): Promise<void> => {
+    const { answeredAt, addresses } = name;
+    const families = name.dns?.family === "v6" ? ([6] as const) : ([4, 6] as const);
+    const told = await Promise.all(families.map((family) => records(host, family).catch(() => [])));
     const ttls = told.flat().filter(({ address }) => addresses.includes(address));
     const seconds = Math.min(...ttls.map(({ ttl }) => ttl));
-    // No TTL, or one of 0: as without.
-    const isTold = Number.isFinite(seconds) && seconds > 0;
-    return { addresses, freshMs: isTold ? seconds * 1000 : FRESH_MS };
+    if (name.answeredAt === answeredAt && Number.isFinite(seconds) && seconds > 0)
+      name.freshMs = seconds * 1000;
   };
 
   const failed = (host: string, name: Name, code: string): never => {

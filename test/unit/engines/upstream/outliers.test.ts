@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { UpstreamHost } from "../../../../src/engines/node/upstream/host.ts";
+import type { UpstreamHost } from "../../../../src/engines/node/upstream/host.ts";
 import { ANY_HOST, Hosts } from "../../../../src/engines/node/upstream/hosts.ts";
 import type { Outliers } from "../../../../src/engines/node/upstream/outliers.ts";
 import type { OutlierDetection } from "../../../../src/model/cluster.ts";
