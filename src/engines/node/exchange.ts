@@ -112,6 +112,7 @@ export class Exchange extends UpstreamCall {
   }
 
   onClientDrain(): void {
+    this.timeouts?.touch(performance.now());
     this.upstream?.resume();
   }
 

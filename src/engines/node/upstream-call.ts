@@ -118,6 +118,7 @@ export abstract class UpstreamCall implements UpstreamUser {
   }
 
   onUpstreamDrain(): void {
+    this.timeouts?.touch(performance.now());
     if (this.wantsBody || this.tunnel) this.connection.resume();
   }
 
