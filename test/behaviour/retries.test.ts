@@ -5,6 +5,7 @@ import { it } from "node:test";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startHosts } from "../support/hosts.ts";
+import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startRawUpstream } from "../support/upstream.ts";
 
 type Answer = (response: ServerResponse, nth: number, request: IncomingMessage, body: string) => void;
@@ -206,3 +207,70 @@ it("another address is preferred, and every try is counted", async () => {
   await gateway.stop();
   hosts.close();
 });
+
+/** A gateway before raw bytes: `onHead` is called for each request's head. */
+async function beforeRaw(
+  onHead: (socket: Socket, nth: number) => void,
+  run: (gateway: RunningGateway, received: () => string) => Promise<void>,
+): Promise<void> {
+  let nth = 0;
+  let received = "";
+  const upstream = await startRawUpstream((socket) => {
+    socket.on("data", (chunk) => {
+      const text = chunk.toString("latin1");
+      if (text.startsWith("POST")) {
+        received = "";
+        onHead(socket, ++nth);
+      }
+      received += text;
+      if (received.endsWith("1234567890") && nth > 1)
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+  });
+  const gateway = await startGateway({
+    "m.yaml": mappingYaml("m", {
+      prefix: "/",
+      service: `127.0.0.1:${upstream.port}`,
+      retry_policy: { retry_on: "5xx", num_retries: 2 },
+    }),
+  });
+  try {
+    await run(gateway, () => received);
+  } finally {
+    await gateway.stop();
+    upstream.close();
+  }
+}
+
+const UNAVAILABLE = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+const POST = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
+
+it("an answer while the body still comes: what is held is said again, the rest follows", () =>
+  beforeRaw(
+    (socket, nth) => {
+      if (nth === 1) socket.write(UNAVAILABLE);
+    },
+    async (gateway, received) => {
+      const text = await exchangeBytes(
+        gateway.httpPort,
+        [`${POST}123`, "45", ...Array<string>(30).fill(""), "678", "90"],
+        { until: /ok$/ },
+      );
+      assert.match(text, /^HTTP\/1\.1 200 /);
+      assert.match(received(), /\r\n\r\n1234567890$/);
+    },
+  ));
+
+it("an interim response that has gone out leaves no second try", () =>
+  beforeRaw(
+    (socket) => socket.write(`HTTP/1.1 103 Early Hints\r\n\r\n${UNAVAILABLE}`),
+    async (gateway) => {
+      const text = await exchangeBytes(gateway.httpPort, `${POST}1234567890`, {
+        until: / 503 [\s\S]*\r\n\r\n/,
+      });
+      assert.deepEqual(
+        parseAnswers(text).map(({ status }) => status),
+        [103, 503],
+      );
+    },
+  ));

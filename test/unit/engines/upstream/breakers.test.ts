@@ -113,4 +113,50 @@ describe("circuit breakers", () => {
     await eventually(() => pool.stats().active === 0, "all are over");
     assert.equal(pool.breaker("default").requests, 0);
   });
+
+  it("whoever comes and goes in whatever order: nobody is forgotten, no bound is passed", async () => {
+    const pool = cluster({ maxConnections: 3, maxPendingRequests: 4, maxRequests: 3 });
+    const held: Requester[] = [];
+    const waiting = new Set<Requester>();
+    const settle = (): void => {
+      for (const requester of waiting) {
+        if (requester.events.length === 0) continue;
+        waiting.delete(requester);
+        assert.match(requester.events.join(), /^(?:ready|failed overloaded.*)$/);
+        if (requester.last === "ready") held.push(requester);
+      }
+      assert.ok(held.length <= 3 && waiting.size <= 4, `${held.length} and ${waiting.size}`);
+    };
+    let served = 0;
+    for (let turn = 0; turn < 600; turn++) {
+      const dice = Math.random();
+      if (dice < 0.5) {
+        const requester = new Requester();
+        waiting.add(requester);
+        pool.acquire(requester, dice < 0.05);
+      } else if (dice < 0.6) {
+        const [leaving] = waiting;
+        if (leaving !== undefined) {
+          waiting.delete(leaving);
+          pool.cancel(leaving);
+        }
+      } else {
+        const done = held.shift();
+        if (done !== undefined) served++;
+        if (dice < 0.9) done?.connection?.release(null);
+        else done?.connection?.destroy();
+      }
+      settle();
+      if (turn % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+      settle();
+    }
+    assert.ok(served > 50, `${served} served`);
+    while (waiting.size > 0 || held.length > 0) {
+      held.shift()?.connection?.release(null);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      settle();
+    }
+    assert.equal(pool.breaker("default").requests, 0);
+    assert.equal(pool.stats().active, 0);
+  });
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Socket } from "node:net";
 import { after, describe, it } from "node:test";
 import type { Endpoint } from "../../../../src/endpoints/endpoint.ts";
 import { ANY_HOST } from "../../../../src/engines/node/upstream/hosts.ts";
@@ -158,5 +159,14 @@ describe("the hosts of a cluster", () => {
     assert.equal(busy.last, "data");
     busy.connection?.release(null);
     assert.deepEqual(pool.stats(), { active: 0, idle: 0 });
+  });
+
+  it("keepalive is set as it is written, the rest as Linux has it", async (test) => {
+    const [peer] = (await peers(1)) as [Peer];
+    const set = test.mock.method(Socket.prototype, "setKeepAlive");
+    await request(cluster([peer.endpoint]));
+    assert.equal(set.mock.callCount(), 0);
+    await request(cluster([peer.endpoint], { keepalive: { idleSeconds: 100, probes: 3 } }));
+    assert.deepEqual(set.mock.calls[0]?.arguments, [true, 100_000, 75_000, 3]);
   });
 });
