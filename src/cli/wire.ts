@@ -8,10 +8,12 @@ import { CredentialStore } from "../credentials/store.ts";
 import { createDnsEndpoints, type DnsContext } from "../endpoints/dns.ts";
 import { createNodeEngine } from "../engines/node/engine.ts";
 import type { Limits } from "../engines/node/limits.ts";
+import { hostContext } from "../resources/host.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
-import { CertificateFiles } from "../sources/files/certificate-files.ts";
+import { moduleContexts } from "../resources/tls-module.ts";
+import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
 import { createAccessLogWriter } from "../telemetry/access-log-writer.ts";
 import { systemClock } from "../telemetry/clock.ts";
@@ -119,13 +121,24 @@ export function wireGateway(options: GatewayOptions): Gateway {
   };
 }
 
-/** The certificate files that TLSContexts name, with the place that names them. */
-export function filesToFollow(resources: ResourceSet): Parameters<CertificateFiles["follow"]>[0] {
-  return resources.tlsContexts.flatMap((context) => {
+/** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them. */
+export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
+  const modules = [...resources.modules.flatMap(({ tls }) => tls ?? []), ...resources.tlsModules];
+  const contexts = [
+    ...resources.tlsContexts,
+    ...resources.hosts.flatMap((host) => hostContext(host) ?? []),
+    ...moduleContexts(modules).contexts,
+  ];
+  return contexts.flatMap((context) => {
     const files = certificateFiles(context);
-    const field = files?.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
-    return files === null
-      ? []
-      : [{ ...files, origin: { subject: subjectOf(context), source: positionOf(context, field) } }];
+    if (files === null) return [];
+    const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
+    const places = {
+      certificateChain: positionOf(context, "cert_chain_file"),
+      privateKey: positionOf(context, "private_key_file"),
+      trustAnchors: positionOf(context, "cacert_chain_file"),
+    };
+    const subject = context.writtenIn ?? subjectOf(context);
+    return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];
   });
 }

@@ -6,6 +6,14 @@ export interface MatchedMapping {
   readonly mapping: MappingResource;
   readonly match: RouteMatch;
   readonly closedBy: string | null;
+  /** Of its group: all that decides the match, and the precedence. */
+  readonly group: string;
+  readonly place: Place;
+}
+
+export function placed(mapping: MappingResource, match: RouteMatch, closedBy: string | null): MatchedMapping {
+  const group = JSON.stringify([match, mapping.spec.precedence ?? 0]);
+  return { mapping, match, closedBy, group, place: placeOf(mapping) };
 }
 
 /**
@@ -13,20 +21,23 @@ export interface MatchedMapping {
  * groups stand in 1.14's order. Within a group Mappings stand in the order of their names, as 1.14 processes them.
  */
 export function orderedGroups(mappings: readonly MatchedMapping[]): MatchedMapping[][] {
-  const groups = new Map<string, { place: Place; members: MatchedMapping[] }>();
+  const groups = new Map<string, MatchedMapping[]>();
   for (const matched of mappings) {
-    const key = JSON.stringify([matched.match, matched.mapping.spec.precedence ?? 0]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { place: placeOf(matched.mapping), members: [matched] });
-    else group.members.push(matched);
+    const members = groups.get(matched.group);
+    if (members === undefined) groups.set(matched.group, [matched]);
+    else members.push(matched);
   }
-  return [...groups]
-    .sort(([a, left], [b, right]) => comparePlaces(left.place, right.place) || (a < b ? 1 : -1))
-    .map(([, { members }]) => members.sort(byName));
+  return [...groups.values()]
+    .sort(([a], [b]) => compareGroups(a as MatchedMapping, b as MatchedMapping))
+    .map((members) => (members.length === 1 ? members : members.sort(byName)));
+}
+
+function compareGroups(a: MatchedMapping, b: MatchedMapping): number {
+  return comparePlaces(a.place, b.place) || (a.group < b.group ? 1 : -1);
 }
 
 /** The sort key of reference §2.5.3. */
-interface Place {
+export interface Place {
   readonly precedence: number;
   readonly prefixLength: number;
   readonly headerLength: number;

@@ -1,5 +1,6 @@
 import type { CompileOptions } from "../compile/compilation.ts";
 import { compile, hashModel } from "../compile/compile.ts";
+import { RouteMemory } from "../compile/route-memory.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -45,6 +46,7 @@ export interface ControlState {
 export class Control {
   readonly #options: ControlOptions;
   readonly #unsubscribe: () => void;
+  readonly #memory = new RouteMemory();
   #revision: Revision | null = null;
   #listeners: readonly BoundListener[] = [];
   #found: readonly Diagnostic[] = [];
@@ -138,11 +140,14 @@ export class Control {
     // What loading has just changed in the store is seen below.
     clearTimeout(this.#soon);
     this.#soon = undefined;
-    const compilation = compile({
-      resources: loaded.resources,
-      statuses: store.statuses,
-      options: compileOptions,
-    });
+    const compilation = compile(
+      {
+        resources: loaded.resources,
+        statuses: store.statuses,
+        options: compileOptions,
+      },
+      this.#memory,
+    );
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
     const hash = hashModel(compilation.model);
     if (this.#stopped) return;

@@ -29,6 +29,20 @@ const AddressRules = Type.Array(
   ]),
 );
 
+function probe(what: "alive" | "ready") {
+  return block(
+    {
+      enabled: Type.Optional(Type.Boolean()),
+      prefix: Type.Optional(Type.String({ pattern: "^/[!-~]*$" })),
+    },
+    {
+      is: "a map of enabled and prefix",
+      does: `Where every listener answers whether the gateway is ${what}.`,
+      byDefault: `enabled, at /ambassador/v0/check_${what}`,
+    },
+  );
+}
+
 /** The keys of Module `ambassador` that are acted on (reference §2.7). */
 export const MODULE_FIELDS = {
   add_linkerd_headers: flag({ does: "Default of the Mappings' add_linkerd_headers.", byDefault: "false" }),
@@ -112,6 +126,8 @@ export const MODULE_FIELDS = {
     }),
   ),
   keepalive: KEEPALIVE,
+  liveness_probe: probe("alive"),
+  readiness_probe: probe("ready"),
   listener_idle_timeout_ms: milliseconds({
     does: "Closes client connections that are idle for so long.",
     byDefault: "the gateway's limit",
@@ -149,6 +165,18 @@ export const MODULE_FIELDS = {
     65_535,
   ),
   strip_matching_host_port: flag({ does: "Compares hosts without their port.", byDefault: "false" }),
+  tls: Type.Optional(
+    Type.Record(
+      Type.String({ minLength: 1 }),
+      Type.Unknown(),
+      doc({
+        is: "a map of server, client and names of contexts to maps of a TLSContext's fields",
+        does: "server: serves every name over TLS; client: the CA that clients are checked against; others: contexts for upstreams.",
+        note: "The old way: write a Host or a TLSContext.",
+        example: { server: { enabled: true, secret: "ambassador-certs" } },
+      }),
+    ),
+  ),
   upstream_verification: oneOf(["required", "optional"], {
     does: "required: a Mapping that speaks TLS without verifying its upstream answers 503.",
     byDefault: "optional",
@@ -161,6 +189,11 @@ export const MODULE_FIELDS = {
   use_remote_address: flag({
     does: "The connection's address is the client's; false: a trusted proxy stands before the gateway.",
     byDefault: "true",
+  }),
+  x_forwarded_proto_redirect: flag({
+    does: "Redirects cleartext requests to https, where there is neither a Host nor a TLSContext with hosts.",
+    byDefault: "false",
+    note: "Write a Host with requestPolicy.insecure.action Redirect.",
   }),
   xff_num_trusted_hops: count({ does: "How many trusted proxies stand before the gateway.", byDefault: "0" }),
 };
@@ -175,8 +208,6 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   default_label_domain: "Remove it: rate limits are not enforced yet.",
   default_labels: "Remove it: rate limits are not enforced yet.",
   diagnostics: "Remove it: diagnostics are on the admin port only.",
-  liveness_probe: "Probe the admin port: /ambassador/v0/check_alive.",
-  readiness_probe: "Probe the admin port: /ambassador/v0/check_ready.",
   enable_grpc_http11_bridge: "Remove it: gRPC is not served yet.",
   enable_grpc_web: "Remove it: gRPC is not served yet.",
   grpc_stats: "Remove it: gRPC is not served yet.",
@@ -193,5 +224,4 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   regex_type: "Remove it: expressions are RE2's.",
   statsd: "Scrape /metrics on the admin port.",
   use_proxy_proto: "Do not rely on it: the PROXY protocol is not read yet.",
-  x_forwarded_proto_redirect: "Write a Host with requestPolicy.insecure.action Redirect.",
 };

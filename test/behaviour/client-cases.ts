@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import {
+  certificates,
+  mappingYaml,
+  moduleYaml,
+  secretYaml,
+  tlsContextYaml,
+} from "../support/certificates.ts";
 import type { BehaviourCase, CasePeers } from "./case.ts";
 
 /** Host a.example without client certificates, m.example that requires them, o.example that takes them. */
@@ -33,7 +39,43 @@ const over = (
   serverName,
 });
 
+/** A verified client that sends a header of its own, under a Module's rule. */
+const forwarded = (
+  mode: string,
+  clientCertificate: BehaviourCase["clientCertificate"],
+  seen: (header: string | undefined) => void,
+): BehaviourCase => ({
+  name: `X-Forwarded-Client-Cert with ${mode}, ${clientCertificate === undefined ? "no client certificate" : "a verified client"}`,
+  via: "https",
+  serverName: "o.example",
+  ...(clientCertificate === undefined ? {} : { clientCertificate }),
+  request:
+    "GET / HTTP/1.1\r\nHost: o.example\r\nX-Forwarded-Client-Cert: Hash=sent\r\nConnection: close\r\n\r\n",
+  resources: async (peers) =>
+    (await hosts(peers)) +
+    moduleYaml({
+      forward_client_cert_details: mode,
+      set_current_client_cert_details: { subject: true, dns: true },
+    }),
+  expect: {
+    statuses: [200],
+    seen: ({ headers }) => seen(headers["x-forwarded-client-cert"] as string | undefined),
+  },
+});
+const OWN = /^Hash=[0-9a-f]{64};Subject="CN=gateway";DNS=gateway\.example$/;
+
 export const clientCases: readonly BehaviourCase[] = [
+  forwarded("SANITIZE", "trusted", (header) => assert.equal(header, undefined)),
+  forwarded("FORWARD_ONLY", "trusted", (header) => assert.equal(header, "Hash=sent")),
+  forwarded("FORWARD_ONLY", undefined, (header) => assert.equal(header, undefined)),
+  forwarded("APPEND_FORWARD", "trusted", (header) => {
+    const [sent, own] = (header ?? "").split(",");
+    assert.equal(sent, "Hash=sent");
+    assert.match(own ?? "", OWN);
+  }),
+  forwarded("SANITIZE_SET", "trusted", (header) => assert.match(header ?? "", OWN)),
+  forwarded("SANITIZE_SET", undefined, (header) => assert.equal(header, undefined)),
+  forwarded("ALWAYS_FORWARD_ONLY", undefined, (header) => assert.equal(header, "Hash=sent")),
   {
     name: "a host by its exact name",
     ...over("a.example"),

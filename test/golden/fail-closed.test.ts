@@ -121,6 +121,21 @@ test("an access control of a version that is not known closes what it may cover"
   bothOrders([guard, MAPPING], allClosed);
 });
 
+test("two different AuthServices of one name close what they cover", () => {
+  const services = ["a", "b"].map((host) => document("AuthService", "auth", `auth_service: ${host}`));
+  bothOrders([...services, MAPPING], allClosed);
+});
+
+test("an AuthService beside Module authentication that says otherwise closes what they cover", () => {
+  const older = document("Module", "authentication", "config:\n    auth_service: a\n    timeout_ms: 1");
+  bothOrders([document("AuthService", "auth", "auth_service: a"), older, MAPPING], allClosed);
+});
+
+test("a guard of a FilterPolicy that cannot be read closes every route", () => {
+  for (const rules of ["{}", "[]", "[7]", "[{ host: 7 }]", '[{ host: "[a]", path: "/%6frders/*" }]'])
+    bothOrders([document("FilterPolicy", "policy", `rules: ${rules}`), MAPPING], allClosed);
+});
+
 test("a TLSContext with hosts of a version that is not known does not open cleartext", () => {
   const context = document("TLSContext", "server", "hosts: [a.example]\n  secret: server");
   bothOrders([context.replace("io/v2", "io/v3alpha1"), MAPPING], noCleartext);

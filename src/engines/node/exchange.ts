@@ -2,8 +2,12 @@ import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import { recordExchange } from "./access.ts";
 import { admit } from "./admission.ts";
+import type { AuthAnswer } from "./auth/answer.ts";
+import { AuthCheck, type AuthUser } from "./auth/check.ts";
+import { refusalText } from "./auth/refusal.ts";
 import type { Client } from "./client.ts";
 import { answerText, dispatch } from "./dispatch.ts";
+import { errorBodies } from "./error-bodies.ts";
 import { failureResponse } from "./failures.ts";
 import { FIELD } from "./http1/fields.ts";
 import { firstValue } from "./http1/forward.ts";
@@ -16,7 +20,7 @@ import { UpstreamCall } from "./upstream-call.ts";
  * One request and its response: chooses the route, takes an upstream connection, and passes both bodies on as they come,
  * each side held back while the other cannot take more.
  */
-export class Exchange extends UpstreamCall {
+export class Exchange extends UpstreamCall implements AuthUser {
   readonly connection: Client;
   readonly plan: Plan;
   readonly method: string;
@@ -27,6 +31,8 @@ export class Exchange extends UpstreamCall {
   readonly response: ResponseRelay;
   routeName: string | null = null;
   readonly #clientCloses: boolean;
+  /** The question to the AuthService that everything waits for. */
+  #check: AuthCheck | null = null;
   #done = false;
 
   constructor(connection: Client, head: RequestHead) {
@@ -52,6 +58,7 @@ export class Exchange extends UpstreamCall {
   /** Starts the request; `bytes[bodyAt…]` may hold the beginning of its body. Returns how far they were taken. */
   begin(head: RequestHead, bytes: Buffer, bodyAt: number): number {
     const { serving } = this.connection;
+    this.response.errors = errorBodies(this.plan.settings.errorResponses, head);
     if (serving.stats.requestsInFlight > serving.limits.maxRequestsInFlight) {
       this.fail("overloaded", "too many requests in flight");
       return bodyAt;
@@ -65,6 +72,11 @@ export class Exchange extends UpstreamCall {
       this.#answer(301, `location: ${admitted.location}\r\n`);
       return bodyAt;
     }
+    if (admitted.kind === "probe") {
+      this.#answer(admitted.status, "");
+      return bodyAt;
+    }
+    this.response.errors = errorBodies(admitted.route.errorResponses, head);
     const found = dispatch(head, this.connection.accepted, this.plan, admitted, this.requestId);
     this.routeName = found.name;
     if (found.kind === "fail") {
@@ -75,14 +87,31 @@ export class Exchange extends UpstreamCall {
       this.#answer(found.status, found.lines);
       return bodyAt;
     }
+    const { question } = found;
+    if (question !== null) this.#check = new AuthCheck(question, serving, this);
     this.prepare(found, head);
     let taken = bodyAt;
     if (this.wantsBody && bytes.length > bodyAt) {
       taken = this.onClientBody(bytes, bodyAt);
       if (this.#done) return taken;
     }
-    this.setOut();
+    if (question === null) this.setOut(found.head);
+    else if (this.#check?.collect(this.held, this.requestBody.done) === true && head.expectsContinue)
+      this.connection.write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (this.#check !== null && !this.#done) this.restartDeadline();
     return taken;
+  }
+
+  onAllowed(head: string): void {
+    this.setOut(head);
+  }
+
+  onRefused(answer: AuthAnswer): void {
+    const { serverName } = this.plan.settings;
+    const client = { serverName, close: !this.#mayKeepAlive, isHead: this.method === "HEAD" };
+    const { text, bodyBytes } = refusalText(answer, client, this.response.errors);
+    this.response.body.bytes = bodyBytes;
+    this.#say(answer.status, text);
   }
 
   /** Takes the body's part of `bytes[from…]`; returns where that ends. */
@@ -107,6 +136,8 @@ export class Exchange extends UpstreamCall {
     let piece = bytes.subarray(from, forwardEnd);
     if (done && tail !== "") piece = Buffer.concat([piece, Buffer.from(tail, "latin1")]);
     this.passOn(piece, done);
+    if (this.#check?.collect(this.held, done) === true) this.connection.resume();
+    if (this.#done) return end;
     this.restartDeadline();
     return end;
   }
@@ -165,8 +196,12 @@ export class Exchange extends UpstreamCall {
   }
 
   /** Answers in the upstream's place; once its head has gone out, all that is left is to cut the connection. */
-  fail(reason: FailureReason, cause: string): void {
+  fail(reason: FailureReason, cause: string, status?: number): void {
     if (this.#done) return;
+    if (this.response.abandon()) {
+      this.complete();
+      return;
+    }
     if (this.response.begun) {
       this.finish(false, reason, cause);
       this.connection.destroy();
@@ -181,6 +216,8 @@ export class Exchange extends UpstreamCall {
       serverName: this.plan.settings.serverName,
       close: !keepAlive,
       isHead: this.method === "HEAD",
+      status,
+      bodies: this.response.errors,
     });
     this.status = response.status;
     this.response.body.bytes = response.bodyBytes;
@@ -199,9 +236,13 @@ export class Exchange extends UpstreamCall {
   }
 
   #answer(status: number, lines: string): void {
+    this.#say(status, answerText(status, lines, this.plan.settings.serverName, !this.#mayKeepAlive));
+  }
+
+  #say(status: number, text: string): void {
     const keepAlive = this.#mayKeepAlive;
     this.status = status;
-    this.connection.write(answerText(status, lines, this.plan.settings.serverName, !keepAlive));
+    this.connection.write(text);
     this.finish(keepAlive, null, "");
   }
 
@@ -212,6 +253,8 @@ export class Exchange extends UpstreamCall {
     let ends = Number.POSITIVE_INFINITY;
     if (this.tunnel) {
       if (timeouts?.boundsTunnels !== true) ends = now + limits.tunnelIdleMs;
+    } else if (this.#check?.asking === true) {
+      // It has a timeout of its own.
     } else if (this.wantsBody) ends = now + limits.bodyTimeoutMs;
     else {
       if (this.timeoutMs !== 0) ends = now + this.timeoutMs;
@@ -232,6 +275,7 @@ export class Exchange extends UpstreamCall {
     if (this.#done) return;
     this.#done = true;
     const { connection } = this;
+    this.#check?.cancel();
     recordExchange(this, failure, cause, failureId);
     this.letGo(failure);
     connection.serving.stats.requestsInFlight--;

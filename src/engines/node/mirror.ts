@@ -15,23 +15,15 @@ export class PendingCopy {
   readonly #serving: Serving;
   readonly #cluster: UpstreamCluster;
   readonly #action: ForwardAction;
-  readonly #head: string;
 
-  private constructor(serving: Serving, cluster: UpstreamCluster, action: ForwardAction, head: string) {
+  private constructor(serving: Serving, cluster: UpstreamCluster, action: ForwardAction) {
     this.#serving = serving;
     this.#cluster = cluster;
     this.#action = action;
-    this.#head = head;
   }
 
-  /** Null: this request is not one of the mirror's share, or cannot be copied. `text` is its head as it goes upstream. */
-  static of(
-    mirror: Mirror,
-    head: RequestHead,
-    text: string,
-    plan: Plan,
-    serving: Serving,
-  ): PendingCopy | null {
+  /** Null: this request is not one of the mirror's share, or cannot be copied. */
+  static of(mirror: Mirror, head: RequestHead, plan: Plan, serving: Serving): PendingCopy | null {
     if (head.upgrade !== "" || Math.random() * 100 >= mirror.percent) return null;
     const { action } = mirror;
     const cluster = action.kind === "fail" ? undefined : plan.clusters.get(action.cluster);
@@ -39,12 +31,13 @@ export class PendingCopy {
       serving.stats.mirrorFailures++;
       return null;
     }
-    return new PendingCopy(serving, cluster, action, shadowHead(text));
+    return new PendingCopy(serving, cluster, action);
   }
 
-  send(): void {
+  /** `head` is the request's as it goes upstream. */
+  send(head: string): void {
     if (this.body.whole)
-      new MirroredRequest(this.#serving, this.#cluster, this.#action, this.#head, this.body.bytes());
+      new MirroredRequest(this.#serving, this.#cluster, this.#action, shadowHead(head), this.body.bytes());
     else this.#serving.stats.mirrorsTooLarge++;
   }
 }

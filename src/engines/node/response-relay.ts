@@ -1,4 +1,5 @@
 import type { Client } from "./client.ts";
+import { type ErrorBodies, type ErrorBody, headWithBody } from "./error-bodies.ts";
 import { BodyReader } from "./http1/body.ts";
 import { clientHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
@@ -22,6 +23,8 @@ export class ResponseRelay {
   edit: ((head: string) => string) | null = null;
   /** Whether a response with this status is to be thrown away, and the request said again; null: never. */
   refuses: ((status: number) => boolean) | null = null;
+  /** Bodies that go to the client instead of an upstream's. */
+  errors: ErrorBodies | null = null;
   /** The client's socket took the last write without asking for a pause. */
   flowing = true;
   readonly #connection: Client;
@@ -31,6 +34,8 @@ export class ResponseRelay {
   #partialHead: Buffer | null = null;
   /** An interim response has gone to the client. */
   #interim = false;
+  /** Bytes of the body that went out in place of the upstream's; -1: it is the upstream's. */
+  #replacedBytes = -1;
 
   constructor(connection: Client, head: RequestHead) {
     this.#connection = connection;
@@ -64,6 +69,14 @@ export class ResponseRelay {
   end(): boolean {
     if (!this.begun || !this.body.untilClose) return false;
     this.#connection.write("0\r\n\r\n");
+    return true;
+  }
+
+  /** True where the client has a whole response although the upstream's is not over: what is left of that is dropped. */
+  abandon(): boolean {
+    if (this.#replacedBytes === -1) return false;
+    this.upstreamReusable = false;
+    this.body.bytes = this.#replacedBytes;
     return true;
   }
 
@@ -133,6 +146,11 @@ export class ResponseRelay {
     this.begun = true;
     const plain = clientHead(head, this.#connection.serving.plan.settings.serverName, framing, mustClose);
     const text = this.edit === null ? plain : this.edit(plain);
+    const replacement = this.errors === null ? null : this.errors.find(head.status, head.fields);
+    if (replacement !== null) {
+      this.#replace(text, replacement);
+      return this.#drop(end < bytes.length);
+    }
     const { forwardEnd } = body;
     if (body.done && forwardEnd - from <= SMALL_BODY) {
       if (end < bytes.length) this.upstreamReusable = false;
@@ -146,7 +164,23 @@ export class ResponseRelay {
 
   #passBody(chunk: Buffer, from: number): RelayOutcome {
     const end = this.body.read(chunk, from);
-    return end === -1 ? { problem: "malformed chunked body" } : this.#passRead(chunk, from, end);
+    if (end === -1) return { problem: "malformed chunked body" };
+    return this.#replacedBytes === -1 ? this.#passRead(chunk, from, end) : this.#drop(end < chunk.length);
+  }
+
+  #replace(head: string, replacement: ErrorBody): void {
+    const text = headWithBody(head, replacement);
+    this.#replacedBytes = this.#isHead ? 0 : replacement.text.length;
+    this.flowing = this.#connection.write(this.#isHead ? text : text + replacement.text);
+  }
+
+  /** Reads what is replaced to its end, so that its connection may serve on; a long one is not worth it. */
+  #drop(hasMore: boolean): RelayOutcome {
+    const { body } = this;
+    if (!body.done && !body.untilClose && body.bytes <= DROPPED_BYTES) return "more";
+    if (hasMore || !body.done) this.upstreamReusable = false;
+    body.bytes = this.#replacedBytes;
+    return "complete";
   }
 
   /** Writes what `body` has just read of `bytes`. */
@@ -172,3 +206,5 @@ export class ResponseRelay {
 const HEAD_END = Buffer.from("\r\n\r\n");
 /** Up to this many bytes a body goes out in one write with its head; more is passed on uncopied. */
 export const SMALL_BODY = 16_384;
+/** Up to this many bytes of a replaced body are read to keep its connection. */
+const DROPPED_BYTES = 65_536;

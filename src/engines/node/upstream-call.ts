@@ -35,6 +35,7 @@ export abstract class UpstreamCall implements UpstreamUser {
   #choice: Choice = ANY_HOST;
   /** That of this try, once it has a connection. */
   #host: UpstreamHost | null = null;
+  #underWay = false;
   /** Kept for retries. */
   #head = "";
   /** Body that came before the upstream connection was ready. */
@@ -55,7 +56,6 @@ export abstract class UpstreamCall implements UpstreamUser {
     const { cluster, action, mirror } = found;
     this.#cluster = cluster;
     this.timeoutMs = action.timeoutMs;
-    this.#head = found.head;
     this.response.edit = found.editResponse;
     const { priority = "default", retry: policy, idleTimeoutMs } = action;
     if (action.hash !== undefined) {
@@ -70,12 +70,18 @@ export abstract class UpstreamCall implements UpstreamUser {
       this.#retry = retry;
       this.response.refuses = (status) => retry.wantsStatus(status) && this.#mayTryAgain(retry);
     }
-    if (mirror !== undefined)
-      this.#mirror = PendingCopy.of(mirror, head, found.head, this.plan, this.connection.serving);
+    if (mirror !== undefined) this.#mirror = PendingCopy.of(mirror, head, this.plan, this.connection.serving);
   }
 
-  /** Sets out, once `prepare` is done and the body that came with the head is taken. */
-  protected setOut(): void {
+  /** Body that came, and has not gone on. */
+  protected get held(): Buffer | null {
+    return this.#held;
+  }
+
+  /** Sets out with `head`, once `prepare` is done, the body that came with the head is taken, and nobody need be asked. */
+  protected setOut(head: string): void {
+    this.#head = head;
+    this.#underWay = true;
     if (this.requestBody.done) this.#sendMirror();
     if (this.timeouts !== null && this.#retry !== null)
       this.timeouts.tryEndsAt = performance.now() + this.#retry.perTryTimeoutMs;
@@ -91,7 +97,7 @@ export abstract class UpstreamCall implements UpstreamUser {
       this.#held = this.#held === null ? piece : Buffer.concat([this.#held, piece]);
       if (!done) this.connection.pause();
     } else if (!this.upstream.writeBytes(piece) && !done) this.connection.pause();
-    if (done) this.#sendMirror();
+    if (done && this.#underWay) this.#sendMirror();
   }
 
   onUpstreamReady(upstream: UpstreamConnection): void {
@@ -205,7 +211,7 @@ export abstract class UpstreamCall implements UpstreamUser {
   }
 
   #sendMirror(): void {
-    this.#mirror?.send();
+    this.#mirror?.send(this.#head);
     this.#mirror = null;
   }
 
