@@ -28,34 +28,57 @@ async function before(
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-it("max_requests: 503 at once, with its reason, and the next is served", () =>
-  before(
-    { circuit_breakers: [{ max_requests: 1 }] },
-    (socket) => setTimeout(() => socket.write(OK), 200),
+/** Answers the first request when it is told to, every other at once. */
+function holding(): {
+  readonly onRequest: (socket: Socket) => void;
+  readonly arrived: Promise<void>;
+  release(): void;
+} {
+  const { promise: arrived, resolve } = Promise.withResolvers<void>();
+  let first: Socket | null = null;
+  return {
+    arrived,
+    onRequest: (socket) => {
+      if (first !== null) socket.write(OK);
+      else {
+        first = socket;
+        resolve();
+      }
+    },
+    release: () => first?.write(OK),
+  };
+}
+
+it("max_requests: 503 while one is in flight, with its reason, and the next is served", () => {
+  const { onRequest, arrived, release } = holding();
+  return before(
+    { circuit_breakers: [{ max_requests: 1 }], timeout_ms: 0 },
+    onRequest,
     async (gateway, url) => {
       const first = fetch(url);
-      await new Promise((resolve) => setTimeout(resolve, 80));
-      const began = performance.now();
+      await arrived;
       assert.equal((await fetch(url)).status, 503);
-      assert.ok(performance.now() - began < 100, "at once");
       assert.equal((await gateway.diag()).failures[0]?.reason, "overloaded");
+      release();
       assert.equal((await first).status, 200);
       assert.equal((await fetch(url)).status, 200);
     },
-  ));
+  );
+});
 
-it("max_connections: requests wait for their turn", () =>
-  before(
-    { circuit_breakers: [{ max_connections: 1, max_pending_requests: 2 }] },
-    (socket) => setTimeout(() => socket.write(OK), 60),
-    async (_gateway, url) => {
-      const first = fetch(url);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      const rest = await Promise.all([fetch(url), fetch(url), fetch(url)]);
-      assert.equal((await first).status, 200);
-      assert.deepEqual(rest.map(({ status }) => status).sort(), [200, 200, 503]);
-    },
-  ));
+it("max_connections: requests wait for their turn", () => {
+  const { onRequest, arrived, release } = holding();
+  const spec = { circuit_breakers: [{ max_connections: 1, max_pending_requests: 2 }], timeout_ms: 0 };
+  return before(spec, onRequest, async (_gateway, url) => {
+    const first = fetch(url);
+    await arrived;
+    const rest = [fetch(url), fetch(url), fetch(url)];
+    assert.equal((await Promise.race(rest)).status, 503);
+    release();
+    const statuses = (await Promise.all([first, ...rest])).map(({ status }) => status);
+    assert.deepEqual(statuses.sort(), [200, 200, 200, 503]);
+  });
+});
 
 it("one who waits for a connection and goes away is forgotten", () =>
   before(
@@ -84,7 +107,7 @@ it("idle_timeout_ms: silence before the response is 504", () =>
 
 it("idle_timeout_ms: a response that goes on is left alone, one that stops is cut", () =>
   before(
-    { idle_timeout_ms: 200, timeout_ms: 0 },
+    { idle_timeout_ms: 600, timeout_ms: 0 },
     (socket, text) => {
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n1");
       let sent = 1;
@@ -115,7 +138,7 @@ it("idle_timeout_ms holds for a tunnel", () =>
       const received = await exchangeBytes(gateway.httpPort, [upgrade, "ping"]);
       assert.match(received, /ping$/);
       const took = performance.now() - began;
-      assert.ok(took > 140 && took < 1000, `${took} ms`);
+      assert.ok(took > 140 && took < 2500, `${took} ms`);
     },
   ));
 
