@@ -67,7 +67,7 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     }
     const { routes, virtualHosts } = compilation.model;
     const { errors, warnings } = report.summary;
-    const hosts = virtualHosts.filter(({ origin }) => origin !== "gateway").length;
+    const hosts = virtualHosts.filter(({ tls }) => tls.mode !== "cleartext").length;
     process.stdout.write(
       `${routes.length} routes, ${hosts} TLS hosts: ${errors} errors, ${warnings} warnings\n`,
     );

@@ -110,7 +110,8 @@ export function compileContext(
       "cert_required is set and there is no CA to check certificates against",
     );
   }
-  if (isTermination && (credential === undefined || onlyTrust)) {
+  // Of one that is closed nobody knows what was to be its certificate.
+  if (isTermination && resource.closedBy === null && (credential === undefined || onlyTrust)) {
     report("secret-missing", "hosts", `${label} has hosts to serve and no certificate`);
   }
   const parameters = compileParameters(resource, report);
@@ -141,6 +142,8 @@ export function compileContext(
         field,
         `${label} cannot use the ${what} of ${where}: ${status.reason}`,
       );
+    // Whatever the code, also one that nobody has put into the set below.
+    unusable ??= status?.code ?? "secret-missing";
   }
 }
 

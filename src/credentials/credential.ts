@@ -46,6 +46,8 @@ export interface CredentialMaterial {
   readonly privateKey?: string;
   /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
   readonly trustAnchors?: string;
+  /** Which parts there were meant to be is not known: that a CA is missing here does not mean that it was taken away. */
+  readonly partsUnknown?: true;
   /** Parts that are named and could not be read, each with the reason; their text is empty. */
   readonly unreadable?: Readonly<Partial<Record<MaterialPart, Unreadable>>>;
 }

@@ -57,8 +57,10 @@ export class CredentialStore implements CredentialReader {
       );
     }
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
-    const explicit = material.trustAnchors !== undefined;
-    const part = explicit ? "trustAnchors" : "certificateChain";
+    const explicit =
+      material.trustAnchors !== undefined ||
+      (material.partsUnknown === true && this.#explicitTrust.has(name));
+    const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";
     const anchors = material[part];
     const known = this.#face("trust", name);
     // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.

@@ -8,6 +8,8 @@ export interface SecretMaterial {
   readonly certificateChain?: string;
   readonly privateKey?: string;
   readonly trustAnchors?: string;
+  /** Its data is no map: which of these it was meant to hold is not known. */
+  readonly partsUnknown?: true;
 }
 
 /** The store's name for a Secret. */
@@ -42,7 +44,7 @@ export function parseSecret(
     if (entries === undefined || entries === null) continue;
     if (!isRecord(entries)) {
       invalid(section, "must be a map");
-      continue;
+      return { material: { certificateChain: "", partsUnknown: true }, diagnostics };
     }
     for (const [key, value] of Object.entries(entries)) {
       const decoded = decode(value);
@@ -58,7 +60,7 @@ export function parseSecret(
   const privateKey = pick("tls.key", "key.pem");
   const trustAnchors = pick("ca.crt", "root-cert.pem");
   if (certificateChain === undefined && privateKey === undefined && trustAnchors === undefined) {
-    return { material: diagnostics.length > 0 ? { certificateChain: "" } : null, diagnostics };
+    return { material: null, diagnostics };
   }
   return {
     material: {

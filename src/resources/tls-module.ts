@@ -3,6 +3,7 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { flag } from "./field-doc.ts";
 import { type FieldTable, isRecord, readFields } from "./fields.ts";
+import { nearest } from "./nearest.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 import { impliedContext, TLS_CONTEXT, type TlsContextResource, type TlsContextSpec } from "./tls-context.ts";
 
@@ -31,6 +32,12 @@ export function parseTlsModule(
   { subject, raw, below }: { subject: Subject; raw: RawObject; below?: string },
 ): { resource: TlsModuleResource; diagnostics: Diagnostic[] } {
   const diagnostics: Diagnostic[] = [];
+  if (config !== undefined && config !== null && !isRecord(config)) {
+    const source = positionOf({ raw }, below ?? "config");
+    const message = "config must be a map of server, client and names of contexts";
+    diagnostics.push(refused("server", diagnose("field-invalid", { subject, source, message })));
+    return { resource: closedTlsModule(identity, raw, "field-invalid"), diagnostics };
+  }
   const blocks: TlsBlock[] = [];
   for (const [name, written] of Object.entries(isRecord(config) ? config : {})) {
     if (written === null || written === undefined || (name === "enabled" && !isRecord(written))) continue;
@@ -43,12 +50,29 @@ export function parseTlsModule(
       blocks.push({ name, spec: {}, raw: placed, closedBy: "field-invalid" });
       continue;
     }
+    const meant = misspeltBlock(name, written, config as Readonly<Record<string, unknown>>);
+    if (meant !== undefined) {
+      const message = `${name} may mean ${meant}, which is not left out unsaid`;
+      diagnostics.push(refused(meant, diagnose("field-invalid", { subject, source, message })));
+      blocks.push({ name: meant, spec: {}, raw: placed, closedBy: "field-invalid" });
+    }
     const read = readFields(written, TABLE, subject, placed);
     diagnostics.push(...read.diagnostics.map((found) => refused(name, found)));
     const closedBy = read.bad.size > 0 ? "field-invalid" : read.misspelt.size > 0 ? "field-unknown" : null;
     blocks.push({ name, spec: read.spec, raw: placed, closedBy });
   }
   return { resource: { kind: "TlsModule", ...identity, spec: { blocks }, raw }, diagnostics };
+}
+
+/** Any name may be a context's for upstreams. One near `server` is a slip, and so is one near `client` that checks clients. */
+function misspeltBlock(
+  name: string,
+  written: Readonly<Record<string, unknown>>,
+  config: Readonly<Record<string, unknown>>,
+): "server" | "client" | undefined {
+  const near = nearest(name, ["server", "client"]) as "server" | "client" | undefined;
+  if (near === undefined || near === name || near in config) return undefined;
+  return near === "server" || written.cert_required !== undefined ? near : undefined;
 }
 
 /** Stands for a configuration of which nothing can be read: it may have had a server. */
@@ -100,12 +124,13 @@ export function moduleContexts(modules: readonly TlsModuleResource[]): {
       if (block.name !== "server")
         return impliedContext(subject, block.name, spec, block.raw, block.closedBy);
       const client = (clients.find((other) => other.module === module) ?? clients[0])?.block;
+      const closedBy = block.closedBy ?? client?.closedBy ?? null;
       return impliedContext(
         subject,
         "server",
-        serverSpec(spec, client),
+        closedBy === null ? serverSpec(spec, client) : { ...spec, hosts: ["*"] },
         block.raw,
-        block.closedBy ?? client?.closedBy ?? null,
+        closedBy,
       );
     });
   return {

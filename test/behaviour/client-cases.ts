@@ -122,6 +122,59 @@ export const clientCases: readonly BehaviourCase[] = [
     expect: { statuses: [421], seen: null },
   },
   {
+    name: "SNI of a host whose clients one CA vouches for, Host of one with another CA: 421",
+    via: "https",
+    async resources(peers) {
+      const { stranger } = await certificates();
+      return (
+        (await hosts(peers)) +
+        tlsContextYaml("s", {
+          hosts: ["s.example"],
+          secret: "server",
+          ca_secret: "other",
+          cert_required: true,
+        }) +
+        secretYaml("other", { certificate: stranger.certificate })
+      );
+    },
+    serverName: "m.example",
+    clientCertificate: "trusted",
+    request: get("s.example"),
+    expect: { statuses: [421], seen: null, failure: "misdirected_request" },
+  },
+  ...["m.example", "M.Example.", "m.example:443"].map(
+    (host): BehaviourCase => ({
+      name: `a host for * and no certificate, Host ${host} of one that requires it: 421`,
+      via: "https",
+      resources: async (peers) =>
+        (await hosts(peers)) + tlsContextYaml("star", { hosts: ["*"], secret: "server" }),
+      serverName: "else.example",
+      request: get(host),
+      expect: { statuses: [421], seen: null, failure: "misdirected_request" },
+    }),
+  ),
+  {
+    name: "Host that is refused over TLS: 421",
+    ...over("a.example", "broken.example"),
+    expect: { statuses: [421], seen: null, failure: "misdirected_request" },
+  },
+  ...(
+    [
+      ["a host without client certificates", "a.example", false, [200]],
+      ["a host that requires them", "m.example", false, [421]],
+      ["a host that takes them", "o.example", false, [421]],
+      ["a host that is refused", "broken.example", false, [421]],
+      ["no proxy is trusted", "a.example", true, [400]],
+    ] as const
+  ).map(
+    ([name, host, useRemoteAddress, statuses]): BehaviourCase => ({
+      name: `a client of the http listener says that a proxy ended TLS: ${name}`,
+      resources: async (peers) => (await hosts(peers)) + moduleYaml({ use_remote_address: useRemoteAddress }),
+      request: get(host).replace("Connection:", "X-Forwarded-Proto: https\r\nConnection:"),
+      expect: { statuses, ...(statuses[0] === 200 ? {} : { seen: null }) },
+    }),
+  ),
+  {
     name: "Host that nobody serves over TLS: 421",
     ...over("a.example", "unknown.example"),
     expect: { statuses: [421], seen: null },

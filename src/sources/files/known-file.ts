@@ -119,8 +119,13 @@ function apart<T>(value: T): T {
   return structuredClone(value);
 }
 
-function digestOf({ certificateChain, privateKey, trustAnchors }: SecretMaterial): string {
-  const parts = JSON.stringify([certificateChain ?? null, privateKey ?? null, trustAnchors ?? null]);
+function digestOf({ certificateChain, privateKey, trustAnchors, partsUnknown }: SecretMaterial): string {
+  const parts = JSON.stringify([
+    certificateChain ?? null,
+    privateKey ?? null,
+    trustAnchors ?? null,
+    partsUnknown ?? null,
+  ]);
   return createHash("sha256").update(parts).digest("hex");
 }
 

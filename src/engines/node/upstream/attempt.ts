@@ -59,8 +59,8 @@ export class Attempt implements Dialler {
     return this.#pool;
   }
 
-  /** Begins, or begins again, with the credential that is current now. */
-  start(): void {
+  /** Begins, or begins again, with the credential that is current now; `resolving`: the addresses are not there yet. */
+  start(resolving: Promise<void> | null): void {
     this.#dial?.abandon();
     this.#dial = null;
     const pool = this.#owner.openPool();
@@ -70,10 +70,9 @@ export class Attempt implements Dialler {
     }
     this.#pool = pool;
     const round = ++this.#round;
-    const pending = this.#owner.hosts.update();
-    if (pending === null) this.#onAddresses(round);
+    if (resolving === null) this.#onAddresses(round);
     else {
-      pending.then(
+      resolving.then(
         () => this.#onAddresses(round),
         (error: unknown) => this.#onUnresolved(error, round),
       );
@@ -109,7 +108,7 @@ export class Attempt implements Dialler {
     this.#dial = null;
     // A credential that was replaced meanwhile may be what the peer did not like.
     if (this.#pool?.superseded === true) {
-      this.start();
+      this.start(this.#owner.hosts.update());
       return;
     }
     this.#countFailure();

@@ -38,8 +38,8 @@ export class UpstreamCluster {
   /** Gives `user` a connection, at once where one is idle; `fresh` makes a new one in any case. */
   acquire(user: UpstreamUser, fresh: boolean, choice: Choice = ANY_HOST): void {
     // Who dials waits for the addresses; connections that are there serve meanwhile.
-    this.#hosts.update()?.catch(() => undefined);
-    this.#lane(choice.priority).acquire(user, fresh, choice, this.#hosts.choose(choice));
+    const resolving = this.#hosts.update();
+    this.#lane(choice.priority).acquire(user, fresh, choice, this.#hosts.choose(choice), resolving);
   }
 
   /** The user no longer waits for a connection. */

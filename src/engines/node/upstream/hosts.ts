@@ -25,6 +25,8 @@ export class Hosts {
   readonly #endpoints: EndpointReader;
   readonly #balancer: Balancer;
   readonly #onLeft: (host: UpstreamHost) => void;
+  #asked = 0;
+  #answered = 0;
   #found: readonly Endpoint[] = [];
   #hosts: readonly UpstreamHost[] = [];
   #eligible: readonly UpstreamHost[] = [];
@@ -51,9 +53,21 @@ export class Hosts {
   update(): Promise<void> | null {
     const { service, dns } = this.#config;
     const found = this.#endpoints.resolve(service.host, service.port, dns);
-    if (found instanceof Promise) return found.then((endpoints) => this.#take(endpoints));
-    this.#take(found);
-    return null;
+    const asked = ++this.#asked;
+    if (!(found instanceof Promise)) {
+      this.#answered = asked;
+      this.#take(found);
+      return null;
+    }
+    const pending = found.then((endpoints) => {
+      // Answers may overtake each other: an older one says nothing new.
+      if (asked < this.#answered) return;
+      this.#answered = asked;
+      this.#take(endpoints);
+    });
+    // Nobody need wait for it.
+    pending.catch(() => undefined);
+    return pending;
   }
 
   /** The host for this request; null while none is known. */

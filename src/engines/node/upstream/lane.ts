@@ -43,7 +43,13 @@ export class Lane implements AttemptOwner, PoolOwner {
   }
 
   /** Gives `user` a connection to `host`, at once where one is idle; `fresh` makes a new one in any case. */
-  acquire(user: UpstreamUser, fresh: boolean, choice: Choice, host: UpstreamHost | null): void {
+  acquire(
+    user: UpstreamUser,
+    fresh: boolean,
+    choice: Choice,
+    host: UpstreamHost | null,
+    resolving: Promise<void> | null,
+  ): void {
     const pool = this.#pool;
     const overload = this.overload();
     if (overload !== null) {
@@ -59,7 +65,7 @@ export class Lane implements AttemptOwner, PoolOwner {
         return;
       }
     }
-    this.#connect(user, choice, host);
+    this.#connect(user, choice, host, resolving);
   }
 
   /** The user no longer waits for a connection. */
@@ -127,7 +133,7 @@ export class Lane implements AttemptOwner, PoolOwner {
       if (idle === undefined && !this.#hasRoom()) break;
       this.#waiting.delete(user);
       if (idle !== undefined) idle.use(user);
-      else this.#dial(user, choice, host);
+      else this.#dial(user, choice, host, this.hosts.update());
     }
     this.#admitting = false;
   }
@@ -145,13 +151,18 @@ export class Lane implements AttemptOwner, PoolOwner {
     if (event !== "rotated") this.#abandonAttempts(pool);
   }
 
-  #connect(user: UpstreamUser, choice: Choice, host: UpstreamHost | null): void {
+  #connect(
+    user: UpstreamUser,
+    choice: Choice,
+    host: UpstreamHost | null,
+    resolving: Promise<void> | null,
+  ): void {
     const { maxConnections, maxPendingRequests } = this.breaker;
     const overloaded = (cause: string): void => user.onUpstreamFailed("overloaded", cause, null);
     const pending = this.#attempts.size + this.#waiting.size;
     if (pending >= maxPendingRequests)
       overloaded(`${pending} requests wait for a connection to ${this.config.name}`);
-    else if (this.#waiting.size === 0 && this.#hasRoom()) this.#dial(user, choice, host);
+    else if (this.#waiting.size === 0 && this.#hasRoom()) this.#dial(user, choice, host, resolving);
     else if (maxConnections !== null) this.#waiting.set(user, choice);
     else {
       const { maxUpstreamConnections } = this.#context.limits;
@@ -166,10 +177,15 @@ export class Lane implements AttemptOwner, PoolOwner {
     return count < most || count === 0 || this.#pool?.dropIdle() === true;
   }
 
-  #dial(user: UpstreamUser, choice: Choice, host: UpstreamHost | null): void {
+  #dial(
+    user: UpstreamUser,
+    choice: Choice,
+    host: UpstreamHost | null,
+    resolving: Promise<void> | null,
+  ): void {
     const attempt = new Attempt(this, this.#context.clock, user, choice, host);
     this.#attempts.set(user, attempt);
-    attempt.start();
+    attempt.start(resolving);
   }
 
   /** A busy connection of `pool` is closed on release, or once the grace or its certificate is over. */
@@ -204,7 +220,7 @@ export class Lane implements AttemptOwner, PoolOwner {
   #abandonAttempts(pool: Pool | null): void {
     for (const attempt of [...this.#attempts.values()]) {
       if (pool !== null && attempt.pool !== pool) continue;
-      if (pool?.superseded === true) attempt.start();
+      if (pool?.superseded === true) attempt.start(this.hosts.update());
       else attempt.fail("upstream_connect_failed", "its cluster is gone", null);
     }
     if (pool !== null) return;

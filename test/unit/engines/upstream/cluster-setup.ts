@@ -7,7 +7,7 @@ import type { UpstreamConnection, UpstreamUser } from "../../../../src/engines/n
 import { ANY_HOST, type Choice } from "../../../../src/engines/node/upstream/hosts.ts";
 import type { Cluster } from "../../../../src/model/cluster.ts";
 import type { PeerVerification, TlsParameters, UpstreamTls } from "../../../../src/model/tls.ts";
-import { systemClock } from "../../../../src/telemetry/clock.ts";
+import { type Clock, systemClock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import type { Authority, IssueOptions } from "../../../../src/x509/authority.ts";
 
@@ -55,6 +55,8 @@ export interface SetupOptions {
   readonly connectTimeoutMs?: number;
   /** What else the cluster's configuration says. */
   readonly config?: Partial<Cluster>;
+  /** The cluster's; the system's by default. */
+  readonly clock?: Clock;
 }
 
 /** A cluster on a real credential store, wired as the engine does it. */
@@ -75,7 +77,7 @@ export function setUp(options: SetupOptions): Setup {
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     deadlines,
     logger: createLogger("silent"),
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
   });
   const unsubscribe = store.onChange((change) => cluster.onCredentialChange(change));
   return {
@@ -189,4 +191,4 @@ export async function eventually(test: () => boolean, what: string, milliseconds
   }
 }
 
-const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;
+export const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { it } from "node:test";
+import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
+import { startUpstream } from "../support/upstream.ts";
+
+// A revision that the engine cannot put into effect leaves no trace but its finding.
+
+async function occupy(port = 0): Promise<Server> {
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return server;
+}
+
+const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+const free = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => resolve(false)).on("connect", () => resolve(true));
+    socket.on("connect", () => socket.destroy());
+  });
+}
+
+async function status(gateway: RunningGateway, path: string): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${gateway.httpPort}${path}`);
+  await response.text();
+  return response.status;
+}
+
+it("the previous revision goes on to the last request, nothing new is open, and the next one takes over", async () => {
+  const release: (() => void)[] = [];
+  const upstream = await startUpstream("cleartext", (request, response) => {
+    if (request.url === "/slow") release.push(() => response.end("slow"));
+    else response.end("quick");
+  });
+  const [taken, spare] = await Promise.all([occupy(), occupy()]);
+  const [redirectPort, httpsPort] = [portOf(taken), portOf(spare)];
+  await free(spare);
+  const { server } = await certificates();
+  const mapping = (prefix: string): string =>
+    mappingYaml("m", { prefix, service: `localhost:${upstream.port}`, timeout_ms: 0 });
+  const next = (context: Record<string, unknown>): string =>
+    mapping("/after/") +
+    tlsContextYaml("a", { hosts: ["a.example"], secret: "server", ...context }) +
+    secretYaml("server", server);
+  const gateway = await startGateway({ "a.yaml": mapping("/before/") }, { compile: { httpsPort } });
+  try {
+    assert.equal(await status(gateway, "/before/"), 200);
+    const running = status(gateway, "/before/slow");
+    while (release.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await gateway.replace("a.yaml", next({ redirect_cleartext_from: redirectPort }));
+    assert.equal(gateway.gateway.control.state.revision?.number, 1);
+    const { diagnostics } = await gateway.diag();
+    assert.deepEqual(
+      diagnostics.map(({ code }) => code),
+      ["listener-port-unavailable"],
+    );
+    assert.deepEqual([await status(gateway, "/before/"), await status(gateway, "/after/")], [200, 404]);
+    assert.equal(await isOpen(httpsPort), false, "what could be opened is closed again");
+    assert.equal(upstream.connections, 2, "the upstream connections are those of before");
+    for (const answer of release) answer();
+    assert.equal(await running, 200);
+
+    await free(taken);
+    await gateway.gateway.control.reload();
+    assert.deepEqual((await gateway.diag()).diagnostics, []);
+    const get = (path: string): string =>
+      `GET ${path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`;
+    const secure = await exchangeBytes(httpsPort, get("/after/"), { tls: { servername: "a.example" } });
+    assert.equal(parseAnswers(secure)[0]?.status, 200);
+    assert.equal(await status(gateway, "/after/"), 400);
+    // That listener redirects, whatever its host would be answered elsewhere.
+    const [redirected] = parseAnswers(await exchangeBytes(redirectPort, get("/x")));
+    assert.equal(redirected?.status, 301);
+    assert.match(redirected.head, /\r\nlocation: https:\/\/a\.example\/x\r\n/);
+
+    await gateway.replace("a.yaml", next({}));
+    assert.deepEqual([await isOpen(redirectPort), await isOpen(httpsPort)], [false, true]);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+it("a first revision that is refused leaves nothing that the second one trips over", async () => {
+  const upstream = await startUpstream("cleartext");
+  const taken = await occupy();
+  const gateway = await startGateway(
+    { "a.yaml": mappingYaml("m", { prefix: "/", service: `localhost:${upstream.port}` }) },
+    { compile: { httpPort: portOf(taken) } },
+  );
+  try {
+    assert.equal(gateway.gateway.control.state.revision, null);
+    assert.equal(gateway.gateway.control.state.ready, false);
+    await free(taken);
+    await gateway.gateway.control.reload();
+    assert.equal(gateway.gateway.control.state.ready, true);
+    for (let turn = 0; turn < 3; turn++) assert.equal(await status(gateway, "/"), 200);
+    assert.equal(upstream.connections, 1, "its pool is a pool like any other");
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+it("a reload keeps the connections of what it leaves as it was, and of nothing else", async () => {
+  const upstream = await startUpstream("cleartext");
+  const mapping = (more: Record<string, unknown>): string =>
+    mappingYaml("m", { prefix: "/", service: `localhost:${upstream.port}`, ...more });
+  const gateway = await startGateway({ "a.yaml": mapping({}) });
+  try {
+    assert.equal(await status(gateway, "/"), 200);
+    await gateway.replace("a.yaml", mapping({ timeout_ms: 2000 }));
+    assert.equal(await status(gateway, "/"), 200);
+    assert.equal(upstream.connections, 1);
+    await gateway.replace("a.yaml", mapping({ connect_timeout_ms: 2000 }));
+    assert.equal(await status(gateway, "/"), 200);
+    assert.equal(upstream.connections, 2);
+    assert.equal(gateway.gateway.control.state.revision?.number, 3);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
