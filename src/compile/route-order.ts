@@ -11,9 +11,25 @@ export interface MatchedMapping {
   readonly place: Place;
 }
 
-export function placed(mapping: MappingResource, match: RouteMatch, closedBy: string | null): MatchedMapping {
-  const group = JSON.stringify([match, mapping.spec.precedence ?? 0]);
-  return { mapping, match, closedBy, group, place: placeOf(mapping) };
+/**
+ * One that may take less than its match says, and is closed, stands by itself behind all that have its path: it takes
+ * nothing from them, and what is meant for it does not fall to a shorter path.
+ */
+export function placed(
+  mapping: MappingResource,
+  match: RouteMatch,
+  { closedBy, mayBeNarrower }: { readonly closedBy: string | null; readonly mayBeNarrower: boolean },
+): MatchedMapping {
+  const alone = mayBeNarrower ? [mapping.namespace, mapping.name] : [];
+  const group = JSON.stringify([match, mapping.spec.precedence ?? 0, ...alone]);
+  const place = placeOf(mapping);
+  return {
+    mapping,
+    match,
+    closedBy,
+    group,
+    place: mayBeNarrower ? { ...place, headerLength: -1, queryLength: -1, prefix: "" } : place,
+  };
 }
 
 /**

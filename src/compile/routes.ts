@@ -49,7 +49,9 @@ function matchOf(mapping: MappingResource, input: RoutesInput): Found<MatchedMap
     mapping.closedBy ??
     found?.closedBy ??
     null;
-  return { value: found === null ? null : placed(mapping, found.match, closedBy), diagnostics };
+  const value =
+    found === null ? null : placed(mapping, found.match, { closedBy, mayBeNarrower: found.mayBeNarrower });
+  return { value, diagnostics };
 }
 
 function routeOf(group: readonly MatchedMapping[], input: RoutesInput): Found<MadeRoute> {

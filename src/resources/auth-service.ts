@@ -64,8 +64,8 @@ export const AUTH_SERVICE_FIELDS = {
   }),
   include_body: block(
     {
-      max_bytes: Type.Optional(Type.Integer({ minimum: 1, maximum: 67_108_864 })),
-      allow_partial: Type.Optional(Type.Boolean()),
+      max_bytes: count({ does: "The most that is shown.", byDefault: "4096" }, 1, 67_108_864),
+      allow_partial: flag({ does: "Cuts a larger body; false: answers it with 413.", byDefault: "true" }),
     },
     {
       is: "a map of max_bytes and allow_partial",
@@ -88,7 +88,7 @@ export const AUTH_SERVICE_FIELDS = {
     byDefault: "false",
   }),
   status_on_error: block(
-    { code: Type.Optional(Type.Integer({ minimum: 400, maximum: 599 })) },
+    { code: count({ does: "The status.", byDefault: "403" }, 400, 599) },
     {
       is: "a map of code, a status from 400 to 599",
       does: "What a client gets while the service cannot be asked.",

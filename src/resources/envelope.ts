@@ -12,7 +12,7 @@ import {
   parseIngressClass,
 } from "./ingress.ts";
 import { type MappingResource, parseMapping } from "./mapping.ts";
-import { type ModuleResource, parseModule } from "./module.ts";
+import { type ModuleResource, parseModule, restrictions } from "./module.ts";
 import { nearest } from "./nearest.ts";
 import { checkOutsideService, isOutsideService } from "./outside-service.ts";
 import type { RawObject, Resource } from "./resource.ts";
@@ -157,7 +157,7 @@ function guarded(
     const effect = resource.terminates ? "host-refused" : "route-fails-closed";
     return closing({ ...resource, closedBy: diagnostic.code }, effect);
   }
-  if (resource?.kind === "Module" && resource.unenforced.length > 0)
+  if (resource?.kind === "Module" && [...resource.unenforced, ...restrictions(resource)].length > 0)
     return closing({ kind: "Guard", ...identity, spec: { kind, rules: null }, raw }, "route-fails-closed");
   if (resource?.kind === "Module" && resource.tls !== null && hasServer(resource.tls))
     return closing(withBlocksClosed(resource.tls, diagnostic.code), "host-refused");

@@ -1,14 +1,14 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
-import { block, doc, oneOf } from "./field-doc.ts";
+import { block, doc, flag, oneOf } from "./field-doc.ts";
 import { type FieldTable, isRecord, readFields } from "./fields.ts";
 import { domainOf } from "./host-name.ts";
 import { camelCase, HOST_TLS, type HostTls, parseHostTls } from "./host-tls.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 import { impliedContext, type TlsContextResource } from "./tls-context.ts";
 
-const Name = { name: Type.Optional(Type.String()) };
+const Name = { name: Type.Optional(Type.String(doc({ is: "a name", does: "The object's name." }))) };
 
 /** Fields of a Host (reference §2.6). */
 export const HOST = Type.Object({
@@ -85,7 +85,11 @@ export const HOST = Type.Object({
   ),
   acmeProvider: Type.Optional(
     Type.Object(
-      { authority: Type.Optional(Type.String()) },
+      {
+        authority: Type.Optional(
+          Type.String(doc({ is: "a URL, or none", does: "`none` says that no certificate is asked for." })),
+        ),
+      },
       doc({
         is: "a map of authority, email, privateKeySecret and registration",
         does: "Nothing: certificates come from Secrets. A Host without a Secret that relies on it is refused.",
@@ -95,7 +99,7 @@ export const HOST = Type.Object({
   ),
   previewUrl: Type.Optional(
     Type.Object(
-      { enabled: Type.Optional(Type.Boolean()) },
+      { enabled: flag({ does: "Whether previews are wanted.", byDefault: "false" }) },
       doc({ is: "a map of enabled and type", does: "Nothing: previews are not served." }),
     ),
   ),

@@ -229,6 +229,7 @@ class Reading {
       spec: { ...match, service: "problem" in found ? "" : found.service },
       raw: { ...this.#raw, source: this.#place(field), fields: new Map() },
       closedBy: closedBy ?? ("problem" in found ? "ingress-backend-unusable" : null),
+      mayBeNarrower: false,
     });
   }
 

@@ -22,13 +22,17 @@ export const LOG_SERVICE_FIELDS = {
         Type.Array(
           Type.Object(
             {
-              header_name: Type.String({ pattern: TOKEN }),
-              during_request: Type.Optional(Type.Boolean()),
-              during_response: Type.Optional(Type.Boolean()),
-              during_trailer: Type.Optional(Type.Boolean()),
+              header_name: Type.String({
+                pattern: TOKEN,
+                ...doc({ is: "a header name", does: "The header." }),
+              }),
+              during_request: flag({ does: "Logs the request's.", byDefault: "true" }),
+              during_response: flag({ does: "Logs the response's.", byDefault: "true" }),
+              during_trailer: flag({ does: "Logs the response's trailer.", byDefault: "true" }),
             },
             { additionalProperties: false },
           ),
+          doc({ is: "a list of headers", does: "The headers." }),
         ),
       ),
     },

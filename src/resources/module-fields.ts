@@ -32,8 +32,17 @@ const AddressRules = Type.Array(
 function probe(what: "alive" | "ready") {
   return block(
     {
-      enabled: Type.Optional(Type.Boolean()),
-      prefix: Type.Optional(Type.String({ pattern: "^/[!-~]*$" })),
+      enabled: flag({ does: "Whether it is answered at all.", byDefault: "true" }),
+      prefix: Type.Optional(
+        Type.String({
+          pattern: "^/[!-~]*$",
+          ...doc({
+            is: "a path that begins with /",
+            does: "The path.",
+            byDefault: `/ambassador/v0/check_${what}`,
+          }),
+        }),
+      ),
     },
     {
       is: "a map of enabled and prefix",
@@ -47,7 +56,12 @@ function probe(what: "alive" | "ready") {
 export const MODULE_FIELDS = {
   add_linkerd_headers: flag({ does: "Default of the Mappings' add_linkerd_headers.", byDefault: "false" }),
   buffer: block(
-    { max_request_bytes: Type.Integer({ minimum: 1 }) },
+    {
+      max_request_bytes: Type.Integer({
+        minimum: 1,
+        ...doc({ is: "a number of bytes", does: "The largest body that is taken." }),
+      }),
+    },
     {
       is: "a map of max_request_bytes",
       does: "Answers 413 to requests with a larger body.",
@@ -92,11 +106,11 @@ export const MODULE_FIELDS = {
   ),
   set_current_client_cert_details: block(
     {
-      subject: Type.Optional(Type.Boolean()),
-      cert: Type.Optional(Type.Boolean()),
-      chain: Type.Optional(Type.Boolean()),
-      dns: Type.Optional(Type.Boolean()),
-      uri: Type.Optional(Type.Boolean()),
+      subject: flag({ does: "Its subject (RFC 2253).", byDefault: "false" }),
+      cert: flag({ does: "The certificate, as PEM in percent-encoding.", byDefault: "false" }),
+      chain: flag({ does: "The chain, as PEM in percent-encoding.", byDefault: "false" }),
+      dns: flag({ does: "Its DNS names.", byDefault: "false" }),
+      uri: flag({ does: "Its URIs.", byDefault: "false" }),
     },
     {
       is: "a map of subject, cert, chain, dns and uri to true or false",

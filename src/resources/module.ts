@@ -81,6 +81,16 @@ function oldTls(
   return isRecord(written) ? parseTlsModule(identity, written, { subject, raw, below: "tls" }) : null;
 }
 
+/** What keeps something out: it holds in some strict way even where the Module itself cannot be followed. */
+export function restrictions({ spec }: ModuleResource): string[] {
+  const { ip_allow, ip_deny, defaults } = spec;
+  return [
+    ...(ip_allow === undefined ? [] : ["ip_allow"]),
+    ...(ip_deny === undefined ? [] : ["ip_deny"]),
+    ...(JSON.stringify(defaults ?? {}).includes('"remove_') ? ["defaults"] : []),
+  ];
+}
+
 /** What must hold although nobody can read how it was asked for: the strict reading of each guard. */
 function strictest({ bad, misspelt }: ReadFields): ModuleConfig {
   const asked = (key: string): boolean => bad.has(key) || misspelt.has(key);

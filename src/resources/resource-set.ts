@@ -7,7 +7,7 @@ import type { GuardResource } from "./guard.ts";
 import type { HostResource } from "./host.ts";
 import { type IngressClassResource, type IngressResource, withIngressClosed } from "./ingress.ts";
 import type { MappingResource } from "./mapping.ts";
-import type { ModuleResource } from "./module.ts";
+import { type ModuleResource, restrictions } from "./module.ts";
 import { subjectOf } from "./resource.ts";
 import { isResolverKind, type ResolverResource } from "./resolver.ts";
 import type { TlsContextResource } from "./tls-context.ts";
@@ -163,16 +163,6 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
     return [{ ...first, spec, unenforced, tls: tls.length === 0 ? null : closed }];
   }
   return sorted;
-}
-
-/** What keeps something out, and cannot be followed while there are two opinions about it. */
-function restrictions({ spec }: ModuleResource): string[] {
-  const { ip_allow, ip_deny, defaults } = spec;
-  return [
-    ...(ip_allow === undefined ? [] : ["ip_allow"]),
-    ...(ip_deny === undefined ? [] : ["ip_deny"]),
-    ...(JSON.stringify(defaults ?? {}).includes('"remove_') ? ["defaults"] : []),
-  ];
 }
 
 function byPlace({ raw: { source: a } }: AnyResource, { raw: { source: b } }: AnyResource): number {

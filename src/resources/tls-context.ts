@@ -1,104 +1,12 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
-import { count, doc, type FieldDoc, flag, text } from "./field-doc.ts";
 import { type FieldTable, isRecord, readFields } from "./fields.ts";
+import { TLS_CONTEXT_FIELDS } from "./tls-context-fields.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 
-const Version = (side: string): ReturnType<typeof text> =>
-  text({
-    is: "a TLS version",
-    does: `The ${side} version that is spoken: v1.0, v1.1, v1.2 or v1.3.`,
-    byDefault: side === "lowest" ? "v1.2" : "v1.3",
-    example: "v1.3",
-  });
-const Words = (about: FieldDoc) => Type.Optional(Type.Array(Type.String({ minLength: 1 }), doc(about)));
-
-/** Fields of a TLSContext (reference §2.3); a Host and the old Modules have most of them too. */
-export const TLS_CONTEXT = Type.Object({
-  hosts: Type.Optional(
-    Type.Array(
-      Type.String(),
-      doc({
-        is: "a list of host names",
-        does: "Names that are served over TLS with this context: exact ones, `*.name`, or `*` for any.",
-        byDefault: "none: the context is for upstreams alone",
-        example: ["shop.example.com", "*.shop.example.com"],
-      }),
-    ),
-  ),
-  secret: text({
-    is: "the name of a Secret",
-    does: "The certificate and key to present; `name.namespace` unless secret_namespacing is false.",
-    example: "upstream-certs",
-  }),
-  ca_secret: text({
-    is: "the name of a Secret",
-    does: "The CA that the other side must chain to, in tls.crt. Upstreams are verified by name too; clients are asked for a certificate.",
-    example: "upstream-ca",
-  }),
-  cert_chain_file: text({
-    is: "a path",
-    does: "The certificate to present, from a file instead of a Secret.",
-    example: "/etc/certs/tls.crt",
-  }),
-  private_key_file: text({
-    is: "a path",
-    does: "The key of cert_chain_file.",
-    example: "/etc/certs/tls.key",
-  }),
-  cacert_chain_file: text({
-    is: "a path",
-    does: "The CA, from a file instead of a Secret.",
-    example: "/etc/certs/ca.crt",
-  }),
-  alpn_protocols: text({
-    is: "protocol names, separated by commas",
-    does: "What is offered by ALPN.",
-    byDefault: "http/1.1",
-    example: "http/1.1",
-  }),
-  cert_required: flag({
-    does: "Refuses clients that show no certificate of the CA. Means nothing for upstreams.",
-    byDefault: "false",
-  }),
-  min_tls_version: Version("lowest"),
-  max_tls_version: Version("highest"),
-  cipher_suites: Words({
-    is: "a list of cipher names",
-    does: "What may be agreed on, in order of preference: OpenSSL's names up to TLS 1.2, IANA's for TLS 1.3.",
-    example: ["ECDHE-RSA-AES128-GCM-SHA256"],
-  }),
-  ecdh_curves: Words({
-    is: "a list of group names",
-    does: "Groups of the key exchange, in order of preference.",
-    byDefault: "X25519MLKEM768, X25519, P-256, P-384",
-    example: ["X25519", "P-256"],
-  }),
-  sni: Type.Optional(
-    Type.String({
-      pattern: "^[A-Za-z0-9_.-]{1,253}$",
-      ...doc({
-        is: "a host name",
-        does: "The server name to send to upstreams, and to verify there. Means nothing for clients.",
-        byDefault: "the service's DNS name",
-        example: "orders.example.com",
-      }),
-    }),
-  ),
-  redirect_cleartext_from: count(
-    {
-      does: "Redirects cleartext requests on this port to https; 8080 is the http listener, whatever its port.",
-      example: 8080,
-    },
-    1,
-    65_535,
-  ),
-  secret_namespacing: flag({
-    does: "Reads a name with a dot as `name.namespace`.",
-    byDefault: "the Module's defaults.tls_secret_namespacing, true",
-  }),
-});
+/** A Host and the old Modules have most of these fields too. */
+export const TLS_CONTEXT = Type.Object(TLS_CONTEXT_FIELDS);
 
 export type TlsContextSpec = Static<typeof TLS_CONTEXT>;
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CATALOGUE } from "../../src/diagnostics/catalogue.ts";
 import { FAILURE_REASONS } from "../../src/diagnostics/failure.ts";
+import { MIGRATIONS } from "../../src/migrate/catalogue.ts";
 import { sourceFiles } from "./source-files.ts";
 
 const CODES = [...Object.keys(CATALOGUE), ...Object.keys(FAILURE_REASONS)];
@@ -40,8 +41,10 @@ test("every code is used", () => {
 
 test("every code that src reports exists", () => {
   for (const { path, text } of sourceFiles()) {
+    // The rules of `credence migrate` have a catalogue of their own.
+    const known = path.startsWith("migrate/") ? Object.keys(MIGRATIONS) : CODES;
     for (const [, code] of text.matchAll(/\b(?:diagnose|report)\(\s*"([a-z0-9-]+)"/g)) {
-      assert.ok(CODES.includes(code as string), `${path}: ${code}`);
+      assert.ok(known.includes(code as string), `${path}: ${code}`);
     }
   }
 });

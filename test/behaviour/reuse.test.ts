@@ -112,23 +112,24 @@ it("a body behind the answer to HEAD is nobody's", () =>
     },
   ));
 
-it("an answer that came too late for one request is not the answer to the next", () =>
-  behind(
+it("an answer that comes too late for one request is not the answer to the next", () => {
+  let late: Socket | undefined;
+  return behind(
     ({ socket }, nth) => {
-      if (nth > 1) return ok("second");
-      setTimeout(() => socket.write(ok("too late")), 300);
+      if (nth === 1) late = socket;
+      else {
+        late?.write(ok("too late"));
+        setTimeout(() => socket.write(ok("second")), 30);
+      }
       return undefined;
     },
     async (gateway) => {
       assert.equal((await ask(gateway, get("/up/1")))?.status, 504);
-      const answers = await Promise.all([1, 2, 3, 4].map(() => ask(gateway, get("/up/2"))));
-      assert.deepEqual(
-        answers.map((answer) => answer?.body),
-        ["second", "second", "second", "second"],
-      );
+      assert.equal((await ask(gateway, get("/up/2")))?.body, "second");
     },
-    { timeout_ms: 150 },
-  ));
+    { timeout_ms: 500 },
+  );
+});
 
 const hidden = "GET /up/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const post = (path: string, length: number): string =>
@@ -252,6 +253,7 @@ const RETRIED: readonly (readonly [name: string, bytes: string, said: number])[]
   ["POST", request("POST", "Content-Length: 0\r\n"), 1],
   ["PATCH", request("PATCH"), 1],
   ["PUT with a body", request("PUT", "Content-Length: 2\r\n", "ab"), 1],
+  ["PUT before its body", request("PUT", "Content-Length: 9\r\n"), 1],
   ["PUT with half a body", request("PUT", "Content-Length: 9\r\n", "ab"), 1],
   ["PUT with an empty chunked body", request("PUT", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"), 1],
 ];

@@ -115,11 +115,27 @@ export const routingCases: readonly BehaviourCase[] = [
     expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
   },
   {
-    name: "of two Mappings with one prefix the narrower takes it all, closed as it is",
+    name: "a Mapping that may take less than can be read leaves alone what another takes",
     resources: ({ cleartext }) =>
       mappingYaml("a", { prefix: "/a/", service: `localhost:${cleartext}` }) +
-      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, prefix_exact: true }),
+      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, method: "[", method_regex: true }),
     request: get("/a/x"),
+    expect: { statuses: [200], seen: path("/x") },
+  },
+  {
+    name: "a Mapping that may take less than can be read does not leave its requests to a shorter prefix",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}` }) +
+      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, method: "[", method_regex: true }),
+    request: get("/a/x"),
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
+    name: "of a header's value that cannot be read the name is certain: closed there alone",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/a/", service: `localhost:${cleartext}` }) +
+      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, regex_headers: { "x-a": "(" } }),
+    request: "GET /a/x HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\nConnection: close\r\n\r\n",
     expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
   },
   {

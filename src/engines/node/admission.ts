@@ -7,7 +7,7 @@ import { FIELD } from "./http1/fields.ts";
 import { firstValue, trustsForwarded } from "./http1/forward.ts";
 import { normalisePath } from "./http1/path.ts";
 import type { RequestHead } from "./http1/request-head.ts";
-import type { AcceptedConnection } from "./listener.ts";
+import type { ConnectionFacts } from "./listener.ts";
 import type { Plan } from "./plan.ts";
 
 export type Admission =
@@ -28,7 +28,7 @@ export type Admission =
  */
 export function admit(
   head: RequestHead,
-  accepted: AcceptedConnection,
+  accepted: ConnectionFacts,
   plan: Plan,
   ports: { readonly httpsPort: number | null; readonly draining: boolean },
 ): Admission {
@@ -111,7 +111,7 @@ export function choose(route: Route): Destination {
  * The client-certificate decision belongs to the host that is routed: a handshake made for another one must have been
  * held to at least the same check, else 421 (RFC 9110 §15.5.20), upon which a client opens a connection of its own.
  */
-function mismatch(tls: ServerTls | undefined, accepted: AcceptedConnection): Admission | null {
+function mismatch(tls: ServerTls | undefined, accepted: ConnectionFacts): Admission | null {
   if (tls === undefined) return refuse("misdirected_request", "host is not served over TLS");
   if (tls.mode !== "terminate") return refuse("misdirected_request", `host's TLS is ${tls.mode}`);
   const wanted = tls.clients;
@@ -132,7 +132,7 @@ function mismatch(tls: ServerTls | undefined, accepted: AcceptedConnection): Adm
 /** A name's policy holds on its own listeners. */
 function cleartextAction(
   host: ReturnType<Plan["hosts"]["find"]>,
-  { listener }: AcceptedConnection,
+  { listener }: ConnectionFacts,
 ): VirtualHost["cleartext"] {
   if (host === undefined) return "reject";
   return (host.cleartextListeners ?? HTTP).includes(listener.name) ? host.cleartext : "reject";
@@ -142,7 +142,7 @@ const HTTP: readonly string[] = ["http"];
 
 function cleartextRefusal(
   head: RequestHead,
-  accepted: AcceptedConnection,
+  accepted: ConnectionFacts,
   plan: Plan,
   host: ReturnType<Plan["hosts"]["find"]>,
   httpsPort: number | null,

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { FailureReason } from "../../diagnostics/failure.ts";
-import type { ForwardAction, HeaderChanges, Mirror, Route } from "../../model/route.ts";
+import type { Destination, ForwardAction, HeaderChanges, Mirror, Route } from "../../model/route.ts";
 import { choose } from "./admission.ts";
 import type { AuthQuestion } from "./auth/authorizer.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
@@ -10,7 +10,7 @@ import { FIELD } from "./http1/fields.ts";
 import { firstValue, upstreamHead } from "./http1/forward.ts";
 import { HeaderEditor } from "./http1/header-changes.ts";
 import type { RequestHead } from "./http1/request-head.ts";
-import type { AcceptedConnection } from "./listener.ts";
+import type { ConnectionFacts } from "./listener.ts";
 import { rewritePath } from "./path-rewrite.ts";
 import type { Plan } from "./plan.ts";
 import { redirectLocation } from "./redirect.ts";
@@ -39,13 +39,13 @@ export type Dispatch =
 /** The steps stand in the order in which each may end the request before the next would cost anything. */
 export function dispatch(
   head: RequestHead,
-  accepted: AcceptedConnection,
+  accepted: ConnectionFacts,
   plan: Plan,
   admitted: { readonly route: Route; readonly path: string },
   requestId: string,
+  { action, name }: Destination = choose(admitted.route),
 ): Dispatch {
   const { route, path } = admitted;
-  const { action, name } = choose(route);
   const fail = (reason: FailureReason, cause: string): Dispatch => ({ kind: "fail", name, reason, cause });
 
   // 1. Fails closed: before CORS, which would tell a browser that all is well.
@@ -120,7 +120,7 @@ export function answerText(status: number, lines: string, serverName: string, cl
   );
 }
 
-function certificateHeader(head: RequestHead, accepted: AcceptedConnection, plan: Plan): string | null {
+function certificateHeader(head: RequestHead, accepted: ConnectionFacts, plan: Plan): string | null {
   if (plan.settings.clientCertificate === undefined) return null;
   const { mode, details } = plan.settings.clientCertificate;
   const sent = firstValue(head.fields, FIELD.clientCertificate);

@@ -2,14 +2,14 @@ import { clientAddress } from "./address-filter.ts";
 import { FIELD } from "./http1/fields.ts";
 import { firstValue } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
-import type { AcceptedConnection } from "./listener.ts";
+import type { ConnectionFacts } from "./listener.ts";
 import type { Plan } from "./plan.ts";
 
 /** What Envoy's operators (`%PROTOCOL%`) stand for in one request. */
 export type FormatValues = Readonly<Record<string, () => string>>;
 
 /** Values are asked for one by one, as few are ever used. */
-export function formatValues(head: RequestHead, accepted: AcceptedConnection, plan: Plan): FormatValues {
+export function formatValues(head: RequestHead, accepted: ConnectionFacts, plan: Plan): FormatValues {
   const { remoteAddress: peer, socket, clientCertificate } = accepted;
   const client = clientAddress(firstValue(head.fields, FIELD.forwardedFor), peer, plan.settings);
   return {

@@ -105,6 +105,21 @@ describe("admission of a key and chain", () => {
     }
   });
 
+  it("is valid while all of its chain is", async () => {
+    const { ca } = await certificates();
+    const middle = await ca.issueAuthority("middle");
+    const leaf = await middle.issue({
+      commonName: "leaf",
+      notBefore: new Date("2020-01-01T00:00:00Z"),
+      notAfter: new Date("2049-01-01T00:00:00Z"),
+    });
+    const admitted = admitIdentity(leaf.certificate, leaf.privateKey);
+    assert.ok(admitted.ok);
+    const [, above] = admitted.value.facts;
+    assert.equal(above?.subject, "CN=middle");
+    assert.deepEqual([admitted.value.notBefore, admitted.value.notAfter], [above.notBefore, above.notAfter]);
+  });
+
   it("puts a chain in order, leaves out what is no part of it, and says both", async () => {
     const { ca, server } = await certificates();
     const middle = await ca.issueAuthority("middle");

@@ -107,6 +107,14 @@ describe("what replaces a credential in use", () => {
     assert.deepEqual(events(), ["usable", "rotated"]);
   });
 
+  it("the one waiting is given up when its whole time is slept through", async () => {
+    offer(await issue("long", -HOUR, 10 * HOUR));
+    offer(await issue("brief", HOUR, 2 * HOUR));
+    move(3 * HOUR);
+    assert.equal(inUse(), "CN=long");
+    assert.ok(codes().includes("certificate-expired"));
+  });
+
   it("the one waiting is forgotten when another is offered or all is removed", async () => {
     offer(await issue("old", -HOUR, 90 * DAY));
     offer(await issue("early", HOUR, 90 * DAY));
