@@ -5,7 +5,7 @@ import { Control } from "../control/control.ts";
 import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
 import { CredentialStore } from "../credentials/store.ts";
-import { createDnsEndpoints } from "../endpoints/dns.ts";
+import { createDnsEndpoints, type DnsContext } from "../endpoints/dns.ts";
 import { createNodeEngine } from "../engines/node/engine.ts";
 import type { Limits } from "../engines/node/limits.ts";
 import { hostContext } from "../resources/host.ts";
@@ -31,6 +31,8 @@ export interface GatewayOptions {
   readonly allowPartial: boolean;
   readonly admin: { readonly address: string; readonly port: number };
   readonly logger: Logger;
+  /** Default: the system's resolver. */
+  readonly lookup?: DnsContext["lookup"];
 }
 
 export interface Gateway {
@@ -53,7 +55,11 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
   const engine = createNodeEngine({
     credentials: store,
-    endpoints: createDnsEndpoints({ clock, logger }),
+    endpoints: createDnsEndpoints({
+      clock,
+      logger,
+      ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+    }),
     logger,
     clock,
     accessLog: accessLog?.log,

@@ -161,7 +161,7 @@ export const KEEPALIVE = block(
   },
   {
     is: "a map of idle_time (or time), interval and probes",
-    does: "TCP keepalive on upstream connections: seconds of silence before the first probe, between probes, and how many.",
+    does: "TCP keepalive on upstream connections: seconds of silence before the first probe, between probes, and how many. The last two need Node 26.4.",
     example: { idle_time: 100, interval: 10, probes: 9 },
   },
 );

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { FailureReason } from "../../diagnostics/failure.ts";
-import type { Destination, ForwardAction, HeaderChanges, Route } from "../../model/route.ts";
+import type { Destination, ForwardAction, HeaderChanges, Mirror, Route } from "../../model/route.ts";
 import { choose } from "./admission.ts";
 import type { AuthQuestion } from "./auth/authorizer.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
@@ -32,6 +32,8 @@ export type Dispatch =
       readonly question: AuthQuestion | null;
       /** Changes the response's head; null: it goes on as it is. */
       readonly editResponse: ((head: string) => string) | null;
+      /** Who gets a copy. */
+      readonly mirror: Mirror | undefined;
     };
 
 /** The steps stand in the order in which each may end the request before the next would cost anything. */
@@ -106,6 +108,7 @@ export function dispatch(
     head: question === null ? edit(text, action.requestHeaders, values) : text,
     question,
     editResponse: responseEdit(action.responseHeaders, cors, values),
+    mirror: route.mirror,
   };
 }
 

@@ -5,8 +5,8 @@ import { clientHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ResponseHead } from "./http1/response-head.ts";
 
-/** What the bytes just taken came to; a text says what was wrong with them. */
-export type RelayOutcome = "more" | "complete" | "switched" | { readonly problem: string };
+/** What the bytes just taken came to; a text says what was wrong with them. `refused`: the request is to be said again. */
+export type RelayOutcome = "more" | "complete" | "switched" | "refused" | { readonly problem: string };
 
 /** The response side of an exchange: reads what the upstream sends, strictly, and writes it to the client as it comes. */
 export class ResponseRelay {
@@ -21,6 +21,8 @@ export class ResponseRelay {
   keepAliveSeconds: number | null = null;
   /** What the route changes in the head that goes to the client. */
   edit: ((head: string) => string) | null = null;
+  /** Whether a response with this status is to be thrown away, and the request said again; null: never. */
+  refuses: ((status: number) => boolean) | null = null;
   /** Bodies that go to the client instead of an upstream's. */
   errors: ErrorBodies | null = null;
   /** The client's socket took the last write without asking for a pause. */
@@ -30,6 +32,8 @@ export class ResponseRelay {
   readonly #expectsContinue: boolean;
   readonly #upgrade: boolean;
   #partialHead: Buffer | null = null;
+  /** An interim response has gone to the client. */
+  #interim = false;
   /** Bytes of the body that went out in place of the upstream's; -1: it is the upstream's. */
   #replacedBytes = -1;
 
@@ -43,6 +47,17 @@ export class ResponseRelay {
   /** Nothing of a response has come. */
   get untouched(): boolean {
     return !this.begun && this.#partialHead === null && this.firstByteAt === 0;
+  }
+
+  /** Nothing has gone to the client yet. */
+  get unsent(): boolean {
+    return !this.begun && !this.#interim;
+  }
+
+  /** Begins anew, for the response of another try. */
+  forget(): void {
+    this.#partialHead = null;
+    this.firstByteAt = this.status = 0;
   }
 
   /** Takes what came; `mustClose` is asked once the final head is there. */
@@ -84,11 +99,17 @@ export class ResponseRelay {
       const problem = head.parse(bytes, from, blank + 2);
       if (problem !== null) return { problem };
       from = blank + 4;
-      if (head.status >= 200) return this.#begin(head, bytes, from, mustClose);
+      if (head.status >= 200) {
+        return this.refuses?.(head.status) === true
+          ? this.#refuse(head, bytes, from)
+          : this.#begin(head, bytes, from, mustClose);
+      }
       if (head.status === 101) return this.#switchProtocols(head, bytes, from);
       // RFC 9110 §15.2: interim responses go on, but a 100 only to a client that waits for it.
-      if (head.status !== 100 || this.#expectsContinue)
+      if (head.status !== 100 || this.#expectsContinue) {
+        this.#interim = true;
         this.#connection.write(clientHead(head, "", "", false));
+      }
     }
   }
 
@@ -101,16 +122,21 @@ export class ResponseRelay {
     return "switched";
   }
 
+  /** The connection may serve again where all of the response is there. */
+  #refuse(head: ResponseHead, bytes: Buffer, from: number): RelayOutcome {
+    const body = new BodyReader();
+    body.startResponse(head, this.#isHead);
+    const whole = body.read(bytes, from) === bytes.length && body.done;
+    this.status = head.status;
+    this.keepAliveSeconds = head.keepAliveSeconds;
+    this.upstreamReusable = whole && !head.close;
+    return "refused";
+  }
+
   #begin(head: ResponseHead, bytes: Buffer, from: number, mustClose: boolean): RelayOutcome {
     const { body } = this;
-    let framing = "";
-    if (this.#isHead || head.status === 204 || head.status === 304) body.startNone();
-    else if (head.chunked) body.startChunked();
-    else if (head.contentLength !== -1) body.startSized(head.contentLength);
-    else {
-      body.startUntilClose();
-      framing = "transfer-encoding: chunked\r\n";
-    }
+    body.startResponse(head, this.#isHead);
+    const framing = body.untilClose ? "transfer-encoding: chunked\r\n" : "";
     this.keepAliveSeconds = head.keepAliveSeconds;
     this.upstreamReusable = !head.close && !body.untilClose;
     this.closesClient = mustClose;
