@@ -1,19 +1,12 @@
 import { readFileSync } from "node:fs";
-import { compile } from "../compile/compile.ts";
-import { CredentialStore } from "../credentials/store.ts";
-import { renderJson, renderText, sortDiagnostics } from "../diagnostics/render.ts";
-import { CertificateFiles } from "../sources/files/certificate-files.ts";
-import { createFileSource } from "../sources/files/files.ts";
-import { systemClock } from "../telemetry/clock.ts";
-import { createLogger } from "../telemetry/logger.ts";
+import { type ReadText, renderJson, renderText } from "../diagnostics/render.ts";
+import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
-import { filesToFollow } from "./wire.ts";
+import { endWithReader, inColour, printJson } from "./standard-output.ts";
 
-export interface CheckFlags {
+export interface CheckFlags extends ResourceFlags {
   readonly format: "text" | "json";
-  readonly requireUpstreamVerification?: boolean;
-  readonly allowUnenforced?: boolean;
-  readonly ambassadorId: string;
+  readonly strict?: boolean;
 }
 
 /** Everything that `run` would do up to the compiled model, credentials included, and what was found on the way. */
@@ -22,57 +15,34 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     process.exitCode = 2;
     return;
   }
-  // `credence check … | head`: the reader has seen enough.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
-  });
-  const store = new CredentialStore(systemClock);
-  const source = createFileSource({
-    paths,
-    credentials: store,
-    ambassadorId: flags.ambassadorId,
-    logger: createLogger("silent"),
-  });
-  const loaded = await source.load();
-  const files = new CertificateFiles(store);
-  await files.follow(filesToFollow(loaded.resources));
-  const compilation = compile({
-    resources: loaded.resources,
-    statuses: store.statuses,
-    options: {
-      address: "127.0.0.1",
-      requireUpstreamVerification: flags.requireUpstreamVerification === true,
-      allowUnenforced: flags.allowUnenforced === true,
-    },
-  });
-  const diagnostics = sortDiagnostics([
-    ...loaded.diagnostics,
-    ...store.diagnostics(),
-    ...compilation.diagnostics,
-  ]);
-  files.stop();
-  store.close();
+  endWithReader();
+  const { diagnostics, compilation } = await loadGateway(paths, flags);
   const report = renderJson(diagnostics);
-  if (flags.format === "json") process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  if (flags.format === "json") printJson(report);
   else {
-    const texts = new Map<string, string | undefined>();
-    const inColour = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
-    const readText = (file: string): string | undefined => {
-      if (!texts.has(file)) texts.set(file, readOrNothing(file));
-      return texts.get(file);
-    };
-    for (const diagnostic of diagnostics) {
-      process.stdout.write(`${renderText(diagnostic, readText, inColour)}\n\n`);
-    }
+    const readText = textReader();
+    const colour = inColour();
+    for (const diagnostic of diagnostics)
+      process.stdout.write(`${renderText(diagnostic, readText, colour)}\n\n`);
     const { routes, virtualHosts } = compilation.model;
     const { errors, warnings } = report.summary;
-    const hosts = virtualHosts.filter(({ origin }) => origin !== "gateway").length;
+    const hosts = virtualHosts.filter(({ tls }) => tls.mode !== "cleartext").length;
+    const strict = flags.strict === true && warnings > 0 ? " (--strict: warnings count as errors)" : "";
     process.stdout.write(
-      `${routes.length} routes, ${hosts} TLS hosts: ${errors} errors, ${warnings} warnings\n`,
+      `${routes.length} routes, ${hosts} TLS hosts: ${errors} errors, ${warnings} warnings${strict}\n`,
     );
   }
-  process.exitCode = report.summary.errors > 0 ? 1 : 0;
+  const { errors, warnings } = report.summary;
+  process.exitCode = errors > 0 || (flags.strict === true && warnings > 0) ? 1 : 0;
+}
+
+/** Reads each file once, for the frames around findings. */
+function textReader(): ReadText {
+  const texts = new Map<string, string | undefined>();
+  return (file) => {
+    if (!texts.has(file)) texts.set(file, readOrNothing(file));
+    return texts.get(file);
+  };
 }
 
 function readOrNothing(file: string): string | undefined {

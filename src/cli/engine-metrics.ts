@@ -54,9 +54,14 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
   );
   metrics.counter(
     "credence_upstream_retries_total",
-    "Requests sent again on a fresh connection",
+    "Requests sent again",
     one(() => stats.upstreamRetries),
   );
+  metrics.counter("credence_mirrored_requests_total", "Copies of requests for a shadow", () => [
+    { labels: { outcome: "sent" }, value: stats.mirrorsSent },
+    { labels: { outcome: "too_large" }, value: stats.mirrorsTooLarge },
+    { labels: { outcome: "failed" }, value: stats.mirrorFailures },
+  ]);
   metrics.counter("credence_failures_total", "Failed requests by reason", function* () {
     for (const [reason, value] of stats.failures) yield { labels: { reason }, value };
   });

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
-import type { CheckFlags } from "./check.ts";
 import type { DemoFlags } from "./demo/demo.ts";
 import { addLimitFlags } from "./limit-flags.ts";
 import { port, wholeNumber } from "./numbers.ts";
+import { addReadingVerbs } from "./reading-verbs.ts";
+import { addResourceFlags, PATHS } from "./resource-flags.ts";
 import type { RunFlags } from "./run.ts";
 
 /*
@@ -34,14 +35,16 @@ function createProgram(): Command {
       "after",
       `
 Examples:
-  credence demo              see a mutual-TLS request, with everything made on the spot
-  credence check ./gateway   what is wrong with these files, and how to mend it
-  credence run ./gateway     serve them, and follow their changes
+  credence demo               see a mutual-TLS request, with everything made on the spot
+  credence check ./gateway    what is wrong with these files, and how to mend it
+  credence migrate ./gateway  what changes for resources that ran on 1.14
+  credence run ./gateway      serve them, and follow their changes
+  credence explain GET https://api.example/ ./gateway    what would take this request, and why
 
 \`credence help <command>\` tells all of a command's flags.`,
     );
   addRun(program);
-  addCheck(program);
+  addReadingVerbs(program);
   addDemo(program);
   return program;
 }
@@ -107,31 +110,6 @@ Exit status: 0 ended by a signal, 1 could not start, 2 misuse, 70 a fault of Cre
     .action(async (paths: string[], flags: RunFlags) => (await import("./run.ts")).run(paths, flags));
 }
 
-function addCheck(program: Command): void {
-  const command = program
-    .command("check")
-    .description(
-      "say what is wrong with files or folders of YAML, where, and how to mend it; opens no socket",
-    )
-    .argument("<path...>", PATHS)
-    .addOption(
-      new Option("--format <format>", "for people or for machines").choices(["text", "json"]).default("text"),
-    );
-  addResourceFlags(command)
-    .addHelpText(
-      "after",
-      `
-Certificates and keys, in Secrets and in the files that a TLSContext names, are checked as \`run\` would.
-
-Examples:
-  credence check ./gateway
-  credence check ./gateway --format json | jq .summary
-
-Exit status: 0 no errors (warnings may stand), 1 errors, 2 misuse.`,
-    )
-    .action(async (paths: string[], flags: CheckFlags) => (await import("./check.ts")).check(paths, flags));
-}
-
 function addDemo(program: Command): void {
   program
     .command("demo")
@@ -147,20 +125,6 @@ Exit status: 0 the upstream saw the gateway's certificate, 1 it did not, 2 misus
     )
     .action(async (flags: DemoFlags) => (await import("./demo/demo.ts")).demo(flags));
 }
-
-/** What decides how resources are read and compiled: the same for all who do. */
-function addResourceFlags(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--ambassador-id <id>", "which resources are meant for this gateway")
-        .env("AMBASSADOR_ID")
-        .default("default"),
-    )
-    .option("--require-upstream-verification", "an upstream that cannot be verified fails closed")
-    .option("--allow-unenforced", "serve routes whose access control cannot be enforced");
-}
-
-const PATHS = "files or folders of YAML; folders are read recursively";
 
 function version(): string {
   const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");

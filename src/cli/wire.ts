@@ -5,13 +5,15 @@ import { Control } from "../control/control.ts";
 import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
 import { CredentialStore } from "../credentials/store.ts";
-import { createDnsEndpoints } from "../endpoints/dns.ts";
+import { createDnsEndpoints, type DnsContext } from "../endpoints/dns.ts";
 import { createNodeEngine } from "../engines/node/engine.ts";
 import type { Limits } from "../engines/node/limits.ts";
+import { hostContext } from "../resources/host.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
-import { CertificateFiles } from "../sources/files/certificate-files.ts";
+import { moduleContexts } from "../resources/tls-module.ts";
+import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
 import { createAccessLogWriter } from "../telemetry/access-log-writer.ts";
 import { systemClock } from "../telemetry/clock.ts";
@@ -29,6 +31,8 @@ export interface GatewayOptions {
   readonly allowPartial: boolean;
   readonly admin: { readonly address: string; readonly port: number };
   readonly logger: Logger;
+  /** Default: the system's resolver. */
+  readonly lookup?: DnsContext["lookup"];
 }
 
 export interface Gateway {
@@ -51,7 +55,11 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
   const engine = createNodeEngine({
     credentials: store,
-    endpoints: createDnsEndpoints({ clock, logger }),
+    endpoints: createDnsEndpoints({
+      clock,
+      logger,
+      ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+    }),
     logger,
     clock,
     accessLog: accessLog?.log,
@@ -113,13 +121,24 @@ export function wireGateway(options: GatewayOptions): Gateway {
   };
 }
 
-/** The certificate files that TLSContexts name, with the place that names them. */
-export function filesToFollow(resources: ResourceSet): Parameters<CertificateFiles["follow"]>[0] {
-  return resources.tlsContexts.flatMap((context) => {
+/** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them. */
+export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
+  const modules = [...resources.modules.flatMap(({ tls }) => tls ?? []), ...resources.tlsModules];
+  const contexts = [
+    ...resources.tlsContexts,
+    ...resources.hosts.flatMap((host) => hostContext(host) ?? []),
+    ...moduleContexts(modules).contexts,
+  ];
+  return contexts.flatMap((context) => {
     const files = certificateFiles(context);
-    const field = files?.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
-    return files === null
-      ? []
-      : [{ ...files, origin: { subject: subjectOf(context), source: positionOf(context, field) } }];
+    if (files === null) return [];
+    const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
+    const places = {
+      certificateChain: positionOf(context, "cert_chain_file"),
+      privateKey: positionOf(context, "private_key_file"),
+      trustAnchors: positionOf(context, "cacert_chain_file"),
+    };
+    const subject = context.writtenIn ?? subjectOf(context);
+    return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];
   });
 }

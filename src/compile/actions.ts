@@ -13,7 +13,8 @@ import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { type ClusterInput, compileCluster, DEFAULT_TIMEOUT_MS } from "./clusters.ts";
 import type { SharedSpec } from "./group.ts";
-import { FRAMING, headerChanges } from "./headers.ts";
+import { FRAMING, headerChanges, unknownOperators } from "./headers.ts";
+import { linkerdDestination } from "./linkerd.ts";
 import { patternProblem } from "./patterns.ts";
 import { parseService } from "./service.ts";
 
@@ -36,10 +37,8 @@ export function compileForward(
   reportFraming(mapping, shared, diagnostics);
   const own: HeaderAddition[] = [];
   if (spec.add_linkerd_headers ?? input.config.add_linkerd_headers) {
-    const { host, port } = cluster.service;
-    const name =
-      host.includes(".") || host === "localhost" ? host : `${host}.${mapping.namespace}.svc.cluster.local`;
-    own.push({ name: "l5d-dst-override", value: `${name}:${port}`, append: false });
+    const value = linkerdDestination(cluster, mapping.namespace);
+    own.push({ name: "l5d-dst-override", value, append: false });
   }
   const requestHeaders = headerChanges(shared.add_request_headers, shared.remove_request_headers, own);
   const responseHeaders = headerChanges(shared.add_response_headers, shared.remove_response_headers);
@@ -146,6 +145,20 @@ function reportFraming(mapping: MappingResource, shared: SharedSpec, diagnostics
     const value = shared[field];
     const names =
       typeof value === "string" ? [value] : Array.isArray(value) ? value : Object.keys(value ?? {});
+    const values = typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [];
+    for (const [name, given] of values) {
+      const written = String(typeof given === "object" ? given.value : given);
+      for (const operator of unknownOperators(written)) {
+        diagnostics.push(
+          diagnose("header-not-changed", {
+            subject: subjectOf(mapping),
+            source: positionOf(mapping, field),
+            message: `${field}: ${name} has ${operator}, which nobody fills in; it goes out as it is written`,
+            remedy: "Write %% for a per cent sign, or an operator that docs/reference names.",
+          }),
+        );
+      }
+    }
     for (const name of names.filter((each) => FRAMING.has(each.toLowerCase()))) {
       diagnostics.push(
         diagnose("header-not-changed", {

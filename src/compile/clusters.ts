@@ -1,13 +1,15 @@
+import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { CircuitBreaker, Cluster, Resolver } from "../model/cluster.ts";
 import type { MappingSpec } from "../resources/mapping.ts";
 import type { ModuleConfig } from "../resources/module.ts";
-import { positionOf, type Resource, subjectOf } from "../resources/resource.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { SharedSpec } from "./group.ts";
 import type { ResolverChoice } from "./resolvers.ts";
 import { type ParsedService, parseService, qualify } from "./service.ts";
+import type { ServiceUser } from "./service-user.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 import { upstreamTls } from "./upstream-tls.ts";
 
@@ -24,25 +26,7 @@ export interface CompiledCluster {
   readonly service: ParsedService;
 }
 
-/** A Mapping, or what else names a service. */
-export type ServiceUser = Resource<
-  string,
-  Pick<
-    MappingSpec,
-    | "service"
-    | "tls"
-    | "resolver"
-    | "grpc"
-    | "cluster_tag"
-    | "enable_ipv4"
-    | "enable_ipv6"
-    | "respect_dns_ttl"
-    | "dns_type"
-    | "outlier_detection"
-  >
->;
-
-/** The cluster that a Mapping's requests go to, or the code that closes its route. */
+/** The cluster that requests go to, or the code that closes what would use it. */
 export function compileCluster(
   mapping: ServiceUser,
   shared: SharedSpec,
@@ -101,9 +85,14 @@ export function compileCluster(
     ...tlsWords(tls, host),
     ...(connectTimeoutMs === DEFAULT_TIMEOUT_MS ? [] : [`connect ${connectTimeoutMs}ms`]),
     ...(spec.cluster_tag === undefined ? [] : [`tag ${spec.cluster_tag}`]),
-    ...(Object.keys(settings).length === 0 ? [] : [JSON.stringify(settings)]),
+    ...(Object.keys(settings).length === 0 ? [] : [`+${fingerprint(settings)}`]),
   ].join(" ");
   return { service, cluster: { name, service: address, connectTimeoutMs, tls, ...settings } };
+}
+
+/** Stands for settings that no reader could take in at a glance. */
+function fingerprint(settings: object): string {
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 12);
 }
 
 /** 1.14's default for both the request and the connect timeout. */

@@ -1,67 +1,127 @@
 import { createHash } from "node:crypto";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Cluster } from "../model/cluster.ts";
 import type { GatewayModel } from "../model/gateway.ts";
+import type { MappingResource } from "../resources/mapping.ts";
+import { compileAuthorization } from "./authorization.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
 import { closeWhatTheEngineCannot } from "./engine-limits.ts";
+import { guardedBy } from "./guards.ts";
+import { compileHosts } from "./hosts.ts";
+import { compileIngresses } from "./ingresses.ts";
 import { compileListeners } from "./listeners.ts";
 import { compileResolvers } from "./resolvers.ts";
+import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
 import { compileTcp } from "./tcp.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
+import { compileTlsModules } from "./tls-modules.ts";
 import { compileVirtualHosts } from "./virtual-hosts.ts";
 
 /**
- * Resources to model. Pure: no I/O, no clock, no logger; the same input in any order gives the same bytes. The passes
+ * Resources to model. Pure: no I/O, no clock, no logger; the same input in any order gives the same bytes, whatever
+ * `memory` holds of compiles before. The passes
  * stand in the order in which each needs the ones before.
  */
-export function compile({ resources, statuses, options }: CompileInput): Compilation {
+export function compile(
+  { resources, statuses, options }: CompileInput,
+  memory: RouteMemory = new RouteMemory(),
+): Compilation {
   const diagnostics: Diagnostic[] = [];
   // 1. Settings: everything later reads defaults from them.
   const settings = compileSettings(resources, options, diagnostics);
   const { config } = settings;
-  // 2. TLSContexts: judged once, for whoever names them.
-  const contexts = compileTlsContexts(
-    resources.tlsContexts,
+  // 2. Ingresses: they stand for Hosts and Mappings.
+  const ingresses = compileIngresses(resources.ingresses, resources.ingressClasses, diagnostics);
+  const mappings = [...resources.mappings, ...ingresses.mappings];
+  // 3. TLSContexts, those of old Modules too: judged once, for whoever names them.
+  const namespacingDefault = config.defaults?.tls_secret_namespacing ?? true;
+  const written = compileTlsContexts(
+    [...resources.tlsContexts, ...compileTlsModules(resources, diagnostics)],
     statuses,
-    config.defaults?.tls_secret_namespacing ?? true,
+    namespacingDefault,
     diagnostics,
   );
-  // 3. Names served: they need the contexts, and decide the listeners.
-  const { virtualHosts, redirectPort } = compileVirtualHosts(
-    { contexts, unserved: resources.unservedHosts, terminatingModule: settings.terminatingModule, options },
+  // 4. Hosts: they need the contexts, and imply some.
+  const hosts = compileHosts(
+    { hosts: [...resources.hosts, ...ingresses.hosts], contexts: written, statuses, namespacingDefault },
     diagnostics,
   );
-  // 4. Routes and clusters: they need the contexts for their upstreams.
-  const upstreams = {
+  const { contexts } = hosts;
+  // 5. Names served: whatever Hosts, Ingresses and contexts claim, and the listeners for it.
+  const names = compileVirtualHosts(
+    {
+      ...hosts,
+      ruled: ingresses.ruled,
+      hasUnreadNames: [...resources.hosts, ...ingresses.hosts].some(({ domain }) => domain === null),
+      config,
+      redirectsCleartext: settings.redirectsCleartext,
+      options,
+    },
+    diagnostics,
+  );
+  const input = {
     contexts,
     config,
     resolvers: compileResolvers(resources.resolvers),
     verificationRequired: settings.verificationRequired,
   };
+  // 6. Authorization: what cannot be asked about is closed, and the routes are to know.
+  const auth = compileAuthorization(resources.authServices, input, options.allowUnenforced, diagnostics);
+  // 7. Routes and clusters: they need the contexts for their upstreams.
   const compiled = compileRoutes(
-    { ...upstreams, mappings: resources.mappings, closedBy: settings.closedBy },
+    {
+      ...input,
+      mappings,
+      closedBy: settings.closedBy,
+      authClosedBy: auth.closedBy,
+      guarded: options.allowUnenforced ? [] : guardedBy(resources.guards),
+    },
+    memory,
     diagnostics,
   );
-  // 5. What the engine cannot do: it needs the clusters, and closes the routes to them.
-  const { routes, clusters } = closeWhatTheEngineCannot(compiled.routes, compiled.clusters, diagnostics);
-  // 6. Listeners: only the names tell whether TLS is served at all.
-  const listeners = compileListeners(virtualHosts, redirectPort, settings.config, options, diagnostics);
-  // 7. TCPMappings: they need the names for their TLS, and get the ports that are left.
-  const { tcpMappings } = resources;
+  // 8. What the engine cannot do: it needs the clusters, and closes the routes to them.
+  const { routes, clusters } = closeWhatTheEngineCannot(
+    compiled.routes,
+    withClusters(compiled.clusters, auth.clusters),
+    mappings,
+    diagnostics,
+  );
+  // 9. Listeners, and TCPMappings: they need the names for their TLS, and get the ports that are left.
+  const listeners = compileListeners(names, options, diagnostics);
   const tcp = compileTcp(
-    { ...upstreams, tcpMappings, virtualHosts, listeners, address: options.address },
+    {
+      ...input,
+      tcpMappings: resources.tcpMappings,
+      virtualHosts: names.virtualHosts,
+      listeners,
+      address: options.address,
+    },
     diagnostics,
   );
   const model: GatewayModel = {
     http: settings.http,
     listeners,
     ...(tcp.listeners.length === 0 ? {} : { tcpListeners: tcp.listeners }),
-    virtualHosts,
+    virtualHosts: names.virtualHosts,
+    ...(auth.authorization === null ? {} : { authorization: auth.authorization }),
     routes,
-    clusters: [...clusters, ...tcp.clusters].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    clusters: withClusters(clusters, tcp.clusters),
   };
-  return { model, diagnostics, references: references(model, resources.mappings) };
+  return {
+    model,
+    diagnostics,
+    get references() {
+      return references(model, mappings);
+    },
+  };
+}
+
+function withClusters(clusters: readonly Cluster[], more: readonly Cluster[]): readonly Cluster[] {
+  if (more.length === 0) return clusters;
+  const all = new Map([...clusters, ...more].map((cluster) => [cluster.name, cluster]));
+  return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. */
@@ -69,10 +129,7 @@ export function hashModel(model: GatewayModel): string {
   return createHash("sha256").update(JSON.stringify(model)).digest("hex");
 }
 
-function references(
-  model: GatewayModel,
-  mappings: CompileInput["resources"]["mappings"],
-): Record<string, string[]> {
+function references(model: GatewayModel, mappings: readonly MappingResource[]): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   const positions = new Map(
     mappings.map(({ namespace, name, raw }) => [`mapping/${namespace}/${name}`, raw.source]),
@@ -83,6 +140,8 @@ function references(
       return at === undefined ? name : `${name} ${at.file}:${at.line}`;
     });
   }
+  const asked = model.authorization?.services.map(({ name }) => name);
+  if (asked !== undefined) found.authorization = asked;
   for (const { domain, origin } of model.virtualHosts) found[`host ${domain}`] = [origin];
   return found;
 }

@@ -2,28 +2,41 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { DestinationAction, Route } from "../model/route.ts";
+import type { MappingResource } from "../resources/mapping.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
 
-/** What the node engine cannot do yet with a cluster, or null. */
-export function nodeEngineLimit(cluster: Cluster): string | null {
-  if (cluster.protocol === "h2") return "the node engine does not speak HTTP/2 to upstreams (grpc)";
-  if (cluster.resolver?.kind === "consul") return "no source of Consul's endpoints is connected";
-  if (cluster.resolver !== undefined) return "no source of Kubernetes endpoints is connected";
+/** What the node engine cannot do yet with a cluster, and the field that asks for it; or null. */
+export function nodeEngineLimit(cluster: Cluster): Limit | null {
+  if (cluster.protocol === "h2")
+    return { field: "grpc", message: "the node engine does not speak HTTP/2 to upstreams" };
+  if (cluster.resolver?.kind === "consul")
+    return { field: "resolver", message: "no source of Consul's endpoints is connected" };
+  if (cluster.resolver !== undefined)
+    return { field: "resolver", message: "no source of Kubernetes endpoints is connected" };
   return null;
+}
+
+interface Limit {
+  readonly field: string;
+  readonly message: string;
 }
 
 /** Last pass over routes: what the engine cannot do is not done halfway, it answers 503 and says so. */
 export function closeWhatTheEngineCannot(
   routes: readonly Route[],
   clusters: readonly Cluster[],
+  mappings: readonly MappingResource[],
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
   const limits = new Map(clusters.map((cluster) => [cluster.name, nodeEngineLimit(cluster)]));
   const close = <Action extends DestinationAction>(name: string, action: Action): Action | Closed => {
     const limit = action.kind === "forward" ? (limits.get(action.cluster) ?? null) : null;
     if (limit === null) return action;
-    const [, namespace = "", mapping = ""] = name.split("/");
-    const subject = { kind: "Mapping", namespace, name: mapping };
-    diagnostics.push(diagnose("engine-cannot", { subject, message: limit }));
+    const mapping = mappings.find((each) => `mapping/${each.namespace}/${each.name}` === name);
+    if (mapping !== undefined) {
+      const at = { subject: subjectOf(mapping), source: positionOf(mapping, limit.field) };
+      diagnostics.push(diagnose("engine-cannot", { ...at, message: limit.message }));
+    }
     return { kind: "fail", code: "engine-cannot" };
   };
   return {

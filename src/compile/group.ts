@@ -71,6 +71,8 @@ export function settleGroup(
     );
   const candidates = group.filter(({ mapping }) => mapping.spec.shadow !== true);
   const [first] = candidates;
+  if (first === undefined && mirror !== null)
+    refuse(mirror, "shadow", "no other Mapping has this match, so there are no requests to copy");
   const members = candidates.filter((candidate) => {
     if (candidate === first || first === undefined) return true;
     const { spec } = candidate.mapping;

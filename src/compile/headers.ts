@@ -43,3 +43,20 @@ export const FRAMING: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
+
+/** Operators of Envoy that header values may hold; `%%` is a per cent sign. */
+export const OPERATORS: ReadonlySet<string> = new Set(
+  (
+    "PROTOCOL DOWNSTREAM_REMOTE_ADDRESS DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT DOWNSTREAM_DIRECT_REMOTE_ADDRESS " +
+    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT DOWNSTREAM_LOCAL_ADDRESS DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT " +
+    "DOWNSTREAM_TLS_VERSION DOWNSTREAM_TLS_CIPHER DOWNSTREAM_PEER_SUBJECT DOWNSTREAM_PEER_SERIAL " +
+    "DOWNSTREAM_PEER_FINGERPRINT_256 START_TIME"
+  ).split(" "),
+);
+
+/** The operators in a value that nobody here fills in: they go out as they are written. */
+export function unknownOperators(value: string): string[] {
+  return [...value.matchAll(/%(?:%|([^%]*)%?)/g)]
+    .filter(([whole, name]) => whole !== "%%" && !(whole.endsWith("%") && OPERATORS.has(name ?? "")))
+    .map(([whole]) => whole);
+}

@@ -9,11 +9,13 @@ export interface CompiledMatch {
   readonly match: RouteMatch;
   /** The diagnostic that closes the Mapping: part of its match cannot be read. */
   readonly closedBy: string | null;
+  /** It may take less than its match says. */
+  readonly mayBeNarrower: boolean;
 }
 
 /**
- * The match of a Mapping (reference §2.5.1). Null where its path or host is no regular expression: then nobody knows what
- * it takes. Any other bad expression closes it, on what is certain of its match.
+ * The match of a Mapping (reference §2.5.1). Null where its path or host is no regular expression: then nobody knows where
+ * it stands. Any other bad expression closes it, on what is certain of its match.
  */
 export function compileMatch(
   mapping: MappingResource,
@@ -62,6 +64,7 @@ export function compileMatch(
   if (isUnplaced) return null;
   return {
     closedBy,
+    mayBeNarrower: mapping.mayBeNarrower || (spec.method !== undefined && method === undefined),
     match: {
       path,
       ...(host === undefined ? {} : { host }),

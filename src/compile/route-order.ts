@@ -6,6 +6,30 @@ export interface MatchedMapping {
   readonly mapping: MappingResource;
   readonly match: RouteMatch;
   readonly closedBy: string | null;
+  /** Of its group: all that decides the match, and the precedence. */
+  readonly group: string;
+  readonly place: Place;
+}
+
+/**
+ * One that may take less than its match says, and is closed, stands by itself behind all that have its path: it takes
+ * nothing from them, and what is meant for it does not fall to a shorter path.
+ */
+export function placed(
+  mapping: MappingResource,
+  match: RouteMatch,
+  { closedBy, mayBeNarrower }: { readonly closedBy: string | null; readonly mayBeNarrower: boolean },
+): MatchedMapping {
+  const alone = mayBeNarrower ? [mapping.namespace, mapping.name] : [];
+  const group = JSON.stringify([match, mapping.spec.precedence ?? 0, ...alone]);
+  const place = placeOf(mapping);
+  return {
+    mapping,
+    match,
+    closedBy,
+    group,
+    place: mayBeNarrower ? { ...place, headerLength: -1, queryLength: -1, prefix: "" } : place,
+  };
 }
 
 /**
@@ -13,20 +37,23 @@ export interface MatchedMapping {
  * groups stand in 1.14's order. Within a group Mappings stand in the order of their names, as 1.14 processes them.
  */
 export function orderedGroups(mappings: readonly MatchedMapping[]): MatchedMapping[][] {
-  const groups = new Map<string, { place: Place; members: MatchedMapping[] }>();
+  const groups = new Map<string, MatchedMapping[]>();
   for (const matched of mappings) {
-    const key = JSON.stringify([matched.match, matched.mapping.spec.precedence ?? 0]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { place: placeOf(matched.mapping), members: [matched] });
-    else group.members.push(matched);
+    const members = groups.get(matched.group);
+    if (members === undefined) groups.set(matched.group, [matched]);
+    else members.push(matched);
   }
-  return [...groups]
-    .sort(([a, left], [b, right]) => comparePlaces(left.place, right.place) || (a < b ? 1 : -1))
-    .map(([, { members }]) => members.sort(byName));
+  return [...groups.values()]
+    .sort(([a], [b]) => compareGroups(a as MatchedMapping, b as MatchedMapping))
+    .map((members) => (members.length === 1 ? members : members.sort(byName)));
+}
+
+function compareGroups(a: MatchedMapping, b: MatchedMapping): number {
+  return comparePlaces(a.place, b.place) || (a.group < b.group ? 1 : -1);
 }
 
 /** The sort key of reference §2.5.3. */
-interface Place {
+export interface Place {
   readonly precedence: number;
   readonly prefixLength: number;
   readonly headerLength: number;

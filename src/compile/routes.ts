@@ -2,40 +2,64 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
+import { subjectOf } from "../resources/resource.ts";
 import { compileForward, compileRedirect } from "./actions.ts";
-import type { ClusterInput } from "./clusters.ts";
 import { corsPolicy } from "./cors.ts";
-import { errorResponses } from "./error-responses.ts";
+import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 import { type SettledGroup, settleGroup } from "./group.ts";
+import { mayBeGuarded } from "./guards.ts";
 import { compileMatch } from "./route-match.ts";
-import { type MatchedMapping, orderedGroups } from "./route-order.ts";
+import type { Found, MadeRoute, RouteMemory } from "./route-memory.ts";
+import { type MatchedMapping, orderedGroups, placed } from "./route-order.ts";
+import type { RoutesInput } from "./routes-input.ts";
 import { normaliseWeights } from "./weights.ts";
-
-export interface RoutesInput extends ClusterInput {
-  readonly mappings: readonly MappingResource[];
-  /** Closes every route, with this code. */
-  readonly closedBy: string | null;
-}
 
 /** Mappings to groups, groups to routes in 1.14's order (reference §2.5.3), and the clusters that they name. */
 export function compileRoutes(
   input: RoutesInput,
+  memory: RouteMemory,
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
+  memory.enter(input);
   const clusters = new Map<string, Cluster>();
-  const matched = input.mappings.flatMap((mapping): MatchedMapping[] => {
-    const found = compileMatch(mapping, input.config.regex_max_size, diagnostics);
-    if (found === null) return [];
-    return [{ mapping, match: found.match, closedBy: input.closedBy ?? mapping.closedBy ?? found.closedBy }];
-  });
-  const routes = orderedGroups(matched).map((group) => {
-    const settled = settleGroup(group, input.config, diagnostics);
-    return compileRoute(settled, input, clusters, diagnostics);
-  });
-  return {
-    routes: routes.filter((route) => route !== null),
-    clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
-  };
+  const matched: MatchedMapping[] = [];
+  for (const mapping of input.mappings) {
+    const found = memory.match(mapping, () => matchOf(mapping, input));
+    diagnostics.push(...found.diagnostics);
+    if (found.value !== null) matched.push(found.value);
+  }
+  const routes: Route[] = [];
+  for (const group of orderedGroups(matched)) {
+    const made = memory.route(group, () => routeOf(group, input));
+    diagnostics.push(...made.diagnostics);
+    if (made.value.route !== null) routes.push(made.value.route);
+    for (const cluster of made.value.clusters) clusters.set(cluster.name, cluster);
+  }
+  return { routes, clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+function matchOf(mapping: MappingResource, input: RoutesInput): Found<MatchedMapping | null> {
+  const diagnostics: Diagnostic[] = [];
+  checkErrorResponses(mapping, subjectOf(mapping), diagnostics);
+  const found = compileMatch(mapping, input.config.regex_max_size, diagnostics);
+  const guarded = found !== null && mayBeGuarded(found.match, input.guarded);
+  const closedBy =
+    input.closedBy ??
+    (guarded ? "access-control-not-enforced" : null) ??
+    mapping.closedBy ??
+    found?.closedBy ??
+    null;
+  const value =
+    found === null ? null : placed(mapping, found.match, { closedBy, mayBeNarrower: found.mayBeNarrower });
+  return { value, diagnostics };
+}
+
+function routeOf(group: readonly MatchedMapping[], input: RoutesInput): Found<MadeRoute> {
+  const diagnostics: Diagnostic[] = [];
+  const clusters = new Map<string, Cluster>();
+  const settled = settleGroup(group, input.config, diagnostics);
+  const route = compileRoute(settled, input, clusters, diagnostics);
+  return { value: { route, clusters: [...clusters.values()] }, diagnostics };
 }
 
 /** Null for a shadow that nobody's requests could be copied from. */
@@ -96,10 +120,17 @@ function compileAction(
   clusters: Map<string, Cluster>,
   diagnostics: Diagnostic[],
 ): Destination["action"] {
-  if (closedBy !== null) return { kind: "fail", code: closedBy };
-  return mapping.spec.host_redirect === true
+  const isRedirect = mapping.spec.host_redirect === true;
+  const code = closedBy ?? (isRedirect ? null : unasked(shared, input));
+  if (code !== null) return { kind: "fail", code };
+  return isRedirect
     ? compileRedirect(mapping, shared, input, diagnostics)
     : compileForward(mapping, shared, input, clusters, diagnostics);
+}
+
+/** What closes a route because its requests were to be asked about and cannot be. */
+function unasked({ bypass_auth }: SettledGroup["shared"], { authClosedBy }: RoutesInput): string | null {
+  return bypass_auth === true ? null : authClosedBy;
 }
 
 function compileMirror(
@@ -109,13 +140,12 @@ function compileMirror(
   clusters: Map<string, Cluster>,
   diagnostics: Diagnostic[],
 ): Mirror {
+  const code = closedBy ?? unasked(shared, input);
   return {
     name: routeName(mapping),
     percent: mapping.spec.weight ?? 100,
     action:
-      closedBy === null
-        ? compileForward(mapping, shared, input, clusters, diagnostics)
-        : { kind: "fail", code: closedBy },
+      code === null ? compileForward(mapping, shared, input, clusters, diagnostics) : { kind: "fail", code },
   };
 }
 

@@ -6,29 +6,31 @@ import { subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { addressPolicy } from "./addresses.ts";
 import type { CompileOptions } from "./compilation.ts";
+import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 
-/** What the Module, the flags and the guards say for everything: later passes read their defaults from it. */
+/** What the Module and the flags say for everything: later passes read their defaults from it. */
 export interface Settings {
   readonly config: ModuleConfig;
   readonly http: HttpSettings;
   readonly verificationRequired: boolean;
   /** Closes every route, with this code. */
   readonly closedBy: string | null;
-  /** The Module that asks for TLS termination in a way that is not acted on. */
-  readonly terminatingModule: ModuleResource | null;
+  /** Cleartext requests go to https, where nobody says how names are served. */
+  readonly redirectsCleartext: boolean;
 }
 
 /** First pass. Of several Modules one gives the settings, and each of them its restrictions (design §4.1). */
 export function compileSettings(
-  { modules, guards }: ResourceSet,
+  { modules }: ResourceSet,
   options: CompileOptions,
   diagnostics: Diagnostic[],
 ): Settings {
   const chosen = chooseModule(modules, diagnostics);
   const config = chosen?.spec ?? {};
   const addresses = addressPolicy(modules, diagnostics);
-  const unenforced =
-    addresses.unreadable || guards.length > 0 || modules.some((module) => module.unenforced.length > 0);
+  const errors = errorResponses(config.error_response_overrides);
+  if (chosen !== undefined) checkErrorResponses(chosen, subjectOf(chosen), diagnostics);
+  const unenforced = addresses.unreadable || modules.some((module) => module.unenforced.length > 0);
   return {
     config,
     http: {
@@ -48,14 +50,16 @@ export function compileSettings(
         : { idleTimeoutMs: config.listener_idle_timeout_ms }),
       ...underscores(config.headers_with_underscores_action),
       ...clientCertificate(config),
+      ...probes(config),
       ...(addresses.policy === null ? {} : { addresses: addresses.policy }),
+      ...(errors === undefined ? {} : { errorResponses: errors }),
       serverName: config.server_name ?? "credence",
     },
     verificationRequired:
       options.requireUpstreamVerification ||
       modules.some(({ spec }) => spec.upstream_verification === "required"),
     closedBy: unenforced && !options.allowUnenforced ? "access-control-not-enforced" : null,
-    terminatingModule: modules.find(({ terminates }) => terminates) ?? null,
+    redirectsCleartext: modules.some(({ spec }) => spec.x_forwarded_proto_redirect === true),
   };
 }
 
@@ -94,6 +98,18 @@ function clientCertificate(config: ModuleConfig): Pick<HttpSettings, "clientCert
   if (mode === null) return {};
   const details = DETAILS.filter((detail) => config.set_current_client_cert_details?.[detail] === true);
   return { clientCertificate: { mode, details } };
+}
+
+function probes({ readiness_probe, liveness_probe }: ModuleConfig): Pick<HttpSettings, "probes"> {
+  if (readiness_probe === undefined && liveness_probe === undefined) return {};
+  const prefix = (probe: ModuleConfig["readiness_probe"], byDefault: string): string | null =>
+    probe?.enabled === false ? null : (probe?.prefix ?? byDefault);
+  return {
+    probes: {
+      ready: prefix(readiness_probe, "/ambassador/v0/check_ready"),
+      alive: prefix(liveness_probe, "/ambassador/v0/check_alive"),
+    },
+  };
 }
 
 function underscores(

@@ -175,7 +175,8 @@ function compileAction(
   const cluster = carryingBytes(compiled.cluster);
   const limit = nodeEngineLimit(cluster);
   if (limit !== null) {
-    diagnostics.push(diagnose("engine-cannot", { subject, source: mapping.raw.source, message: limit }));
+    const source = positionOf(mapping, limit.field);
+    diagnostics.push(diagnose("engine-cannot", { subject, source, message: limit.message }));
     return { kind: "fail", code: "engine-cannot" };
   }
   clusters.set(cluster.name, cluster);

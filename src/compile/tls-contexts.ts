@@ -1,17 +1,19 @@
 import { getCiphers } from "node:tls";
 import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, TlsVersion } from "../model/tls.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { secretCredentialName } from "../resources/secret.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
 import type { CredentialStatuses } from "./statuses.ts";
 
-/** A TLSContext brought into the model's terms, for either direction. */
+/** A TLSContext, written or implied, brought into the model's terms, for either direction. */
 export interface CompiledContext {
   readonly resource: TlsContextResource;
   /** `namespace/name`. */
   readonly name: string;
+  /** Who wrote it: itself, or the Host, Ingress or Module that implies it. */
+  readonly subject: Subject;
   /** The diagnostic that makes it unusable; null: all below may be relied on. */
   readonly unusable: string | null;
   readonly credential: string | undefined;
@@ -29,12 +31,15 @@ export function compileTlsContexts(
   const compiled = new Map<string, CompiledContext>();
   for (const resource of contexts) {
     const context = compileContext(resource, statuses, namespacingDefault, diagnostics);
-    compiled.set(context.name, context);
+    // One that a Module implies gives way to one that somebody wrote, as far as the name goes.
+    const key = compiled.has(context.name) ? `${context.name} of ${context.subject.kind}` : context.name;
+    compiled.set(key, { ...context, name: key });
   }
   return compiled;
 }
 
-function compileContext(
+/** One context by itself; what is wrong with it is said of whoever wrote it. */
+export function compileContext(
   resource: TlsContextResource,
   statuses: CredentialStatuses,
   namespacingDefault: boolean,
@@ -42,11 +47,14 @@ function compileContext(
 ): CompiledContext {
   const { spec } = resource;
   const isTermination = resource.terminates;
+  const subject = resource.writtenIn ?? subjectOf(resource);
+  const label =
+    resource.writtenIn === undefined ? `TLSContext ${resource.name}` : `${subject.kind} ${subject.name}`;
   let unusable: string | null = resource.closedBy;
   const report = (code: KnownCode, field: string, message: string): void => {
     diagnostics.push(
       diagnose(code, {
-        subject: subjectOf(resource),
+        subject,
         source: positionOf(resource, field),
         message,
         ...(isTermination && UNUSABLE.has(code) ? { effect: "host-refused" as const } : {}),
@@ -70,7 +78,7 @@ function compileContext(
   }
   const credential =
     spec.secret !== undefined
-      ? secretName(spec.secret, resource, namespacingDefault)
+      ? certificateName(spec.secret, resource, statuses, namespacingDefault)
       : spec.cert_chain_file !== undefined
         ? fileCredentialName(resource)
         : undefined;
@@ -102,13 +110,15 @@ function compileContext(
       "cert_required is set and there is no CA to check certificates against",
     );
   }
-  if (isTermination && credential === undefined) {
-    report("secret-missing", "hosts", `TLSContext ${resource.name} has hosts to serve and no certificate`);
+  // Of one that is closed nobody knows what was to be its certificate.
+  if (isTermination && resource.closedBy === null && (credential === undefined || onlyTrust)) {
+    report("secret-missing", "hosts", `${label} has hosts to serve and no certificate`);
   }
   const parameters = compileParameters(resource, report);
   return {
     resource,
     name: `${resource.namespace}/${resource.name}`,
+    subject,
     unusable,
     credential: onlyTrust ? undefined : credential,
     trust,
@@ -125,14 +135,15 @@ function compileContext(
     const where = name.startsWith("secret/")
       ? `secret ${name.split("/")[2]} in namespace ${name.split("/")[1]}`
       : name;
-    if (status === undefined)
-      report("secret-missing", field, `TLSContext ${resource.name} found no ${what} in ${where}`);
+    if (status === undefined) report("secret-missing", field, `${label} found no ${what} in ${where}`);
     else
       report(
         status.code as KnownCode,
         field,
-        `TLSContext ${resource.name} cannot use the ${what} of ${where}: ${status.reason}`,
+        `${label} cannot use the ${what} of ${where}: ${status.reason}`,
       );
+    // Whatever the code, also one that nobody has put into the set below.
+    unusable ??= status?.code ?? "secret-missing";
   }
 }
 
@@ -169,6 +180,21 @@ function trustName(
   if (spec.ca_secret !== undefined) return secretName(spec.ca_secret, resource, namespacingDefault);
   if (spec.cacert_chain_file !== undefined) return fileCredentialName(resource);
   return credential !== undefined && statuses.hasTrustAnchors(credential) ? credential : undefined;
+}
+
+/**
+ * A Host's tlsSecret is never split; an Ingress's secretName is, where no Secret of its own namespace is called so (names
+ * of Secrets have dots: `example.com-tls`).
+ */
+function certificateName(
+  written: string,
+  resource: TlsContextResource,
+  statuses: CredentialStatuses,
+  namespacingDefault: boolean,
+): string {
+  const whole = secretCredentialName(resource.namespace, written);
+  const isKnown = resource.writtenIn?.kind === "Ingress" && statuses.credential(whole) !== undefined;
+  return resource.isWholeName === true || isKnown ? whole : secretName(written, resource, namespacingDefault);
 }
 
 /** Reference §2.3.3: `name`, or with namespacing `name.namespace`, split at the last dot. */

@@ -2,20 +2,18 @@ import { isIP } from "node:net";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
-import type { MappingSpec } from "../resources/mapping.ts";
-import { positionOf, type Resource, subjectOf } from "../resources/resource.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
+import { findContext } from "./context-lookup.ts";
 import type { ParsedService } from "./service.ts";
+import type { ServiceUser } from "./service-user.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
-
-/** A Mapping, or what else names a service. */
-type Originating = Resource<string, Pick<MappingSpec, "service" | "tls">>;
 
 /**
  * How a Mapping's upstream is spoken to (reference §2.3.1, design §5), or the code that closes the route. A Mapping that
  * names a context never comes out of here as cleartext.
  */
 export function upstreamTls(
-  mapping: Originating,
+  mapping: ServiceUser,
   service: ParsedService,
   contexts: ReadonlyMap<string, CompiledContext>,
   verificationRequired: boolean,
@@ -85,7 +83,7 @@ const DEFAULT_PARAMETERS: TlsParameters = {
 };
 
 function unverified(
-  mapping: Originating,
+  mapping: ServiceUser,
   service: ParsedService,
   context: CompiledContext | undefined,
   sni: string | undefined,
@@ -111,34 +109,4 @@ function unverified(
     ...(serverName === undefined ? {} : { sni: serverName }),
     parameters,
   };
-}
-
-/** Design §9: an object of the own namespace called just so, then `x` in namespace `y` of `x.y`, then a unique bare name. */
-function findContext(
-  name: string,
-  mapping: Originating,
-  contexts: ReadonlyMap<string, CompiledContext>,
-  report: (code: Parameters<typeof diagnose>[0], message: string) => void,
-): CompiledContext | "ambiguous" | null {
-  const own = contexts.get(`${mapping.namespace}/${name}`);
-  if (own !== undefined) return own;
-  const dot = name.lastIndexOf(".");
-  const qualified = dot > 0 ? contexts.get(`${name.slice(dot + 1)}/${name.slice(0, dot)}`) : undefined;
-  if (qualified !== undefined) return qualified;
-  const elsewhere = [...contexts.values()].filter(({ resource }) => resource.name === name);
-  const [only] = elsewhere;
-  if (only === undefined) {
-    report("tls-context-missing", `Originate-TLS context ${name} is not defined`);
-    return null;
-  }
-  if (elsewhere.length > 1) {
-    const where = elsewhere.map(({ resource }) => resource.namespace).sort();
-    report("tls-context-ambiguous", `TLSContext ${name} stands in the namespaces ${where.join(", ")}`);
-    return "ambiguous";
-  }
-  report(
-    "tls-context-other-namespace",
-    `TLSContext ${name} is taken from namespace ${only.resource.namespace}`,
-  );
-  return only;
 }

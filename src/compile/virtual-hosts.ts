@@ -1,133 +1,107 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { VirtualHost } from "../model/listener.ts";
-import type { ClientAuth, ServerTls } from "../model/tls.ts";
-import type { UnservedHost } from "../resources/envelope.ts";
-import type { ModuleResource } from "../resources/module.ts";
-import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { ModuleConfig } from "../resources/module.ts";
+import { positionOf } from "../resources/resource.ts";
 import type { CompileOptions } from "./compilation.ts";
+import { contextClaims, settleClaims, type SettledHost } from "./host-claims.ts";
+import type { CompiledHosts } from "./hosts.ts";
+import { additionalListener, isHttpPort, type ListenerPorts, listenerPorts } from "./ports.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 
-export interface VirtualHostsInput {
-  readonly contexts: ReadonlyMap<string, CompiledContext>;
-  readonly unserved: readonly UnservedHost[];
-  readonly terminatingModule: ModuleResource | null;
+export interface VirtualHostsInput extends CompiledHosts {
+  /** Names that an Ingress has rules for, and who. */
+  readonly ruled: ReadonlyMap<string, string>;
+  /** Somebody named a host in a way that cannot be read. */
+  readonly hasUnreadNames: boolean;
+  readonly config: ModuleConfig;
+  /** Cleartext goes to https where nobody says how names are served. */
+  readonly redirectsCleartext: boolean;
   readonly options: CompileOptions;
 }
 
-/** Which names are served and how (reference §2.3.2, design §5), and the port that redirects to them, if any. */
-export function compileVirtualHosts(
-  { contexts, unserved, terminatingModule, options }: VirtualHostsInput,
-  diagnostics: Diagnostic[],
-): { virtualHosts: VirtualHost[]; redirectPort: number | null } {
-  const terminating = [...contexts.values()].filter(({ resource }) => resource.terminates);
+export interface CompiledNames {
+  readonly virtualHosts: VirtualHost[];
+  readonly ports: ListenerPorts;
+  /** The port that redirects to https whatever the name, if any. */
+  readonly redirectPort: number | null;
+  /** Cleartext ports of Hosts beside the http listener's, sorted. */
+  readonly additionalPorts: readonly number[];
+  readonly hasTls: boolean;
+}
+
+/** Which names are served and how (reference §2.3.2 and §2.6, design §5), and on which ports. */
+export function compileVirtualHosts(input: VirtualHostsInput, diagnostics: Diagnostic[]): CompiledNames {
+  const { contexts, taken, config, options } = input;
+  const named = new Set([...taken].map((entry) => entry.slice(0, entry.lastIndexOf(" "))));
+  const terminating = [...contexts.values()].filter(
+    ({ resource, name }) => resource.terminates || named.has(name),
+  );
   const redirectPort = agreedRedirectPort(terminating, diagnostics);
-  const claims = new Map<string, CompiledContext[]>();
-  for (const context of terminating) {
-    for (const host of new Set(context.resource.spec.hosts)) {
-      const domain = host.toLowerCase().replace(/\.$/, "");
-      if (!DOMAIN.test(domain)) {
-        const message = `${JSON.stringify(host)} is neither a host name, nor \`*.name\`, nor \`*\``;
-        const source = positionOf(context.resource, "hosts");
-        diagnostics.push(
-          diagnose("field-invalid", {
-            subject: subjectOf(context.resource),
-            source,
-            message,
-            effect: "field-ignored",
-          }),
-        );
-        continue;
-      }
-      claims.set(domain, [...(claims.get(domain) ?? []), context]);
-    }
-  }
-  const hosts = new Map<string, VirtualHost>();
-  const isHttp = redirectPort === HTTP_LISTENER_PORT || redirectPort === options.httpPort;
-  const cleartext = isHttp ? ("redirect" as const) : ("reject" as const);
-  for (const [domain, claimants] of claims) {
-    const [context] = claimants as [CompiledContext];
-    const { resource } = context;
-    let tls = serverTls(context);
-    if (claimants.length > 1) {
-      tls = { mode: "refuse", code: "host-claimed-twice" };
-      for (const claimant of claimants) {
-        const message = `host ${domain} is claimed by the TLSContexts ${claimants.map(({ name }) => name).join(", ")}`;
-        const source = positionOf(claimant.resource, "hosts");
-        diagnostics.push(
-          diagnose("host-claimed-twice", { subject: subjectOf(claimant.resource), source, message }),
-        );
-      }
-    }
-    const redirects = resource.spec.redirect_cleartext_from !== undefined ? cleartext : ("reject" as const);
-    hosts.set(domain, {
-      domain,
-      origin: `tlscontext/${resource.namespace}/${resource.name}`,
-      tls,
-      cleartext: redirects,
-    });
-  }
-  const refuse = (domain: string, origin: string): void => {
-    hosts.set(domain, {
-      domain,
-      origin,
-      tls: { mode: "refuse", code: "kind-not-supported" },
-      cleartext: "reject",
-    });
-  };
-  for (const host of unserved) {
-    // A name that cannot be read could be any.
-    const domain = DOMAIN.test(host.spec.hostname) ? host.spec.hostname : "*";
-    refuse(
-      domain,
-      `${host.raw.fields.has("spec.config") ? "module" : "host"}/${host.namespace}/${host.name}`,
-    );
-  }
-  if (terminatingModule !== null && !hosts.has("*"))
-    refuse("*", `module/${terminatingModule.namespace}/${terminatingModule.name}`);
+  const redirectsHttp =
+    redirectPort !== null && isHttpPort(redirectPort, listenerPorts(true, config, options));
+  const own = contextClaims(contexts.values(), taken, redirectsHttp, diagnostics);
+  const settled = settleClaims([...input.claims, ...own], diagnostics);
+  const hasTls = settled.some(({ tls }) => tls.mode !== "cleartext");
+  const ports = listenerPorts(hasTls, config, options);
+  const hosts = new Map(settled.map((host) => [host.domain, virtualHost(host, ports)]));
+  // Once names are written down, or should be, no other is served in cleartext by accident (reference §2.3.2: action Reject).
+  const isClosed = hosts.size > 0 || terminating.length > 0 || input.hasUnreadNames;
+  if (isClosed) openRuledNames(hosts, input.ruled);
   if (!hosts.has("*")) {
-    // Once a name is served over TLS, or should be, no name is served in cleartext by accident (reference §2.3.2: action Reject).
-    const closed = hosts.size > 0 || terminating.length > 0;
+    const open = input.redirectsCleartext ? ("redirect" as const) : ("route" as const);
     hosts.set("*", {
       domain: "*",
       origin: "gateway",
       tls: { mode: "cleartext" },
-      cleartext: closed ? "reject" : "route",
+      cleartext: isClosed ? "reject" : open,
     });
   }
-  return { virtualHosts: [...hosts.values()].sort((a, b) => (a.domain < b.domain ? -1 : 1)), redirectPort };
+  const additional = settled.flatMap(({ cleartext }) => cleartext.ports);
+  return {
+    virtualHosts: [...hosts.values()].sort((a, b) => (a.domain < b.domain ? -1 : 1)),
+    ports,
+    redirectPort,
+    additionalPorts: [...new Set(additional)]
+      .filter((port) => !isHttpPort(port, ports))
+      .sort((a, b) => a - b),
+    hasTls,
+  };
 }
 
-/** In `redirect_cleartext_from` 8080 means the http listener, whatever its port (design §9). */
-export const HTTP_LISTENER_PORT = 8080;
+function virtualHost({ domain, origin, tls, cleartext }: SettledHost, ports: ListenerPorts): VirtualHost {
+  const names = cleartext.ports.map((port) => (isHttpPort(port, ports) ? "http" : additionalListener(port)));
+  const listeners = [...new Set(names)].sort();
+  const isUsual = cleartext.action === "reject" || (listeners.length === 1 && listeners[0] === "http");
+  return {
+    domain,
+    origin,
+    tls,
+    cleartext: cleartext.action,
+    ...(isUsual ? {} : { cleartextListeners: listeners }),
+  };
+}
 
-const DOMAIN =
-  /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*)$/;
-
-function serverTls(context: CompiledContext): ServerTls {
-  const { unusable, credential, trust, parameters, resource } = context;
-  if (unusable !== null || credential === undefined)
-    return { mode: "refuse", code: unusable ?? "secret-missing" };
-  let clients: ClientAuth = { mode: "none" };
-  if (trust !== undefined && clientsAreChecked(context)) {
-    clients = { mode: resource.spec.cert_required === true ? "required" : "optional", trust };
+/** A name that an Ingress routes and nobody serves over TLS, by itself or by a wildcard, is served in cleartext. */
+function openRuledNames(hosts: Map<string, VirtualHost>, ruled: ReadonlyMap<string, string>): void {
+  const claimed = [...hosts.keys()];
+  for (const [domain, origin] of ruled) {
+    const isCovered = claimed.some(
+      (claim) =>
+        claim === "*" || claim === domain || (claim.startsWith("*.") && domain.endsWith(claim.slice(1))),
+    );
+    if (!isCovered) hosts.set(domain, { domain, origin, tls: { mode: "cleartext" }, cleartext: "route" });
   }
-  return { mode: "terminate", credential, clients, parameters };
-}
-
-/** A `ca.crt` that came with the server's own certificate names its issuer; only a CA that was asked for checks clients. */
-function clientsAreChecked({ resource: { spec } }: CompiledContext): boolean {
-  return spec.ca_secret !== undefined || spec.cacert_chain_file !== undefined || spec.cert_required === true;
 }
 
 function agreedRedirectPort(contexts: readonly CompiledContext[], diagnostics: Diagnostic[]): number | null {
   const asking = contexts.filter(({ resource }) => resource.spec.redirect_cleartext_from !== undefined);
   const ports = new Set(asking.map(({ resource }) => resource.spec.redirect_cleartext_from as number));
   if (ports.size <= 1) return [...ports][0] ?? null;
-  for (const { resource } of asking) {
+  for (const { resource, subject } of asking) {
     const message = `redirect_cleartext_from differs between TLSContexts: ${[...ports].sort((a, b) => a - b).join(", ")}; none is followed`;
     const source = positionOf(resource, "redirect_cleartext_from");
-    diagnostics.push(diagnose("redirect-port-conflict", { subject: subjectOf(resource), source, message }));
+    diagnostics.push(diagnose("redirect-port-conflict", { subject, source, message }));
   }
   return null;
 }

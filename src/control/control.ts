@@ -1,5 +1,6 @@
 import type { CompileOptions } from "../compile/compilation.ts";
 import { compile, hashModel } from "../compile/compile.ts";
+import { RouteMemory } from "../compile/route-memory.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -45,10 +46,13 @@ export interface ControlState {
 export class Control {
   readonly #options: ControlOptions;
   readonly #unsubscribe: () => void;
+  readonly #memory = new RouteMemory();
   #revision: Revision | null = null;
   #listeners: readonly BoundListener[] = [];
   #found: readonly Diagnostic[] = [];
   #problems: readonly EngineProblem[] = [];
+  /** The revision that serves lacks something, a port perhaps, that may be had by now: it is applied again. */
+  #isPartial = false;
   #complete = false;
   #number = 0;
   #running: Promise<void> | null = null;
@@ -138,22 +142,25 @@ export class Control {
     // What loading has just changed in the store is seen below.
     clearTimeout(this.#soon);
     this.#soon = undefined;
-    const compilation = compile({
-      resources: loaded.resources,
-      statuses: store.statuses,
-      options: compileOptions,
-    });
+    const compilation = compile(
+      {
+        resources: loaded.resources,
+        statuses: store.statuses,
+        options: compileOptions,
+      },
+      this.#memory,
+    );
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
     const hash = hashModel(compilation.model);
     if (this.#stopped) return;
-    // A port that could not be had may be free by now.
-    if (hash !== this.#revision?.hash || this.#problems.length > 0) {
+    if (hash !== this.#revision?.hash || this.#isPartial) {
       const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
       const report = await engine.apply(revision);
       this.#listeners = report.listeners;
       this.#problems = report.problems;
       if (report.accepted) {
         this.#revision = revision;
+        this.#isPartial = report.problems.length > 0;
         logger.info(
           { revision: revision.number, routes: revision.model.routes.length, hash: hash.slice(0, 12) },
           "revision serves",
@@ -164,7 +171,7 @@ export class Control {
           "revision refused, the previous one stays",
         );
       }
-    }
+    } else this.#problems = [];
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;
     this.#report();

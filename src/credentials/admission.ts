@@ -1,16 +1,20 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
+import type { SourcePosition } from "../diagnostics/diagnostic.ts";
 import { certificateFacts, keyType, parseCertificate } from "../x509/certificate.ts";
 import { isSelfIssued, orderChain } from "../x509/chain.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import { parsePem } from "../x509/pem.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
+import type { CredentialMaterial, MaterialPart } from "./credential.ts";
 
 /** A finding about a credential: the code and one sentence that never quotes key material. */
 export interface Finding {
   readonly code: KnownCode;
   readonly message: string;
+  /** The place, where it is more exact than that of the credential's origin. */
+  readonly source?: SourcePosition;
 }
 
 export type Admitted<T> =
@@ -24,6 +28,17 @@ export interface AdmittedIdentity {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly spiffeId: string | undefined;
+}
+
+/** Refuses what could not be read, for that reason and not for being empty; null where all of these parts were read. */
+export function refuseUnreadable(
+  { unreadable }: CredentialMaterial,
+  parts: readonly MaterialPart[],
+): { ok: false; finding: Finding } | null {
+  const found = parts.map((part) => unreadable?.[part]).find((reason) => reason !== undefined);
+  return found === undefined
+    ? null
+    : { ok: false, finding: { code: "certificate-file-unreadable", ...found } };
 }
 
 /** Checks a key and chain as the peer would, before anybody is shown them (design §4.5). Dates are the store's to judge. */
@@ -40,6 +55,8 @@ export function admitIdentity(certificateChain: string, privateKey: string): Adm
       `the private key belongs to no certificate of the chain (first: ${subject})`,
     );
   }
+  const misissued = purposeProblem(certificateFacts(ordered.chain[0] as X509Certificate));
+  if (misissued !== null) return reject("certificate-purpose", misissued);
   const weak = weakness(key.value.object);
   if (weak !== null) return reject("certificate-key-weak", weak);
   const chain = ordered.chain.slice(0, ordered.chain.length - ordered.unused);
@@ -176,6 +193,15 @@ function weakness(key: KeyObject): string | null {
     : namedCurve !== undefined && Number(/\d{3}/.exec(namedCurve)?.[0] ?? 0) < 256;
   return weak ? `the key is ${keyType(key)}` : null;
 }
+
+/** RFC 5280 §4.2.1.12. One of the two is enough: the name that a credential is offered under does not say which use it is for. */
+function purposeProblem({ subject, extendedKeyUsage }: CertificateFacts): string | null {
+  if (extendedKeyUsage === null || extendedKeyUsage.some((purpose) => TLS_PURPOSES.has(purpose))) return null;
+  return `the extended key usage of ${subject} allows neither clientAuth nor serverAuth: ${extendedKeyUsage.join(", ")}`;
+}
+
+/** serverAuth, clientAuth, anyExtendedKeyUsage. */
+const TLS_PURPOSES = new Set(["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"]);
 
 function belongsTo(certificate: X509Certificate, key: KeyObject): boolean {
   try {

@@ -46,6 +46,17 @@ export interface CredentialMaterial {
   readonly privateKey?: string;
   /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
   readonly trustAnchors?: string;
+  /** Parts that are named and could not be read, each with the reason; their text is empty. */
+  readonly unreadable?: Readonly<Partial<Record<MaterialPart, Unreadable>>>;
+}
+
+export type MaterialPart = "certificateChain" | "privateKey" | "trustAnchors";
+
+export interface Unreadable {
+  /** What could not be read, and why; one sentence. */
+  readonly message: string;
+  /** Where it is named, if that is another place than the origin's. */
+  readonly source?: SourcePosition;
 }
 
 /** Which object or file a credential came from, for its diagnostics. */

@@ -12,7 +12,12 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
   if (rejected !== null) {
     const { code, message } = rejected;
     found.push(
-      diagnose(code, { ...at, message, ...(kept === undefined ? {} : { effect: "kept-previous" }) }),
+      diagnose(code, {
+        ...at,
+        source: rejected.source ?? source,
+        message,
+        ...(kept === undefined ? {} : { effect: "kept-previous" }),
+      }),
     );
   }
   // Whatever a code means elsewhere: what is published with a warning is in use.

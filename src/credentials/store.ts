@@ -3,7 +3,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
-import { type Admitted, admitIdentity, admitTrust } from "./admission.ts";
+import { type Admitted, admitIdentity, admitTrust, refuseUnreadable } from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
@@ -12,6 +12,7 @@ import type {
   CredentialReader,
   CredentialStatus,
   CredentialStatuses,
+  MaterialPart,
   TrustBundle,
 } from "./credential.ts";
 import { Face, type Offered } from "./face.ts";
@@ -52,12 +53,16 @@ export class CredentialStore implements CredentialReader {
     if (chain === undefined && material.privateKey === undefined) this.#remove("credential", name);
     else {
       this.#change(this.#faceFor("credential", name, origin), (face, now) =>
-        face.offer(digestOf([chain ?? "", material.privateKey ?? ""]), () => identity(material), now),
+        face.offer(digestOf(material, IDENTITY), () => identity(material), now),
       );
     }
+    // The previous certificate stays with its CA: a bad replacement does not turn verification off.
+    const wasRefused = (this.#face("credential", name)?.rejected ?? null) !== null;
+    if (wasRefused && material.trustAnchors === undefined && this.#explicitTrust.has(name)) return;
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
-    const anchors = material.trustAnchors ?? chain;
     const explicit = material.trustAnchors !== undefined;
+    const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";
+    const anchors = material[part];
     const known = this.#face("trust", name);
     // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.
     const another = known !== undefined && explicit !== this.#explicitTrust.has(name);
@@ -69,7 +74,11 @@ export class CredentialStore implements CredentialReader {
         this.#faceFor("trust", name, origin),
         (face, now) => {
           if (another) face.withdraw();
-          face.offer(digestOf([anchors]), () => admitTrust(anchors), now);
+          face.offer(
+            digestOf(material, [part]),
+            () => refuseUnreadable(material, [part]) ?? admitTrust(anchors),
+            now,
+          );
         },
         another,
       );
@@ -205,12 +214,17 @@ export class CredentialStore implements CredentialReader {
 /** Timers do not follow the wall clock when it is set (a machine that boots in 1970), so they look at it now and then. */
 const LONGEST_WAIT_MS = 60_000;
 
+const IDENTITY = ["certificateChain", "privateKey"] as const;
+
 /** Tells offers apart without keeping a second copy of a key. */
-function digestOf(material: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify(material)).digest("hex");
+function digestOf(material: CredentialMaterial, parts: readonly MaterialPart[]): string {
+  const said = parts.map((part) => [material[part] ?? "", material.unreadable?.[part] ?? ""]);
+  return createHash("sha256").update(JSON.stringify(said)).digest("hex");
 }
 
 function identity(material: CredentialMaterial): Admitted<Offered> {
+  const refused = refuseUnreadable(material, IDENTITY);
+  if (refused !== null) return refused;
   const { certificateChain, privateKey } = material;
   if (certificateChain !== undefined && privateKey !== undefined) {
     return admitIdentity(certificateChain, privateKey);

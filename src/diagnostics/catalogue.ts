@@ -11,9 +11,9 @@ export const CATALOGUE = {
   "yaml-ambiguous": [
     "error",
     "kept-previous",
-    "Write each key once, and without anchors that expand without bound.",
+    "Write each key once, no merge keys, and no anchors that expand without bound.",
   ],
-  "document-too-large": ["error", "kept-previous", "Split the file: a document may have at most 2 MiB."],
+  "document-too-large": ["error", "kept-previous", "Split the document: it may have at most 2 MiB."],
   // Envelope
   "kind-missing": ["error", "object-ignored", "Give the document apiVersion, kind and metadata.name."],
   "kind-unknown": ["warning", "object-ignored", "Remove the object, or mend the spelling of its kind."],
@@ -138,11 +138,37 @@ export const CATALOGUE = {
     "host-refused",
     "Give the TLSContext a CA: `cert_required` needs one to check against.",
   ],
-  "host-claimed-twice": ["error", "host-refused", "Name each host in one TLSContext only."],
+  "host-claimed-twice": [
+    "error",
+    "host-refused",
+    "Name each host once, or say the same of it each time: certificate, client check, cleartext.",
+  ],
   "redirect-port-conflict": [
     "error",
     "field-ignored",
     "Give every TLSContext the same redirect_cleartext_from.",
+  ],
+  // Host, Ingress, annotations
+  "host-context-mismatch": [
+    "error",
+    "host-refused",
+    "Name the same Secret in both, or leave tlsSecret out; give the TLSContext the Host's name in `hosts`, or none.",
+  ],
+  "host-selector-ignored": ["info", "informational", "Remove it, or do not rely on it."],
+  "ingress-backend-unusable": [
+    "error",
+    "route-fails-closed",
+    "Name a Service and the number of its port: `service: { name, port: { number } }`.",
+  ],
+  "ingress-class-missing": [
+    "info",
+    "object-ignored",
+    "Write `ingressClassName: ambassador` if it is meant for this gateway.",
+  ],
+  "annotation-invalid": [
+    "error",
+    "object-ignored",
+    "Mend the YAML in the annotation: objects of getambassador.io, separated by `---`.",
   ],
   // Secrets and files with certificates
   "secret-missing": ["error", "route-fails-closed", "Create the Secret, or mend its name or namespace."],
@@ -214,6 +240,11 @@ export const CATALOGUE = {
   ],
   // Module
   "module-invalid": ["error", "field-ignored", "Mend the value; the default is used until then."],
+  "tls-block-unused": [
+    "warning",
+    "field-ignored",
+    "Remove the block, or merge it into the one that is used.",
+  ],
   "module-key-not-supported": [
     "warning",
     "field-ignored",

@@ -7,6 +7,7 @@ export const FAILURE_REASONS = {
   cleartext_refused: 400,
   address_refused: 403,
   upgrade_refused: 403,
+  authorization_unavailable: 403,
   no_route: 404,
   request_timeout: 408,
   body_too_large: 413,

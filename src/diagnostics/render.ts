@@ -67,12 +67,20 @@ const EFFECTS: Readonly<Record<Effect, string>> = {
 
 const CONTEXT_LINES = 2;
 
+/** Findings come sorted by file: the lines of the last one are kept, as a large file may have thousands of them. */
+let split: { readonly text: string; readonly lines: readonly string[] } = { text: "", lines: [""] };
+
+function linesOf(text: string): readonly string[] {
+  if (split.text !== text) split = { text, lines: text.split(/\r?\n/) };
+  return split.lines;
+}
+
 /**
  * Lines of the finding's own document around the place, with a caret. Whatever could be a key is masked: in a document
  * that speaks of a Secret all values, elsewhere long runs of base64.
  */
 function frame(text: string, line: number, column: number): string[] {
-  const all = text.split(/\r?\n/);
+  const all = linesOf(text);
   let start = line;
   while (start > 1 && !/^---/.test(all[start - 1] ?? "")) start--;
   let end = line;

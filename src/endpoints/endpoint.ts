@@ -1,3 +1,5 @@
+import type { DnsSettings } from "../model/cluster.ts";
+
 /** One address a cluster may be reached at. */
 export interface Endpoint {
   /** IP address without brackets. */
@@ -9,9 +11,9 @@ export interface Endpoint {
 export interface EndpointReader {
   /**
    * The addresses of `host` (a DNS name or an IP address), freshest known. Resolves at once when they are cached,
-   * rejects with a `DnsFailure` when there are none.
+   * rejects with a `DnsFailure` when there are none. As long as nothing changes it is the same list.
    */
-  resolve(host: string, port: number): readonly Endpoint[] | Promise<readonly Endpoint[]>;
+  resolve(host: string, port: number, dns?: DnsSettings): readonly Endpoint[] | Promise<readonly Endpoint[]>;
 }
 
 export class DnsFailure extends Error {

@@ -1,3 +1,4 @@
+import type { Authorization } from "./auth.ts";
 import type { Cluster } from "./cluster.ts";
 import type { HttpSettings } from "./http.ts";
 import type { Listener, VirtualHost } from "./listener.ts";
@@ -16,6 +17,8 @@ export interface GatewayModel {
   readonly tcpListeners?: readonly TcpListener[];
   /** Sorted by domain. Each domain stands once; lookups go exact name, then the longest `*.suffix`, then `*`. */
   readonly virtualHosts: readonly VirtualHost[];
+  /** Absent: nobody is asked. */
+  readonly authorization?: Authorization;
   /** In order of precedence: the first route that matches a request takes it. */
   readonly routes: readonly Route[];
   /** Sorted by name. */

@@ -1,3 +1,5 @@
+import type { ErrorResponse } from "./route.ts";
+
 /** Settings that hold for every listener (Module `ambassador`, reference §2.7). */
 export interface HttpSettings {
   /** true: the connection's address is the client's and X-Forwarded-Proto is set from the connection. Default true. */
@@ -24,8 +26,12 @@ export interface HttpSettings {
   readonly underscores?: "reject" | "drop";
   /** What becomes of X-Forwarded-Client-Cert; absent: it is removed. */
   readonly clientCertificate?: ClientCertificateHeader;
+  /** Prefixes at which the gateway speaks for itself, null where it does not; absent: /ambassador/v0/check_ready, check_alive. */
+  readonly probes?: { readonly ready: string | null; readonly alive: string | null };
   /** Who may come in; absent: anybody. */
   readonly addresses?: AddressPolicy;
+  /** Of responses that no route made; routes have their own. */
+  readonly errorResponses?: readonly ErrorResponse[];
   /** Value of the `server` response header. Default `credence`. */
   readonly serverName: string;
 }

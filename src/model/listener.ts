@@ -1,7 +1,7 @@
 import type { ServerTls } from "./tls.ts";
 
 export interface Listener {
-  /** `http`, `https` or, for a port named by `redirect_cleartext_from`, `redirect-PORT`. */
+  /** `http`, `https`, for a port named by `redirect_cleartext_from` `redirect-PORT`, for a Host's own `additional-PORT`. */
   readonly name: string;
   /** Address to bind, e.g. `0.0.0.0`. */
   readonly address: string;
@@ -16,9 +16,11 @@ export interface Listener {
 export interface VirtualHost {
   /** `a.example`, `*.example` or `*`, in lower case. */
   readonly domain: string;
-  /** The resource that named the domain, e.g. `tlscontext/default/server`; `gateway` for the implied `*`. */
+  /** The resource that named the domain, e.g. `host/default/shop`; `gateway` for the implied `*`. */
   readonly origin: string;
   readonly tls: ServerTls;
   /** What a cleartext request for the domain gets: `reject` is 400, `redirect` is 301 to https. */
   readonly cleartext: "route" | "redirect" | "reject";
+  /** Names of the cleartext listeners where that holds, sorted; on others it is `reject`. Absent: `http` alone. */
+  readonly cleartextListeners?: readonly string[];
 }

@@ -144,4 +144,6 @@ export interface ErrorResponse {
   readonly contentType: string;
   /** With Envoy's `%OPERATORS%`. */
   readonly body: string;
+  /** What operators give goes into JSON texts. */
+  readonly json?: true;
 }

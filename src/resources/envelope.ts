@@ -1,19 +1,29 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
+import { annotationOf, readAnnotation } from "./annotation.ts";
+import { type AuthServiceResource, parseAuthenticationModule, parseAuthService } from "./auth-service.ts";
 import { isRecord } from "./fields.ts";
+import { type GuardResource, guardRules } from "./guard.ts";
+import { type HostResource, parseHost } from "./host.ts";
+import {
+  type IngressClassResource,
+  type IngressResource,
+  parseIngress,
+  parseIngressClass,
+} from "./ingress.ts";
 import { type MappingResource, parseMapping } from "./mapping.ts";
-import { asksForTermination, type ModuleResource, parseModule, terminationRefused } from "./module.ts";
+import { type ModuleResource, parseModule, restrictions } from "./module.ts";
 import { nearest } from "./nearest.ts";
+import { checkOutsideService, isOutsideService } from "./outside-service.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
 import { parseTcpMapping, type TcpMappingResource } from "./tcp-mapping.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
+import { hasServer, parseTlsModule, type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
 
-/** An object that guards access and that this version cannot enforce: every route is closed while it stands (design §9). */
-export type GuardResource = Resource<"Guard", { readonly kind: string }>;
-/** A Host is not acted on yet; its hostname is closed rather than served without the TLS it asks for. */
-export type UnservedHost = Resource<"Host", { readonly hostname: string }>;
+/** An object with others in its annotation; the ResourceSet has them, not it. */
+export type AnnotatedResource = Resource<"Annotated", { readonly resources: readonly AnyResource[] }>;
 
 export type AnyResource =
   | MappingResource
@@ -21,8 +31,13 @@ export type AnyResource =
   | TlsContextResource
   | ModuleResource
   | ResolverResource
+  | AuthServiceResource
   | GuardResource
-  | UnservedHost;
+  | HostResource
+  | IngressResource
+  | IngressClassResource
+  | TlsModuleResource
+  | AnnotatedResource;
 
 export interface ParsedObject {
   readonly resource: AnyResource | null;
@@ -34,14 +49,37 @@ export interface ParsedObject {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** From a document to a resource: which kind it is, whether it is meant for us, and what it says. Never throws. */
+/** From a document to a resource, with what its annotation holds: which kind it is, whether it is meant for us, and what it says. Never throws. */
 export function parseObject(raw: RawObject, ambassadorId: string): ParsedObject {
+  const own = parseDocument(raw, ambassadorId);
+  const annotation = annotationOf(raw);
+  if (annotation === undefined) return own;
+  const { kind, metadata } = raw.value as { kind: string; metadata: Readonly<Record<string, unknown>> };
+  const identity = { namespace: namespaceOf(metadata), name: String(metadata.name ?? "") };
+  const subject = { kind, ...identity };
+  const read = readAnnotation(annotation, subject, raw);
+  const inside = read.objects.map((object) => parseDocument(object, ambassadorId));
+  const resources = [own, ...inside].flatMap(({ resource }) => resource ?? []);
+  return {
+    resource: { kind: "Annotated", ...identity, spec: { resources }, raw: { ...raw, value: { kind } } },
+    secret: null,
+    diagnostics: [own, read, ...inside]
+      .flatMap(({ diagnostics }) => diagnostics)
+      // What has no name is said of the object around it.
+      .map((found) => (found.subject === UNNAMED ? { ...found, subject } : found)),
+  };
+}
+
+function namespaceOf({ namespace }: Readonly<Record<string, unknown>>): string {
+  return typeof namespace === "string" && namespace !== "" ? namespace : "default";
+}
+
+function parseDocument(raw: RawObject, ambassadorId: string): ParsedObject {
   const { value } = raw;
   if (!isRecord(value)) return found("kind-missing", UNNAMED, raw, "the document is no map");
   const { kind, apiVersion } = value;
   const metadata = isRecord(value.metadata) ? value.metadata : {};
-  const namespace =
-    typeof metadata.namespace === "string" && metadata.namespace !== "" ? metadata.namespace : "default";
+  const namespace = namespaceOf(metadata);
   if (
     typeof kind !== "string" ||
     typeof apiVersion !== "string" ||
@@ -61,7 +99,15 @@ export function parseObject(raw: RawObject, ambassadorId: string): ParsedObject 
   const isOurs = /^(?:[a-z0-9-]+\.)*getambassador\.io\/|^ambassador\//.test(apiVersion);
   if (!isOurs || !AMBASSADOR_KINDS.has(kind)) {
     const group = apiVersion.split("/")[0] as string;
-    if (FOREIGN_KINDS[kind]?.test(group) === true || carriesConfig(kind, metadata))
+    if (/^(?:networking\.k8s\.io\/v1(?:beta1)?|extensions\/v1beta1)$/.test(apiVersion)) {
+      const annotations = isRecord(metadata.annotations) ? metadata.annotations : {};
+      const isMeant = isSelected(annotations["getambassador.io/ambassador-id"], ambassadorId);
+      if (kind === "Ingress")
+        return isMeant ? { ...parseIngress(identity, value, annotations, raw), secret: null } : NOTHING;
+      if (kind === "IngressClass")
+        return isMeant ? { ...NOTHING, resource: parseIngressClass(identity, value, raw) } : NOTHING;
+    }
+    if (FOREIGN_KINDS[kind]?.test(group) === true)
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
     if (OTHER_KINDS.has(kind)) return NOTHING;
     const near = nearest(kind, [...AMBASSADOR_KINDS, "Secret"]);
@@ -104,15 +150,19 @@ function guarded(
     diagnostics: [{ ...diagnostic, severity: "error", effect }],
   });
   if (resource?.kind === "Guard") return closing(resource, "route-fails-closed");
-  if (resource?.kind === "Host") return closing(resource, "host-refused");
+  if (resource?.kind === "AuthService")
+    return closing({ ...resource, closedBy: diagnostic.code }, "route-fails-closed");
+  if (resource?.kind === "Host") return closing({ ...resource, closedBy: diagnostic.code }, "host-refused");
+  if (resource?.kind === "TlsModule" && hasServer(resource))
+    return closing(withBlocksClosed(resource, diagnostic.code), "host-refused");
   if (resource?.kind === "TLSContext") {
     const effect = resource.terminates ? "host-refused" : "route-fails-closed";
     return closing({ ...resource, closedBy: diagnostic.code }, effect);
   }
-  if (resource?.kind === "Module" && resource.unenforced.length > 0)
-    return closing({ kind: "Guard", ...identity, spec: { kind }, raw }, "route-fails-closed");
-  if (resource?.kind === "Module" && resource.terminates)
-    return closing({ kind: "Host", ...identity, spec: { hostname: "*" }, raw }, "host-refused");
+  if (resource?.kind === "Module" && [...resource.unenforced, ...restrictions(resource)].length > 0)
+    return closing({ kind: "Guard", ...identity, spec: { kind, rules: null }, raw }, "route-fails-closed");
+  if (resource?.kind === "Module" && resource.tls !== null && hasServer(resource.tls))
+    return closing(withBlocksClosed(resource.tls, diagnostic.code), "host-refused");
   return refused;
 }
 
@@ -132,33 +182,23 @@ function parseKind(
       return { ...parseTlsContext(identity, spec, raw), secret: null };
     case "Module":
       if (identity.name === "ambassador") return { ...parseModule(identity, spec, raw), secret: null };
-      if (identity.name === "authentication") return guard(kind, identity, raw, subject);
-      if (identity.name === "tls" && asksForTermination(spec.config)) {
-        const diagnostics = [terminationRefused(subject, raw.fields.get("spec.config.server") ?? raw.source)];
-        const resource = { kind: "Host" as const, ...identity, spec: { hostname: "*" }, raw };
-        return { resource, secret: null, diagnostics };
-      }
+      if (identity.name === "authentication")
+        return { ...parseAuthenticationModule(identity, spec.config, raw), secret: null };
+      if (identity.name === "tls")
+        return { ...parseTlsModule(identity, spec.config, { subject, raw }), secret: null };
       return found("kind-not-supported", subject, raw, `Module ${identity.name} is not acted on`);
-    case "Host": {
-      const hostname =
-        typeof spec.hostname === "string" && spec.hostname !== "" ? spec.hostname.toLowerCase() : "*";
-      const message = `Host is not acted on by this version; ${hostname} is refused, not served without its TLS`;
-      const diagnostics = [
-        diagnose("kind-not-supported", {
-          subject,
-          source: raw.source,
-          message,
-          severity: "error",
-          effect: "host-refused",
-        }),
-      ];
-      return { resource: { kind: "Host", ...identity, spec: { hostname }, raw }, secret: null, diagnostics };
-    }
+    case "Host":
+      return { ...parseHost(identity, spec, raw), secret: null };
     case "AuthService":
+      return { ...parseAuthService(identity, spec, raw), secret: null };
     case "Filter":
     case "FilterPolicy":
-      return guard(kind, identity, raw, subject);
+      return guard(kind, identity, spec, raw, subject);
     default:
+      if (isOutsideService(kind)) {
+        const diagnostics = checkOutsideService(kind, identity, spec, raw);
+        return { resource: null, secret: null, diagnostics };
+      }
       if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
   }
@@ -167,18 +207,14 @@ function parseKind(
 function guard(
   kind: string,
   identity: { namespace: string; name: string },
+  spec: Readonly<Record<string, unknown>>,
   raw: RawObject,
   subject: Subject,
 ): ParsedObject {
   const message = `${kind} ${identity.name} guards access and cannot be enforced by this version`;
   const diagnostics = [diagnose("access-control-not-enforced", { subject, source: raw.source, message })];
-  return { resource: { kind: "Guard", ...identity, spec: { kind }, raw }, secret: null, diagnostics };
-}
-
-/** A Service or Ingress may carry objects in an annotation (reference §1). */
-function carriesConfig(kind: string, metadata: Readonly<Record<string, unknown>>): boolean {
-  const { annotations } = metadata;
-  return kind === "Service" && isRecord(annotations) && "getambassador.io/config" in annotations;
+  const rules = kind === "FilterPolicy" ? guardRules(spec) : null;
+  return { resource: { kind: "Guard", ...identity, spec: { kind, rules }, raw }, secret: null, diagnostics };
 }
 
 /** Reference §2.1: absent means `default`, `_automatic_` is anybody, an empty list is nobody. */

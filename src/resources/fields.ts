@@ -1,5 +1,5 @@
 import type { TProperties, TSchema } from "typebox";
-import { Check } from "typebox/value";
+import { Check, Errors } from "typebox/value";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { nearest } from "./nearest.ts";
@@ -43,13 +43,13 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
       else {
         bad.add(name);
         const wanted = (schema as { description?: string }).description ?? "another type";
-        diagnostics.push(
-          diagnose("field-invalid", {
-            subject,
-            source,
-            message: `${name} must be ${wanted}, not ${describe(field)}`,
-          }),
-        );
+        const inside = whereInside(schema, field);
+        const place = inside === null ? undefined : raw.fields.get(`spec.${name}.${inside.split(".")[0]}`);
+        const message =
+          inside === null
+            ? `${name} must be ${wanted}, not ${describe(field)}`
+            : `${name} must be ${wanted}; ${inside} is not as it should be`;
+        diagnostics.push(diagnose("field-invalid", { subject, source: place ?? source, message }));
       }
     } else if (table.ignored.includes(name)) {
       diagnostics.push(
@@ -86,6 +86,13 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
     );
   }
   return { spec, bad, misspelt, diagnostics };
+}
+
+/** The entry of a map or list that does not fit, as `cookie.name`; null where the whole does not. */
+function whereInside(schema: TSchema, value: unknown): string | null {
+  if (typeof value !== "object") return null;
+  const paths = Errors(schema, value).map(({ instancePath }) => instancePath.slice(1).replaceAll("/", "."));
+  return paths.filter((path) => path !== "").sort((a, b) => b.length - a.length)[0] ?? null;
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { block, doc, flag, mapOf, milliseconds, oneOf, text } from "./field-doc.ts";
+import { block, count, doc, flag, mapOf, milliseconds, oneOf, text } from "./field-doc.ts";
 import {
   CIRCUIT_BREAKERS,
   CORS,
@@ -20,8 +20,14 @@ const Names = Type.Union([Type.String({ pattern: TOKEN }), Type.Array(Type.Strin
 /** A path in a request line: visible ASCII only (RFC 9112 §3.2). */
 const Path = { pattern: "^[!-~]*$" };
 const Substitution = {
-  pattern: Type.String({ minLength: 1 }),
-  substitution: Type.String(Path),
+  pattern: Type.String({
+    minLength: 1,
+    ...doc({ is: "a regular expression (RE2)", does: "What is replaced, wherever it stands in the path." }),
+  }),
+  substitution: Type.String({
+    ...Path,
+    ...doc({ is: "a text", does: "What comes instead; \\1 is the pattern's first group, \\0 all of it." }),
+  }),
 };
 
 /** Fields of a Mapping that say what becomes of its requests (reference §2.5.2). */
@@ -200,11 +206,21 @@ export const ACTION_FIELDS = {
   }),
   outlier_detection: block(
     {
-      consecutive_5xx: Type.Optional(Type.Integer({ minimum: 1 })),
-      consecutive_gateway_failure: Type.Optional(Type.Integer({ minimum: 1 })),
-      interval_ms: Type.Optional(Type.Integer({ minimum: 1 })),
-      base_ejection_time_ms: Type.Optional(Type.Integer({ minimum: 1 })),
-      max_ejection_percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+      consecutive_5xx: count({ does: "Responses of 500 and above, in a row.", byDefault: "5" }, 1),
+      consecutive_gateway_failure: count(
+        { does: "Responses of 502, 503 and 504, or none at all, in a row.", byDefault: "5" },
+        1,
+      ),
+      interval_ms: milliseconds({ does: "How often addresses come back.", byDefault: "10000" }, 1),
+      base_ejection_time_ms: milliseconds(
+        { does: "How long an address is left out, times how often it was before.", byDefault: "30000" },
+        1,
+      ),
+      max_ejection_percent: count(
+        { does: "Per cent of the addresses that may be left out at once.", byDefault: "10" },
+        0,
+        100,
+      ),
     },
     {
       is: "a map of consecutive_5xx, consecutive_gateway_failure, interval_ms, base_ejection_time_ms and max_ejection_percent",

@@ -13,11 +13,13 @@ export type MappingSpec = Static<typeof MAPPING>;
 export interface MappingResource extends Resource<"Mapping", MappingSpec> {
   /** The diagnostic that closes it, null where all of it is understood. */
   readonly closedBy: string | null;
+  /** It may take less than its match says: part of that cannot be read. */
+  readonly mayBeNarrower: boolean;
 }
 
 /**
- * Reads a Mapping. Null where not even its path or host is readable; a bad rest keeps its place and closes it (design §9).
- * Of a constraint that cannot be read what is certain stays: a header of that name, or nothing.
+ * Reads a Mapping. Without a readable path or host nobody knows where it stands: null. Where the rest is bad it keeps its
+ * place and is closed (design §9); of a header's value that cannot be read its name is certain.
  */
 export function parseMapping(
   identity: { namespace: string; name: string },
@@ -36,29 +38,33 @@ export function parseMapping(
     found.push(diagnose("field-invalid", { subject, source: positionOf({ raw }, "prefix"), message }));
   }
   const isUnplaced = PLACE.some((field) => bad.has(field));
+  const effect = isUnplaced ? ("object-ignored" as const) : ("route-fails-closed" as const);
   const diagnostics = found.map((finding) =>
-    (finding.code === "field-invalid" || finding.code === "field-missing") && !isUnplaced
-      ? { ...finding, effect: "route-fails-closed" as const }
-      : finding,
+    finding.severity === "error" ? { ...finding, effect } : finding,
   );
   if (isUnplaced) return { resource: null, diagnostics };
   let closedBy: string | null = null;
   if (read.misspelt.size > 0) closedBy = "field-unknown";
   if (bad.size > 0)
     closedBy = bad.has("service") && given.service == null ? "field-missing" : "field-invalid";
-  const certain = Object.fromEntries(
+  const certain: Record<string, unknown> = Object.fromEntries(
     CONSTRAINTS.filter((field) => bad.has(field) && isRecord(given[field])).map((field) => [
       field.replace("regex_", ""),
       Object.fromEntries(Object.keys(given[field] as object).map((name) => [name, true])),
     ]),
   );
   const spec = { service: "", ...certain, ...read.spec } as MappingSpec;
-  return { resource: { kind: "Mapping", ...identity, spec, raw, closedBy }, diagnostics };
+  const mayBeNarrower =
+    [...read.misspelt].some((field) => PLACE.includes(field) || CONSTRAINTS.includes(field)) ||
+    CONSTRAINTS.some((field) => bad.has(field) && certain[field.replace("regex_", "")] === undefined);
+  return { resource: { kind: "Mapping", ...identity, spec, raw, closedBy, mayBeNarrower }, diagnostics };
 }
 
 /** Without these nobody knows where the Mapping stands. */
 const PLACE = ["prefix", "prefix_regex", "prefix_exact", "case_sensitive", "host", "host_regex"];
-const CONSTRAINTS = ["headers", "regex_headers", "query_parameters", "regex_query_parameters"];
+const CONSTRAINTS = Object.keys(MATCH_FIELDS).filter(
+  (name) => !PLACE.includes(name) && name !== "precedence" && name !== "weight",
+);
 
 const TABLE: FieldTable = {
   properties: {
@@ -71,7 +77,8 @@ const TABLE: FieldTable = {
   // Left out by a slip of the pen, each of these would let in, or through, what was to be kept out.
   guarding: [
     "tls",
-    ...Object.keys(MATCH_FIELDS).filter((name) => !["prefix", "weight", "precedence"].includes(name)),
+    ...PLACE.filter((name) => name !== "prefix"),
+    ...CONSTRAINTS,
     ..."regex_rewrite remove_request_headers remove_response_headers host_redirect shadow grpc resolver".split(
       " ",
     ),

@@ -29,11 +29,39 @@ const AddressRules = Type.Array(
   ]),
 );
 
+function probe(what: "alive" | "ready") {
+  return block(
+    {
+      enabled: flag({ does: "Whether it is answered at all.", byDefault: "true" }),
+      prefix: Type.Optional(
+        Type.String({
+          pattern: "^/[!-~]*$",
+          ...doc({
+            is: "a path that begins with /",
+            does: "The path.",
+            byDefault: `/ambassador/v0/check_${what}`,
+          }),
+        }),
+      ),
+    },
+    {
+      is: "a map of enabled and prefix",
+      does: `Where every listener answers whether the gateway is ${what}.`,
+      byDefault: `enabled, at /ambassador/v0/check_${what}`,
+    },
+  );
+}
+
 /** The keys of Module `ambassador` that are acted on (reference §2.7). */
 export const MODULE_FIELDS = {
   add_linkerd_headers: flag({ does: "Default of the Mappings' add_linkerd_headers.", byDefault: "false" }),
   buffer: block(
-    { max_request_bytes: Type.Integer({ minimum: 1 }) },
+    {
+      max_request_bytes: Type.Integer({
+        minimum: 1,
+        ...doc({ is: "a number of bytes", does: "The largest body that is taken." }),
+      }),
+    },
     {
       is: "a map of max_request_bytes",
       does: "Answers 413 to requests with a larger body.",
@@ -78,11 +106,11 @@ export const MODULE_FIELDS = {
   ),
   set_current_client_cert_details: block(
     {
-      subject: Type.Optional(Type.Boolean()),
-      cert: Type.Optional(Type.Boolean()),
-      chain: Type.Optional(Type.Boolean()),
-      dns: Type.Optional(Type.Boolean()),
-      uri: Type.Optional(Type.Boolean()),
+      subject: flag({ does: "Its subject (RFC 2253).", byDefault: "false" }),
+      cert: flag({ does: "The certificate, as PEM in percent-encoding.", byDefault: "false" }),
+      chain: flag({ does: "The chain, as PEM in percent-encoding.", byDefault: "false" }),
+      dns: flag({ does: "Its DNS names.", byDefault: "false" }),
+      uri: flag({ does: "Its URIs.", byDefault: "false" }),
     },
     {
       is: "a map of subject, cert, chain, dns and uri to true or false",
@@ -112,6 +140,8 @@ export const MODULE_FIELDS = {
     }),
   ),
   keepalive: KEEPALIVE,
+  liveness_probe: probe("alive"),
+  readiness_probe: probe("ready"),
   listener_idle_timeout_ms: milliseconds({
     does: "Closes client connections that are idle for so long.",
     byDefault: "the gateway's limit",
@@ -149,6 +179,18 @@ export const MODULE_FIELDS = {
     65_535,
   ),
   strip_matching_host_port: flag({ does: "Compares hosts without their port.", byDefault: "false" }),
+  tls: Type.Optional(
+    Type.Record(
+      Type.String({ minLength: 1 }),
+      Type.Unknown(),
+      doc({
+        is: "a map of server, client and names of contexts to maps of a TLSContext's fields",
+        does: "server: serves every name over TLS; client: the CA that clients are checked against; others: contexts for upstreams.",
+        note: "The old way: write a Host or a TLSContext.",
+        example: { server: { enabled: true, secret: "ambassador-certs" } },
+      }),
+    ),
+  ),
   upstream_verification: oneOf(["required", "optional"], {
     does: "required: a Mapping that speaks TLS without verifying its upstream answers 503.",
     byDefault: "optional",
@@ -166,6 +208,11 @@ export const MODULE_FIELDS = {
     does: "The connection's address is the client's; false: a trusted proxy stands before the gateway.",
     byDefault: "true",
   }),
+  x_forwarded_proto_redirect: flag({
+    does: "Redirects cleartext requests to https, where there is neither a Host nor a TLSContext with hosts.",
+    byDefault: "false",
+    note: "Write a Host with requestPolicy.insecure.action Redirect.",
+  }),
   xff_num_trusted_hops: count({ does: "How many trusted proxies stand before the gateway.", byDefault: "0" }),
 };
 
@@ -179,8 +226,6 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   default_label_domain: "Remove it: rate limits are not enforced yet.",
   default_labels: "Remove it: rate limits are not enforced yet.",
   diagnostics: "Remove it: diagnostics are on the admin port only.",
-  liveness_probe: "Probe the admin port: /ambassador/v0/check_alive.",
-  readiness_probe: "Probe the admin port: /ambassador/v0/check_ready.",
   enable_grpc_http11_bridge: "Remove it: gRPC is not served yet.",
   enable_grpc_web: "Remove it: gRPC is not served yet.",
   grpc_stats: "Remove it: gRPC is not served yet.",
@@ -196,5 +241,4 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   prune_unreachable_routes: "Remove it: a request's cost does not grow with the number of routes.",
   regex_type: "Remove it: expressions are RE2's.",
   statsd: "Scrape /metrics on the admin port.",
-  x_forwarded_proto_redirect: "Write a Host with requestPolicy.insecure.action Redirect.",
 };

@@ -1,9 +1,10 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
-import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { KEYS_WITHOUT_EFFECT, MODULE_FIELDS } from "./module-fields.ts";
 import { type FieldTable, isRecord, type ReadFields, readFields } from "./fields.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
+import { closedTlsModule, parseTlsModule, type TlsModuleResource } from "./tls-module.ts";
 
 export const MODULE = Type.Object(MODULE_FIELDS);
 
@@ -12,8 +13,8 @@ export type ModuleConfig = Static<typeof MODULE>;
 export interface ModuleResource extends Resource<"Module", ModuleConfig> {
   /** Keys that control access and that this version cannot enforce: every route is closed (design §9). */
   readonly unenforced: readonly string[];
-  /** It asks for TLS termination in the old way (`tls.server`, reference §2.7), which is not acted on. */
-  readonly terminates: boolean;
+  /** The old TLS configuration that stands in it (reference §2.7). */
+  readonly tls: TlsModuleResource | null;
 }
 
 /** Reads Module `ambassador`; a bad value leaves that key at its default and says so. */
@@ -56,29 +57,38 @@ export function parseModule(
     const message = `${key} controls access and cannot be enforced by this version`;
     diagnostics.push(diagnose("access-control-not-enforced", { subject, source, message }));
   }
-  const spec = { ...(read.spec as ModuleConfig), ...strictest(read) };
-  const terminates = asksForTermination(config.tls);
-  if (terminates) diagnostics.push(terminationRefused(subject, fields.get("spec.tls") ?? raw.source));
+  const { tls: _, ...acted } = read.spec as ModuleConfig;
+  const spec = { ...acted, ...strictest(read) };
+  const tls = oldTls(identity, subject, config.tls, read, placed);
+  diagnostics.push(...(tls?.diagnostics ?? []));
   return {
-    resource: { kind: "Module", ...identity, spec, raw: placed, unenforced, terminates },
+    resource: { kind: "Module", ...identity, spec, raw: placed, unenforced, tls: tls?.resource ?? null },
     diagnostics,
   };
 }
 
-/** Whether the old `tls` configuration has a server block that is switched on: 1.14 then serves `*` over TLS. */
-export function asksForTermination(tls: unknown): boolean {
-  return isRecord(tls) && isRecord(tls.server) && tls.server.enabled !== false;
+/** `config.tls`; a misspelt one is refused as a whole. */
+function oldTls(
+  identity: { namespace: string; name: string },
+  subject: Subject,
+  written: unknown,
+  { bad, misspelt }: ReadFields,
+  raw: RawObject,
+): ReturnType<typeof parseTlsModule> | null {
+  if (misspelt.has("tls"))
+    return { resource: closedTlsModule(identity, raw, "field-unknown"), diagnostics: [] };
+  if (bad.has("tls")) return { resource: closedTlsModule(identity, raw, "field-invalid"), diagnostics: [] };
+  return isRecord(written) ? parseTlsModule(identity, written, { subject, raw, below: "tls" }) : null;
 }
 
-export function terminationRefused(subject: Subject, source: SourcePosition): Diagnostic {
-  return diagnose("kind-not-supported", {
-    subject,
-    source,
-    message: "TLS termination by a Module is not acted on; every name that no TLSContext has is refused",
-    severity: "error",
-    effect: "host-refused",
-    remedy: 'Write a TLSContext with `hosts: ["*"]` and the same secret.',
-  });
+/** What keeps something out: it holds in some strict way even where the Module itself cannot be followed. */
+export function restrictions({ spec }: ModuleResource): string[] {
+  const { ip_allow, ip_deny, defaults } = spec;
+  return [
+    ...(ip_allow === undefined ? [] : ["ip_allow"]),
+    ...(ip_deny === undefined ? [] : ["ip_deny"]),
+    ...(JSON.stringify(defaults ?? {}).includes('"remove_') ? ["defaults"] : []),
+  ];
 }
 
 /** What must hold although nobody can read how it was asked for: the strict reading of each guard. */
@@ -87,6 +97,7 @@ function strictest({ bad, misspelt }: ReadFields): ModuleConfig {
   return {
     ...(asked("upstream_verification") ? { upstream_verification: "required" } : {}),
     ...(asked("reject_requests_with_escaped_slashes") ? { reject_requests_with_escaped_slashes: true } : {}),
+    ...(asked("x_forwarded_proto_redirect") ? { x_forwarded_proto_redirect: true } : {}),
   };
 }
 
@@ -96,12 +107,14 @@ const ACCESS_CONTROL = ["lua_scripts"];
 const TABLE: FieldTable = {
   properties: MODULE_FIELDS,
   required: [],
-  ignored: [...Object.keys(KEYS_WITHOUT_EFFECT), ...ACCESS_CONTROL, "tls"],
+  ignored: [...Object.keys(KEYS_WITHOUT_EFFECT), ...ACCESS_CONTROL],
   guarding: [
     ...ACCESS_CONTROL,
     "ip_allow",
     "ip_deny",
     "upstream_verification",
     "reject_requests_with_escaped_slashes",
+    "tls",
+    "x_forwarded_proto_redirect",
   ],
 };

@@ -1,21 +1,30 @@
 import { Type } from "typebox";
-import { block, doc } from "./field-doc.ts";
+import { block, count, doc, type FieldDoc, flag, oneOf, text } from "./field-doc.ts";
 
 // Blocks that a Mapping has, and the Module as its default.
 
 /** A header name or a method (RFC 9110 §5.6.2). */
 export const TOKEN = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
-const Words = Type.Union([Type.String(), Type.Array(Type.String())]);
+const words = (about: Omit<FieldDoc, "is">) =>
+  Type.Optional(
+    Type.Union(
+      [Type.String(), Type.Array(Type.String())],
+      doc({ is: "a list of texts, or one text with commas", ...about }),
+    ),
+  );
 
 export const CORS = block(
   {
-    origins: Type.Optional(Words),
-    methods: Type.Optional(Words),
-    headers: Type.Optional(Words),
-    exposed_headers: Type.Optional(Words),
-    credentials: Type.Optional(Type.Boolean()),
+    origins: words({ does: "Who may ask, compared as they are; `*` is anybody.", byDefault: "nobody" }),
+    methods: words({ does: "Access-Control-Allow-Methods of a preflight's answer." }),
+    headers: words({ does: "Access-Control-Allow-Headers of a preflight's answer." }),
+    exposed_headers: words({ does: "Access-Control-Expose-Headers of responses." }),
+    credentials: flag({ does: "Lets browsers send cookies and credentials.", byDefault: "false" }),
     max_age: Type.Optional(
-      Type.Union([Type.String({ pattern: "^\\d{1,9}$" }), Type.Integer({ minimum: 0 })]),
+      Type.Union(
+        [Type.String({ pattern: "^\\d{1,9}$" }), Type.Integer({ minimum: 0 })],
+        doc({ is: "a number of seconds", does: "How long a browser may keep a preflight's answer." }),
+      ),
     ),
   },
   {
@@ -43,9 +52,22 @@ export const RETRY_POLICY = block(
           "retriable-status-codes",
         ] as const
       ).map((word) => Type.Literal(word)),
+      doc({
+        is: "5xx, gateway-error, connect-failure, retriable-4xx, refused-stream or retriable-status-codes",
+        does: "What counts as a failure.",
+      }),
     ),
-    num_retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
-    per_try_timeout: Type.Optional(Type.String({ pattern: "^\\d+(?:\\.\\d+)?(?:ms|s|m|h)$" })),
+    num_retries: count({ does: "How often a request is sent again.", byDefault: "1" }, 0, 100),
+    per_try_timeout: Type.Optional(
+      Type.String({
+        pattern: "^\\d+(?:\\.\\d+)?(?:ms|s|m|h)$",
+        ...doc({
+          is: "a duration such as 0.5s",
+          does: "How long each try may take.",
+          byDefault: "the Mapping's timeout",
+        }),
+      }),
+    ),
   },
   {
     is: "a map of retry_on, num_retries and per_try_timeout",
@@ -58,11 +80,14 @@ export const CIRCUIT_BREAKERS = Type.Optional(
   Type.Array(
     Type.Object(
       {
-        priority: Type.Optional(Type.Union([Type.Literal("default"), Type.Literal("high")])),
-        max_connections: Type.Optional(Type.Integer({ minimum: 0 })),
-        max_pending_requests: Type.Optional(Type.Integer({ minimum: 0 })),
-        max_requests: Type.Optional(Type.Integer({ minimum: 0 })),
-        max_retries: Type.Optional(Type.Integer({ minimum: 0 })),
+        priority: oneOf(["default", "high"], {
+          does: "The requests that are counted: those of Mappings with this `priority`.",
+          byDefault: "default",
+        }),
+        max_connections: count({ does: "Connections to the upstream.", byDefault: "1024" }),
+        max_pending_requests: count({ does: "Requests that wait for a connection.", byDefault: "1024" }),
+        max_requests: count({ does: "Requests under way.", byDefault: "1024" }),
+        max_retries: count({ does: "Requests that are being sent again.", byDefault: "3" }),
       },
       { additionalProperties: false },
     ),
@@ -79,24 +104,42 @@ export const LOAD_BALANCER = block(
   {
     policy: Type.Union(
       (["round_robin", "least_request", "ring_hash", "maglev"] as const).map((word) => Type.Literal(word)),
+      doc({
+        is: "round_robin, least_request, ring_hash or maglev",
+        does: "In turn, the less busy of two, or by a hash: equal ones go to the same address.",
+      }),
     ),
     cookie: Type.Optional(
       Type.Object(
         {
-          name: Type.String({ pattern: TOKEN }),
-          path: Type.Optional(Type.String({ pattern: "^[ -:<-~]*$" })),
+          name: Type.String({ pattern: TOKEN, ...doc({ is: "a cookie's name", does: "The cookie." }) }),
+          path: Type.Optional(
+            Type.String({
+              pattern: "^[ -:<-~]*$",
+              ...doc({ is: "a path", does: "Path of a cookie that the gateway sets." }),
+            }),
+          ),
           ttl: Type.Optional(
-            Type.Union([
-              Type.String({ pattern: "^\\d+(?:\\.\\d+)?(?:ms|s|m|h)?$" }),
-              Type.Integer({ minimum: 0 }),
-            ]),
+            Type.Union(
+              [Type.String({ pattern: "^\\d+(?:\\.\\d+)?(?:ms|s|m|h)?$" }), Type.Integer({ minimum: 0 })],
+              doc({
+                is: "a duration such as 60s, or a number of seconds",
+                does: "The gateway sets the cookie where it is missing, for so long; 0: for the session.",
+                byDefault: "the cookie is not set",
+              }),
+            ),
           ),
         },
-        { additionalProperties: false },
+        {
+          additionalProperties: false,
+          ...doc({ is: "a map of name, path and ttl", does: "Goes by a cookie." }),
+        },
       ),
     ),
-    header: Type.Optional(Type.String({ pattern: TOKEN })),
-    source_ip: Type.Optional(Type.Boolean()),
+    header: Type.Optional(
+      Type.String({ pattern: TOKEN, ...doc({ is: "a header name", does: "Goes by a header's value." }) }),
+    ),
+    source_ip: flag({ does: "Goes by the client's address.", byDefault: "false" }),
   },
   {
     is: "a map of policy and, for ring_hash and maglev, one of cookie, header and source_ip",
@@ -108,14 +151,17 @@ export const LOAD_BALANCER = block(
 
 export const KEEPALIVE = block(
   {
-    idle_time: Type.Optional(Type.Integer({ minimum: 1 })),
-    time: Type.Optional(Type.Integer({ minimum: 1 })),
-    interval: Type.Optional(Type.Integer({ minimum: 1 })),
-    probes: Type.Optional(Type.Integer({ minimum: 1 })),
+    idle_time: count({ does: "Seconds of silence before the first probe.", byDefault: "the kernel's" }, 1),
+    time: count({ does: "The same.", byDefault: "idle_time", note: "Write idle_time." }, 1),
+    interval: count({ does: "Seconds between two probes.", byDefault: "the kernel's" }, 1),
+    probes: count(
+      { does: "How many go unanswered before the connection is closed.", byDefault: "the kernel's" },
+      1,
+    ),
   },
   {
     is: "a map of idle_time (or time), interval and probes",
-    does: "TCP keepalive on upstream connections: seconds of silence before the first probe, between probes, and how many.",
+    does: "TCP keepalive on upstream connections: seconds of silence before the first probe, between probes, and how many. The last two need Node 26.4.",
     example: { idle_time: 100, interval: 10, probes: 9 },
   },
 );
@@ -124,19 +170,50 @@ export const ERROR_RESPONSE_OVERRIDES = Type.Optional(
   Type.Array(
     Type.Object(
       {
-        on_status_code: Type.Integer({ minimum: 400, maximum: 599 }),
+        on_status_code: Type.Integer({
+          minimum: 400,
+          maximum: 599,
+          ...doc({ is: "a number from 400 to 599", does: "The status whose body is replaced." }),
+        }),
         body: Type.Object(
           {
-            content_type: Type.Optional(Type.String({ pattern: "^[ -~]+$" })),
-            text_format: Type.Optional(Type.String()),
+            content_type: Type.Optional(
+              Type.String({
+                pattern: "^[ -~]+$",
+                ...doc({
+                  is: "a media type",
+                  does: "Content-Type of the response.",
+                  byDefault: "text/plain, or application/json with json_format",
+                }),
+              }),
+            ),
+            text_format: Type.Optional(
+              Type.String(doc({ is: "a text", does: "The body; Envoy's `%OPERATORS%` are filled in." })),
+            ),
             json_format: Type.Optional(
-              Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
+              Type.Record(
+                Type.String(),
+                Type.Union([Type.String(), Type.Number(), Type.Boolean()]),
+                doc({ is: "a map of names to values", does: "The body, as a JSON object." }),
+              ),
             ),
             text_format_source: Type.Optional(
-              Type.Object({ filename: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
+              Type.Object(
+                { filename: text({ is: "a path", does: "The file." }) },
+                {
+                  additionalProperties: false,
+                  ...doc({ is: "a map of filename", does: "The body, from a file." }),
+                },
+              ),
             ),
           },
-          { additionalProperties: false },
+          {
+            additionalProperties: false,
+            ...doc({
+              is: "a map of content_type and one of text_format, json_format and text_format_source",
+              does: "What is answered instead.",
+            }),
+          },
         ),
       },
       { additionalProperties: false },

@@ -1,13 +1,18 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { AnyResource, GuardResource, UnservedHost } from "./envelope.ts";
+import type { AuthServiceResource } from "./auth-service.ts";
+import type { AnnotatedResource, AnyResource } from "./envelope.ts";
 import { isRecord } from "./fields.ts";
+import type { GuardResource } from "./guard.ts";
+import type { HostResource } from "./host.ts";
+import { type IngressClassResource, type IngressResource, withIngressClosed } from "./ingress.ts";
 import type { MappingResource } from "./mapping.ts";
-import type { ModuleResource } from "./module.ts";
+import { type ModuleResource, restrictions } from "./module.ts";
 import { subjectOf } from "./resource.ts";
 import { isResolverKind, type ResolverResource } from "./resolver.ts";
 import type { TcpMappingResource } from "./tcp-mapping.ts";
 import type { TlsContextResource } from "./tls-context.ts";
+import { type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
 
 /** The world as parsed: immutable, each list sorted by namespace and name, so that no order of files decides anything. */
 export interface ResourceSet {
@@ -16,8 +21,12 @@ export interface ResourceSet {
   readonly tlsContexts: readonly TlsContextResource[];
   readonly modules: readonly ModuleResource[];
   readonly resolvers: readonly ResolverResource[];
+  readonly authServices: readonly AuthServiceResource[];
   readonly guards: readonly GuardResource[];
-  readonly unservedHosts: readonly UnservedHost[];
+  readonly hosts: readonly HostResource[];
+  readonly tlsModules: readonly TlsModuleResource[];
+  readonly ingresses: readonly IngressResource[];
+  readonly ingressClasses: readonly IngressClassResource[];
 }
 
 /** Of two different objects with one name neither is taken; repeated ones count once (design §9). */
@@ -26,7 +35,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
   diagnostics: Diagnostic[];
 } {
   const byIdentity = new Map<string, AnyResource[]>();
-  for (const object of objects) {
+  for (const object of objects.flatMap(unwrapped)) {
     const key = JSON.stringify([object.kind, kindOf(object), object.namespace, object.name]);
     const group = byIdentity.get(key);
     if (group === undefined) byIdentity.set(key, [object]);
@@ -68,19 +77,27 @@ export function createResourceSet(objects: readonly AnyResource[]): {
       resolvers: kept
         .filter((object): object is ResolverResource => isResolverKind(object.kind))
         .sort(byNamespaceAndName),
+      authServices: ofKind<AuthServiceResource>("AuthService"),
       guards: ofKind<GuardResource>("Guard"),
-      unservedHosts: ofKind<UnservedHost>("Host"),
+      hosts: ofKind<HostResource>("Host"),
+      tlsModules: ofKind<TlsModuleResource>("TlsModule"),
+      ingresses: ofKind<IngressResource>("Ingress"),
+      ingressClasses: ofKind<IngressClassResource>("IngressClass"),
     },
     diagnostics,
   };
 }
 
-/** The kind as its author knows it: that of a guard or a refused Host is written in the object. */
+/** What an annotation holds counts as objects of their own. */
+function unwrapped(object: AnyResource): readonly Exclude<AnyResource, AnnotatedResource>[] {
+  return object.kind === "Annotated" ? object.spec.resources.flatMap(unwrapped) : [object];
+}
+
+/** The kind as its author knows it: that of a guard is written in the object. */
 function kindOf(object: AnyResource): string {
   if (object.kind === "Guard") return object.spec.kind;
-  return object.kind === "Host" && (object.raw.value as { kind?: unknown }).kind === "Module"
-    ? "Module"
-    : object.kind;
+  if (object.kind === "AuthService") return object.writtenAs;
+  return object.kind === "TlsModule" ? "Module" : object.kind;
 }
 
 /** All that an object says but for its envelope, with the keys of maps in one order; unread fields count as well. */
@@ -105,12 +122,20 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
     return (sorted as MappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
   if (first.kind === "TCPMapping")
     return (sorted as TcpMappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
+  if (first.kind === "AuthService")
+    return (sorted as AuthServiceResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
   if (first.kind === "TLSContext") {
     const all = sorted as TlsContextResource[];
     const hosts = [...new Set(all.flatMap(({ spec }) => spec.hosts ?? []))].sort();
     const terminates = all.some((context) => context.terminates);
     return [{ ...first, spec: { hosts }, closedBy: "object-duplicate", terminates }];
   }
+  if (first.kind === "Host")
+    return (sorted as HostResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
+  if (first.kind === "Ingress")
+    return (sorted as IngressResource[]).map((object) => withIngressClosed(object, "object-duplicate"));
+  if (first.kind === "TlsModule")
+    return (sorted as TlsModuleResource[]).map((object) => withBlocksClosed(object, "object-duplicate"));
   if (isResolverKind(first.kind))
     return [{ ...(first as ResolverResource), spec: {}, closedBy: "object-duplicate" }];
   if (first.kind === "Module") {
@@ -122,31 +147,38 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
       ...(all.some((module) => module.spec.reject_requests_with_escaped_slashes === true)
         ? { reject_requests_with_escaped_slashes: true }
         : {}),
+      ...(all.some((module) => module.spec.x_forwarded_proto_redirect === true)
+        ? { x_forwarded_proto_redirect: true }
+        : {}),
     };
     const unenforced = [
       ...new Set(all.flatMap((module) => [...module.unenforced, ...restrictions(module)])),
     ].sort();
-    return [{ ...first, spec, unenforced, terminates: all.some((module) => module.terminates) }];
+    const tls = all.flatMap((module) => (module.tls === null ? [] : module.tls.spec.blocks));
+    const closed = withBlocksClosed(
+      {
+        kind: "TlsModule",
+        namespace: first.namespace,
+        name: first.name,
+        spec: { blocks: tls },
+        raw: first.raw,
+      },
+      "object-duplicate",
+    );
+    return [{ ...first, spec, unenforced, tls: tls.length === 0 ? null : closed }];
   }
   return sorted;
-}
-
-/** What keeps something out, and cannot be followed while there are two opinions about it. */
-function restrictions({ spec }: ModuleResource): string[] {
-  const { ip_allow, ip_deny, defaults } = spec;
-  return [
-    ...(ip_allow === undefined ? [] : ["ip_allow"]),
-    ...(ip_deny === undefined ? [] : ["ip_deny"]),
-    ...(JSON.stringify(defaults ?? {}).includes('"remove_') ? ["defaults"] : []),
-  ];
 }
 
 function byPlace({ raw: { source: a } }: AnyResource, { raw: { source: b } }: AnyResource): number {
   return a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line;
 }
 
+/** What they say decides only between two of one name, which are rare: it costs more than all the rest. */
 function byNamespaceAndName(a: AnyResource, b: AnyResource): number {
-  const left = `${a.namespace} ${a.name} ${JSON.stringify(a.spec)}`;
-  const right = `${b.namespace} ${b.name} ${JSON.stringify(b.spec)}`;
+  if (a.namespace !== b.namespace) return a.namespace < b.namespace ? -1 : 1;
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  const left = JSON.stringify(a.spec);
+  const right = JSON.stringify(b.spec);
   return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -4,7 +4,10 @@ import type { SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 export interface RawObject {
   readonly value: unknown;
   readonly source: SourcePosition;
-  /** Positions of keys, by path: `kind`, `metadata.name`, `spec.tls`. */
+  /**
+   * Positions of keys, by path: `kind`, `metadata.name`, `spec.tls`. Where the value is a block literal, the `|` at which
+   * it begins is at the path with a `|` behind it.
+   */
   readonly fields: ReadonlyMap<string, SourcePosition>;
 }
 

@@ -42,7 +42,7 @@ export function parseSecret(
     if (entries === undefined || entries === null) continue;
     if (!isRecord(entries)) {
       invalid(section, "must be a map");
-      continue;
+      return { material: { certificateChain: "" }, diagnostics };
     }
     for (const [key, value] of Object.entries(entries)) {
       const decoded = decode(value);
@@ -58,7 +58,7 @@ export function parseSecret(
   const privateKey = pick("tls.key", "key.pem");
   const trustAnchors = pick("ca.crt", "root-cert.pem");
   if (certificateChain === undefined && privateKey === undefined && trustAnchors === undefined) {
-    return { material: diagnostics.length > 0 ? { certificateChain: "" } : null, diagnostics };
+    return { material: null, diagnostics };
   }
   return {
     material: {

@@ -1,43 +1,24 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { type FieldTable, isRecord, readFields } from "./fields.ts";
+import { TLS_CONTEXT_FIELDS } from "./tls-context-fields.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 
-const Text = (description: string): ReturnType<typeof Type.String> =>
-  Type.String({ minLength: 1, description });
+/** A Host and the old Modules have most of these fields too. */
+export const TLS_CONTEXT = Type.Object(TLS_CONTEXT_FIELDS);
 
-const Spec = Type.Object({
-  hosts: Type.Optional(Type.Array(Type.String(), { description: "a list of host names" })),
-  secret: Type.Optional(Text("the name of a Secret")),
-  ca_secret: Type.Optional(Text("the name of a Secret")),
-  cert_chain_file: Type.Optional(Text("a path")),
-  private_key_file: Type.Optional(Text("a path")),
-  cacert_chain_file: Type.Optional(Text("a path")),
-  alpn_protocols: Type.Optional(Text("protocol names, separated by commas")),
-  cert_required: Type.Optional(Type.Boolean({ description: "true or false" })),
-  min_tls_version: Type.Optional(Text("a TLS version")),
-  max_tls_version: Type.Optional(Text("a TLS version")),
-  cipher_suites: Type.Optional(
-    Type.Array(Type.String({ minLength: 1 }), { description: "a list of cipher names" }),
-  ),
-  ecdh_curves: Type.Optional(
-    Type.Array(Type.String({ minLength: 1 }), { description: "a list of group names" }),
-  ),
-  sni: Type.Optional(Type.String({ pattern: "^[A-Za-z0-9_.-]{1,253}$", description: "a host name" })),
-  redirect_cleartext_from: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 65535, description: "a port number" }),
-  ),
-  secret_namespacing: Type.Optional(Type.Boolean({ description: "true or false" })),
-});
-
-export type TlsContextSpec = Static<typeof Spec>;
+export type TlsContextSpec = Static<typeof TLS_CONTEXT>;
 
 export interface TlsContextResource extends Resource<"TLSContext", TlsContextSpec> {
   /** The diagnostic that makes the whole context unusable, null where all of it is understood. */
   readonly closedBy: string | null;
   /** It is there to serve names over TLS, also where none of them can be read: cleartext is then not opened either. */
   readonly terminates: boolean;
+  /** The Host, Ingress or Module that implies it; absent for a TLSContext that somebody wrote. */
+  readonly writtenIn?: Subject;
+  /** `secret` is a name of this namespace, whatever dots it has: a Host's tlsSecret. */
+  readonly isWholeName?: true;
 }
 
 /** Reads a TLSContext. A bad field makes it unusable rather than absent: what names it fails closed (design §4.1). */
@@ -81,8 +62,32 @@ function asList(value: unknown): readonly unknown[] {
 }
 
 /** The store's name for certificates that a context names by path. */
-export function fileCredentialName(context: { namespace: string; name: string }): string {
-  return `files/${context.namespace}/${context.name}`;
+export function fileCredentialName(
+  context: Pick<TlsContextResource, "namespace" | "name" | "writtenIn">,
+): string {
+  const { namespace, name, writtenIn } = context;
+  return `files/${namespace}/${writtenIn === undefined ? name : `${writtenIn.kind.toLowerCase()}/${name}`}`;
+}
+
+/** A context that some other object implies; its fields stand where `raw` says. */
+export function impliedContext(
+  writtenIn: Subject,
+  name: string,
+  spec: TlsContextSpec,
+  raw: RawObject,
+  closedBy: string | null,
+): TlsContextResource {
+  const terminates = (spec.hosts ?? []).length > 0;
+  return {
+    kind: "TLSContext",
+    namespace: writtenIn.namespace,
+    name,
+    spec,
+    raw,
+    closedBy,
+    terminates,
+    writtenIn,
+  };
 }
 
 /** The files to watch for a context; null where it names none. */
@@ -104,7 +109,7 @@ export function certificateFiles(context: TlsContextResource): {
 }
 
 const TABLE: FieldTable = {
-  properties: { ...Spec.properties, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
+  properties: { ...TLS_CONTEXT.properties, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
   required: [],
   ignored: [],
   guarding: [

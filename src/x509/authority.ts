@@ -15,6 +15,8 @@ export interface IssueOptions {
   readonly ipAddresses?: readonly string[];
   readonly uris?: readonly string[];
   readonly usage?: "server" | "client" | "both";
+  /** Object identifiers instead of `usage`; none of them leaves the extension out. */
+  readonly extendedKeyUsage?: readonly string[];
   readonly keyType?: "ec" | "rsa" | "ed25519";
   /** Default: an hour ago, as clocks differ. */
   readonly notBefore?: Date;
@@ -98,6 +100,8 @@ function authorityOf(own: x509.X509Certificate, keys: KeyPair, above: readonly s
     async issue(options) {
       const leafKeys = await generateKeys(options.keyType ?? "ec");
       const usage = options.usage ?? "both";
+      const purposes =
+        options.extendedKeyUsage ?? (usage === "both" ? [...USAGES.server, ...USAGES.client] : USAGES[usage]);
       const names: { type: "dns" | "ip" | "url"; value: string }[] = [
         ...(options.dnsNames ?? []).map((value) => ({ type: "dns" as const, value })),
         ...(options.ipAddresses ?? []).map((value) => ({ type: "ip" as const, value })),
@@ -117,9 +121,7 @@ function authorityOf(own: x509.X509Certificate, keys: KeyPair, above: readonly s
                 new x509.BasicConstraintsExtension(false, undefined, true),
                 new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
               ]),
-          new x509.ExtendedKeyUsageExtension(
-            usage === "both" ? [...USAGES.server, ...USAGES.client] : USAGES[usage],
-          ),
+          ...(purposes.length === 0 ? [] : [new x509.ExtendedKeyUsageExtension([...purposes])]),
           ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
         ],
       );

@@ -22,6 +22,8 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
     notAfter: moment(certificate.validTo, certificate.validToDate),
     keyType: publicKeyType(certificate),
     isCa: certificate.ca,
+    // Node's name for the extended one. Its types say that it is always there.
+    extendedKeyUsage: (certificate.keyUsage as string[] | undefined) ?? null,
   };
 }
 

@@ -16,4 +16,6 @@ export interface CertificateFacts {
   /** e.g. `EC P-256`, `RSA 2048`, `Ed25519`. */
   readonly keyType: string;
   readonly isCa: boolean;
+  /** Object identifiers, e.g. `1.3.6.1.5.5.7.3.2`; null where the extension is absent, so that any use is allowed. */
+  readonly extendedKeyUsage: readonly string[] | null;
 }

@@ -34,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "telemetry",
     "engines/engine.ts",
   ],
+  migrate: ["compile", "resources", "model", "diagnostics"],
   admin: ["control", "model", "credentials", "x509", "diagnostics", "telemetry"],
 };
 

@@ -3,6 +3,9 @@ import { after, before, describe, it } from "node:test";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 import type { BehaviourCase, EngineAdapter } from "./case.ts";
 import { clientCases } from "./client-cases.ts";
+import { hostCases } from "./host-cases.ts";
+import { ingressCases } from "./ingress-cases.ts";
+import { mappingCases } from "./mapping-cases.ts";
 import { messageCases } from "./message-cases.ts";
 import { nodeAdapter } from "./node-adapter.ts";
 import { routingCases } from "./routing-cases.ts";
@@ -11,9 +14,12 @@ import { upstreamTlsCases } from "./upstream-tls-cases.ts";
 const ADAPTERS: readonly EngineAdapter[] = [nodeAdapter];
 const SUITES: Readonly<Record<string, readonly BehaviourCase[]>> = {
   routing: routingCases,
+  Mappings: mappingCases,
   messages: messageCases,
   "TLS to upstreams": upstreamTlsCases,
   "TLS from clients": clientCases,
+  Hosts: hostCases,
+  Ingresses: ingressCases,
 };
 
 for (const adapter of ADAPTERS) {

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import {
+  certificates,
+  mappingYaml,
+  moduleYaml,
+  secretYaml,
+  tlsContextYaml,
+} from "../support/certificates.ts";
 import type { BehaviourCase, CasePeers } from "./case.ts";
 
 /** Host a.example without client certificates, m.example that requires them, o.example that takes them. */
@@ -33,7 +39,43 @@ const over = (
   serverName,
 });
 
+/** A verified client that sends a header of its own, under a Module's rule. */
+const forwarded = (
+  mode: string,
+  clientCertificate: BehaviourCase["clientCertificate"],
+  seen: (header: string | undefined) => void,
+): BehaviourCase => ({
+  name: `X-Forwarded-Client-Cert with ${mode}, ${clientCertificate === undefined ? "no client certificate" : "a verified client"}`,
+  via: "https",
+  serverName: "o.example",
+  ...(clientCertificate === undefined ? {} : { clientCertificate }),
+  request:
+    "GET / HTTP/1.1\r\nHost: o.example\r\nX-Forwarded-Client-Cert: Hash=sent\r\nConnection: close\r\n\r\n",
+  resources: async (peers) =>
+    (await hosts(peers)) +
+    moduleYaml({
+      forward_client_cert_details: mode,
+      set_current_client_cert_details: { subject: true, dns: true },
+    }),
+  expect: {
+    statuses: [200],
+    seen: ({ headers }) => seen(headers["x-forwarded-client-cert"] as string | undefined),
+  },
+});
+const OWN = /^Hash=[0-9a-f]{64};Subject="CN=gateway";DNS=gateway\.example$/;
+
 export const clientCases: readonly BehaviourCase[] = [
+  forwarded("SANITIZE", "trusted", (header) => assert.equal(header, undefined)),
+  forwarded("FORWARD_ONLY", "trusted", (header) => assert.equal(header, "Hash=sent")),
+  forwarded("FORWARD_ONLY", undefined, (header) => assert.equal(header, undefined)),
+  forwarded("APPEND_FORWARD", "trusted", (header) => {
+    const [sent, own] = (header ?? "").split(",");
+    assert.equal(sent, "Hash=sent");
+    assert.match(own ?? "", OWN);
+  }),
+  forwarded("SANITIZE_SET", "trusted", (header) => assert.match(header ?? "", OWN)),
+  forwarded("SANITIZE_SET", undefined, (header) => assert.equal(header, undefined)),
+  forwarded("ALWAYS_FORWARD_ONLY", undefined, (header) => assert.equal(header, "Hash=sent")),
   {
     name: "a host by its exact name",
     ...over("a.example"),
@@ -79,6 +121,59 @@ export const clientCases: readonly BehaviourCase[] = [
     clientCertificate: "trusted",
     expect: { statuses: [421], seen: null },
   },
+  {
+    name: "SNI of a host whose clients one CA vouches for, Host of one with another CA: 421",
+    via: "https",
+    async resources(peers) {
+      const { stranger } = await certificates();
+      return (
+        (await hosts(peers)) +
+        tlsContextYaml("s", {
+          hosts: ["s.example"],
+          secret: "server",
+          ca_secret: "other",
+          cert_required: true,
+        }) +
+        secretYaml("other", { certificate: stranger.certificate })
+      );
+    },
+    serverName: "m.example",
+    clientCertificate: "trusted",
+    request: get("s.example"),
+    expect: { statuses: [421], seen: null, failure: "misdirected_request" },
+  },
+  ...["m.example", "M.Example.", "m.example:443"].map(
+    (host): BehaviourCase => ({
+      name: `a host for * and no certificate, Host ${host} of one that requires it: 421`,
+      via: "https",
+      resources: async (peers) =>
+        (await hosts(peers)) + tlsContextYaml("star", { hosts: ["*"], secret: "server" }),
+      serverName: "else.example",
+      request: get(host),
+      expect: { statuses: [421], seen: null, failure: "misdirected_request" },
+    }),
+  ),
+  {
+    name: "Host that is refused over TLS: 421",
+    ...over("a.example", "broken.example"),
+    expect: { statuses: [421], seen: null, failure: "misdirected_request" },
+  },
+  ...(
+    [
+      ["a host without client certificates", "a.example", false, [200]],
+      ["a host that requires them", "m.example", false, [421]],
+      ["a host that takes them", "o.example", false, [421]],
+      ["a host that is refused", "broken.example", false, [421]],
+      ["no proxy is trusted", "a.example", true, [400]],
+    ] as const
+  ).map(
+    ([name, host, useRemoteAddress, statuses]): BehaviourCase => ({
+      name: `a client of the http listener says that a proxy ended TLS: ${name}`,
+      resources: async (peers) => (await hosts(peers)) + moduleYaml({ use_remote_address: useRemoteAddress }),
+      request: get(host).replace("Connection:", "X-Forwarded-Proto: https\r\nConnection:"),
+      expect: { statuses, ...(statuses[0] === 200 ? {} : { seen: null }) },
+    }),
+  ),
   {
     name: "Host that nobody serves over TLS: 421",
     ...over("a.example", "unknown.example"),

@@ -6,26 +6,54 @@ const resources = ({ cleartext }: CasePeers): string =>
   mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` });
 const line = "Host: localhost\r\n";
 
+const chunked = (body: string): string =>
+  `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n${body}`;
+
 /** Two parsers could read each of these differently (RFC 9112 §6.3, §11.2): 400, closed, never forwarded. */
 const AMBIGUOUS: Readonly<Record<string, string>> = {
   "two Content-Lengths that differ": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`,
   "two Content-Lengths that agree": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nContent-Length: 1\r\n\r\na`,
   "a list in Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: 1, 1\r\n\r\na`,
   "a sign in Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: +1\r\n\r\na`,
+  "a Content-Length beyond what can be counted": `POST / HTTP/1.1\r\n${line}Content-Length: 18446744073709551617\r\n\r\na`,
   "Content-Length beside Transfer-Encoding": `POST / HTTP/1.1\r\n${line}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   "a Transfer-Encoding other than chunked": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
   "chunked twice": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   "a space before the colon": `GET / HTTP/1.1\r\n${line}X-A : b\r\n\r\n`,
   "a folded line": `GET / HTTP/1.1\r\n${line}X-A: b\r\n c\r\n\r\n`,
   "a bare CR in a value": `GET / HTTP/1.1\r\n${line}X-A: b\rc\r\n\r\n`,
+  "a bare CR that hides a field": `GET / HTTP/1.1\r\n${line}X-A: b\rxX-B: c\r\n\r\n`,
+  "a bare CR behind the version": `GET / HTTP/1.1\rx${line}\r\n`,
   "a bare LF between fields": `GET / HTTP/1.1\r\n${line}X-A: b\nX-B: c\r\n\r\n`,
   "a NUL in a value": `GET / HTTP/1.1\r\n${line}X-A: b\0c\r\n\r\n`,
+  "more fields than are taken": `GET / HTTP/1.1\r\n${line}${"X-A: b\r\n".repeat(100)}\r\n`,
   "two Hosts": `GET / HTTP/1.1\r\n${line}Host: other\r\n\r\n`,
   "no Host": "GET / HTTP/1.1\r\nX-A: b\r\n\r\n",
+  "a Host with a path": "GET / HTTP/1.1\r\nHost: localhost/admin\r\n\r\n",
+  "a Host with a user": "GET / HTTP/1.1\r\nHost: localhost@other\r\n\r\n",
+  "a list in Host": "GET / HTTP/1.1\r\nHost: localhost, other\r\n\r\n",
+  "an empty Host": "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+  "a Connection that nominates Host": `GET / HTTP/1.1\r\n${line}Connection: host\r\n\r\n`,
+  "a Connection that nominates Authorization": `GET / HTTP/1.1\r\n${line}Authorization: Basic eDp5\r\nConnection: Authorization\r\n\r\n`,
+  "a Connection that nominates Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nConnection: content-length\r\n\r\na`,
   "an absolute-form with another Host": `GET http://other/ HTTP/1.1\r\n${line}\r\n`,
+  "a fragment in the target": `GET /a#b HTTP/1.1\r\n${line}\r\n`,
+  "a byte beyond ASCII in the target": `GET /\xe4 HTTP/1.1\r\n${line}\r\n`,
+  "a control character in the target": `GET /a\x7fb HTTP/1.1\r\n${line}\r\n`,
   "a space in the target": `GET /a b HTTP/1.1\r\n${line}\r\n`,
   "a chunk size that is no number": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n`,
   "a chunk size with a sign": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n`,
+  "a chunk size of too many digits": chunked("00000000000005\r\nhello\r\n0\r\n\r\n"),
+  "no chunk size, and then an end": chunked("\r\n\r\n"),
+  "trailers without bound, and without an end": chunked(`0\r\nX-A: ${"a".repeat(9000)}`),
+  "no chunk size": chunked("\r\nhello\r\n0\r\n\r\n"),
+  "a chunk size that a bare LF ends": chunked("5\nhello\r\n0\r\n\r\n"),
+  "a chunk that a bare LF ends": chunked("5\r\nhello\n0\r\n\r\n"),
+  "a chunk without an end": chunked("5\r\nhello0\r\n\r\n"),
+  "a bare LF in a chunk extension": chunked("5;a\nb\r\nhello\r\n0\r\n\r\n"),
+  "chunk extensions without bound": chunked(`5;${"a".repeat(5000)}\r\nhello\r\n0\r\n\r\n`),
+  "a trailer that is no field": chunked("0\r\nX A: b\r\n\r\n"),
+  "trailers without bound": chunked(`0\r\nX-A: ${"a".repeat(9000)}\r\n\r\n`),
   "a chunk that is longer than it says": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n`,
 };
 
@@ -66,7 +94,7 @@ export const messageCases: readonly BehaviourCase[] = [
       `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\nConnection: close\r\n\r\n5\r`,
       "\nhello\r\n5;x=y\r\nwor",
       "ld\r\n0\r\nX-Sum: 1\r\nX-Forwarded-Client-Cert: evil\r\n",
-      "Content-Length: 3\r\n\r\n",
+      "Content-Length: 3\r\nAuthorization: Basic eDp5\r\nCookie: a=b\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: b\r\nForwarded: for=b\r\nHost: b\r\n\r\n",
     ],
     expect: {
       statuses: [200],
@@ -98,6 +126,48 @@ export const messageCases: readonly BehaviourCase[] = [
     expect: { statuses: [200], seen: (seen) => assert.equal(seen.path, "/x") },
   },
   {
+    name: "an absolute-form without a path means the root",
+    resources,
+    request: `GET http://localhost?x=1 HTTP/1.1\r\n${line}Connection: close\r\n\r\n`,
+    expect: { statuses: [200], seen: (seen) => assert.equal(seen.path, "/?x=1") },
+  },
+  {
+    name: "what one request says of its body and its hop does not hold for the next",
+    resources,
+    request:
+      `POST /1 HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\n2\r\nab\r\n0\r\n\r\n` +
+      `GET /2 HTTP/1.1\r\n${line}X-Hop: 2\r\nConnection: close\r\n\r\n`,
+    expect: {
+      statuses: [200, 200],
+      seen({ path, headers, body }) {
+        assert.deepEqual([path, headers["x-hop"], body], ["/2", "2", ""]);
+        assert.equal(headers["transfer-encoding"], undefined);
+      },
+    },
+  },
+  ...Object.entries({
+    "of another protocol": "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+    "that Connection does not name": "Upgrade: websocket\r\n",
+    "with a body": "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
+    "with a chunked body": "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+  }).map(
+    ([name, fields]): BehaviourCase => ({
+      name: `an upgrade ${name} is not passed on`,
+      resources,
+      request: `POST / HTTP/1.1\r\n${line}${fields}Connection: close\r\n\r\n${fields.includes("Length") ? "a" : fields.includes("chunked") ? "0\r\n\r\n" : ""}`,
+      expect: {
+        statuses: [200],
+        seen: ({ headers }) => assert.equal(headers.upgrade, undefined),
+      },
+    }),
+  ),
+  {
+    name: "an Expect that is not 100-continue: 417",
+    resources,
+    request: `POST / HTTP/1.1\r\n${line}Expect: 200-ok\r\nContent-Length: 2\r\n\r\nok`,
+    expect: { statuses: [417], seen: null, failure: "expectation_failed" },
+  },
+  {
     name: "HTTP/1.0: 426",
     resources,
     request: `GET / HTTP/1.0\r\n${line}\r\n`,
@@ -114,6 +184,18 @@ export const messageCases: readonly BehaviourCase[] = [
     resources,
     request: `GET / HTTP/1.1\r\n${line}X-A: ${"a".repeat(70_000)}\r\n\r\n`,
     expect: { statuses: [431], seen: null, failure: "head_too_large" },
+  },
+  {
+    name: "a head just beyond the limit, in one piece: 431",
+    resources,
+    request: `GET / HTTP/1.1\r\n${line}X-A: ${"a".repeat(61_500)}\r\n\r\n`,
+    expect: { statuses: [431], seen: null, failure: "head_too_large" },
+  },
+  {
+    name: "a head that only bare LFs end: 400, at once",
+    resources,
+    request: "GET / HTTP/1.1\nHost: localhost\n\n",
+    expect: { statuses: [400], seen: null, failure: "bad_request" },
   },
   {
     name: "a head that does not come: 408",

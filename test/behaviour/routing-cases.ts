@@ -83,6 +83,29 @@ export const routingCases: readonly BehaviourCase[] = [
     request: get("/a%2Fb"),
     expect: { statuses: [400], seen: null },
   },
+  ...Object.entries({
+    "a path that climbs above the root": "/../x",
+    "an escaped path that climbs above the root": "/%2e%2E/x",
+    "an encoded NUL": "/a%00b",
+    "a percent sign without its digits": "/a%2",
+  }).map(
+    ([name, target]): BehaviourCase => ({
+      name: `${name}: 400 and closed`,
+      resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+      request: `GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+      expect: { statuses: [400], head: /connection: close/, seen: null, failure: "bad_request" },
+    }),
+  ),
+  ...["/a%2fb", "/a%5Cb", "/a%5cb"].map(
+    (target): BehaviourCase => ({
+      name: `${target} is refused where the Module refuses escaped slashes`,
+      resources: ({ cleartext }) =>
+        moduleYaml({ reject_requests_with_escaped_slashes: true }) +
+        mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+      request: get(target),
+      expect: { statuses: [400], seen: null },
+    }),
+  ),
   {
     name: "a Mapping that cannot be followed keeps its place: 503, not the shorter prefix",
     resources: ({ cleartext }) =>
@@ -90,6 +113,66 @@ export const routingCases: readonly BehaviourCase[] = [
       mappingYaml("b", { prefix: "/closed/", service: `localhost:${cleartext}`, grpc: true }),
     request: get("/closed/x"),
     expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
+    name: "a Mapping that may take less than can be read leaves alone what another takes",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/a/", service: `localhost:${cleartext}` }) +
+      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, method: "[", method_regex: true }),
+    request: get("/a/x"),
+    expect: { statuses: [200], seen: path("/x") },
+  },
+  {
+    name: "a Mapping that may take less than can be read does not leave its requests to a shorter prefix",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}` }) +
+      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, method: "[", method_regex: true }),
+    request: get("/a/x"),
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
+    name: "of a header's value that cannot be read the name is certain: closed there alone",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/a/", service: `localhost:${cleartext}` }) +
+      mappingYaml("b", { prefix: "/a/", service: `localhost:${cleartext}`, regex_headers: { "x-a": "(" } }),
+    request: "GET /a/x HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\nConnection: close\r\n\r\n",
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
+    name: "precedence beats a host",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}`, rewrite: "/any/", precedence: 5 }) +
+      mappingYaml("b", {
+        prefix: "/",
+        host: "a.example",
+        service: `localhost:${cleartext}`,
+        rewrite: "/named/",
+      }),
+    request: get("/x", "a.example"),
+    expect: { statuses: [200], seen: path("/any/x") },
+  },
+  {
+    name: "the client of a route that fails closed learns the status and an id; other routes work",
+    resources: ({ cleartext }) =>
+      mappingYaml("closed-one", { prefix: "/closed/", service: "secret-service", tls: "secret-context" }) +
+      mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request: `GET /closed/ HTTP/1.1\r\nHost: localhost\r\n\r\n${get("/open/")}`,
+    expect: {
+      statuses: [503, 200],
+      head: /^(?![\s\S]*(?:secret|closed|tls))/i,
+      body: /^\{"status":503,"message":"Service Unavailable","id":"[0-9a-f-]{36}"\}\n$/,
+      seen: path("/open/"),
+      failure: "route_fails_closed",
+    },
+  },
+  {
+    name: "HEAD on a route that fails closed has no body, and the next answer follows",
+    resources: ({ cleartext }) =>
+      mappingYaml("closed", { prefix: "/closed/", service: "a", tls: "missing" }) +
+      mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    // parseAnswers trusts Content-Length; were there a body, the second answer would not be found behind it.
+    request: `HEAD /closed/ HTTP/1.1\r\nHost: localhost\r\n\r\n${get("/open/")}`,
+    expect: { statuses: [503], body: /^HTTP\/1\.1 200 OK/, seen: path("/open/") },
   },
   {
     name: "what a client says of its own identity is removed, what the gateway knows is added",
@@ -113,6 +196,31 @@ export const routingCases: readonly BehaviourCase[] = [
         assert.equal(headers["x-forwarded-proto"], "http");
         assert.equal(headers["x-forwarded-for"], "127.0.0.1");
         assert.match(String(headers["x-request-id"]), /^[0-9a-f-]{36}$/);
+      },
+    },
+  },
+  {
+    name: "X-Forwarded-For grows by the address of the client, and nothing that it says takes that away",
+    resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request:
+      "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\nConnection: close\r\n\r\n",
+    expect: {
+      statuses: [200],
+      seen: ({ headers }) => assert.equal(headers["x-forwarded-for"], "192.0.2.1, 192.0.2.2, 127.0.0.1"),
+    },
+  },
+  {
+    name: "what is hop-by-hop in a request ends here; a TE for trailers is said anew",
+    resources: ({ cleartext }) => mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }),
+    request:
+      "GET / HTTP/1.1\r\nHost: localhost\r\nKeep-Alive: timeout=9\r\nProxy-Connection: keep-alive\r\nTE: gzip, trailers\r\n" +
+      "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: close, TE2, Upgrade, HTTP2-Settings\r\nTE2: x\r\n\r\n",
+    expect: {
+      statuses: [200],
+      seen({ headers }) {
+        for (const name of ["keep-alive", "proxy-connection", "upgrade", "http2-settings", "te2"])
+          assert.equal(headers[name], undefined, name);
+        assert.equal(headers.te, "trailers");
       },
     },
   },

@@ -49,6 +49,12 @@ const INVALID_RESPONSES: Readonly<Record<string, string>> = {
   "a space before the colon": "HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 0\r\n\r\n",
   "a folded line": "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 0\r\n\r\n",
   "a NUL": "HTTP/1.1 200 OK\r\nX-A: \0\r\nContent-Length: 0\r\n\r\n",
+  "a control character in its reason": "HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n",
+  "a bare LF behind its status line": "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",
+  "chunked 204": "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+  "chunked 103":
+    "HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+  "a head without bound": `HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(70_000)}`,
   "no status line": "hello\r\n\r\n",
   "101 unasked": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
   "a bad chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -247,6 +253,19 @@ it("draining finishes what is in flight, says Connection: close, and then is don
       assert.equal(response?.body, "ok");
       assert.match(response?.head ?? "", /connection: close/);
     },
+  ));
+
+it("a head that comes drop by drop has no more time than any other: 408", () =>
+  before(
+    () => {},
+    async (gateway) => {
+      const drops = Array.from({ length: 900 }, () => "X-A: b\r\n");
+      const received = await exchangeBytes(gateway.httpPort, ["GET / HTTP/1.1\r\nHost: a\r\n", ...drops], {
+        until: /\r\n\r\n/,
+      });
+      assert.equal(parseAnswers(received)[0]?.status, 408);
+    },
+    { gateway: { limits: { headTimeoutMs: 300, maxHeaders: 1000 } } },
   ));
 
 it("beyond the bounds: a fast 503, a closed connection, never growth", () =>

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import type { BehaviourCase, CasePeers } from "./case.ts";
 
@@ -51,6 +54,43 @@ export const upstreamTlsCases: readonly BehaviourCase[] = [
     resources: documented(good, { sni: "other.example" }),
     request,
     expect: { statuses: [503], seen: null, failure: "upstream_certificate_name_mismatch" },
+  },
+  ...["cert_chain_file", "private_key_file", "cacert_chain_file"].map(
+    (missing): BehaviourCase => ({
+      name: `${missing} names no file: 503, and other routes work`,
+      async resources(peers) {
+        const { client, ca } = await certificates();
+        const folder = mkdtempSync(join(tmpdir(), "credence-files-"));
+        process.once("exit", () => rmSync(folder, { recursive: true }));
+        const files = {
+          cert_chain_file: client.certificate,
+          private_key_file: client.privateKey,
+          cacert_chain_file: ca.certificate,
+        };
+        const named = Object.entries(files).map(([field, text]) => {
+          const path = join(folder, field);
+          if (field !== missing) writeFileSync(path, text, { mode: 0o600 });
+          return [field, path];
+        });
+        return (
+          mappingYaml("m", { prefix: "/up/", service: `localhost:${peers.mtls}`, tls: "ctx" }) +
+          mappingYaml("other", { prefix: "/other/", service: `localhost:${peers.cleartext}` }) +
+          tlsContextYaml("ctx", { hosts: [], ...Object.fromEntries(named) })
+        );
+      },
+      request: `GET /up/ HTTP/1.1\r\nHost: localhost\r\n\r\n${request.replace("/up/", "/other/")}`,
+      expect: {
+        statuses: [503, 200],
+        seen: ({ path }) => assert.equal(path, "/x"),
+        failure: "route_fails_closed",
+      },
+    }),
+  ),
+  {
+    name: "two different Secrets of one name: neither is used, 503",
+    resources: documented((made) => good(made) + secretYaml("certs", made.server)),
+    request,
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
   },
   {
     name: "an address is verified against IP SANs",

@@ -44,7 +44,7 @@ test("an error says where, shows the place, what it did and how to mend it; exit
   assert.equal(code, 1);
   const file = join(folder, "a.yaml");
   assert.ok(stdout.includes(`${file}:8:3: error tls-context-missing`), stdout);
-  assert.match(stdout, /> 8 | {3}tls: nobody/);
+  assert.match(stdout, /> 8 \| {3}tls: nobody/);
   assert.match(stdout, /did:/);
   assert.match(stdout, /mend:/);
   assert.ok(!stdout.includes("\x1b["), "no colours where nobody looks");
@@ -56,6 +56,19 @@ test("a warning alone exits 0", async (t) => {
   assert.equal(code, 0);
   assert.match(stdout, /warning field-unknown/);
   assert.match(stdout, /timeout_ms/);
+});
+
+test("--strict: a warning alone exits 1, and nothing wrong still exits 0", async (t) => {
+  const warned = scratch(t, { "a.yaml": `${mapping("a", "/a/", "localhost:1")}  tmeout_ms: 3\n` });
+  const { code, stdout } = await credence(t, "check", warned, "--strict");
+  assert.equal(code, 1);
+  assert.match(stdout, /> 8 \| {3}tmeout_ms: 3/);
+  assert.match(stdout, /0 errors, 1 warnings \(--strict: warnings count as errors\)/);
+  const json = await credence(t, "check", warned, "--strict", "--format", "json");
+  assert.equal(json.code, 1);
+  assert.deepEqual(JSON.parse(json.stdout).summary, { errors: 0, warnings: 1 });
+  const good = scratch(t, { "a.yaml": mapping("a", "/a/", "localhost:1") });
+  assert.equal((await credence(t, "check", good, "--strict")).code, 0);
 });
 
 test("--format json is the stable shape, on standard output alone", async (t) => {

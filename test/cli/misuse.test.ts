@@ -5,7 +5,7 @@ import { credence, mapping, scratch } from "./credence.ts";
 test("--help names every verb, and each verb's help its flags and examples", async (t) => {
   const top = await credence(t, "--help");
   assert.equal(top.code, 0);
-  for (const verb of ["run", "check", "demo"]) {
+  for (const verb of ["run", "check", "explain", "migrate", "dump", "demo"]) {
     assert.match(top.stdout, new RegExp(`^ {2}${verb} `, "m"));
     const own = await credence(t, verb, "--help");
     assert.equal(own.code, 0);
@@ -43,6 +43,9 @@ test("a mistyped verb or flag suggests the right one; misuse exits 2", async (t)
     [["check"], /missing required argument 'path'/],
     [["run", `${folder}/nowhere`], /no such file or folder: .*nowhere/],
     [["check", `${folder}/nowhere`], /no such file or folder: .*nowhere/],
+    [["explain", "GET", "http://a/"], /missing required argument 'path'/],
+    [["migrate"], /missing required argument 'path'/],
+    [["dump", `${folder}/nowhere`], /no such file or folder: .*nowhere/],
     [[], /Usage: credence/],
   ];
   await Promise.all(

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { BodyReader } from "../../src/engines/node/http1/body.ts";
 import { normalisePath } from "../../src/engines/node/http1/path.ts";
 import { RequestHead } from "../../src/engines/node/http1/request-head.ts";
+import { ResponseHead } from "../../src/engines/node/http1/response-head.ts";
 
 const RUNS = Number(process.env.CREDENCE_FUZZ_RUNS ?? 400);
 
@@ -97,6 +98,41 @@ it("never accepts a head that Node's own parser refuses or reads with another fr
     server.closeAllConnections();
   }
   assert.ok(compared > 10, `only ${compared} heads were accepted: the generator says too little`);
+});
+
+it("a head reads the same whatever its parser has read before", () => {
+  const fields = [
+    "Content-Length: 3",
+    "Transfer-Encoding: chunked",
+    "Connection: close",
+    "Connection: x-hop",
+    "Connection: upgrade",
+    "Upgrade: websocket",
+    "Expect: 100-continue",
+    "TE: trailers",
+    "Keep-Alive: timeout=5",
+    "X-Hop: y",
+  ];
+  const lines = fc.shuffledSubarray(fields).map((some) => some.map((field) => `${field}\r\n`).join(""));
+  const read = <Head extends RequestHead | ResponseHead>(parser: Head, start: string, text: string) => {
+    const bytes = Buffer.from(start + text, "latin1");
+    const problem = parser.parse(bytes, 0, bytes.length);
+    const { fields: parsed, ...rest } = parser;
+    return problem ?? { ...rest, count: parsed.count, text: parsed.text };
+  };
+  fc.assert(
+    fc.property(lines, lines, (before, after) => {
+      for (const [start, create] of [
+        ["GET / HTTP/1.1\r\nHost: a\r\n", () => new RequestHead(100)],
+        ["HTTP/1.1 200 OK\r\n", () => new ResponseHead(100)],
+      ] as const) {
+        const used = create();
+        read(used, start, before);
+        assert.deepEqual(read(used, start, after), read(create(), start, after));
+      }
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 it("neither head parser nor body reader throws on any bytes, and both end within them", () => {

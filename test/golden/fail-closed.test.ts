@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CATALOGUE } from "../../src/diagnostics/catalogue.ts";
 import type { GatewayModel } from "../../src/model/gateway.ts";
 import { compileText } from "./case.ts";
 
@@ -121,6 +122,21 @@ test("an access control of a version that is not known closes what it may cover"
   bothOrders([guard, MAPPING], allClosed);
 });
 
+test("two different AuthServices of one name close what they cover", () => {
+  const services = ["a", "b"].map((host) => document("AuthService", "auth", `auth_service: ${host}`));
+  bothOrders([...services, MAPPING], allClosed);
+});
+
+test("an AuthService beside Module authentication that says otherwise closes what they cover", () => {
+  const older = document("Module", "authentication", "config:\n    auth_service: a\n    timeout_ms: 1");
+  bothOrders([document("AuthService", "auth", "auth_service: a"), older, MAPPING], allClosed);
+});
+
+test("a guard of a FilterPolicy that cannot be read closes every route", () => {
+  for (const rules of ["{}", "[]", "[7]", "[{ host: 7 }]", '[{ host: "[a]", path: "/%6frders/*" }]'])
+    bothOrders([document("FilterPolicy", "policy", `rules: ${rules}`), MAPPING], allClosed);
+});
+
 test("a TLSContext with hosts of a version that is not known does not open cleartext", () => {
   const context = document("TLSContext", "server", "hosts: [a.example]\n  secret: server");
   bothOrders([context.replace("io/v2", "io/v3alpha1"), MAPPING], noCleartext);
@@ -171,4 +187,140 @@ test("of two Modules in two namespaces none wins silently", () => {
   bothOrders([...modules, MAPPING], (_, codes) =>
     assert.ok(codes.length > 0, "a finding says which is used"),
   );
+});
+
+test("whatever code the store has against a certificate or a CA, nothing that names it opens", () => {
+  const documents = [
+    document("TLSContext", "server", "hosts: [a.example]\n  secret: server\n  ca_secret: ca"),
+    document("TLSContext", "up", "secret: server\n  ca_secret: ca"),
+    document("Mapping", "orders", "prefix: /orders/\n  service: orders\n  tls: up"),
+  ].join("---\n");
+  for (const code of Object.keys(CATALOGUE)) {
+    const verdict = { code, reason: "it is not usable" };
+    for (const offered of [
+      { credential: { "secret/default/server": verdict }, trust: { "secret/default/ca": true as const } },
+      { credential: { "secret/default/server": true as const }, trust: { "secret/default/ca": verdict } },
+    ]) {
+      const { model } = compileText("input.yaml", documents, offered);
+      allClosed(model);
+      assert.equal(model.virtualHosts.find(({ domain }) => domain === "a.example")?.tls.mode, "refuse", code);
+    }
+  }
+});
+
+test("a misspelt field that narrows or guards a Mapping closes it", () => {
+  for (const field of ["tsl: server", "hots: a.example", "metod: GET", "heders: { x-admin: yes }"]) {
+    bothOrders([document("Mapping", "orders", `prefix: /orders/\n  service: orders\n  ${field}`)], allClosed);
+  }
+});
+
+test("a misspelt field that guards a TLSContext closes it, and with it what names it", () => {
+  const mapping = document("Mapping", "orders", "prefix: /orders/\n  service: orders\n  tls: server");
+  for (const field of ["cert_requird: true", "ca_secrt: server", "min_tls_versoin: v1.3"]) {
+    const context = document("TLSContext", "server", `hosts: [a.example]\n  secret: server\n  ${field}`);
+    bothOrders([context, mapping], (model) => {
+      allClosed(model);
+      assert.equal(model.virtualHosts.find(({ domain }) => domain === "a.example")?.tls.mode, "refuse");
+    });
+  }
+});
+
+test("hosts that are misspelt, or no text at all, do not open cleartext", () => {
+  for (const hosts of ["hsots: [a.example]", "hosts: [7]", "hosts: { a.example: true }"])
+    bothOrders([document("TLSContext", "server", `${hosts}\n  secret: server`), MAPPING], noCleartext);
+});
+
+test("a Host whose name cannot be read could be any: no name is served in cleartext", () => {
+  bothOrders([document("Host", "edge", "hostname: https://a.example/"), MAPPING], noCleartext);
+});
+
+test("of two listeners that want one port, the one for TLS gets it", () => {
+  const context = document("TLSContext", "server", "hosts: [a.example]\n  secret: server");
+  bothOrders([context, module("service_port: 8080"), MAPPING], (model) =>
+    assert.deepEqual(
+      model.listeners.map(({ port, transport }) => [port, transport]),
+      [[8080, "tls"]],
+    ),
+  );
+});
+
+/** The Module of namespace `default` gives the settings; what the other one restricts holds all the same. */
+function twoNamespaces(restriction: string): string[] {
+  const other = module(restriction).replace("name: ambassador", "name: ambassador\n  namespace: another");
+  return [module("server_name: chosen"), other];
+}
+
+test("what a Module of another namespace restricts holds, whatever Module gives the settings", () => {
+  const https = document("Mapping", "orders", "prefix: /orders/\n  service: https://orders");
+  bothOrders([...twoNamespaces("upstream_verification: required"), https], allClosed);
+  bothOrders([...twoNamespaces("ip_allow: [{ peer: 10.0.0.0/8 }]"), MAPPING], (model) =>
+    assert.equal(model.http.addresses?.action, "allow"),
+  );
+  bothOrders([...twoNamespaces("tls: { server: { secret: server } }"), MAPPING], noCleartext);
+  bothOrders([...twoNamespaces("reject_requests_with_escaped_slashes: true"), MAPPING], (model) => {
+    assert.equal(model.http.rejectEscapedSlashes, true);
+    assert.equal(model.http.serverName, "chosen");
+  });
+});
+
+test("two different Modules of one name lose none of their restrictions", () => {
+  const plain = module("server_name: a");
+  bothOrders([plain, module("reject_requests_with_escaped_slashes: true"), MAPPING], (model) =>
+    assert.equal(model.http.rejectEscapedSlashes, true),
+  );
+  bothOrders([plain, module("tls: { server: { secret: server } }"), MAPPING], noCleartext);
+});
+
+test("a repetition of an object that cannot be used is no repetition: neither is used", () => {
+  const context = document("TLSContext", "server", "secret: server");
+  const mapping = document("Mapping", "orders", "prefix: /orders/\n  service: orders\n  tls: server");
+  bothOrders([context, context.replace("io/v2", "io/v3alpha1"), mapping], allClosed);
+});
+
+test("a restriction of the Module that is misspelt or cannot be read holds in its strict sense", () => {
+  const https = document("Mapping", "orders", "prefix: /orders/\n  service: https://orders");
+  for (const config of ["ip_alow: []", "ip_dney: []"]) bothOrders([module(config), MAPPING], allClosed);
+  for (const config of ["upstream_verification: 7", "upstream_verificaton: required"])
+    bothOrders([module(config), https], allClosed);
+  for (const config of [
+    "reject_requests_with_escaped_slashes: 7",
+    "reject_request_with_escaped_slashes: true",
+  ]) {
+    bothOrders([module(config), MAPPING], (model) => assert.equal(model.http.rejectEscapedSlashes, true));
+  }
+});
+
+/** The same object in envelopes that cannot be accepted: a version, a kind and a name that nobody knows. */
+function unacceptable(text: string): string[] {
+  return [
+    text.replace("io/v2", "io/v3alpha1"),
+    text.replace(/kind: (\w+)\w/, "kind: $1"),
+    text.replace(/name: .*/, "labels: {}"),
+  ];
+}
+
+test("access control in an envelope that cannot be accepted closes what it may cover", () => {
+  for (const guard of [
+    ...unacceptable(document("AuthService", "auth", "auth_service: auth")),
+    ...unacceptable(document("FilterPolicy", "policy", "rules: []")),
+    module("ip_deny: []").replace("io/v2", "io/v3alpha1"),
+  ]) {
+    bothOrders([guard, MAPPING], allClosed);
+  }
+});
+
+test("names for TLS in an envelope that cannot be accepted do not open cleartext", () => {
+  for (const names of [
+    ...unacceptable(document("Host", "edge", "hostname: a.example")),
+    ...unacceptable(document("TLSContext", "server", "hosts: [a.example]\n  secret: server")),
+    module("tls: { server: { secret: server } }").replace("io/v2", "io/v3alpha1"),
+  ]) {
+    bothOrders([names, MAPPING], noCleartext);
+  }
+});
+
+test("a TLSContext in an envelope that cannot be accepted opens nothing that names it", () => {
+  const mapping = document("Mapping", "orders", "prefix: /orders/\n  service: orders\n  tls: server");
+  for (const context of unacceptable(document("TLSContext", "server", "secret: server")))
+    bothOrders([context, mapping], allClosed);
 });

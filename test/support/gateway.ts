@@ -1,5 +1,7 @@
+import { lookup } from "node:dns/promises";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type GatewayOptions, wireGateway } from "../../src/cli/wire.ts";
@@ -25,7 +27,13 @@ export interface RunningGateway {
 /** The whole gateway in this process, on free ports, reading a folder of its own. No part of it is a stand-in. */
 export async function startGateway(
   files: Readonly<Record<string, string>>,
-  options: { limits?: Partial<Limits>; compile?: Partial<GatewayOptions["compile"]>; watch?: boolean } = {},
+  options: {
+    limits?: Partial<Limits>;
+    compile?: Partial<GatewayOptions["compile"]>;
+    watch?: boolean;
+    /** Names beside the system's, as a hosts file would have them. */
+    hosts?: Readonly<Record<string, readonly string[]>>;
+  } = {},
 ): Promise<RunningGateway> {
   const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
   for (const [file, text] of Object.entries(files)) writeFileSync(join(directory, file), text);
@@ -45,6 +53,7 @@ export async function startGateway(
     allowPartial: false,
     admin: { address: "127.0.0.1", port: 0 },
     logger: createLogger("silent"),
+    ...(options.hosts === undefined ? {} : { lookup: lookupIn(options.hosts) }),
   });
   const admin = await gateway.admin.open();
   const unwatch =
@@ -77,5 +86,13 @@ export async function startGateway(
       await gateway.shutDown(0);
       rmSync(directory, { recursive: true, force: true });
     },
+  };
+}
+
+function lookupIn(hosts: Readonly<Record<string, readonly string[]>>): GatewayOptions["lookup"] {
+  return async (host) => {
+    const addresses = hosts[host];
+    if (addresses === undefined) return lookup(host, { all: true });
+    return addresses.map((address) => ({ address, family: isIP(address) }));
   };
 }

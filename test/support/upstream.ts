@@ -22,6 +22,8 @@ export interface Upstream {
   readonly seen: SeenRequest[];
   /** Connections accepted so far. */
   connections: number;
+  /** Connections that are open. */
+  open: number;
   close(): Promise<void>;
 }
 
@@ -71,12 +73,17 @@ export async function startUpstream(kind: UpstreamKind, answer?: RequestListener
     port: await listen(server),
     seen,
     connections: 0,
+    open: 0,
     async close() {
       server.close();
       server.closeAllConnections();
     },
   };
-  server.on("connection", () => upstream.connections++);
+  server.on("connection", (socket: Socket) => {
+    upstream.connections++;
+    upstream.open++;
+    socket.on("close", () => upstream.open--);
+  });
   return upstream;
 }
 

@@ -1,4 +1,5 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { VirtualHost } from "../../model/listener.ts";
 import type { Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
 import { clientAddress } from "./address-filter.ts";
@@ -6,12 +7,14 @@ import { FIELD } from "./http1/fields.ts";
 import { firstValue, trustsForwarded } from "./http1/forward.ts";
 import { normalisePath } from "./http1/path.ts";
 import type { RequestHead } from "./http1/request-head.ts";
-import type { AcceptedConnection } from "./listener.ts";
+import type { ConnectionFacts } from "./listener.ts";
 import type { Plan } from "./plan.ts";
 
 export type Admission =
   | { readonly kind: "refuse"; readonly reason: FailureReason; readonly cause: string }
   | { readonly kind: "redirect"; readonly location: string }
+  /** The gateway speaks for itself. */
+  | { readonly kind: "probe"; readonly status: 200 | 503 }
   | {
       readonly kind: "route";
       readonly route: Route;
@@ -25,9 +28,9 @@ export type Admission =
  */
 export function admit(
   head: RequestHead,
-  accepted: AcceptedConnection,
+  accepted: ConnectionFacts,
   plan: Plan,
-  ports: { readonly httpsPort: number | null },
+  ports: { readonly httpsPort: number | null; readonly draining: boolean },
 ): Admission {
   const { settings } = plan;
   // 0. The address: whoever may not come in learns nothing else.
@@ -38,6 +41,9 @@ export function admit(
   }
   if (settings.underscores === "reject" && hasUnderscore(head))
     return refuse("bad_request", "_ in a header name");
+  // A probe comes by address, without a host's name or its TLS, and learns nothing but this.
+  const probed = probe(head.target, settings.probes ?? PROBES, ports.draining);
+  if (probed !== null) return probed;
   const hostname = head.hostname.endsWith(".") ? head.hostname.slice(0, -1) : head.hostname;
 
   // 1. The host, against what the handshake was held to.
@@ -68,6 +74,18 @@ export function admit(
   return route === null ? refuse("no_route", `no Mapping for ${hostname}`) : { kind: "route", route, path };
 }
 
+/** As 1.14's always-present routes (reference §2.5.7), which answered from the admin port. */
+const PROBES = { ready: "/ambassador/v0/check_ready", alive: "/ambassador/v0/check_alive" } as const;
+
+function probe(
+  target: string,
+  { ready, alive }: { readonly ready: string | null; readonly alive: string | null },
+  draining: boolean,
+): Admission | null {
+  if (ready !== null && target.startsWith(ready)) return { kind: "probe", status: draining ? 503 : 200 };
+  return alive !== null && target.startsWith(alive) ? { kind: "probe", status: 200 } : null;
+}
+
 function hasUnderscore({ fields }: RequestHead): boolean {
   for (let index = 0; index < fields.count; index++) {
     if (fields.id[index] === FIELD.other && fields.name(index).includes("_")) return true;
@@ -96,7 +114,7 @@ export function choose<Destination extends { readonly weight: number }>({
  * The client-certificate decision belongs to the host that is routed: a handshake made for another one must have been
  * held to at least the same check, else 421 (RFC 9110 §15.5.20), upon which a client opens a connection of its own.
  */
-function mismatch(tls: ServerTls | undefined, accepted: AcceptedConnection): Admission | null {
+function mismatch(tls: ServerTls | undefined, accepted: ConnectionFacts): Admission | null {
   if (tls === undefined) return refuse("misdirected_request", "host is not served over TLS");
   if (tls.mode !== "terminate") return refuse("misdirected_request", `host's TLS is ${tls.mode}`);
   const wanted = tls.clients;
@@ -114,9 +132,20 @@ function mismatch(tls: ServerTls | undefined, accepted: AcceptedConnection): Adm
   );
 }
 
+/** A name's policy holds on its own listeners. */
+function cleartextAction(
+  host: ReturnType<Plan["hosts"]["find"]>,
+  { listener }: ConnectionFacts,
+): VirtualHost["cleartext"] {
+  if (host === undefined) return "reject";
+  return (host.cleartextListeners ?? HTTP).includes(listener.name) ? host.cleartext : "reject";
+}
+
+const HTTP: readonly string[] = ["http"];
+
 function cleartextRefusal(
   head: RequestHead,
-  accepted: AcceptedConnection,
+  accepted: ConnectionFacts,
   plan: Plan,
   host: ReturnType<Plan["hosts"]["find"]>,
   httpsPort: number | null,
@@ -132,7 +161,7 @@ function cleartextRefusal(
       ? refuse("misdirected_request", "client certificates are checked on this gateway only")
       : null;
   }
-  const action = accepted.listener.action === "redirect" ? "redirect" : (host?.cleartext ?? "reject");
+  const action = accepted.listener.action === "redirect" ? "redirect" : cleartextAction(host, accepted);
   if (action === "route") return null;
   if (action === "reject") return refuse("cleartext_refused", "host is served over TLS only");
   const port = head.host === head.hostname || httpsPort === null || httpsPort === 443 ? "" : `:${httpsPort}`;

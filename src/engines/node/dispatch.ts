@@ -1,14 +1,16 @@
 import { STATUS_CODES } from "node:http";
 import type { FailureReason } from "../../diagnostics/failure.ts";
-import type { ForwardAction, HeaderChanges, Route } from "../../model/route.ts";
+import type { Destination, ForwardAction, HeaderChanges, Mirror, Route } from "../../model/route.ts";
 import { choose } from "./admission.ts";
+import type { AuthQuestion } from "./auth/authorizer.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
 import { allowsOrigin, CORS_FIELDS, isPreflight, originOf, preflightLines, responseLines } from "./cors.ts";
+import { type FormatValues, format, formatValues } from "./format-string.ts";
 import { FIELD } from "./http1/fields.ts";
 import { firstValue, upstreamHead } from "./http1/forward.ts";
 import { HeaderEditor } from "./http1/header-changes.ts";
 import type { RequestHead } from "./http1/request-head.ts";
-import type { AcceptedConnection } from "./listener.ts";
+import type { ConnectionFacts } from "./listener.ts";
 import { rewritePath } from "./path-rewrite.ts";
 import type { Plan } from "./plan.ts";
 import { redirectLocation } from "./redirect.ts";
@@ -24,22 +26,26 @@ export type Dispatch =
       readonly name: string;
       readonly action: ForwardAction;
       readonly cluster: UpstreamCluster;
-      /** As it goes upstream. */
+      /** As it goes upstream, unless a question says otherwise. */
       readonly head: string;
+      /** To be asked before anything goes upstream; null: nobody is asked. */
+      readonly question: AuthQuestion | null;
       /** Changes the response's head; null: it goes on as it is. */
       readonly editResponse: ((head: string) => string) | null;
+      /** Who gets a copy. */
+      readonly mirror: Mirror | undefined;
     };
 
 /** The steps stand in the order in which each may end the request before the next would cost anything. */
 export function dispatch(
   head: RequestHead,
-  accepted: AcceptedConnection,
+  accepted: ConnectionFacts,
   plan: Plan,
   admitted: { readonly route: Route; readonly path: string },
   requestId: string,
+  { action, name }: Destination = choose(admitted.route),
 ): Dispatch {
   const { route, path } = admitted;
-  const { action, name } = choose(route);
   const fail = (reason: FailureReason, cause: string): Dispatch => ({ kind: "fail", name, reason, cause });
 
   // 1. Fails closed: before CORS, which would tell a browser that all is well.
@@ -55,13 +61,21 @@ export function dispatch(
   if (action.kind === "redirect") {
     const location = redirectLocation(action, route.match.path, path, accepted.secure ? "https" : "http");
     if (location === null) return fail("bad_request", "path climbs above the root once rewritten");
-    return { kind: "answer", name, status: action.status, lines: `location: ${location}\r\n` };
+    const lines = `location: ${location}\r\n`;
+    if (action.responseHeaders === undefined) return { kind: "answer", name, status: action.status, lines };
+    const edited = edit(`x\r\n${lines}\r\n`, action.responseHeaders, () =>
+      formatValues(head, accepted, plan),
+    );
+    return { kind: "answer", name, status: action.status, lines: edited.slice(3, -2) };
   }
 
   // 4. What the upstream could not be given as it was sent.
   const { maxBodyBytes } = plan.settings;
   if (maxBodyBytes !== undefined && head.contentLength > maxBodyBytes)
     return fail("body_too_large", `more than ${maxBodyBytes} bytes`);
+  const authorizer = route.bypassAuth === true ? null : plan.authorizer;
+  if (authorizer?.tooLarge(head.contentLength) === true)
+    return fail("body_too_large", "more than the AuthService may be shown");
   if (head.upgrade !== "" && route.upgrades?.includes(head.upgrade) !== true)
     return fail("upgrade_refused", `${head.upgrade} is not among the Mapping's allow_upgrade`);
 
@@ -79,14 +93,22 @@ export function dispatch(
     hostRewrite: action.hostRewrite,
     clientCertificate: certificateHeader(head, accepted, plan),
   });
+  const values = (): FormatValues => formatValues(head, accepted, plan);
+  const question =
+    authorizer === null
+      ? null
+      : authorizer.ask(head, text, path, laterEdit(action.requestHeaders, values) ?? AS_IT_IS);
+  if (authorizer !== null && question === null) return fail("route_fails_closed", "no cluster to ask");
   const cors = allowed && route.cors !== undefined ? responseLines(route.cors, origin) : "";
   return {
     kind: "forward",
     name,
     action,
     cluster,
-    head: edit(text, action.requestHeaders),
-    editResponse: responseEdit(action.responseHeaders, cors),
+    head: question === null ? edit(text, action.requestHeaders, values) : text,
+    question,
+    editResponse: responseEdit(action.responseHeaders, cors, values),
+    mirror: route.mirror,
   };
 }
 
@@ -98,7 +120,7 @@ export function answerText(status: number, lines: string, serverName: string, cl
   );
 }
 
-function certificateHeader(head: RequestHead, accepted: AcceptedConnection, plan: Plan): string | null {
+function certificateHeader(head: RequestHead, accepted: ConnectionFacts, plan: Plan): string | null {
   if (plan.settings.clientCertificate === undefined) return null;
   const { mode, details } = plan.settings.clientCertificate;
   const sent = firstValue(head.fields, FIELD.clientCertificate);
@@ -112,25 +134,49 @@ function certificateHeader(head: RequestHead, accepted: AcceptedConnection, plan
   );
 }
 
-function responseEdit(changes: HeaderChanges | undefined, cors: string): ((head: string) => string) | null {
-  if (changes === undefined && cors === "") return null;
+function responseEdit(
+  changes: HeaderChanges | undefined,
+  cors: string,
+  values: () => FormatValues,
+): ((head: string) => string) | null {
+  const change = laterEdit(changes, values);
+  if (cors === "") return change;
   return (head) => {
-    const changed = edit(head, changes);
-    return cors === "" ? changed : `${CORS_EDITOR.edit(changed).slice(0, -2)}${cors}\r\n`;
+    const changed = change === null ? head : change(head);
+    return `${CORS_EDITOR.edit(changed).slice(0, -2)}${cors}\r\n`;
   };
 }
+
+/** An edit for when an answer has come; null where there is nothing to change. */
+function laterEdit(
+  changes: HeaderChanges | undefined,
+  values: () => FormatValues,
+): ((head: string) => string) | null {
+  if (changes === undefined) return null;
+  // Taken now: by then the parser holds another request's head.
+  const taken = editorOf(changes).hasOperators ? values() : NO_VALUES;
+  return (head) => edit(head, changes, () => taken);
+}
+
+const NO_VALUES: FormatValues = {};
+const AS_IT_IS = (head: string): string => head;
 
 const CORS_EDITOR = new HeaderEditor({ remove: [...CORS_FIELDS] });
 
 /** Changes are part of a model, and made ready once. */
 const editors = new WeakMap<HeaderChanges, HeaderEditor>();
 
-function edit(head: string, changes: HeaderChanges | undefined): string {
-  if (changes === undefined) return head;
+function editorOf(changes: HeaderChanges): HeaderEditor {
   let editor = editors.get(changes);
   if (editor === undefined) {
     editor = new HeaderEditor(changes);
     editors.set(changes, editor);
   }
-  return editor.edit(head);
+  return editor;
+}
+
+function edit(head: string, changes: HeaderChanges | undefined, values: () => FormatValues): string {
+  if (changes === undefined) return head;
+  const editor = editorOf(changes);
+  return editor.hasOperators ? editor.edit(head, (lines) => format(lines, values())) : editor.edit(head);
 }

@@ -2,51 +2,41 @@ import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import { recordExchange } from "./access.ts";
 import { admit } from "./admission.ts";
+import type { AuthAnswer } from "./auth/answer.ts";
+import { AuthCheck, type AuthUser } from "./auth/check.ts";
+import { refusalText } from "./auth/refusal.ts";
 import type { Client } from "./client.ts";
 import { answerText, dispatch } from "./dispatch.ts";
+import { errorBodies } from "./error-bodies.ts";
 import { failureResponse } from "./failures.ts";
-import { BodyReader } from "./http1/body.ts";
 import { FIELD } from "./http1/fields.ts";
 import { firstValue } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { Plan } from "./plan.ts";
-import { ResponseRelay, SMALL_BODY } from "./response-relay.ts";
-import type { UpstreamCluster } from "./upstream/cluster.ts";
-import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts";
+import { ResponseRelay } from "./response-relay.ts";
+import { UpstreamCall } from "./upstream-call.ts";
 
 /**
  * One request and its response: chooses the route, takes an upstream connection, and passes both bodies on as they come,
  * each side held back while the other cannot take more.
  */
-export class Exchange implements UpstreamUser {
+export class Exchange extends UpstreamCall implements AuthUser {
   readonly connection: Client;
-  /** The revision the request began under serves it to its end. */
   readonly plan: Plan;
   readonly method: string;
   readonly target: string;
   readonly host: string;
   readonly requestId: string;
   readonly startedAt: number = performance.now();
-  readonly requestBody: BodyReader = new BodyReader();
   readonly response: ResponseRelay;
   routeName: string | null = null;
-  /** What was answered; 0 while nothing was. */
-  status = 0;
-  upstreamAddress: string | null = null;
-  upstream: UpstreamConnection | null = null;
-
   readonly #clientCloses: boolean;
-  #cluster: UpstreamCluster | null = null;
-  #timeoutMs = 0;
-  /** Kept for the one retry. */
-  #head = "";
-  /** Body that came before the upstream connection was ready. */
-  #held: Buffer | null = null;
-  #tunnel = false;
-  #retried = false;
+  /** The question to the AuthService that everything waits for. */
+  #check: AuthCheck | null = null;
   #done = false;
 
   constructor(connection: Client, head: RequestHead) {
+    super();
     this.connection = connection;
     this.plan = connection.serving.plan;
     this.method = head.method;
@@ -68,6 +58,7 @@ export class Exchange implements UpstreamUser {
   /** Starts the request; `bytes[bodyAt…]` may hold the beginning of its body. Returns how far they were taken. */
   begin(head: RequestHead, bytes: Buffer, bodyAt: number): number {
     const { serving } = this.connection;
+    this.response.errors = errorBodies(this.plan.settings.errorResponses, head);
     if (serving.stats.requestsInFlight > serving.limits.maxRequestsInFlight) {
       this.fail("overloaded", "too many requests in flight");
       return bodyAt;
@@ -81,6 +72,11 @@ export class Exchange implements UpstreamUser {
       this.#answer(301, `location: ${admitted.location}\r\n`);
       return bodyAt;
     }
+    if (admitted.kind === "probe") {
+      this.#answer(admitted.status, "");
+      return bodyAt;
+    }
+    this.response.errors = errorBodies(admitted.route.errorResponses, head);
     const found = dispatch(head, this.connection.accepted, this.plan, admitted, this.requestId);
     this.routeName = found.name;
     if (found.kind === "fail") {
@@ -91,27 +87,39 @@ export class Exchange implements UpstreamUser {
       this.#answer(found.status, found.lines);
       return bodyAt;
     }
-    const { cluster, action } = found;
-    this.#cluster = cluster;
-    this.#timeoutMs = action.timeoutMs;
-    this.#head = found.head;
-    this.response.edit = found.editResponse;
+    const { question } = found;
+    if (question !== null) this.#check = new AuthCheck(question, serving, this);
+    this.prepare(found, head);
     let taken = bodyAt;
     if (this.wantsBody && bytes.length > bodyAt) {
       taken = this.onClientBody(bytes, bodyAt);
       if (this.#done) return taken;
     }
-    this.#restartDeadline();
-    cluster.acquire(this, false);
+    if (question === null) this.setOut(found.head);
+    else if (this.#check?.collect(this.held, this.requestBody.done) === true && head.expectsContinue)
+      this.connection.write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (this.#check !== null && !this.#done) this.restartDeadline();
     return taken;
+  }
+
+  onAllowed(head: string): void {
+    this.setOut(head);
+  }
+
+  onRefused(answer: AuthAnswer): void {
+    const { serverName } = this.plan.settings;
+    const client = { serverName, close: !this.#mayKeepAlive, isHead: this.method === "HEAD" };
+    const { text, bodyBytes } = refusalText(answer, client, this.response.errors);
+    this.response.body.bytes = bodyBytes;
+    this.#say(answer.status, text);
   }
 
   /** Takes the body's part of `bytes[from…]`; returns where that ends. */
   onClientBody(bytes: Buffer, from: number): number {
-    if (this.#tunnel) {
+    if (this.tunnel) {
       if (this.upstream?.writeBytes(from === 0 ? bytes : bytes.subarray(from)) === false)
         this.connection.pause();
-      this.#restartDeadline();
+      this.restartDeadline();
       return bytes.length;
     }
     const end = this.requestBody.read(bytes, from);
@@ -127,46 +135,22 @@ export class Exchange implements UpstreamUser {
     const { forwardEnd, done, tail } = this.requestBody;
     let piece = bytes.subarray(from, forwardEnd);
     if (done && tail !== "") piece = Buffer.concat([piece, Buffer.from(tail, "latin1")]);
-    if (this.upstream === null) {
-      this.#held = this.#held === null ? piece : Buffer.concat([this.#held, piece]);
-      if (!done) this.connection.pause();
-    } else if (!this.upstream.writeBytes(piece) && !done) this.connection.pause();
-    this.#restartDeadline();
+    this.passOn(piece, done);
+    if (this.#check?.collect(this.held, done) === true) this.connection.resume();
+    if (this.#done) return end;
+    this.restartDeadline();
     return end;
   }
 
-  onUpstreamReady(upstream: UpstreamConnection): void {
-    this.upstream = upstream;
-    this.upstreamAddress = upstream.address;
-    const held = this.#held;
-    this.#held = null;
-    let flowing: boolean;
-    if (held === null) flowing = upstream.write(this.#head);
-    else if (held.length <= SMALL_BODY) flowing = upstream.write(this.#head + held.toString("latin1"));
-    else {
-      upstream.write(this.#head);
-      flowing = upstream.writeBytes(held);
-    }
-    if (flowing && this.wantsBody) this.connection.resume();
-  }
-
-  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void {
-    this.upstreamAddress = address;
-    this.#cluster = null;
-    this.fail(reason, cause);
-  }
-
-  onUpstreamDrain(): void {
-    if (this.wantsBody || this.#tunnel) this.connection.resume();
-  }
-
   onClientDrain(): void {
+    this.timeouts?.touch(performance.now());
     this.upstream?.resume();
   }
 
   onUpstreamData(chunk: Buffer): void {
-    if (this.#tunnel) {
-      this.#restartDeadline();
+    this.timeouts?.touch(performance.now());
+    if (this.tunnel) {
+      this.restartDeadline();
       if (!this.connection.writeBytes(chunk)) this.upstream?.pause();
       return;
     }
@@ -174,53 +158,52 @@ export class Exchange implements UpstreamUser {
     this.status = this.response.status;
     if (outcome === "more") {
       if (!this.response.flowing) this.upstream?.pause();
-    } else if (outcome === "complete") this.#complete();
+    } else if (outcome === "complete") this.complete();
     else if (outcome === "switched") {
-      this.#tunnel = true;
-      this.#restartDeadline();
+      this.tunnel = true;
+      this.restartDeadline();
       this.connection.becomeTunnel();
-    } else this.fail("upstream_invalid_response", outcome.problem);
-  }
-
-  onUpstreamClosed(reason: FailureReason, cause: string): void {
-    const { upstream } = this;
-    this.upstream = null;
-    if (this.#tunnel) {
-      this.#finish(false, null, "");
-    } else if (cause === CLEAN_END && this.response.end()) {
-      this.#complete();
-    } else if (upstream !== null && this.#mayRetry(upstream)) {
-      this.#retried = true;
-      this.connection.serving.stats.upstreamRetries++;
-      this.#cluster?.acquire(this, true);
-    } else this.fail(reason, cause);
+    } else if (outcome === "refused") this.tryAgainAfterAnswer();
+    else if (!this.tryAgainAfter("upstream_invalid_response", true))
+      this.fail("upstream_invalid_response", outcome.problem);
   }
 
   onClientEnd(): void {
-    if (this.#tunnel) this.#finish(false, null, "");
+    if (this.tunnel) this.finish(false, null, "");
     else if (this.wantsBody) this.fail("client_disconnected", "the client ended its body early");
   }
 
   onClientClosed(cause: string): void {
     if (this.#done) return;
-    if (this.#tunnel) this.#finish(false, null, "");
+    if (this.tunnel) this.finish(false, null, "");
     else {
       this.status = FAILURE_REASONS.client_disconnected;
-      this.#finish(false, "client_disconnected", cause);
+      this.finish(false, "client_disconnected", cause);
     }
   }
 
   onDeadline(): void {
-    if (this.#tunnel) this.#finish(false, null, "");
+    const over = this.timeouts?.check(performance.now(), this.response.begun) ?? "phase";
+    if (typeof over === "number") this.connection.deadline = over;
+    else if (this.tunnel) this.finish(false, null, "");
+    else if (over === "silence")
+      this.fail("upstream_response_timeout", `no byte either way within ${this.timeouts?.idleMs} ms`);
     else if (this.wantsBody && !this.response.begun) this.fail("request_timeout", "the request body stalled");
-    else this.fail("upstream_response_timeout", `no complete response within ${this.#timeoutMs} ms`);
+    else if (over === "phase")
+      this.fail("upstream_response_timeout", `no complete response within ${this.timeoutMs} ms`);
+    else if (!this.tryAgainAfter("upstream_response_timeout", true))
+      this.fail("upstream_response_timeout", "no response within per_try_timeout");
   }
 
   /** Answers in the upstream's place; once its head has gone out, all that is left is to cut the connection. */
-  fail(reason: FailureReason, cause: string): void {
+  fail(reason: FailureReason, cause: string, status?: number): void {
     if (this.#done) return;
+    if (this.response.abandon()) {
+      this.complete();
+      return;
+    }
     if (this.response.begun) {
-      this.#finish(false, reason, cause);
+      this.finish(false, reason, cause);
       this.connection.destroy();
       return;
     }
@@ -233,12 +216,14 @@ export class Exchange implements UpstreamUser {
       serverName: this.plan.settings.serverName,
       close: !keepAlive,
       isHead: this.method === "HEAD",
+      status,
+      bodies: this.response.errors,
     });
     this.status = response.status;
     this.response.body.bytes = response.bodyBytes;
     this.connection.write(response.bytes);
     this.connection.serving.onFailure(response.record);
-    this.#finish(keepAlive, reason, cause, response.record.id);
+    this.finish(keepAlive, reason, cause, response.record.id);
   }
 
   /** A body that is still coming when the answer is known may never end: the connection ends with this response. */
@@ -246,38 +231,42 @@ export class Exchange implements UpstreamUser {
     return this.requestBody.done && !this.#clientCloses && !this.connection.serving.draining;
   }
 
-  #complete(): void {
-    this.#finish(!this.response.closesClient && this.requestBody.done, null, "");
-  }
-
-  /** Design §9: a pooled connection that closes as we write, and a request that may be said twice (RFC 9110 §9.2.2). */
-  #mayRetry(upstream: UpstreamConnection): boolean {
-    return (
-      !this.#retried &&
-      this.response.untouched &&
-      upstream.served > 0 &&
-      this.requestBody.done &&
-      this.requestBody.bytes === 0 &&
-      IDEMPOTENT.has(this.method)
-    );
+  protected complete(): void {
+    this.finish(!this.response.closesClient && this.requestBody.done, null, "");
   }
 
   #answer(status: number, lines: string): void {
+    this.#say(status, answerText(status, lines, this.plan.settings.serverName, !this.#mayKeepAlive));
+  }
+
+  #say(status: number, text: string): void {
     const keepAlive = this.#mayKeepAlive;
     this.status = status;
-    this.connection.write(answerText(status, lines, this.plan.settings.serverName, !keepAlive));
-    this.#finish(keepAlive, null, "");
+    this.connection.write(text);
+    this.finish(keepAlive, null, "");
   }
 
-  #restartDeadline(): void {
-    const { limits } = this.connection.serving;
+  protected restartDeadline(): void {
+    const { connection, timeouts } = this;
+    const { limits } = connection.serving;
     const now = performance.now();
-    if (this.#tunnel) this.connection.deadline = now + limits.tunnelIdleMs;
-    else if (this.wantsBody) this.connection.deadline = now + limits.bodyTimeoutMs;
-    else this.connection.deadline = this.#timeoutMs === 0 ? Number.POSITIVE_INFINITY : now + this.#timeoutMs;
+    let ends = Number.POSITIVE_INFINITY;
+    if (this.tunnel) {
+      if (timeouts?.boundsTunnels !== true) ends = now + limits.tunnelIdleMs;
+    } else if (this.#check?.asking === true) {
+      // It has a timeout of its own.
+    } else if (this.wantsBody) ends = now + limits.bodyTimeoutMs;
+    else {
+      if (this.timeoutMs !== 0) ends = now + this.timeoutMs;
+      if (timeouts !== null) {
+        timeouts.endsAt ??= ends;
+        ends = Math.min(timeouts.endsAt, timeouts.tryEndsAt);
+      }
+    }
+    connection.deadline = timeouts === null ? ends : timeouts.restart(now, ends);
   }
 
-  #finish(
+  protected finish(
     keepAlive: boolean,
     failure: FailureReason | null,
     cause: string,
@@ -285,18 +274,11 @@ export class Exchange implements UpstreamUser {
   ): void {
     if (this.#done) return;
     this.#done = true;
-    const { upstream, connection } = this;
+    const { connection } = this;
+    this.#check?.cancel();
     recordExchange(this, failure, cause, failureId);
-    if (upstream === null) this.#cluster?.cancel(this);
-    else if (failure === null && this.response.upstreamReusable && !this.#tunnel && this.requestBody.done) {
-      upstream.release(this.response.keepAliveSeconds);
-    } else upstream.destroy();
-    this.upstream = null;
+    this.letGo(failure);
     connection.serving.stats.requestsInFlight--;
     connection.onExchangeDone(keepAlive);
   }
 }
-
-/** What UpstreamConnection reports for an orderly end (FIN, or close_notify with TLS). */
-const CLEAN_END = "closed by the upstream";
-const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import { FAILURE_REASONS, type FailureReason, type FailureRecord } from "../../diagnostics/failure.ts";
+import { type ErrorBodies, headWithBody } from "./error-bodies.ts";
 
 /** The one place where a failure becomes a response: the client learns the status and an opaque id, the operator the rest. */
 export interface FailureResponse {
@@ -19,18 +20,26 @@ export function failureResponse(failure: {
   readonly serverName: string;
   readonly close: boolean;
   readonly isHead: boolean;
+  /** Where somebody has chosen another one than the reason's. */
+  readonly status?: number | undefined;
+  /** What is said instead of our own words. */
+  readonly bodies?: ErrorBodies | null;
 }): FailureResponse {
-  const status = FAILURE_REASONS[failure.reason];
+  const status = failure.status ?? FAILURE_REASONS[failure.reason];
   const text = STATUS_CODES[status] ?? "Client Closed Request";
   const id = randomUUID();
   const time = new Date();
-  const body = `{"status":${status},"message":"${text}","id":"${id}"}\n`;
+  const replaced = failure.bodies?.find(status, null) ?? null;
+  const body = replaced?.text ?? `{"status":${status},"message":"${text}","id":"${id}"}\n`;
   let head =
     `HTTP/1.1 ${status} ${text}\r\nserver: ${failure.serverName}\r\ndate: ${time.toUTCString()}\r\n` +
     `content-type: application/json\r\ncontent-length: ${body.length}\r\ncache-control: no-store\r\n`;
   // RFC 9110 §15.5.22 wants the protocol to move to named in a 426.
   if (status === 426) head += "upgrade: HTTP/1.1\r\nconnection: upgrade, close\r\n";
   else if (failure.close) head += "connection: close\r\n";
+  // The id is what a client can tell the operator: it comes along whatever the body says.
+  if (replaced !== null)
+    head = headWithBody(`${head}x-credence-failure-id: ${id}\r\n\r\n`, replaced).slice(0, -2);
   return {
     record: {
       id,

@@ -8,8 +8,13 @@ import { type SecureConnection, Termination } from "./tls/termination.ts";
 import type { VirtualHostTable } from "./virtual-hosts.ts";
 
 /** A connection whose handshake, if it has one, is done. Errors of the socket are the receiver's from now on. */
-export interface AcceptedConnection {
+export interface AcceptedConnection extends ConnectionFacts {
   readonly socket: Socket;
+}
+
+/** What is known of a connection when its requests are judged. */
+export interface ConnectionFacts {
+  readonly socket: Pick<Socket, "remotePort" | "localAddress" | "localPort">;
   readonly listener: Listener;
   /** The client's, or what a PROXY header tells; without the `::ffff:` of an IPv4 client on an IPv6 socket. */
   readonly remoteAddress: string;

@@ -1,6 +1,7 @@
 import type { Revision } from "../../model/gateway.ts";
 import type { HttpSettings } from "../../model/http.ts";
 import { AddressFilter } from "./address-filter.ts";
+import { Authorizer } from "./auth/authorizer.ts";
 import { RouteTable } from "./route-table.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
 import { VirtualHostTable } from "./virtual-hosts.ts";
@@ -13,6 +14,8 @@ export interface Plan {
   readonly routes: RouteTable;
   /** Null: anybody may come in. */
   readonly addresses: AddressFilter | null;
+  /** Null: nobody is asked. */
+  readonly authorizer: Authorizer | null;
   readonly clusters: ReadonlyMap<string, UpstreamCluster>;
 }
 
@@ -29,7 +32,9 @@ export function createPlan(
   const clusters = new Map<string, UpstreamCluster>();
   for (const config of model.clusters) {
     const known = previous?.clusters.get(config.name);
-    const same = known !== undefined && JSON.stringify(known.config) === JSON.stringify(config);
+    const same =
+      known !== undefined &&
+      (known.config === config || JSON.stringify(known.config) === JSON.stringify(config));
     clusters.set(config.name, same ? known : createCluster(config));
   }
   const kept = new Set(clusters.values());
@@ -40,6 +45,7 @@ export function createPlan(
     hosts: new VirtualHostTable(model.virtualHosts),
     routes: new RouteTable(model.routes),
     addresses: model.http.addresses === undefined ? null : new AddressFilter(model.http.addresses),
+    authorizer: model.authorization === undefined ? null : new Authorizer(model.authorization, clusters),
     clusters,
   };
   return { plan, retired };

@@ -1,11 +1,12 @@
 import type { Client } from "./client.ts";
+import { type ErrorBodies, type ErrorBody, headWithBody } from "./error-bodies.ts";
 import { BodyReader } from "./http1/body.ts";
 import { clientHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ResponseHead } from "./http1/response-head.ts";
 
-/** What the bytes just taken came to; a text says what was wrong with them. */
-export type RelayOutcome = "more" | "complete" | "switched" | { readonly problem: string };
+/** What the bytes just taken came to; a text says what was wrong with them. `refused`: the request is to be said again. */
+export type RelayOutcome = "more" | "complete" | "switched" | "refused" | { readonly problem: string };
 
 /** The response side of an exchange: reads what the upstream sends, strictly, and writes it to the client as it comes. */
 export class ResponseRelay {
@@ -20,6 +21,10 @@ export class ResponseRelay {
   keepAliveSeconds: number | null = null;
   /** What the route changes in the head that goes to the client. */
   edit: ((head: string) => string) | null = null;
+  /** Whether a response with this status is to be thrown away, and the request said again; null: never. */
+  refuses: ((status: number) => boolean) | null = null;
+  /** Bodies that go to the client instead of an upstream's. */
+  errors: ErrorBodies | null = null;
   /** The client's socket took the last write without asking for a pause. */
   flowing = true;
   readonly #connection: Client;
@@ -27,6 +32,10 @@ export class ResponseRelay {
   readonly #expectsContinue: boolean;
   readonly #upgrade: boolean;
   #partialHead: Buffer | null = null;
+  /** An interim response has gone to the client. */
+  #interim = false;
+  /** Bytes of the body that went out in place of the upstream's; -1: it is the upstream's. */
+  #replacedBytes = -1;
 
   constructor(connection: Client, head: RequestHead) {
     this.#connection = connection;
@@ -40,6 +49,17 @@ export class ResponseRelay {
     return !this.begun && this.#partialHead === null && this.firstByteAt === 0;
   }
 
+  /** Nothing has gone to the client yet. */
+  get unsent(): boolean {
+    return !this.begun && !this.#interim;
+  }
+
+  /** Begins anew, for the response of another try. */
+  forget(): void {
+    this.#partialHead = null;
+    this.firstByteAt = this.status = 0;
+  }
+
   /** Takes what came; `mustClose` is asked once the final head is there. */
   take(chunk: Buffer, mustClose: boolean): RelayOutcome {
     return this.begun ? this.#passBody(chunk, 0) : this.#readHead(chunk, mustClose);
@@ -49,6 +69,14 @@ export class ResponseRelay {
   end(): boolean {
     if (!this.begun || !this.body.untilClose) return false;
     this.#connection.write("0\r\n\r\n");
+    return true;
+  }
+
+  /** True where the client has a whole response although the upstream's is not over: what is left of that is dropped. */
+  abandon(): boolean {
+    if (this.#replacedBytes === -1) return false;
+    this.upstreamReusable = false;
+    this.body.bytes = this.#replacedBytes;
     return true;
   }
 
@@ -71,11 +99,17 @@ export class ResponseRelay {
       const problem = head.parse(bytes, from, blank + 2);
       if (problem !== null) return { problem };
       from = blank + 4;
-      if (head.status >= 200) return this.#begin(head, bytes, from, mustClose);
+      if (head.status >= 200) {
+        return this.refuses?.(head.status) === true
+          ? this.#refuse(head, bytes, from)
+          : this.#begin(head, bytes, from, mustClose);
+      }
       if (head.status === 101) return this.#switchProtocols(head, bytes, from);
       // RFC 9110 §15.2: interim responses go on, but a 100 only to a client that waits for it.
-      if (head.status !== 100 || this.#expectsContinue)
+      if (head.status !== 100 || this.#expectsContinue) {
+        this.#interim = true;
         this.#connection.write(clientHead(head, "", "", false));
+      }
     }
   }
 
@@ -88,16 +122,21 @@ export class ResponseRelay {
     return "switched";
   }
 
+  /** The connection may serve again where all of the response is there. */
+  #refuse(head: ResponseHead, bytes: Buffer, from: number): RelayOutcome {
+    const body = new BodyReader();
+    body.startResponse(head, this.#isHead);
+    const whole = body.read(bytes, from) === bytes.length && body.done;
+    this.status = head.status;
+    this.keepAliveSeconds = head.keepAliveSeconds;
+    this.upstreamReusable = whole && !head.close;
+    return "refused";
+  }
+
   #begin(head: ResponseHead, bytes: Buffer, from: number, mustClose: boolean): RelayOutcome {
     const { body } = this;
-    let framing = "";
-    if (this.#isHead || head.status === 204 || head.status === 304) body.startNone();
-    else if (head.chunked) body.startChunked();
-    else if (head.contentLength !== -1) body.startSized(head.contentLength);
-    else {
-      body.startUntilClose();
-      framing = "transfer-encoding: chunked\r\n";
-    }
+    body.startResponse(head, this.#isHead);
+    const framing = body.untilClose ? "transfer-encoding: chunked\r\n" : "";
     this.keepAliveSeconds = head.keepAliveSeconds;
     this.upstreamReusable = !head.close && !body.untilClose;
     this.closesClient = mustClose;
@@ -107,6 +146,11 @@ export class ResponseRelay {
     this.begun = true;
     const plain = clientHead(head, this.#connection.serving.plan.settings.serverName, framing, mustClose);
     const text = this.edit === null ? plain : this.edit(plain);
+    const replacement = this.errors === null ? null : this.errors.find(head.status, head.fields);
+    if (replacement !== null) {
+      this.#replace(text, replacement);
+      return this.#drop(end < bytes.length);
+    }
     const { forwardEnd } = body;
     if (body.done && forwardEnd - from <= SMALL_BODY) {
       if (end < bytes.length) this.upstreamReusable = false;
@@ -120,7 +164,23 @@ export class ResponseRelay {
 
   #passBody(chunk: Buffer, from: number): RelayOutcome {
     const end = this.body.read(chunk, from);
-    return end === -1 ? { problem: "malformed chunked body" } : this.#passRead(chunk, from, end);
+    if (end === -1) return { problem: "malformed chunked body" };
+    return this.#replacedBytes === -1 ? this.#passRead(chunk, from, end) : this.#drop(end < chunk.length);
+  }
+
+  #replace(head: string, replacement: ErrorBody): void {
+    const text = headWithBody(head, replacement);
+    this.#replacedBytes = this.#isHead ? 0 : replacement.text.length;
+    this.flowing = this.#connection.write(this.#isHead ? text : text + replacement.text);
+  }
+
+  /** Reads what is replaced to its end, so that its connection may serve on; a long one is not worth it. */
+  #drop(hasMore: boolean): RelayOutcome {
+    const { body } = this;
+    if (!body.done && !body.untilClose && body.bytes <= DROPPED_BYTES) return "more";
+    if (hasMore || !body.done) this.upstreamReusable = false;
+    body.bytes = this.#replacedBytes;
+    return "complete";
   }
 
   /** Writes what `body` has just read of `bytes`. */
@@ -146,3 +206,5 @@ export class ResponseRelay {
 const HEAD_END = Buffer.from("\r\n\r\n");
 /** Up to this many bytes a body goes out in one write with its head; more is passed on uncopied. */
 export const SMALL_BODY = 16_384;
+/** Up to this many bytes of a replaced body are read to keep its connection. */
+const DROPPED_BYTES = 65_536;

@@ -1,5 +1,5 @@
 import { RE2JS } from "re2js";
-import type { FieldMatch, RouteMatch, TextMatch } from "../../model/route.ts";
+import type { PathMatch, RouteMatch, TextMatch } from "../../model/route.ts";
 import { FIELD, type FieldLines } from "./http1/fields.ts";
 
 /** What a route may look at beside the path. */
@@ -14,27 +14,71 @@ export interface MatchedRequest {
 
 export type Condition = (request: MatchedRequest) => boolean;
 
-/** All that a match asks for beside path and exact host; an empty list holds for every request. */
+/** One thing that a match asks for beside its path and exact host. */
+export interface Constraint {
+  readonly on: "host" | "method" | "header" | "query";
+  /** Of the header or the query parameter. */
+  readonly name?: string;
+  readonly wanted: TextMatch;
+  readonly test: Condition;
+  /** What the request has in this place, null where it has nothing; only explanations ask. */
+  readonly got: (request: MatchedRequest) => string | null;
+}
+
+/** The tests of all constraints; an empty list holds for every request. */
 export function conditionsOf(match: RouteMatch): readonly Condition[] {
-  const conditions: Condition[] = [];
+  return constraintsOf(match).map(({ test }) => test);
+}
+
+/** All that a match asks for beside path and exact host, in the order in which it is tested. */
+export function constraintsOf(match: RouteMatch): readonly Constraint[] {
+  const constraints: Constraint[] = [];
   const { hostPattern, method } = match;
   if (hostPattern !== undefined) {
     const pattern = RE2JS.compile(hostPattern, RE2JS.CASE_INSENSITIVE);
-    conditions.push(({ host }) => pattern.testExact(host));
+    constraints.push({
+      on: "host",
+      wanted: { kind: "regex", value: hostPattern },
+      test: ({ host }) => pattern.testExact(host),
+      got: ({ host }) => host,
+    });
   }
   if (method !== undefined) {
     const test = textTest(method);
-    conditions.push((request) => test(request.method));
-  }
-  for (const field of match.headers ?? []) conditions.push(headerCondition(field));
-  for (const parameter of match.query ?? []) {
-    const test = textTest(parameter);
-    conditions.push(({ query }) => {
-      const value = queryValue(query, parameter.name);
-      return value !== null && test(value);
+    constraints.push({
+      on: "method",
+      wanted: method,
+      test: (request) => test(request.method),
+      got: (request) => request.method,
     });
   }
-  return conditions;
+  for (const { name, ...wanted } of match.headers ?? [])
+    constraints.push({ on: "header", name, wanted, ...headerTest(name, textTest(wanted)) });
+  for (const { name, ...wanted } of match.query ?? []) {
+    const test = textTest(wanted);
+    constraints.push({
+      on: "query",
+      name,
+      wanted,
+      test: ({ query }) => {
+        const value = queryValue(query, name);
+        return value !== null && test(value);
+      },
+      got: ({ query }) => queryValue(query, name),
+    });
+  }
+  return constraints;
+}
+
+/** The path in the form that is matched, without its query. */
+export function pathTest({ kind, value, ignoreCase }: PathMatch): (path: string) => boolean {
+  if (kind === "regex") {
+    const pattern = RE2JS.compile(value, ignoreCase === true ? RE2JS.CASE_INSENSITIVE : 0);
+    return (path) => pattern.testExact(path);
+  }
+  const folded = ignoreCase === true ? value.toLowerCase() : value;
+  const fold = (path: string): string => (ignoreCase === true ? path.toLowerCase() : path);
+  return kind === "exact" ? (path) => fold(path) === folded : (path) => fold(path).startsWith(folded);
 }
 
 /** The whole text must match. */
@@ -46,13 +90,16 @@ export function textTest(match: TextMatch): (text: string) => boolean {
   return (text) => pattern.testExact(text);
 }
 
-function headerCondition(field: FieldMatch): Condition {
-  const test = textTest(field);
+function headerTest(name: string, test: (text: string) => boolean): Pick<Constraint, "test" | "got"> {
   // Envoy's own name for Host, which its users write too.
-  if (field.name === ":authority" || field.name === "host") return ({ host }) => test(host);
-  return ({ fields }) => {
-    const value = headerValue(fields, field.name);
-    return value !== null && test(value);
+  if (name === ":authority" || name === "host")
+    return { test: ({ host }) => test(host), got: ({ host }) => host };
+  return {
+    test: ({ fields }) => {
+      const value = headerValue(fields, name);
+      return value !== null && test(value);
+    },
+    got: ({ fields }) => headerValue(fields, name),
   };
 }
 

@@ -1,6 +1,5 @@
-import { RE2JS } from "re2js";
 import type { Route } from "../../model/route.ts";
-import { type Condition, conditionsOf, type MatchedRequest } from "./route-match.ts";
+import { type Condition, conditionsOf, type MatchedRequest, pathTest } from "./route-match.ts";
 
 /**
  * Finds a request's route at a cost that does not grow with the number of routes: by host, then by the path through a map
@@ -46,13 +45,12 @@ class HostRoutes {
   /** Compared in lower case. */
   readonly #foldedExact = new PathIndex();
   readonly #foldedPrefix = new PathIndex();
-  readonly #patterns: (Entry & { readonly pattern: RE2JS })[] = [];
+  readonly #patterns: (Entry & { readonly takes: (path: string) => boolean })[] = [];
 
   add(entry: Entry): void {
     const { kind, value, ignoreCase } = entry.route.match.path;
     if (kind === "regex") {
-      const pattern = RE2JS.compile(value, ignoreCase === true ? RE2JS.CASE_INSENSITIVE : 0);
-      this.#patterns.push({ ...entry, pattern });
+      this.#patterns.push({ ...entry, takes: pathTest(entry.route.match.path) });
     } else if (ignoreCase === true) {
       (kind === "exact" ? this.#foldedExact : this.#foldedPrefix).add(value.toLowerCase(), entry);
     } else (kind === "exact" ? this.#exact : this.#prefix).add(value, entry);
@@ -68,7 +66,7 @@ class HostRoutes {
     }
     for (const entry of this.#patterns) {
       if (best !== null && entry.order > best.order) break;
-      if (holds(entry, request) && entry.pattern.testExact(path)) return entry;
+      if (holds(entry, request) && entry.takes(path)) return entry;
     }
     return best;
   }

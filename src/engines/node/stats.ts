@@ -10,6 +10,10 @@ export class EngineStats {
   requestBytes = 0;
   responseBytes = 0;
   upstreamRetries = 0;
+  /** Copies of requests for a shadow: sent, left out for their bodies' size, and failed. */
+  mirrorsSent = 0;
+  mirrorsTooLarge = 0;
+  mirrorFailures = 0;
   readonly failures: Map<FailureReason, number> = new Map<FailureReason, number>();
   readonly routes: Map<string, RouteStats> = new Map<string, RouteStats>();
   readonly tcpRoutes: Map<string, TcpRouteStats> = new Map<string, TcpRouteStats>();

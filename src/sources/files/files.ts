@@ -1,21 +1,11 @@
-import { readFile } from "node:fs/promises";
-import type { CredentialMaterial } from "../../credentials/credential.ts";
-import type { CredentialOrigin } from "../../credentials/store.ts";
-import { diagnose } from "../../diagnostics/catalogue.ts";
+import { relative, sep } from "node:path";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { type AnyResource, type ParsedObject, parseObject } from "../../resources/envelope.ts";
-import type { RawObject } from "../../resources/resource.ts";
 import { createResourceSet, type ResourceSet } from "../../resources/resource-set.ts";
-import { secretCredentialName } from "../../resources/secret.ts";
+import type { SecretMaterial } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { FileTree } from "./tree.ts";
-import { parseYaml } from "./yaml.ts";
-
-/** Where Secrets go: the credential store. */
-export interface CredentialSink {
-  offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void;
-  remove(name: string): void;
-}
+import { fileUnreadable, type KnownFile, readKnownFile } from "./known-file.ts";
+import { type CredentialSink, SecretOffers } from "./secret-offers.ts";
+import { FileTree, type ListedFile } from "./tree.ts";
 
 export interface SourceSnapshot {
   readonly resources: ResourceSet;
@@ -31,7 +21,10 @@ export interface FileSource {
   watch(onChange: () => void): () => void;
 }
 
-/** Files and folders of YAML as a source of resources. Only files that changed are parsed again. */
+/**
+ * Files and folders of YAML as a source of resources. Only files that changed are parsed again. Secrets are handed on when
+ * they are read, and nothing of them is kept but digests: their bytes live in the credential store alone.
+ */
 export function createFileSource(context: {
   readonly paths: readonly string[];
   readonly credentials: CredentialSink;
@@ -40,38 +33,45 @@ export function createFileSource(context: {
 }): FileSource {
   const tree = new FileTree(context.paths);
   const known = new Map<string, KnownFile>();
-  let offered = new Set<string>();
+  const offers = new SecretOffers(context.credentials);
 
   return {
     async load() {
       const { files, problems } = await settledListing(tree, known);
-      const diagnostics: Diagnostic[] = problems.map(({ path, message }) => unreadable(path, message));
-      let complete = problems.length === 0;
-      for (const { path, stamp } of files) {
-        if (known.get(path)?.stamp === stamp) continue;
-        known.set(path, await readKnown(path, stamp, known.get(path), context.ambassadorId));
-      }
+      const materials = new Map<string, SecretMaterial>();
+      const changed = files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
+      const read = async ({ path, stamp }: ListedFile): Promise<void> => {
+        const now = await readKnownFile(path, stamp, known.get(path), context.ambassadorId);
+        known.set(path, now.file);
+        for (const [digest, material] of now.materials) materials.set(digest, material);
+      };
+      for (let next = 0; next < changed.length; next += AT_ONCE)
+        await Promise.all(changed.slice(next, next + AT_ONCE).map(read));
       const present = new Set(files.map(({ path }) => path));
-      // A path that cannot be listed now says nothing about its files; they stay as last seen.
-      if (problems.length === 0) for (const path of known.keys()) if (!present.has(path)) known.delete(path);
+      // A path that cannot be listed now says nothing about what it held; that stays as last seen.
+      for (const path of known.keys())
+        if (!present.has(path) && !problems.some((problem) => holds(problem.path, path))) known.delete(path);
 
-      const objects: AnyResource[] = [];
-      const secrets = new Map<string, { secret: NonNullable<ParsedObject["secret"]>; raw: RawObject }[]>();
-      for (const path of [...known.keys()].sort()) {
-        const file = known.get(path) as KnownFile;
-        complete &&= file.complete;
-        diagnostics.push(...file.diagnostics);
-        for (const { parsed, raw } of file.objects) {
-          diagnostics.push(...parsed.diagnostics);
-          if (parsed.resource !== null) objects.push(parsed.resource);
-          if (parsed.secret === null) continue;
-          const name = secretCredentialName(parsed.secret.namespace, parsed.secret.name);
-          secrets.set(name, [...(secrets.get(name) ?? []), { secret: parsed.secret, raw }]);
-        }
-      }
-      offered = offerSecrets(secrets, offered, context.credentials, diagnostics);
-      const set = createResourceSet(objects);
-      return { resources: set.resources, diagnostics: [...diagnostics, ...set.diagnostics], complete };
+      const all = [...known].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
+      const objects = all.flatMap((file) => file.objects);
+      const secrets = objects.flatMap(({ secret }) => (secret === null ? [] : [secret]));
+      const readAgain = async (path: string) =>
+        (await readKnownFile(path, "", undefined, context.ambassadorId)).materials;
+      const ofSecrets = await offers.update(secrets, materials, readAgain);
+      const set = createResourceSet(objects.flatMap(({ resource }) => (resource === null ? [] : [resource])));
+      return {
+        resources: set.resources,
+        diagnostics: [
+          ...problems.map(({ path, message }) => fileUnreadable(path, message)),
+          ...all.flatMap((file) => [
+            ...file.diagnostics,
+            ...file.objects.flatMap((object) => object.diagnostics),
+          ]),
+          ...ofSecrets,
+          ...set.diagnostics,
+        ],
+        complete: problems.length === 0 && all.every((file) => file.complete),
+      };
     },
     watch: (onChange) => tree.watch(onChange, context.logger),
   };
@@ -99,81 +99,11 @@ async function settledListing(
 }
 
 const SETTLE_MS = 30;
+/** Files read side by side. */
+const AT_ONCE = 16;
 
-interface KnownFile {
-  readonly stamp: string;
-  readonly objects: readonly { readonly parsed: ParsedObject; readonly raw: RawObject }[];
-  readonly diagnostics: readonly Diagnostic[];
-  readonly complete: boolean;
-}
-
-async function readKnown(
-  path: string,
-  stamp: string,
-  before: KnownFile | undefined,
-  ambassadorId: string,
-): Promise<KnownFile> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    const finding = unreadable(path, (error as NodeJS.ErrnoException).code ?? "unreadable");
-    return { stamp: "", objects: before?.objects ?? [], diagnostics: [finding], complete: false };
-  }
-  const file = parseYaml(path, text);
-  const objects = file.objects.map((raw) => ({ parsed: parseObject(raw, ambassadorId), raw }));
-  if (file.complete) return { stamp, objects, diagnostics: file.diagnostics, complete: true };
-  // Some document is broken. An object that was here and is not seen now may be the one in it: it stays as last seen.
-  const seen = new Set(objects.map(({ raw }) => identityOf(raw)));
-  const missing = (before?.objects ?? []).filter(({ raw }) => !seen.has(identityOf(raw)));
-  return {
-    stamp,
-    objects: [...objects, ...missing],
-    diagnostics: file.diagnostics,
-    complete: before?.complete === true,
-  };
-}
-
-function identityOf(raw: RawObject): string {
-  const { kind, metadata } = (raw.value ?? {}) as {
-    kind?: unknown;
-    metadata?: { name?: unknown; namespace?: unknown };
-  };
-  return JSON.stringify([kind, metadata?.namespace ?? "default", metadata?.name]);
-}
-
-/** Offers each Secret, withdraws those that are gone; returns the names offered now. */
-function offerSecrets(
-  secrets: ReadonlyMap<string, readonly { secret: NonNullable<ParsedObject["secret"]>; raw: RawObject }[]>,
-  before: ReadonlySet<string>,
-  sink: CredentialSink,
-  diagnostics: Diagnostic[],
-): Set<string> {
-  const now = new Set<string>();
-  for (const [name, copies] of secrets) {
-    const [{ secret, raw }] = copies as [(typeof copies)[number]];
-    const subject = { kind: "Secret", namespace: secret.namespace, name: secret.name };
-    const same = copies.every(
-      (copy) => JSON.stringify(copy.secret.material) === JSON.stringify(secret.material),
-    );
-    if (copies.length > 1) {
-      const message = `Secret ${secret.name} stands at ${copies.map((copy) => `${copy.raw.source.file}:${copy.raw.source.line}`).join(", ")}`;
-      diagnostics.push(
-        diagnose(same ? "object-repeated" : "object-duplicate", { subject, source: raw.source, message }),
-      );
-    }
-    if (!same) continue;
-    now.add(name);
-    sink.offer(name, secret.material, { subject, source: raw.source });
-  }
-  for (const name of before) if (!now.has(name)) sink.remove(name);
-  return now;
-}
-
-function unreadable(path: string, message: string): Diagnostic {
-  return diagnose("file-unreadable", {
-    subject: { kind: "File", namespace: "", name: path },
-    source: { file: path, line: 1, column: 1 },
-    message: `${path}: ${message}`,
-  });
+/** The path itself, or one below it. */
+function holds(folder: string, path: string): boolean {
+  const below = relative(folder, path);
+  return below !== ".." && !below.startsWith(`..${sep}`);
 }

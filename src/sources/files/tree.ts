@@ -1,7 +1,8 @@
-import { type FSWatcher, watch } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { type FSWatcher, type Stats, watch } from "node:fs";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, extname, join } from "node:path";
 import type { Logger } from "../../telemetry/logger.ts";
+import { errnoOf, irregularity } from "./regular-file.ts";
 
 /** A file and a stamp that changes whenever its content may have. */
 export interface ListedFile {
@@ -9,7 +10,16 @@ export interface ListedFile {
   readonly stamp: string;
 }
 
-/** The YAML files below some paths. Folders are read recursively; hidden entries (Kubernetes' `..data` too) are not followed. */
+/** A path whose content is not known now: nothing may be concluded about it or what lies below it. */
+export interface ListingProblem {
+  readonly path: string;
+  readonly message: string;
+}
+
+/**
+ * The YAML files below some paths. Folders are read recursively, each once however many links lead to it; hidden entries
+ * (Kubernetes' `..data` too) are not followed. Never rejects.
+ */
 export class FileTree {
   readonly #paths: readonly string[];
 
@@ -17,11 +27,13 @@ export class FileTree {
     this.#paths = paths;
   }
 
-  async list(): Promise<{ files: ListedFile[]; problems: { path: string; message: string }[] }> {
-    const files = new Map<string, ListedFile>();
-    const problems: { path: string; message: string }[] = [];
-    for (const path of this.#paths) await this.#visit(path, true, 0, files, problems);
-    return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)), problems };
+  async list(): Promise<{ files: readonly ListedFile[]; problems: readonly ListingProblem[] }> {
+    const listing = new Listing();
+    for (const path of this.#paths) await this.#visit(path, true, null, listing);
+    return {
+      files: [...listing.files.values()].sort(byPath),
+      problems: [...listing.problems.values()].sort(byPath),
+    };
   }
 
   /**
@@ -65,36 +77,84 @@ export class FileTree {
     };
   }
 
-  async #visit(
-    path: string,
-    named: boolean,
-    depth: number,
-    files: Map<string, ListedFile>,
-    problems: { path: string; message: string }[],
-  ): Promise<void> {
+  async #visit(path: string, link: boolean, above: Above | null, listing: Listing): Promise<void> {
+    let found: Stats;
     try {
-      const found = await stat(path);
-      if (found.isDirectory()) {
-        if (depth > MAX_DEPTH) return;
-        for (const entry of (await readdir(path)).sort()) {
-          if (entry.startsWith(".") || entry === "node_modules") continue;
-          await this.#visit(join(path, entry), false, depth + 1, files, problems);
-        }
-      } else if (named || EXTENSIONS.has(extname(path))) {
-        if (found.size > MAX_FILE_BYTES)
-          problems.push({ path, message: `larger than ${MAX_FILE_BYTES} bytes` });
-        // Nanoseconds are lost in mtimeMs; inode and change time tell a replaced file from an edited one.
-        else files.set(path, { path, stamp: `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}` });
-      }
+      found = await stat(path);
     } catch (error) {
-      // A file that went away between listing and looking is simply not there; a path that was named must be.
-      if (named) problems.push({ path, message: (error as NodeJS.ErrnoException).code ?? "unreadable" });
+      // What went away between listing and looking is simply not there; a path that was named must be, and where a link
+      // leads to something was.
+      if (above === null || (link ? mayMatter(path) : errnoOf(error) !== "ENOENT"))
+        listing.problem(path, errnoOf(error));
+      return;
+    }
+    if (found.isDirectory()) await this.#visitFolder(path, link, above, listing);
+    else if (above === null || EXTENSIONS.has(extname(path))) {
+      const irregular = irregularity(found);
+      if (irregular !== null) listing.problem(path, irregular);
+      else if (found.size > MAX_FILE_BYTES) listing.problem(path, `larger than ${MAX_FILE_BYTES} bytes`);
+      // Nanoseconds are lost in mtimeMs; inode and change time tell a replaced file from an edited one.
+      else listing.file(path, `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`);
     }
   }
+
+  async #visitFolder(path: string, link: boolean, above: Above | null, listing: Listing): Promise<void> {
+    try {
+      // By name, not by inode: some file systems give many folders one number.
+      const real = link ? await realpath(path) : join(above?.real ?? "", basename(path));
+      // A link back up, or to what is read already under another name: nothing is missed.
+      if (listing.folders.has(real)) return;
+      listing.folders.add(real);
+      const depth = (above?.depth ?? 0) + 1;
+      if (depth > MAX_DEPTH) {
+        listing.problem(path, `more than ${MAX_DEPTH} folders deep`);
+        return;
+      }
+      const entries = await readdir(path, { withFileTypes: true });
+      for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+        if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+        await this.#visit(join(path, entry.name), entry.isSymbolicLink(), { real, depth }, listing);
+      }
+    } catch (error) {
+      if (above === null || errnoOf(error) !== "ENOENT") listing.problem(path, errnoOf(error));
+    }
+  }
+}
+
+/** The folder that an entry stands in; null for a path that was named. */
+interface Above {
+  readonly real: string;
+  readonly depth: number;
+}
+
+/** One reading of the paths. */
+class Listing {
+  readonly files = new Map<string, ListedFile>();
+  readonly problems = new Map<string, ListingProblem>();
+  /** The real paths of the folders read. */
+  readonly folders = new Set<string>();
+
+  file(path: string, stamp: string): void {
+    this.files.set(path, { path, stamp });
+  }
+
+  problem(path: string, message: string): void {
+    this.problems.set(path, { path, message });
+  }
+}
+
+function byPath(a: { path: string }, b: { path: string }): number {
+  return a.path < b.path ? -1 : 1;
+}
+
+/** Whether an entry that leads nowhere could have been a file or folder of ours. */
+function mayMatter(path: string): boolean {
+  const extension = extname(path);
+  return extension === "" || EXTENSIONS.has(extension);
 }
 
 const EXTENSIONS = new Set([".yaml", ".yml", ".json"]);
 const DEBOUNCE_MS = 50;
 const POLL_MS = 500;
 const MAX_DEPTH = 32;
-const MAX_FILE_BYTES = 32 * 1024 * 1024;
+export const MAX_FILE_BYTES = 32 * 1024 * 1024;

@@ -1,109 +1,88 @@
-import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type YAMLMap } from "yaml";
 import { diagnose } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition } from "../../diagnostics/diagnostic.ts";
 import type { RawObject } from "../../resources/resource.ts";
+import { splitDocuments } from "./documents.ts";
+import { composeDocument, type DocumentProblem } from "./yaml-document.ts";
+import { readValue } from "./yaml-value.ts";
 
 export interface ParsedFile {
   readonly objects: readonly RawObject[];
+  /** Of each object, the text of its document and where that stands: the same text in the same place is the same object. */
+  readonly keys: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
   /** false: some document could not be read, so what it held is not known. */
   readonly complete: boolean;
 }
 
 /**
- * Reads every document of a YAML (or JSON) text. Never throws; a document that is broken, ambiguous or too large is
- * reported and the others are read. YAML 1.2 core schema, no merge keys, each key once.
+ * Reads every document of a YAML (or JSON) text by itself. Never throws; a document that is broken, ambiguous or too large
+ * is reported at the place in question, and the others are read. `recall` gives objects of an earlier reading by their
+ * keys, so that one changed document among thousands costs no more than itself.
  */
-export function parseYaml(file: string, text: string): ParsedFile {
-  const diagnostics: Diagnostic[] = [];
+export function parseYaml(
+  file: string,
+  written: string,
+  recall: (key: string) => RawObject | undefined = () => undefined,
+): ParsedFile {
+  const text = written.startsWith("\uFEFF") ? written.slice(1) : written;
+  const positionAt = positions(file, text);
   const objects: RawObject[] = [];
-  const report = (
-    code: "yaml-syntax" | "yaml-ambiguous" | "document-too-large",
-    message: string,
-    at: SourcePosition,
-  ): void => {
+  const keys: string[] = [];
+  const diagnostics: Diagnostic[] = [];
+  const report = ({ code, message, offset, other }: DocumentProblem, start: number): void => {
+    const elsewhere = other === undefined ? "" : `, first on line ${positionAt(start + other).line}`;
     diagnostics.push(
-      diagnose(code, { subject: { kind: "File", namespace: "", name: file }, source: at, message }),
+      diagnose(code, {
+        subject: { kind: "File", namespace: "", name: file },
+        source: positionAt(start + offset),
+        message: `${message}${elsewhere}`,
+      }),
     );
   };
-  const start = { file, line: 1, column: 1 };
-  const tooLong = text.split(/^---/m).some((document) => document.length > MAX_DOCUMENT_CHARACTERS);
-  if (tooLong) {
-    report("document-too-large", `a document is longer than ${MAX_DOCUMENT_CHARACTERS} characters`, start);
-    return { objects, diagnostics, complete: false };
-  }
-  const lines = new LineCounter();
-  const positionAt = (offset: number): SourcePosition => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line: Math.max(1, line), column: Math.max(1, col) };
-  };
-  let complete = true;
-  try {
-    for (const document of parseAllDocuments(text, {
-      lineCounter: lines,
-      uniqueKeys: true,
-      prettyErrors: false,
-      logLevel: "silent",
-    })) {
-      const [error] = document.errors;
-      if (error !== undefined) {
-        complete = false;
-        // The library's own sentence may quote the line; its first words do, too, in none of the codes seen.
-        report(
-          error.code === "DUPLICATE_KEY" ? "yaml-ambiguous" : "yaml-syntax",
-          firstLine(error.message),
-          positionAt(error.pos[0]),
-        );
-        continue;
-      }
-      if (document.contents === null) continue;
-      const value = document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown;
-      if (value === null || value === undefined) continue;
-      objects.push({
-        value,
-        source: positionAt(document.contents.range?.[0] ?? 0),
-        fields: positions(document, positionAt),
-      });
+  for (const { text: document, offset } of splitDocuments(text)) {
+    const key = `${positionAt(offset).line} ${document}`;
+    const known = recall(key);
+    if (known !== undefined) {
+      objects.push(known);
+      keys.push(key);
+      continue;
     }
-  } catch (error) {
-    // Too many aliases, or nesting that exhausts the stack: the only two ways the library throws.
-    complete = false;
-    const deep = error instanceof RangeError;
-    report(
-      deep ? "yaml-syntax" : "yaml-ambiguous",
-      deep ? "nested too deeply" : "aliases expand without bound",
-      start,
-    );
+    const composed = composeDocument(document);
+    if (composed === null) continue;
+    if ("code" in composed) {
+      report(composed, offset);
+      continue;
+    }
+    const { contents } = composed;
+    if (contents === null) continue;
+    const read = readValue(contents);
+    if ("code" in read) {
+      report(read, offset);
+      continue;
+    }
+    if (read.value === null) continue;
+    keys.push(key);
+    objects.push({
+      value: read.value,
+      source: positionAt(offset + contents.range[0]),
+      fields: new Map([...read.fields].map(([path, at]) => [path, positionAt(offset + at)])),
+    });
   }
-  return { objects, diagnostics, complete };
+  return { objects, keys, diagnostics, complete: diagnostics.length === 0 };
 }
 
-/** Room for a Secret, which Kubernetes bounds at 1 MiB, in base64. */
-const MAX_DOCUMENT_CHARACTERS = 2 * 1024 * 1024;
-const MAX_ALIASES = 100;
-/** How deep positions are kept: `spec.config.service_port`. */
-const DEPTH = 3;
-
-function positions(
-  document: Document,
-  positionAt: (offset: number) => SourcePosition,
-): Map<string, SourcePosition> {
-  const found = new Map<string, SourcePosition>();
-  const visit = (map: YAMLMap, prefix: string, depth: number): void => {
-    for (const { key, value } of map.items) {
-      if (!isScalar(key) || key.range == null) continue;
-      const path = `${prefix}${String(key.value)}`;
-      found.set(path, positionAt(key.range[0]));
-      // Keys below `data` name secrets; nobody needs their places.
-      if (depth < DEPTH && isMap(value) && path !== "data" && path !== "stringData")
-        visit(value, `${path}.`, depth + 1);
+/** Line and column by offset; a line ends at LF, as the library has it. */
+function positions(file: string, text: string): (offset: number) => SourcePosition {
+  const starts = [0];
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  return (offset) => {
+    let low = 0;
+    let high = starts.length;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if ((starts[middle] as number) <= offset) low = middle;
+      else high = middle;
     }
+    return { file, line: low + 1, column: offset - (starts[low] as number) + 1 };
   };
-  if (isMap(document.contents)) visit(document.contents, "", 1);
-  return found;
-}
-
-function firstLine(message: string): string {
-  const [line] = message.split("\n");
-  return (line ?? "").slice(0, 120);
 }

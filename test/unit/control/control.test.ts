@@ -101,6 +101,14 @@ test("what the engine refuses leaves the last good revision, is said, and is tri
   await control.reload();
   assert.equal(control.state.revision?.number, 3);
   assert.deepEqual(control.state.diagnostics, []);
+  // Back to what serves: nothing is wrong any more, and nothing needs to be applied.
+  engine.problems = [{ code: "listener-port-unavailable", subject: "http", message: "EADDRINUSE" }];
+  source.resources = mappings({ a: "/c/" });
+  await control.reload();
+  source.resources = mappings({ a: "/b/" });
+  await control.reload();
+  assert.equal(engine.applied.length, 4);
+  assert.deepEqual(control.state.diagnostics, []);
 });
 
 test("a fault in compiling leaves the last good revision, and is said until a round succeeds", async () => {

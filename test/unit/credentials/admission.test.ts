@@ -44,6 +44,33 @@ describe("admission of a key and chain", () => {
     }
   });
 
+  it("refuses what is issued for other purposes than TLS", async () => {
+    const { ca } = await certificates();
+    const [server, client, any, mail] = [
+      "1.3.6.1.5.5.7.3.1",
+      "1.3.6.1.5.5.7.3.2",
+      "2.5.29.37.0",
+      "1.3.6.1.5.5.7.3.4",
+    ];
+    for (const [purposes, expected] of [
+      [[], "admitted"],
+      [[server], "admitted"],
+      [[client], "admitted"],
+      [[any], "admitted"],
+      [[mail, client], "admitted"],
+      [[mail], "certificate-purpose"],
+      [[mail, "1.3.6.1.5.5.7.3.3"], "certificate-purpose"],
+    ] as [string[], string][]) {
+      const { certificate, privateKey } = await ca.issue({ commonName: "x", extendedKeyUsage: purposes });
+      const admitted = admitIdentity(certificate, privateKey);
+      assert.equal(codeOf(admitted), expected, purposes.join());
+      if (admitted.ok)
+        assert.deepEqual(admitted.value.facts[0]?.extendedKeyUsage, purposes.length === 0 ? null : purposes);
+      else
+        assert.match(admitted.finding.message, /^the extended key usage of CN=x allows neither .*: 1\.3\.6/);
+    }
+  });
+
   it("says that a key is encrypted, in either form", async () => {
     const { client } = await certificates();
     const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
@@ -76,6 +103,21 @@ describe("admission of a key and chain", () => {
     ] as const) {
       assert.equal(codeOf(admitIdentity(chain, key)), code);
     }
+  });
+
+  it("is valid while all of its chain is", async () => {
+    const { ca } = await certificates();
+    const middle = await ca.issueAuthority("middle");
+    const leaf = await middle.issue({
+      commonName: "leaf",
+      notBefore: new Date("2020-01-01T00:00:00Z"),
+      notAfter: new Date("2049-01-01T00:00:00Z"),
+    });
+    const admitted = admitIdentity(leaf.certificate, leaf.privateKey);
+    assert.ok(admitted.ok);
+    const [, above] = admitted.value.facts;
+    assert.equal(above?.subject, "CN=middle");
+    assert.deepEqual([admitted.value.notBefore, admitted.value.notAfter], [above.notBefore, above.notAfter]);
   });
 
   it("puts a chain in order, leaves out what is no part of it, and says both", async () => {

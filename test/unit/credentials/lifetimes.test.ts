@@ -107,6 +107,14 @@ describe("what replaces a credential in use", () => {
     assert.deepEqual(events(), ["usable", "rotated"]);
   });
 
+  it("the one waiting is given up when its whole time is slept through", async () => {
+    offer(await issue("long", -HOUR, 10 * HOUR));
+    offer(await issue("brief", HOUR, 2 * HOUR));
+    move(3 * HOUR);
+    assert.equal(inUse(), "CN=long");
+    assert.ok(codes().includes("certificate-expired"));
+  });
+
   it("the one waiting is forgotten when another is offered or all is removed", async () => {
     offer(await issue("old", -HOUR, 90 * DAY));
     offer(await issue("early", HOUR, 90 * DAY));
@@ -195,6 +203,20 @@ describe("a CA beside the certificate", () => {
     assert.equal(store.hasTrustAnchors("s"), false);
     assert.equal(store.trust("s"), undefined, "a CA that was taken away");
     assert.deepEqual(events("trust"), ["usable", "unusable"]);
+  });
+
+  it("stays with the certificate that is kept: a bad replacement does not turn verification off", async () => {
+    const { ca } = await certificates();
+    const { certificate, privateKey } = await issue("leaf", -HOUR, 90 * DAY);
+    store.offer("s", { certificateChain: certificate, privateKey, trustAnchors: ca.certificate }, origin);
+    for (const certificateChain of ["", "garbage"]) {
+      store.offer("s", { certificateChain, privateKey }, origin);
+      assert.equal(inUse(), "CN=leaf");
+      assert.equal(store.hasTrustAnchors("s"), true);
+      assert.equal(store.trust("s")?.anchors.length, 1);
+    }
+    store.offer("s", { certificateChain: certificate, privateKey }, origin);
+    assert.equal(store.hasTrustAnchors("s"), false, "taken away on purpose");
   });
 
   it("a chain of CAs is a bundle for whoever asks, and says nothing to who does not", async () => {

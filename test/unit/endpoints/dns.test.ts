@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import type { LookupAddress } from "node:dns";
+import type { LookupAddress, RecordWithTtl } from "node:dns";
 import { beforeEach, describe, it } from "node:test";
 import { createDnsEndpoints } from "../../../src/endpoints/dns.ts";
 import { DnsFailure, type Endpoint } from "../../../src/endpoints/endpoint.ts";
+import type { DnsSettings } from "../../../src/model/cluster.ts";
 
 interface Question {
   readonly host: string;
@@ -12,6 +13,7 @@ interface Question {
 
 let now = 0;
 let asked: Question[] = [];
+let records: readonly RecordWithTtl[] = [];
 let endpoints = createDns();
 
 /** Look-ups that are answered when the test says so. */
@@ -36,13 +38,14 @@ function createDns(): ReturnType<typeof createDnsEndpoints> {
       });
       return promise;
     },
+    records: async (_host, family) => (family === 4 ? records : []),
   });
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function addresses(host = "svc", port = 80): Promise<string[]> {
-  const found = Promise.resolve(endpoints.resolve(host, port)).then((all) =>
+function addresses(host = "svc", port = 80, dns?: DnsSettings): Promise<string[]> {
+  const found = Promise.resolve(endpoints.resolve(host, port, dns)).then((all) =>
     all.map(({ address }: Endpoint) => address),
   );
   // Failures are looked at later than they happen here.
@@ -59,6 +62,7 @@ function question(): Question {
 beforeEach(() => {
   now = 1_000_000;
   asked = [];
+  records = [];
   endpoints = createDns();
 });
 
@@ -89,6 +93,74 @@ describe("DNS endpoints", () => {
     const six = addresses("six");
     await question().answer("::2", "::1");
     assert.deepEqual(await six, ["::1", "::2"]);
+  });
+
+  it("prefers IPv6 where both are enabled, and knows nothing else where IPv4 is not", async () => {
+    for (const [dns, found, expected] of [
+      [{ family: "both" }, ["10.0.0.1", "::1"], ["::1"]],
+      [{ family: "both" }, ["10.0.0.1"], ["10.0.0.1"]],
+      [{ family: "v6" }, ["10.0.0.1", "::1"], ["::1"]],
+    ] as const) {
+      endpoints = createDns();
+      const asking = addresses("svc", 80, dns);
+      await question().answer(...found);
+      assert.deepEqual(await asking, expected);
+    }
+    endpoints = createDns();
+    const none = addresses("svc", 80, { family: "v6" });
+    await question().answer("10.0.0.1");
+    await assert.rejects(none, { code: "ENODATA" });
+  });
+
+  it("keeps apart what is asked for one name in different ways", async () => {
+    const [four, six] = [addresses(), addresses("svc", 80, { family: "v6" })];
+    const [first, second] = asked;
+    await first?.answer("10.0.0.1", "::1");
+    await second?.answer("10.0.0.1", "::1");
+    assert.deepEqual([await four, await six], [["10.0.0.1"], ["::1"]]);
+    asked = [];
+  });
+
+  it("logical_dns: the first of each answer, in the order of the answer", async () => {
+    const asking = addresses("svc", 80, { logical: true });
+    await question().answer("10.0.0.2", "10.0.0.1");
+    assert.deepEqual(await asking, ["10.0.0.2"]);
+  });
+
+  it("the same answer is the same list", async () => {
+    const first = addresses();
+    await question().answer("10.0.0.1", "10.0.0.2");
+    await first;
+    const list = endpoints.resolve("svc", 80);
+    now += 5_000;
+    endpoints.resolve("svc", 80);
+    await question().answer("10.0.0.2", "10.0.0.1");
+    assert.equal(endpoints.resolve("svc", 80), list);
+  });
+
+  it("respect_dns_ttl: fresh for as long as the name servers say, of addresses that they know", async () => {
+    const dns = { respectTtl: true } as const;
+    records = [
+      { address: "10.0.0.1", ttl: 30 },
+      { address: "10.9.9.9", ttl: 1 },
+    ];
+    const first = addresses("svc", 80, dns);
+    await question().answer("10.0.0.1");
+    assert.deepEqual(await first, ["10.0.0.1"]);
+    now += 29_999;
+    await addresses("svc", 80, dns);
+    assert.equal(asked.length, 0);
+    now += 1;
+    // The name servers know nothing of it any more: a hosts file, say.
+    records = [];
+    await addresses("svc", 80, dns);
+    await question().answer("10.0.0.1");
+    now += 4_999;
+    await addresses("svc", 80, dns);
+    assert.equal(asked.length, 0);
+    now += 1;
+    await addresses("svc", 80, dns);
+    assert.equal(question().host, "svc");
   });
 
   it("is fresh for 5 s, then asked again while the old answer serves", async () => {

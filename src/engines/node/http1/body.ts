@@ -1,4 +1,5 @@
 import { CR, FIELD, FieldLines, LF } from "./fields.ts";
+import type { ResponseHead } from "./response-head.ts";
 
 /**
  * Follows a message body through the bytes that arrive, without collecting it (RFC 9112 §6, §7.1). Chunked framing is
@@ -39,6 +40,14 @@ export class BodyReader {
 
   startUntilClose(): void {
     this.#start("until-close");
+  }
+
+  /** As the head says, to a request that was HEAD or not (RFC 9112 §6.3). */
+  startResponse(head: ResponseHead, isHead: boolean): void {
+    if (isHead || head.status === 204 || head.status === 304) this.startNone();
+    else if (head.chunked) this.startChunked();
+    else if (head.contentLength !== -1) this.startSized(head.contentLength);
+    else this.startUntilClose();
   }
 
   /** The body ends where the connection does, so it must be framed anew for the next hop. */

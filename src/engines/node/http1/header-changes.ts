@@ -4,6 +4,8 @@ import type { HeaderChanges } from "../../../model/route.ts";
 export class HeaderEditor {
   readonly #remove: ReadonlySet<string>;
   readonly #lines: string;
+  /** The lines hold operators (`%PROTOCOL%`), to be filled in for each request. */
+  readonly hasOperators: boolean;
 
   constructor({ remove = [], add = [] }: HeaderChanges) {
     const changeable = add.filter(({ name }) => !FRAMING.has(name.toLowerCase()));
@@ -12,12 +14,16 @@ export class HeaderEditor {
       ...changeable.filter(({ append }) => !append).map(({ name }) => name.toLowerCase()),
     ]);
     this.#lines = changeable.map(({ name, value }) => `${name}: ${value}\r\n`).join("");
+    this.hasOperators = this.#lines.includes("%");
   }
 
-  /** `head` is a whole message head, its blank line included, of lines that were parsed strictly. */
-  edit(head: string): string {
+  /**
+   * `head` is a whole message head, its blank line included, of lines that were parsed strictly; `fill` replaces the
+   * operators in the lines that are added.
+   */
+  edit(head: string, fill?: (lines: string) => string): string {
     const kept = this.#remove.size === 0 ? head.slice(0, -2) : this.#withoutRemoved(head);
-    return `${kept}${this.#lines}\r\n`;
+    return `${kept}${fill === undefined ? this.#lines : fill(this.#lines)}\r\n`;
   }
 
   #withoutRemoved(head: string): string {

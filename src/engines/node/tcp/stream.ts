@@ -118,8 +118,12 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
   }
 
   onDeadline(): void {
-    if (this.#broken === null) this.#cut("idle");
-    else this.#fail(this.#broken);
+    if (this.#broken !== null) this.#fail(this.#broken);
+    else if (this.upstream !== null) this.#cut("idle");
+    else {
+      const cause = `no connection to ${this.#cluster?.config.name} became free in time`;
+      this.#fail({ reason: "overloaded", cause, address: null });
+    }
   }
 
   #begin(): void {
@@ -134,6 +138,8 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
       return;
     }
     this.#cluster = cluster;
+    // One connect timeout to come to its turn where connections are limited, and one to connect.
+    this.deadline = this.startedAt + 2 * cluster.config.connectTimeoutMs;
     cluster.acquire(this, true);
   }
 

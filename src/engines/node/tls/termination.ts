@@ -17,6 +17,7 @@ import {
   UNRECOGNIZED_NAME,
 } from "./handshake-failure.ts";
 import { type HelloOutcome, readHello } from "./hello-reader.ts";
+import { findServedName } from "./served-name.ts";
 import { Policy, type PolicyEvents, type PolicyTerms, policyTerms, type TerminateTls } from "./policy.ts";
 
 export interface SecureConnection {
@@ -133,12 +134,12 @@ export class Termination {
 
   /** What serves a name at this moment: never another host's certificate, never less than its check (design §4.1). */
   #find(serverName: string | null): Serving | Refused {
-    const host = this.#hosts.find(serverName ?? "");
-    if (host === undefined || (serverName === null && host.domain !== "*")) return UNKNOWN_HOST;
-    if (host.tls.mode === "cleartext") return UNKNOWN_HOST;
-    const terms = host.tls.mode === "terminate" ? this.#terms(host.tls) : null;
-    if (terms === null || host.tls.mode !== "terminate") return HOST_UNUSABLE;
-    const credential = this.#context.credentials.credential(host.tls.credential);
+    const named = findServedName(this.#hosts, serverName);
+    if ("failure" in named) return named;
+    const { host, tls } = named;
+    const terms = this.#terms(tls);
+    if (terms === null) return HOST_UNUSABLE;
+    const credential = this.#context.credentials.credential(tls.credential);
     if (credential === undefined) return HOST_UNUSABLE;
     const key = certificateKey(credential, terms);
     let context = this.#certificates.get(key);
@@ -281,7 +282,6 @@ class RefusedHandshake extends Error {
   }
 }
 
-const UNKNOWN_HOST: Refused = { failure: "unknown_host" };
 const HOST_UNUSABLE: Refused = { failure: "host_unusable" };
 const ignore = (): void => {};
 

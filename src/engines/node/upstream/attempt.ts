@@ -1,21 +1,24 @@
 import type { Socket } from "node:net";
 import type { FailureReason } from "../../../diagnostics/failure.ts";
-import { DnsFailure, type Endpoint, type EndpointReader } from "../../../endpoints/endpoint.ts";
+import { DnsFailure } from "../../../endpoints/endpoint.ts";
 import type { Cluster } from "../../../model/cluster.ts";
 import type { Clock } from "../../../telemetry/clock.ts";
 import type { UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts, UpstreamUser } from "./connection.ts";
 import { Dial, type Dialler } from "./dial.ts";
+import type { UpstreamHost } from "./host.ts";
+import type { Choice, Hosts } from "./hosts.ts";
 import type { Incoming } from "./incoming.ts";
 import type { Pool } from "./pool.ts";
 
-/** What an attempt needs of its cluster. */
+/** What an attempt needs of whom it dials for. */
 export interface AttemptOwner {
   readonly config: Cluster;
+  readonly hosts: Hosts;
   /** The pool of the current credential generation, or why there is none. */
   openPool(): Pool | { readonly missing: string };
-  /** Which of `count` addresses comes first this time. */
-  nextAddress(count: number): number;
+  /** Why no further request may be on a connection; null: it may. */
+  overload(): string | null;
   onAttemptOver(user: UpstreamUser): void;
 }
 
@@ -25,22 +28,30 @@ export interface AttemptOwner {
  */
 export class Attempt implements Dialler {
   readonly #owner: AttemptOwner;
-  readonly #endpoints: EndpointReader;
   readonly #user: UpstreamUser;
+  readonly #choice: Choice;
   readonly #cancelTimer: () => void;
+  /** The host chosen before there was an attempt. */
+  readonly #chosen: UpstreamHost | null;
   #pool: Pool | null = null;
-  #addresses: readonly Endpoint[] = [];
-  #next = 0;
-  #untried = 0;
+  #untried: UpstreamHost[] = [];
+  #host: UpstreamHost | null = null;
   #dial: Dial | null = null;
   /** Tells the answer of an earlier round's resolution from this one's. */
   #round = 0;
   #over = false;
 
-  constructor(owner: AttemptOwner, endpoints: EndpointReader, clock: Clock, user: UpstreamUser) {
+  constructor(
+    owner: AttemptOwner,
+    clock: Clock,
+    user: UpstreamUser,
+    choice: Choice,
+    chosen: UpstreamHost | null,
+  ) {
     this.#owner = owner;
-    this.#endpoints = endpoints;
     this.#user = user;
+    this.#choice = choice;
+    this.#chosen = chosen;
     this.#cancelTimer = clock.after(owner.config.connectTimeoutMs, () => this.#onTimeout());
   }
 
@@ -48,8 +59,8 @@ export class Attempt implements Dialler {
     return this.#pool;
   }
 
-  /** Begins, or begins again, with the credential that is current now. */
-  start(): void {
+  /** Begins, or begins again, with the credential that is current now; `resolving`: the addresses are not there yet. */
+  start(resolving: Promise<void> | null): void {
     this.#dial?.abandon();
     this.#dial = null;
     const pool = this.#owner.openPool();
@@ -59,12 +70,10 @@ export class Attempt implements Dialler {
     }
     this.#pool = pool;
     const round = ++this.#round;
-    const { host, port } = this.#owner.config.service;
-    const found = this.#endpoints.resolve(host, port);
-    if (!(found instanceof Promise)) this.#onAddresses(found, round);
+    if (resolving === null) this.#onAddresses(round);
     else {
-      found.then(
-        (addresses) => this.#onAddresses(addresses, round),
+      resolving.then(
+        () => this.#onAddresses(round),
         (error: unknown) => this.#onUnresolved(error, round),
       );
     }
@@ -82,29 +91,40 @@ export class Attempt implements Dialler {
   }
 
   onDialled(socket: Socket, incoming: Incoming, facts: ConnectionFacts): void {
-    const pool = this.#pool;
+    const pool = this.#pool as Pool;
     this.#dial = null;
+    // Added first, so that its place is never taken for free.
+    const connection = pool.add(socket, incoming, facts, this.#host as UpstreamHost);
     this.#end();
-    pool?.add(socket, incoming, facts).use(this.#user);
+    const overload = this.#owner.overload();
+    if (overload === null) connection.use(this.#user);
+    else {
+      connection.park(null);
+      this.#user.onUpstreamFailed("overloaded", overload, null);
+    }
   }
 
   onDialFailed(failure: UpstreamFailure, dial: Dial): void {
     this.#dial = null;
     // A credential that was replaced meanwhile may be what the peer did not like.
-    if (this.#pool?.superseded === true) this.start();
-    else if (dial.phase === "connecting" && this.#untried > 0) this.#dialNext();
+    if (this.#pool?.superseded === true) {
+      this.start(this.#owner.hosts.update());
+      return;
+    }
+    this.#countFailure();
+    if (dial.phase === "connecting" && this.#untried.length > 0) this.#dialNext();
     else this.fail(failure.reason, failure.cause, dial.address);
   }
 
-  #onAddresses(addresses: readonly Endpoint[], round: number): void {
+  #onAddresses(round: number): void {
     if (this.#over || round !== this.#round) return;
-    this.#addresses = addresses;
-    this.#untried = addresses.length;
-    if (addresses.length === 0) {
+    const { hosts } = this.#owner;
+    const chosen = this.#chosen === null || this.#chosen.gone ? hosts.choose(this.#choice) : this.#chosen;
+    if (chosen === null) {
       this.fail("upstream_dns_failure", `no address for ${this.#owner.config.service.host}`, null);
       return;
     }
-    this.#next = this.#owner.nextAddress(addresses.length);
+    this.#untried = hosts.inTurn(chosen);
     this.#dialNext();
   }
 
@@ -115,11 +135,9 @@ export class Attempt implements Dialler {
   }
 
   #dialNext(): void {
-    const endpoint = this.#addresses[this.#next] as Endpoint;
-    this.#next = (this.#next + 1) % this.#addresses.length;
-    this.#untried--;
-    const { generation } = this.#pool as Pool;
-    this.#dial = new Dial(endpoint, this.#owner.config.tls, generation, this);
+    const host = this.#untried.shift() as UpstreamHost;
+    this.#host = host;
+    this.#dial = new Dial(host.endpoint, this.#owner.config, (this.#pool as Pool).generation, this);
   }
 
   #onTimeout(): void {
@@ -129,8 +147,13 @@ export class Attempt implements Dialler {
       this.fail("upstream_dns_failure", `no address for ${service.host} within ${connectTimeoutMs} ms`, null);
       return;
     }
+    this.#countFailure();
     const missing = dial.phase === "connecting" ? "no TCP connection" : "TLS handshake not finished";
     this.fail("upstream_connect_timeout", `${missing} within ${connectTimeoutMs} ms`, dial.address);
+  }
+
+  #countFailure(): void {
+    if (this.#host !== null) this.#owner.hosts.outliers?.onFailure(this.#host);
   }
 
   #end(): void {

@@ -3,6 +3,7 @@ import { TLSSocket } from "node:tls";
 import type { FailureReason } from "../../../diagnostics/failure.ts";
 import type { Deadlines, Timed } from "../deadlines.ts";
 import { classify } from "./classify.ts";
+import type { UpstreamHost } from "./host.ts";
 import type { Incoming } from "./incoming.ts";
 
 /** One request that wants, has or had an upstream connection. A connection has at most one user. */
@@ -22,6 +23,13 @@ export interface UpstreamUser {
 
 /** What a connection's pool is told. */
 export interface ConnectionOwner {
+  /** How long a connection may be idle, and how old it may grow, in milliseconds. */
+  readonly idleMs: number;
+  readonly lifetimeMs: number;
+  onUse(): void;
+  /** The request on it is over; `onIdle` or `onGone` follows. */
+  onFree(): void;
+  /** False: it is not wanted any more. */
   onIdle(connection: UpstreamConnection): boolean;
   onGone(connection: UpstreamConnection): void;
 }
@@ -42,6 +50,9 @@ export class UpstreamConnection implements Timed {
   deadline: number = Number.POSITIVE_INFINITY;
   /** Requests it has carried; above 0 it came from the pool. */
   served = 0;
+  /** `performance.now()` of its last release. */
+  idleSince = 0;
+  readonly host: UpstreamHost;
   readonly address: string;
   readonly tlsVersion: string | null;
   readonly tlsCipher: string | null;
@@ -50,7 +61,8 @@ export class UpstreamConnection implements Timed {
   readonly #socket: Socket;
   readonly #incoming: Incoming;
   readonly #owner: ConnectionOwner;
-  readonly #idleMs: number;
+  /** `performance.now()` from which it is used no more. */
+  readonly #oldAt: number;
   #user: UpstreamUser | null = null;
   #gone = false;
 
@@ -58,11 +70,12 @@ export class UpstreamConnection implements Timed {
     socket: Socket,
     incoming: Incoming,
     facts: ConnectionFacts,
+    host: UpstreamHost,
     owner: ConnectionOwner,
     deadlines: Deadlines,
-    idleMs: number,
   ) {
     this.#socket = socket;
+    this.host = host;
     this.#incoming = incoming;
     this.address = facts.address;
     this.tlsVersion = facts.tlsVersion;
@@ -70,7 +83,7 @@ export class UpstreamConnection implements Timed {
     this.identityPresented = facts.identityPresented;
     this.identityVerified = facts.identityVerified;
     this.#owner = owner;
-    this.#idleMs = idleMs;
+    this.#oldAt = performance.now() + owner.lifetimeMs;
     incoming.deliverTo((chunk) => {
       // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
       if (this.#user === null) this.destroy();
@@ -97,6 +110,8 @@ export class UpstreamConnection implements Timed {
   use(user: UpstreamUser): void {
     this.#user = user;
     this.deadline = Number.POSITIVE_INFINITY;
+    this.host.requests++;
+    this.#owner.onUse();
     user.onUpstreamReady(this);
   }
 
@@ -130,17 +145,22 @@ export class UpstreamConnection implements Timed {
   /** The request is done. `keepAliveSeconds` is what the upstream said of its patience (`Keep-Alive: timeout=`). */
   release(keepAliveSeconds: number | null): void {
     if (this.#user === null) return;
-    this.#user = null;
+    this.#free();
     this.served++;
+    this.park(keepAliveSeconds);
+  }
+
+  /** Nobody uses it for now. */
+  park(keepAliveSeconds: number | null): void {
+    const now = performance.now();
+    const { idleMs } = this.#owner;
     // A second early, so that we close before the upstream does and no request meets its FIN.
-    const patience =
-      keepAliveSeconds === null ? this.#idleMs : Math.min(this.#idleMs, keepAliveSeconds * 1000 - 1000);
+    const patience = keepAliveSeconds === null ? idleMs : Math.min(idleMs, keepAliveSeconds * 1000 - 1000);
+    this.idleSince = now;
+    this.deadline = Math.min(now + patience, this.#oldAt);
     // Bytes that wait while it is paused may belong to no response: the next user must not read them as its own.
-    if (patience <= 0 || !this.usable || this.#socket.isPaused() || !this.#owner.onIdle(this)) {
+    if (this.deadline <= now || !this.usable || this.#socket.isPaused() || !this.#owner.onIdle(this))
       this.end();
-      return;
-    }
-    this.deadline = performance.now() + patience;
   }
 
   /** Closes an idle connection in due form: with TLS, close_notify first. */
@@ -188,10 +208,17 @@ export class UpstreamConnection implements Timed {
 
   /** Out of the pool, and nobody's any more. */
   #leave(): void {
-    this.#user = null;
+    this.#free();
     if (this.#gone) return;
     this.#gone = true;
     this.#owner.onGone(this);
+  }
+
+  #free(): void {
+    if (this.#user === null) return;
+    this.#user = null;
+    this.host.requests--;
+    this.#owner.onFree();
   }
 }
 

@@ -1,12 +1,14 @@
 import { X509Certificate } from "node:crypto";
-import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type PeerCertificate, TLSSocket } from "node:tls";
 import type { Endpoint } from "../../../endpoints/endpoint.ts";
+import type { Cluster, Keepalive } from "../../../model/cluster.ts";
 import type { UpstreamTls } from "../../../model/tls.ts";
 import { alpnProtocols } from "../tls/parameters.ts";
 import { classify, type Phase, type UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts } from "./connection.ts";
 import type { Generation, Session, VerifiedPeer } from "./generation.ts";
+import { addressText } from "./host.ts";
 import { Incoming } from "./incoming.ts";
 
 /** Called once, unless the dial is abandoned before. */
@@ -21,6 +23,7 @@ export class Dial {
   /** `connecting` at a failure tells that nothing but the address was at fault. */
   phase: Phase = "connecting";
   readonly #tls: UpstreamTls;
+  readonly #keepalive: Keepalive | undefined;
   readonly #generation: Generation;
   readonly #dialler: Dialler;
   readonly #incoming = new Incoming();
@@ -30,12 +33,15 @@ export class Dial {
   #session: Session | undefined;
   #over = false;
 
-  constructor(endpoint: Endpoint, tls: UpstreamTls, generation: Generation, dialler: Dialler) {
-    this.address =
-      isIP(endpoint.address) === 6
-        ? `[${endpoint.address}]:${endpoint.port}`
-        : `${endpoint.address}:${endpoint.port}`;
+  constructor(
+    endpoint: Endpoint,
+    { tls, keepalive }: Pick<Cluster, "tls" | "keepalive">,
+    generation: Generation,
+    dialler: Dialler,
+  ) {
+    this.address = addressText(endpoint);
     this.#tls = tls;
+    this.#keepalive = keepalive;
     this.#generation = generation;
     this.#dialler = dialler;
     try {
@@ -64,6 +70,7 @@ export class Dial {
     socket.once("connect", () => {
       this.phase = "handshaking";
       socket.setNoDelay(true);
+      if (this.#keepalive !== undefined) keepAlive(socket, this.#keepalive);
       if (this.#tls.mode === "cleartext") this.#succeed(socket);
     });
     if (socket instanceof TLSSocket) {
@@ -138,6 +145,14 @@ export class Dial {
     this.abandon();
     this.#dialler.onDialFailed(failure, this);
   }
+}
+
+/** Absent parts are Linux's. Node before 26.4 heeds the first one only. */
+function keepAlive(
+  socket: Socket,
+  { idleSeconds = 7200, intervalSeconds = 75, probes = 9 }: Keepalive,
+): void {
+  socket.setKeepAlive(true, idleSeconds * 1000, intervalSeconds * 1000, probes);
 }
 
 const CLOSED: UpstreamFailure = { reason: "upstream_connect_failed", cause: "closed before it was ready" };

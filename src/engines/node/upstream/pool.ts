@@ -1,24 +1,38 @@
 import type { Socket } from "node:net";
 import type { Deadlines } from "../deadlines.ts";
+import type { Breaker } from "./breaker.ts";
 import { type ConnectionFacts, type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import type { Generation } from "./generation.ts";
+import type { UpstreamHost } from "./host.ts";
 import type { Incoming } from "./incoming.ts";
 
-/** The connections of one cluster that were made with one credential generation: last used, first taken. */
+/** What a pool needs of whose connections it holds. */
+export interface PoolOwner {
+  readonly breaker: Breaker;
+  readonly deadlines: Deadlines;
+  readonly idleMs: number;
+  readonly lifetimeMs: number;
+  /** A connection is idle or gone: somebody who waits may have its place. */
+  onRoom(): void;
+}
+
+/** The connections that were made with one credential generation, by host: last used, first taken. */
 export class Pool implements ConnectionOwner {
   readonly generation: Generation;
+  readonly idleMs: number;
+  readonly lifetimeMs: number;
   /** Retired because its credential was replaced or withdrawn: what still waits for a connection begins again. */
   superseded = false;
-  readonly #deadlines: Deadlines;
-  readonly #idleMs: number;
-  readonly #idle: UpstreamConnection[] = [];
+  readonly #owner: PoolOwner;
+  readonly #idle = new Map<UpstreamHost, UpstreamConnection[]>();
   readonly #all = new Set<UpstreamConnection>();
   #retired = false;
 
-  constructor(generation: Generation, deadlines: Deadlines, idleMs: number) {
+  constructor(generation: Generation, owner: PoolOwner) {
     this.generation = generation;
-    this.#deadlines = deadlines;
-    this.#idleMs = idleMs;
+    this.#owner = owner;
+    this.idleMs = owner.idleMs;
+    this.lifetimeMs = owner.lifetimeMs;
   }
 
   get size(): number {
@@ -26,46 +40,85 @@ export class Pool implements ConnectionOwner {
   }
 
   get idleCount(): number {
-    return this.#idle.length;
+    let count = 0;
+    for (const idle of this.#idle.values()) count += idle.length;
+    return count;
   }
 
-  take(): UpstreamConnection | undefined {
-    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+  take(host: UpstreamHost): UpstreamConnection | undefined {
+    const idle = this.#idle.get(host);
+    if (idle === undefined) return undefined;
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
       if (connection.usable) return connection;
       connection.destroy();
     }
     return undefined;
   }
 
+  /** Of any host that `mayServe` lets pass. */
+  takeAny(mayServe: (host: UpstreamHost) => boolean): UpstreamConnection | undefined {
+    for (const host of this.#idle.keys()) {
+      const connection = mayServe(host) ? this.take(host) : undefined;
+      if (connection !== undefined) return connection;
+    }
+    return undefined;
+  }
+
   /** Makes room for another connection by closing the idle one that was used longest ago. */
   dropIdle(): boolean {
-    const oldest = this.#idle.shift();
+    let oldest: UpstreamConnection | undefined;
+    for (const [first] of this.#idle.values()) {
+      if (first !== undefined && (oldest === undefined || first.idleSince < oldest.idleSince)) oldest = first;
+    }
     oldest?.end();
     return oldest !== undefined;
   }
 
-  add(socket: Socket, incoming: Incoming, facts: ConnectionFacts): UpstreamConnection {
-    const connection = new UpstreamConnection(socket, incoming, facts, this, this.#deadlines, this.#idleMs);
+  /** `host` is no address of the cluster any more. */
+  onLeft(host: UpstreamHost): void {
+    const idle = this.#idle.get(host);
+    this.#idle.delete(host);
+    for (const connection of idle ?? []) connection.end();
+  }
+
+  add(socket: Socket, incoming: Incoming, facts: ConnectionFacts, host: UpstreamHost): UpstreamConnection {
+    const connection = new UpstreamConnection(socket, incoming, facts, host, this, this.#owner.deadlines);
     this.#all.add(connection);
     return connection;
   }
 
+  onUse(): void {
+    this.#owner.breaker.requests++;
+  }
+
+  onFree(): void {
+    this.#owner.breaker.requests--;
+  }
+
   onIdle(connection: UpstreamConnection): boolean {
-    if (this.#retired) return false;
-    this.#idle.push(connection);
+    const { host } = connection;
+    if (this.#retired || host.gone) return false;
+    const idle = this.#idle.get(host);
+    if (idle === undefined) this.#idle.set(host, [connection]);
+    else idle.push(connection);
+    this.#owner.onRoom();
     return true;
   }
 
   onGone(connection: UpstreamConnection): void {
     this.#all.delete(connection);
-    const at = this.#idle.lastIndexOf(connection);
-    if (at !== -1) this.#idle.splice(at, 1);
+    const idle = this.#idle.get(connection.host);
+    const at = idle === undefined ? -1 : idle.lastIndexOf(connection);
+    if (at !== -1) idle?.splice(at, 1);
+    this.#owner.onRoom();
   }
 
   /** Idle connections close now, busy ones once they are released. */
   retire(): void {
     this.#retired = true;
-    for (const connection of this.#idle.splice(0)) connection.end();
+    const idle = [...this.#idle.values()].flat();
+    this.#idle.clear();
+    for (const connection of idle) connection.end();
   }
 
   /** Cuts whatever is left; returns how many connections that were. */

@@ -157,3 +157,24 @@ test("a hello that comes after the host's check has changed is not held to the o
     await gateway.close();
   }
 });
+
+test("without the CA to check clients against nobody is let in, also where a certificate is optional", async () => {
+  const gateway = await setUp([
+    host("optional.test", OPTIONAL),
+    host("required.test", REQUIRED),
+    host("open.test"),
+  ]);
+  try {
+    const { port, client } = gateway;
+    const mutual = { cert: client.certificate, key: client.privateKey };
+    assert.equal((await handshake(port, { servername: "optional.test" })).echoed, true);
+    gateway.store.remove("clients");
+    for (const servername of ["optional.test", "required.test"]) {
+      for (const options of [{}, mutual])
+        assert.equal((await handshake(port, { servername, ...options })).echoed, false, servername);
+    }
+    assert.equal((await handshake(port, { servername: "open.test" })).echoed, true);
+  } finally {
+    await gateway.close();
+  }
+});

@@ -109,6 +109,34 @@ it("a certificate that rotates is shown at once, and ends no session", async () 
   }
 });
 
+it("a certificate that rotates is shown at once to a client without SNI, too", async () => {
+  const { ca, server } = await certificates();
+  const next = await ca.issue({ commonName: "next server", dnsNames: ["a.example"], usage: "server" });
+  const gateway = await startGateway({
+    "routes.yaml":
+      mappingYaml("m", { prefix: "/", service: "127.0.0.1:1" }) +
+      tlsContextYaml("a", { hosts: ["*"], secret: "server" }),
+    "secret.yaml": secretYaml("server", server),
+  });
+  try {
+    const subject = (): Promise<string | undefined> =>
+      new Promise((resolve, reject) => {
+        const socket = connect(
+          { port: gateway.httpsPort, host: "127.0.0.1", rejectUnauthorized: false },
+          () => {
+            resolve(socket.getPeerX509Certificate()?.subject);
+            socket.destroy();
+          },
+        ).on("error", reject);
+      });
+    assert.equal(await subject(), "CN=server");
+    await gateway.replace("secret.yaml", secretYaml("server", next));
+    assert.equal(await subject(), "CN=next server");
+  } finally {
+    await gateway.stop();
+  }
+});
+
 it("TLS 1.2 is the least, and X25519MLKEM768 is agreed on where the client has it", async () => {
   const { server } = await certificates();
   const gateway = await startGateway({

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import type { ConnectionOptions } from "node:tls";
 import { connected, handshake, host, OPTIONAL, ORIGIN, REQUIRED, setUp } from "./listener-setup.ts";
@@ -104,6 +106,64 @@ test("a resumed TLS 1.2 session hides its name where all hosts agree: its policy
     await gateway.close();
   }
 });
+
+for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`${maxVersion}: where all hosts agree, a session opens no host that is gone either`, async () => {
+    const gateway = await setUp([host("a.test"), host("b.test")]);
+    try {
+      const { session } = await handshake(gateway.port, { servername: "a.test", maxVersion });
+      gateway.update(host("b.test"));
+      const again = await handshake(gateway.port, { servername: "a.test", maxVersion, session });
+      // Up to TLS 1.2 Node hides the name of a resumed session; the request's Host is held against the hosts there are.
+      if (maxVersion === "TLSv1.3") assert.equal(again.echoed, false);
+      assert.ok(gateway.accepted.slice(1).every(({ serverName }) => serverName === null));
+    } finally {
+      await gateway.close();
+    }
+  });
+
+  test(`${maxVersion}: a session is not resumed on a connection that came before its trust bundle was replaced`, async () => {
+    const gateway = await setUp([host("a.test", REQUIRED), host("b.test", REQUIRED)]);
+    try {
+      const { port, client } = gateway;
+      const mutual = { servername: "a.test", cert: client.certificate, key: client.privateKey, maxVersion };
+      const { session, echoed } = await handshake(port, mutual);
+      assert.equal(echoed, true);
+      for (const change of [
+        () => gateway.store.offer("clients", { trustAnchors: gateway.stranger.certificate }, ORIGIN),
+        () => gateway.store.remove("a.test"),
+      ]) {
+        const early = connect(port, "127.0.0.1");
+        await once(early, "connect");
+        // Accepted after it.
+        await handshake(port, { servername: "b.test", maxVersion });
+        change();
+        const late = await handshake(0, { ...mutual, session, socket: early, port: undefined as never });
+        assert.equal(late.echoed, false);
+      }
+    } finally {
+      await gateway.close();
+    }
+  });
+}
+
+for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`${maxVersion}: a host that asks for the clients of another CA now knows no session of the old one's`, async () => {
+    const gateway = await setUp([host("a.test", REQUIRED), host("b.test")]);
+    try {
+      const { port, client, stranger } = gateway;
+      const mutual = { servername: "a.test", cert: client.certificate, key: client.privateKey, maxVersion };
+      const { session, echoed } = await handshake(port, mutual);
+      assert.equal(echoed, true);
+      // Another bundle of the same generation.
+      gateway.store.offer("others", { trustAnchors: stranger.certificate }, ORIGIN);
+      gateway.update(host("a.test", { mode: "required", trust: "others" }), host("b.test"));
+      assert.equal((await handshake(port, { ...mutual, session })).echoed, false);
+    } finally {
+      await gateway.close();
+    }
+  });
+}
 
 test("a client certificate that ended since is not resumed with", async () => {
   const gateway = await setUp([host("a.test", REQUIRED)]);

@@ -4,9 +4,10 @@ import { Deadlines } from "../../../../src/engines/node/deadlines.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../../src/engines/node/limits.ts";
 import { UpstreamCluster } from "../../../../src/engines/node/upstream/cluster.ts";
 import type { UpstreamConnection, UpstreamUser } from "../../../../src/engines/node/upstream/connection.ts";
+import { ANY_HOST, type Choice } from "../../../../src/engines/node/upstream/hosts.ts";
 import type { Cluster } from "../../../../src/model/cluster.ts";
 import type { PeerVerification, TlsParameters, UpstreamTls } from "../../../../src/model/tls.ts";
-import { systemClock } from "../../../../src/telemetry/clock.ts";
+import { type Clock, systemClock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import type { Authority, IssueOptions } from "../../../../src/x509/authority.ts";
 
@@ -52,6 +53,10 @@ export interface SetupOptions {
   readonly store?: CredentialStore;
   readonly limits?: Partial<Limits>;
   readonly connectTimeoutMs?: number;
+  /** What else the cluster's configuration says. */
+  readonly config?: Partial<Cluster>;
+  /** The cluster's; the system's by default. */
+  readonly clock?: Clock;
 }
 
 /** A cluster on a real credential store, wired as the engine does it. */
@@ -63,6 +68,7 @@ export function setUp(options: SetupOptions): Setup {
     service: { host: "upstream.test", port: 443 },
     connectTimeoutMs: options.connectTimeoutMs ?? 3000,
     tls: options.tls,
+    ...options.config,
   };
   const { endpoints } = options;
   const cluster = new UpstreamCluster(config, {
@@ -71,7 +77,7 @@ export function setUp(options: SetupOptions): Setup {
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     deadlines,
     logger: createLogger("silent"),
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
   });
   const unsubscribe = store.onChange((change) => cluster.onCredentialChange(change));
   return {
@@ -154,15 +160,23 @@ export class Requester implements UpstreamUser {
 }
 
 /** Asks `cluster` for a connection and waits until there is one, or an answer why not. */
-export async function acquire(cluster: UpstreamCluster, fresh = false): Promise<Requester> {
+export async function acquire(
+  cluster: UpstreamCluster,
+  fresh = false,
+  choice: Choice = ANY_HOST,
+): Promise<Requester> {
   const requester = new Requester();
-  cluster.acquire(requester, fresh);
+  cluster.acquire(requester, fresh, choice);
   return requester.until(() => requester.events.length > 0);
 }
 
 /** A whole request: acquire, write, read the answer. The connection is still the requester's. */
-export async function request(cluster: UpstreamCluster, fresh = false): Promise<Requester> {
-  const requester = await acquire(cluster, fresh);
+export async function request(
+  cluster: UpstreamCluster,
+  fresh = false,
+  choice: Choice = ANY_HOST,
+): Promise<Requester> {
+  const requester = await acquire(cluster, fresh, choice);
   if (requester.connection === null) return requester;
   requester.connection.write("request");
   return requester.until(() => requester.last !== "ready");
@@ -177,4 +191,4 @@ export async function eventually(test: () => boolean, what: string, milliseconds
   }
 }
 
-const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;
+export const ORIGIN = { subject: { kind: "Secret", namespace: "default", name: "client" } } as const;

@@ -11,12 +11,14 @@ import {
   acquire,
   mutualTls,
   named,
+  ORIGIN,
   offerClient,
   offerTrust,
   PARAMETERS,
-  type Requester,
+  Requester,
   request,
   setUp,
+  TRUST,
 } from "./cluster-setup.ts";
 import { closedPort, OPENSSL, opensslPeer, type Peer, tcpPeer, tlsPeer } from "./peer.ts";
 
@@ -253,6 +255,46 @@ describe("dialling an upstream", () => {
     }
     const { last } = await acquire(lost.cluster);
     assert.equal(last, "failed upstream_connect_refused: ECONNREFUSED @127.0.0.1");
+  });
+
+  it("does not go on to another address from a peer that is not who it should be", async () => {
+    const [impostor, peer] = await Promise.all([
+      peerWith({ dnsNames: ["other.test"] }),
+      peerWith({ dnsNames: ["upstream.test"] }),
+    ]);
+    const store = await storeWith();
+    const setup = setUp({ tls: mutualTls(), endpoints: [peer.endpoint, impostor.endpoint], store });
+    open.push(setup);
+    assert.match((await acquire(setup.cluster)).last, /^failed upstream_certificate_name_mismatch/);
+    assert.equal((await request(setup.cluster)).received, "answer");
+  });
+
+  it("dials nothing for an answer of DNS that nobody waits for any more", async () => {
+    const peer = await peerWith({ dnsNames: ["upstream.test"] });
+    const stale = await tcpPeer();
+    const answers: ((endpoints: Endpoint[]) => void)[] = [];
+    const store = await storeWith();
+    const setup = setUp({
+      tls: mutualTls(),
+      endpoints: { resolve: () => new Promise((resolve) => answers.push(resolve)) },
+      store,
+    });
+    open.push(setup, stale);
+    const gone = new Requester();
+    setup.cluster.acquire(gone, false);
+    setup.cluster.cancel(gone);
+    const waiting = new Requester();
+    setup.cluster.acquire(waiting, false);
+    // The CA comes from somewhere else now: what waits begins again, and asks again.
+    store.offer(TRUST, { certificateChain: authority.certificate }, ORIGIN);
+    assert.equal(answers.length, 3);
+    answers[0]?.([stale.endpoint]);
+    answers[1]?.([stale.endpoint]);
+    answers[2]?.([peer.endpoint]);
+    await waiting.until(() => waiting.events.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.deepEqual([gone.events, waiting.events], [[], ["ready"]]);
+    assert.equal(stale.accepted.length, 0);
   });
 
   it("tries addresses in turn", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { SecureVersion } from "node:tls";
 import { CredentialStore } from "../../../../src/credentials/store.ts";
-import { systemClock } from "../../../../src/telemetry/clock.ts";
+import { type Clock, systemClock } from "../../../../src/telemetry/clock.ts";
 import { type Authority, createAuthority, type IssuedCertificate } from "../../../../src/x509/authority.ts";
 import {
   acquire,
@@ -31,15 +31,19 @@ describe("credential generations of an upstream", () => {
   });
   after(() => Promise.all(open.map((one) => one.close())));
 
-  async function world(options: Partial<SetupOptions> = {}, maxVersion: SecureVersion = "TLSv1.3") {
+  async function world(
+    options: Partial<SetupOptions> = {},
+    maxVersion: SecureVersion = "TLSv1.3",
+    shown: IssuedCertificate = issued,
+  ) {
     const peer: Peer = await tlsPeer({
-      cert: issued.certificate,
-      key: issued.privateKey,
+      cert: shown.certificate,
+      key: shown.privateKey,
       ca: authority.certificate,
       requestCert: true,
       maxVersion,
     });
-    const store = new CredentialStore(systemClock);
+    const store = options.store ?? new CredentialStore(systemClock);
     await offerClient(store, authority, { commonName: "first" });
     offerTrust(store, authority.certificate);
     const setup: Setup = setUp({ tls: mutualTls(), endpoints: [peer.endpoint], store, ...options });
@@ -74,9 +78,10 @@ describe("credential generations of an upstream", () => {
   it("uses a TLS 1.3 ticket once", async () => {
     const { peer, cluster } = await world();
     await request(cluster, true);
-    // The first connection brought two tickets: the third of these three has none.
-    await Promise.all([acquire(cluster, true), acquire(cluster, true), acquire(cluster, true)]);
-    await eventually(() => peer.handshakes.length === 4, "all handshakes are done");
+    await request(cluster, true);
+    // The first connection brought two tickets; the second took one of them, for good.
+    await Promise.all([1, 2, 3, 4].map(() => acquire(cluster, true)));
+    await eventually(() => peer.handshakes.length === 6, "all handshakes are done");
     assert.equal(peer.handshakes.filter(({ resumed }) => resumed).length, 2);
   });
 
@@ -138,6 +143,32 @@ describe("credential generations of an upstream", () => {
     await busy.until(() => busy.last.startsWith("closed"));
     assert.deepEqual(cluster.stats(), { active: 0, idle: 0 });
     assert.match((await acquire(cluster)).last, /^failed credential_unavailable/);
+  });
+
+  it("uses no idle connection past its certificate, though every timer is late", async () => {
+    let ahead = 0;
+    // A machine that slept: the time is another, and no timer has fired yet.
+    const clock: Clock = { now: () => Date.now() + ahead, after: () => () => undefined };
+    const store = new CredentialStore(clock);
+    const { cluster } = await world({ store, clock });
+    (await request(cluster)).connection?.release(null);
+    assert.equal(cluster.stats().idle, 1);
+    ahead = 91 * 24 * 3_600_000;
+    assert.match((await acquire(cluster)).last, /^failed credential_unavailable/);
+    assert.deepEqual(cluster.stats(), { active: 0, idle: 0 });
+  });
+
+  it("resumes no session past the certificate that its peer showed", async () => {
+    const notAfter = Math.floor(Date.now() / 1000) * 1000 + 2000;
+    const brief = await authority.issue({
+      commonName: "upstream.test",
+      dnsNames: ["upstream.test"],
+      notAfter: new Date(notAfter),
+    });
+    const { cluster } = await world({}, "TLSv1.3", brief);
+    assert.equal((await request(cluster, true)).received, "answer");
+    await new Promise((resolve) => setTimeout(resolve, notAfter + 1100 - Date.now()));
+    assert.match((await acquire(cluster, true)).last, /^failed upstream_certificate_expired/);
   });
 
   it("fails at once when its credential or trust is removed, waiting requests included", async () => {

@@ -1,0 +1,69 @@
+import type { Compilation } from "../compile/compilation.ts";
+import { compile } from "../compile/compile.ts";
+import type { CredentialOrigin } from "../credentials/credential.ts";
+import { CredentialStore } from "../credentials/store.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { sortDiagnostics } from "../diagnostics/render.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import { CertificateFiles } from "../sources/files/certificate-files.ts";
+import { createFileSource } from "../sources/files/files.ts";
+import { systemClock } from "../telemetry/clock.ts";
+import { createLogger } from "../telemetry/logger.ts";
+import { filesToFollow } from "./wire.ts";
+
+/** The flags that decide how resources are read and compiled, as commander names them. */
+export interface ResourceFlags {
+  readonly requireUpstreamVerification?: boolean;
+  readonly allowUnenforced?: boolean;
+  readonly ambassadorId: string;
+}
+
+/** Everything that `run` would know before it opens a socket. */
+export interface LoadedGateway {
+  readonly resources: ResourceSet;
+  /** Holds key bytes: for what looks at certificates, never for what prints. */
+  readonly store: CredentialStore;
+  /** Which object or file each credential came from, by its name in the store. */
+  readonly origins: ReadonlyMap<string, CredentialOrigin>;
+  readonly compilation: Compilation;
+  /** Of reading, of credentials and of compiling; sorted. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** false: some file or document could not be read. */
+  readonly complete: boolean;
+}
+
+/** Reads paths as `run` does, certificate files included, and compiles what is there. Follows nothing afterwards. */
+export async function loadGateway(paths: readonly string[], flags: ResourceFlags): Promise<LoadedGateway> {
+  const store = new CredentialStore(systemClock);
+  const origins = new Map<string, CredentialOrigin>();
+  const sink = {
+    offer(...[name, material, origin]: Parameters<CredentialStore["offer"]>): void {
+      origins.set(name, origin);
+      store.offer(name, material, origin);
+    },
+    remove: (name: string): void => store.remove(name),
+  };
+  const source = createFileSource({
+    paths,
+    credentials: sink,
+    ambassadorId: flags.ambassadorId,
+    logger: createLogger("silent"),
+  });
+  const { resources, diagnostics, complete } = await source.load();
+  const files = new CertificateFiles(sink);
+  await files.follow(filesToFollow(resources));
+  files.stop();
+  const compilation = compile({
+    resources,
+    statuses: store.statuses,
+    options: {
+      address: "127.0.0.1",
+      requireUpstreamVerification: flags.requireUpstreamVerification === true,
+      allowUnenforced: flags.allowUnenforced === true,
+    },
+  });
+  const found = sortDiagnostics([...diagnostics, ...store.diagnostics(), ...compilation.diagnostics]);
+  // Its timers would keep the process alive for as long as a certificate lasts.
+  store.close();
+  return { resources, store, origins, compilation, diagnostics: found, complete };
+}

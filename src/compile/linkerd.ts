@@ -1,0 +1,7 @@
+import type { Cluster } from "../model/cluster.ts";
+
+/** What Linkerd routes by (`l5d-dst-override`): the full name of the service in its namespace, and the port that is dialled. */
+export function linkerdDestination({ service: { host, port } }: Cluster, namespace: string): string {
+  const name = host.includes(".") || host === "localhost" ? host : `${host}.${namespace}.svc.cluster.local`;
+  return `${name}:${port}`;
+}

@@ -1,0 +1,231 @@
+import type { FailureReason } from "../../diagnostics/failure.ts";
+import { affinityOf, withLine } from "./affinity.ts";
+import type { Client } from "./client.ts";
+import type { Dispatch } from "./dispatch.ts";
+import { BodyReader } from "./http1/body.ts";
+import type { RequestHead } from "./http1/request-head.ts";
+import { PendingCopy } from "./mirror.ts";
+import type { Plan } from "./plan.ts";
+import { type ResponseRelay, SMALL_BODY } from "./response-relay.ts";
+import { Retry } from "./retry.ts";
+import { Timeouts } from "./timeouts.ts";
+import type { UpstreamCluster } from "./upstream/cluster.ts";
+import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts";
+import type { UpstreamHost } from "./upstream/host.ts";
+import { ANY_HOST, type Choice } from "./upstream/hosts.ts";
+
+/** The way of one request to its upstream: on which connection, what waits for it, and once more where that may be. */
+export abstract class UpstreamCall implements UpstreamUser {
+  abstract readonly connection: Client;
+  /** The revision the request began under serves it to its end. */
+  abstract readonly plan: Plan;
+  abstract readonly method: string;
+  abstract readonly response: ResponseRelay;
+  abstract readonly wantsBody: boolean;
+  readonly requestBody: BodyReader = new BodyReader();
+  /** What was answered; 0 while nothing was. */
+  status = 0;
+  upstreamAddress: string | null = null;
+  upstream: UpstreamConnection | null = null;
+  protected timeoutMs = 0;
+  /** Null: `timeoutMs` is all there is. */
+  protected timeouts: Timeouts | null = null;
+  protected tunnel = false;
+  #cluster: UpstreamCluster | null = null;
+  #choice: Choice = ANY_HOST;
+  /** That of this try, once it has a connection. */
+  #host: UpstreamHost | null = null;
+  #underWay = false;
+  /** Kept for retries. */
+  #head = "";
+  /** Body that came before the upstream connection was ready. */
+  #held: Buffer | null = null;
+  #retry: Retry | null = null;
+  #mirror: PendingCopy | null = null;
+  /** A pooled connection was stale, and has been replaced. */
+  #replaced = false;
+
+  abstract onUpstreamData(chunk: Buffer): void;
+  protected abstract fail(reason: FailureReason, cause: string): void;
+  protected abstract finish(keepAlive: boolean, failure: FailureReason | null, cause: string): void;
+  protected abstract complete(): void;
+  protected abstract restartDeadline(): void;
+
+  /** Takes over what the route says of the way there and back. */
+  protected prepare(found: Extract<Dispatch, { kind: "forward" }>, head: RequestHead): void {
+    const { cluster, action, mirror } = found;
+    this.#cluster = cluster;
+    this.timeoutMs = action.timeoutMs;
+    this.response.edit = found.editResponse;
+    const { priority = "default", retry: policy, idleTimeoutMs } = action;
+    if (action.hash !== undefined) {
+      const { remoteAddress } = this.connection.accepted;
+      const { hash, setCookie } = affinityOf(action.hash, head.fields, remoteAddress);
+      this.#choice = { ...ANY_HOST, priority, hash };
+      if (setCookie !== "") this.response.edit = withLine(found.editResponse, setCookie);
+    } else if (priority === "high") this.#choice = { ...ANY_HOST, priority };
+    if (policy !== undefined || idleTimeoutMs !== undefined) this.timeouts = new Timeouts(idleTimeoutMs);
+    if (policy !== undefined) {
+      const retry = new Retry(policy, cluster.breaker(priority));
+      this.#retry = retry;
+      this.response.refuses = (status) => retry.wantsStatus(status) && this.#mayTryAgain(retry);
+    }
+    if (mirror !== undefined) this.#mirror = PendingCopy.of(mirror, head, this.plan, this.connection.serving);
+  }
+
+  /** Body that came, and has not gone on. */
+  protected get held(): Buffer | null {
+    return this.#held;
+  }
+
+  /** Sets out with `head`, once `prepare` is done, the body that came with the head is taken, and nobody need be asked. */
+  protected setOut(head: string): void {
+    this.#head = head;
+    this.#underWay = true;
+    if (this.requestBody.done) this.#sendMirror();
+    if (this.timeouts !== null && this.#retry !== null)
+      this.timeouts.tryEndsAt = performance.now() + this.#retry.perTryTimeoutMs;
+    this.restartDeadline();
+    this.#cluster?.acquire(this, false, this.#choice);
+  }
+
+  /** A piece of the request's body, the last one where `done`. */
+  protected passOn(piece: Buffer, done: boolean): void {
+    this.#retry?.body.add(piece);
+    this.#mirror?.body.add(piece);
+    if (this.upstream === null) {
+      this.#held = this.#held === null ? piece : Buffer.concat([this.#held, piece]);
+      if (!done) this.connection.pause();
+    } else if (!this.upstream.writeBytes(piece) && !done) this.connection.pause();
+    if (done && this.#underWay) this.#sendMirror();
+  }
+
+  onUpstreamReady(upstream: UpstreamConnection): void {
+    this.upstream = upstream;
+    this.upstreamAddress = upstream.address;
+    this.#host = upstream.host;
+    const held = this.#held;
+    this.#held = null;
+    let flowing: boolean;
+    if (held === null) flowing = upstream.write(this.#head);
+    else if (held.length <= SMALL_BODY) flowing = upstream.write(this.#head + held.toString("latin1"));
+    else {
+      upstream.write(this.#head);
+      flowing = upstream.writeBytes(held);
+    }
+    if (flowing && this.wantsBody) this.connection.resume();
+  }
+
+  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void {
+    this.upstreamAddress = address;
+    if (this.tryAgainAfter(reason, false)) return;
+    this.#cluster = null;
+    this.fail(reason, cause);
+  }
+
+  onUpstreamDrain(): void {
+    this.timeouts?.touch(performance.now());
+    if (this.wantsBody || this.tunnel) this.connection.resume();
+  }
+
+  onUpstreamClosed(reason: FailureReason, cause: string): void {
+    const { upstream } = this;
+    this.upstream = null;
+    if (this.tunnel) {
+      this.finish(false, null, "");
+    } else if (cause === CLEAN_END && this.response.end()) {
+      this.complete();
+    } else if (upstream !== null && this.#mayReplace(upstream)) {
+      this.#replaced = true;
+      this.connection.serving.stats.upstreamRetries++;
+      this.#cluster?.acquire(this, true, this.#choice);
+    } else if (!this.tryAgainAfter(reason, true)) this.fail(reason, cause);
+  }
+
+  /** Says the request once more where the route's retry policy asks for it after such a failure. False: it stands. */
+  protected tryAgainAfter(reason: FailureReason, sent: boolean): boolean {
+    const retry = this.#retry;
+    if (retry === null || !retry.wantsFailure(reason, sent) || !this.#mayTryAgain(retry)) return false;
+    this.#report(reason);
+    this.#tryAgain(retry, sent);
+    return true;
+  }
+
+  /** The same after a response that the relay has refused. */
+  protected tryAgainAfterAnswer(): void {
+    const { upstream, response } = this;
+    this.#report(null);
+    if (response.upstreamReusable && this.requestBody.done) {
+      this.upstream = null;
+      upstream?.release(response.keepAliveSeconds);
+    }
+    this.#tryAgain(this.#retry as Retry, false);
+  }
+
+  #tryAgain(retry: Retry, fresh: boolean): void {
+    const { upstream, timeouts } = this;
+    this.upstream = null;
+    if (upstream === null) this.#cluster?.cancel(this);
+    else upstream.destroy();
+    this.response.forget();
+    this.status = 0;
+    this.#held = retry.body.bytes();
+    this.#choice = { ...this.#choice, avoid: this.upstreamAddress };
+    this.connection.serving.stats.upstreamRetries++;
+    if (timeouts !== null) timeouts.tryEndsAt = Number.POSITIVE_INFINITY;
+    this.restartDeadline();
+    retry.schedule(() => {
+      if (timeouts !== null) timeouts.tryEndsAt = performance.now() + retry.perTryTimeoutMs;
+      this.restartDeadline();
+      this.#cluster?.acquire(this, fresh, this.#choice);
+    });
+  }
+
+  /** The exchange is over: the connection serves the next one, or none. */
+  protected letGo(failure: FailureReason | null): void {
+    const { upstream, response } = this;
+    this.#retry?.end();
+    this.#report(failure);
+    if (upstream === null) this.#cluster?.cancel(this);
+    else if (failure === null && response.upstreamReusable && !this.tunnel && this.requestBody.done) {
+      upstream.release(response.keepAliveSeconds);
+    } else upstream.destroy();
+    this.upstream = null;
+  }
+
+  /** Design §9: a pooled connection that closes as we write, and a request that may be said twice (RFC 9110 §9.2.2). */
+  #mayReplace(upstream: UpstreamConnection): boolean {
+    return (
+      !this.#replaced &&
+      this.response.untouched &&
+      upstream.served > 0 &&
+      this.requestBody.done &&
+      this.requestBody.bytes === 0 &&
+      IDEMPOTENT.has(this.method)
+    );
+  }
+
+  /** A written retry policy asks for it whatever the method, as in 1.14. */
+  #mayTryAgain(retry: Retry): boolean {
+    return this.response.unsent && !this.tunnel && retry.begin();
+  }
+
+  #sendMirror(): void {
+    this.#mirror?.send(this.#head);
+    this.#mirror = null;
+  }
+
+  /** Tells how this try went, once. */
+  #report(failure: FailureReason | null): void {
+    const host = this.#host;
+    this.#host = null;
+    const outliers = this.#cluster?.outliers ?? null;
+    if (host === null || outliers === null) return;
+    if (failure?.startsWith("upstream_") === true) outliers.onFailure(host);
+    else if (failure === null && this.response.status !== 0) outliers.onStatus(host, this.response.status);
+  }
+}
+
+/** What UpstreamConnection reports for an orderly end (FIN, or close_notify with TLS). */
+const CLEAN_END = "closed by the upstream";
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);

@@ -1,0 +1,16 @@
+import type { CredentialReader } from "../../../credentials/credential.ts";
+import type { EndpointReader } from "../../../endpoints/endpoint.ts";
+import type { Clock } from "../../../telemetry/clock.ts";
+import type { Logger } from "../../../telemetry/logger.ts";
+import type { Deadlines } from "../deadlines.ts";
+import type { Limits } from "../limits.ts";
+
+/** What an upstream cluster has from its engine. */
+export interface ClusterContext {
+  readonly credentials: CredentialReader;
+  readonly endpoints: EndpointReader;
+  readonly limits: Limits;
+  readonly deadlines: Deadlines;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}

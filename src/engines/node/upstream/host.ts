@@ -1,0 +1,37 @@
+import { isIP } from "node:net";
+import type { Endpoint } from "../../../endpoints/endpoint.ts";
+
+/** One address of a cluster and what is known of it, across credentials and priorities. */
+export class UpstreamHost {
+  /** Moves with each resolution for `logical_dns`; fixed otherwise. */
+  endpoint: Endpoint;
+  /** `address:port`. */
+  address: string;
+  /** In flight on its connections. */
+  requests = 0;
+  /** It is among the cluster's addresses no more: its connections are not kept. */
+  gone = false;
+  /** Left out for a while (`outliers.ts`). */
+  ejected = false;
+  /** Milliseconds since the epoch. */
+  ejectedUntil = 0;
+  /** How often it was ejected lately; the next ejection is longer by so much. */
+  ejections = 0;
+  serverErrorsInRow = 0;
+  gatewayFailuresInRow = 0;
+
+  constructor(endpoint: Endpoint) {
+    this.endpoint = endpoint;
+    this.address = addressText(endpoint);
+  }
+
+  moveTo(endpoint: Endpoint): void {
+    this.endpoint = endpoint;
+    this.address = addressText(endpoint);
+  }
+}
+
+/** `10.0.0.1:80`, `[::1]:80`. */
+export function addressText({ address, port }: Endpoint): string {
+  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}

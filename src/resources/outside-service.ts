@@ -1,0 +1,51 @@
+import { Type, type TProperties } from "typebox";
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { readFields } from "./fields.ts";
+import { LOG_SERVICE_FIELDS } from "./log-service.ts";
+import { RATE_LIMIT_SERVICE_FIELDS } from "./rate-limit-service.ts";
+import { type RawObject, subjectOf } from "./resource.ts";
+import { TRACING_SERVICE_FIELDS } from "./tracing-service.ts";
+
+/** Services beside the way of a request that are read and not spoken to yet, and what that means for whoever relies on one. */
+const OUTSIDE_SERVICES: Readonly<
+  Record<string, { fields: TProperties; required: string[]; missing: string; remedy: string }>
+> = {
+  RateLimitService: {
+    fields: RATE_LIMIT_SERVICE_FIELDS,
+    required: ["service"],
+    missing: "rate limits are not enforced: the service is not asked, and every request passes unlimited",
+    remedy: "Limit rates before the gateway or in the upstreams until this version can.",
+  },
+  LogService: {
+    fields: LOG_SERVICE_FIELDS,
+    required: ["service", "driver"],
+    missing: "access logs are not streamed to the service",
+    remedy: "Collect the access log from standard output, where it is JSON lines.",
+  },
+  TracingService: {
+    fields: TRACING_SERVICE_FIELDS,
+    required: ["service", "driver"],
+    missing: "no spans are sent to the service and no trace headers are made; those of clients are passed on",
+    remedy: "Trace in the upstreams; x-request-id ties their spans to the access log.",
+  },
+};
+
+export function isOutsideService(kind: string): boolean {
+  return Object.hasOwn(OUTSIDE_SERVICES, kind);
+}
+
+/** Checks the object's fields, and says what is not done. None of these keeps anybody out, so nothing is closed. */
+export function checkOutsideService(
+  kind: string,
+  identity: { namespace: string; name: string },
+  value: unknown,
+  raw: RawObject,
+): Diagnostic[] {
+  const { fields, required, missing, remedy } = OUTSIDE_SERVICES[kind] as (typeof OUTSIDE_SERVICES)[string];
+  const subject = subjectOf({ kind, ...identity });
+  const properties = { ...fields, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() };
+  const { diagnostics } = readFields(value, { properties, required, ignored: [] }, subject, raw);
+  const message = `${kind} ${identity.name} is not acted on: ${missing}`;
+  return [...diagnostics, diagnose("kind-not-supported", { subject, source: raw.source, message, remedy })];
+}
