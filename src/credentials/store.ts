@@ -57,8 +57,9 @@ export class CredentialStore implements CredentialReader {
       );
     }
     // The previous certificate stays with its CA: a bad replacement does not turn verification off.
-    const wasRefused = (this.#face("credential", name)?.rejected ?? null) !== null;
-    if (wasRefused && material.trustAnchors === undefined && this.#explicitTrust.has(name)) return;
+    const face = this.#face("credential", name);
+    const isKept = face?.current(this.#clock.now()) !== undefined && face.rejected !== null;
+    if (isKept && material.trustAnchors === undefined && this.#explicitTrust.has(name)) return;
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
     const explicit = material.trustAnchors !== undefined;
     const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";

@@ -48,7 +48,7 @@ export function parseMapping(
   if (bad.size > 0)
     closedBy = bad.has("service") && given.service == null ? "field-missing" : "field-invalid";
   const certain: Record<string, unknown> = Object.fromEntries(
-    CONSTRAINTS.filter((field) => bad.has(field) && isRecord(given[field])).map((field) => [
+    BY_NAME.filter((field) => bad.has(field) && isRecord(given[field])).map((field) => [
       field.replace("regex_", ""),
       Object.fromEntries(Object.keys(given[field] as object).map((name) => [name, true])),
     ]),
@@ -65,6 +65,9 @@ const PLACE = ["prefix", "prefix_regex", "prefix_exact", "case_sensitive", "host
 const CONSTRAINTS = Object.keys(MATCH_FIELDS).filter(
   (name) => !PLACE.includes(name) && name !== "precedence" && name !== "weight",
 );
+
+/** Those of them whose names are certain where a value cannot be read. */
+const BY_NAME = ["headers", "regex_headers", "query_parameters", "regex_query_parameters"];
 
 const TABLE: FieldTable = {
   properties: {
