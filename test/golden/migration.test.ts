@@ -30,7 +30,8 @@ test("whatever stops has an error in the migration report, for every golden case
     const { routes, tcpListeners = [], virtualHosts } = compilation.model;
     const chains = tcpListeners.flatMap((listener) => listener.chains);
     for (const { name: mapping, action } of [...routes, ...chains].flatMap(
-      ({ destinations }): readonly { name: string; action: { kind: string } }[] => destinations,
+      ({ destinations }): readonly { name: string; action: { kind: string; code?: string } }[] =>
+        destinations,
     ))
       if (action.kind === "fail" && !isSaid(mapping, mapping))
         unsaid.push(`${name}: ${mapping} ${action.code}`);
