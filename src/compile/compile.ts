@@ -10,6 +10,7 @@ import { guardedBy } from "./guards.ts";
 import { compileHosts } from "./hosts.ts";
 import { compileIngresses } from "./ingresses.ts";
 import { compileListeners } from "./listeners.ts";
+import { compileOutsideServices } from "./outside-services.ts";
 import { compileResolvers } from "./resolvers.ts";
 import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
@@ -100,11 +101,14 @@ export function compile(
     },
     diagnostics,
   );
+  // 10. Services beside the way of a request: nothing waits for them.
+  const outside = compileOutsideServices(resources.outsideServices, input, diagnostics);
   const model: GatewayModel = {
     http: settings.http,
     listeners,
     ...(tcp.listeners.length === 0 ? {} : { tcpListeners: tcp.listeners }),
     virtualHosts: names.virtualHosts,
+    ...(outside.length === 0 ? {} : { outside }),
     ...(auth.authorization === null ? {} : { authorization: auth.authorization }),
     routes,
     clusters: withClusters(clusters, tcp.clusters),

@@ -2,6 +2,7 @@ import type { Authorization } from "./auth.ts";
 import type { Cluster } from "./cluster.ts";
 import type { HttpSettings } from "./http.ts";
 import type { Listener, VirtualHost } from "./listener.ts";
+import type { OutsideService } from "./outside.ts";
 import type { Route } from "./route.ts";
 import type { TcpListener } from "./tcp.ts";
 
@@ -19,6 +20,8 @@ export interface GatewayModel {
   readonly virtualHosts: readonly VirtualHost[];
   /** Absent: nobody is asked. */
   readonly authorization?: Authorization;
+  /** Sorted by kind and name; absent where there is none. */
+  readonly outside?: readonly OutsideService[];
   /** In order of precedence: the first route that matches a request takes it. */
   readonly routes: readonly Route[];
   /** Sorted by name. */

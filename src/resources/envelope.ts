@@ -14,7 +14,7 @@ import {
 import { type MappingResource, parseMapping } from "./mapping.ts";
 import { type ModuleResource, parseModule, restrictions } from "./module.ts";
 import { nearest } from "./nearest.ts";
-import { checkOutsideService, isOutsideService } from "./outside-service.ts";
+import { isOutsideService, type OutsideServiceResource, parseOutsideService } from "./outside-service.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
 import { parseTcpMapping, type TcpMappingResource } from "./tcp-mapping.ts";
@@ -32,6 +32,7 @@ export type AnyResource =
   | ModuleResource
   | ResolverResource
   | AuthServiceResource
+  | OutsideServiceResource
   | GuardResource
   | HostResource
   | IngressResource
@@ -195,10 +196,7 @@ function parseKind(
     case "FilterPolicy":
       return guard(kind, identity, spec, raw, subject);
     default:
-      if (isOutsideService(kind)) {
-        const diagnostics = checkOutsideService(kind, identity, spec, raw);
-        return { resource: null, secret: null, diagnostics };
-      }
+      if (isOutsideService(kind)) return { ...parseOutsideService(kind, identity, spec, raw), secret: null };
       if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
   }

@@ -8,6 +8,7 @@ import type { HostResource } from "./host.ts";
 import { type IngressClassResource, type IngressResource, withIngressClosed } from "./ingress.ts";
 import type { MappingResource } from "./mapping.ts";
 import { type ModuleResource, restrictions } from "./module.ts";
+import { isOutsideService, type OutsideServiceResource } from "./outside-service.ts";
 import { subjectOf } from "./resource.ts";
 import { isResolverKind, type ResolverResource } from "./resolver.ts";
 import type { TcpMappingResource } from "./tcp-mapping.ts";
@@ -22,6 +23,7 @@ export interface ResourceSet {
   readonly modules: readonly ModuleResource[];
   readonly resolvers: readonly ResolverResource[];
   readonly authServices: readonly AuthServiceResource[];
+  readonly outsideServices: readonly OutsideServiceResource[];
   readonly guards: readonly GuardResource[];
   readonly hosts: readonly HostResource[];
   readonly tlsModules: readonly TlsModuleResource[];
@@ -78,6 +80,9 @@ export function createResourceSet(objects: readonly AnyResource[]): {
         .filter((object): object is ResolverResource => isResolverKind(object.kind))
         .sort(byNamespaceAndName),
       authServices: ofKind<AuthServiceResource>("AuthService"),
+      outsideServices: kept
+        .filter((object): object is OutsideServiceResource => isOutsideService(object.kind))
+        .sort(byNamespaceAndName),
       guards: ofKind<GuardResource>("Guard"),
       hosts: ofKind<HostResource>("Host"),
       tlsModules: ofKind<TlsModuleResource>("TlsModule"),
@@ -136,6 +141,7 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
     return (sorted as IngressResource[]).map((object) => withIngressClosed(object, "object-duplicate"));
   if (first.kind === "TlsModule")
     return (sorted as TlsModuleResource[]).map((object) => withBlocksClosed(object, "object-duplicate"));
+  if (isOutsideService(first.kind)) return [];
   if (isResolverKind(first.kind))
     return [{ ...(first as ResolverResource), spec: {}, closedBy: "object-duplicate" }];
   if (first.kind === "Module") {
