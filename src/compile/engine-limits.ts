@@ -8,17 +8,30 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 /** What the node engine cannot do yet with a cluster, and the field that asks for it; or null. */
 export function nodeEngineLimit(cluster: Cluster): Limit | null {
   if (cluster.protocol === "h2")
-    return { field: "grpc", message: "the node engine does not speak HTTP/2 to upstreams" };
+    return {
+      field: "grpc",
+      message: "the node engine does not speak HTTP/2 to upstreams",
+      remedy: "Remove `grpc` if the service speaks HTTP/1.1 too; there is no engine for HTTP/2 yet.",
+    };
   if (cluster.resolver?.kind === "consul")
-    return { field: "resolver", message: "no source of Consul's endpoints is connected" };
+    return {
+      field: "resolver",
+      message: "no source of Consul's endpoints is connected",
+      remedy: "Name the service as DNS knows it (Consul has a DNS interface), and remove `resolver`.",
+    };
   if (cluster.resolver !== undefined)
-    return { field: "resolver", message: "no source of Kubernetes endpoints is connected" };
+    return {
+      field: "resolver",
+      message: "no source of Kubernetes endpoints is connected",
+      remedy: "Remove `resolver`: the service is found by DNS, and `load_balancer` works over its addresses.",
+    };
   return null;
 }
 
 interface Limit {
   readonly field: string;
   readonly message: string;
+  readonly remedy: string;
 }
 
 /** Last pass over routes: what the engine cannot do is not done halfway, it answers 503 and says so. */
@@ -35,7 +48,7 @@ export function closeWhatTheEngineCannot(
     const mapping = mappings.find((each) => `mapping/${each.namespace}/${each.name}` === name);
     if (mapping !== undefined) {
       const at = { subject: subjectOf(mapping), source: positionOf(mapping, limit.field) };
-      diagnostics.push(diagnose("engine-cannot", { ...at, message: limit.message }));
+      diagnostics.push(diagnose("engine-cannot", { ...at, message: limit.message, remedy: limit.remedy }));
     }
     return { kind: "fail", code: "engine-cannot" };
   };

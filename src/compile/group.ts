@@ -52,12 +52,13 @@ export function settleGroup(
   config: ModuleConfig,
   diagnostics: Diagnostic[],
 ): SettledGroup {
-  const refuse = ({ mapping }: MatchedMapping, field: string, message: string): void => {
+  const refuse = ({ mapping }: MatchedMapping, field: string, message: string, remedy?: string): void => {
     diagnostics.push(
       diagnose("group-member-mismatch", {
         subject: subjectOf(mapping),
         source: positionOf(mapping, field),
         message,
+        ...(remedy === undefined ? {} : { remedy }),
       }),
     );
   };
@@ -72,7 +73,12 @@ export function settleGroup(
   const candidates = group.filter(({ mapping }) => mapping.spec.shadow !== true);
   const [first] = candidates;
   if (first === undefined && mirror !== null)
-    refuse(mirror, "shadow", "no other Mapping has this match, so there are no requests to copy");
+    refuse(
+      mirror,
+      "shadow",
+      "no other Mapping has this match, so there are no requests to copy",
+      "Write the Mapping whose requests are to be copied, with the same match, or remove `shadow`.",
+    );
   const members = candidates.filter((candidate) => {
     if (candidate === first || first === undefined) return true;
     const { spec } = candidate.mapping;

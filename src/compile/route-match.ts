@@ -56,6 +56,15 @@ export function compileMatch(
   const host = spec.host_regex === true ? undefined : spec.host?.toLowerCase();
   const hostPattern = spec.host_regex === true ? spec.host : undefined;
   if (hostPattern !== undefined) check("host", hostPattern, true);
+  if (host?.includes("*") === true) {
+    diagnostics.push(
+      diagnose("host-never-matches", {
+        subject: subjectOf(mapping),
+        source: positionOf(mapping, "host"),
+        message: `host ${JSON.stringify(spec.host)} is compared as it stands, and no request has a * in its host`,
+      }),
+    );
+  }
   let method: TextMatch | undefined = spec.method === undefined ? undefined : exactly(spec.method);
   if (spec.method !== undefined && spec.method_regex === true)
     method = check("method", spec.method) ? { kind: "regex", value: spec.method } : undefined;

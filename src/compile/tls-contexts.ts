@@ -135,7 +135,10 @@ export function compileContext(
     const where = name.startsWith("secret/")
       ? `secret ${name.split("/")[2]} in namespace ${name.split("/")[1]}`
       : name;
-    if (status === undefined) report("secret-missing", field, `${label} found no ${what} in ${where}`);
+    // A chain without its key is known as the CA bundle that it may be.
+    const hasNoKey = status === undefined && what === "certificate" && statuses.trust(name) !== undefined;
+    if (hasNoKey) report("secret-key-missing", field, `${label} found no private key in ${where}`);
+    else if (status === undefined) report("secret-missing", field, `${label} found no ${what} in ${where}`);
     else
       report(
         status.code as KnownCode,

@@ -97,6 +97,9 @@ function unverified(
       subject: subjectOf(mapping),
       source: positionOf(mapping, mapping.spec.tls === undefined ? "service" : "tls"),
       message: `the certificate of ${mapping.spec.service} is not verified: no CA is given`,
+      ...(context === undefined
+        ? { remedy: "Write `tls:` with the name of a TLSContext that has the service's CA (`ca_secret`)." }
+        : {}),
     }),
   );
   if (verificationRequired) return { closedBy: code };

@@ -1,6 +1,7 @@
 import type { CompileOptions } from "../compile/compilation.ts";
 import { compile, hashModel } from "../compile/compile.ts";
 import { RouteMemory } from "../compile/route-memory.ts";
+import type { CredentialChange } from "../credentials/credential.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -58,16 +59,24 @@ export class Control {
   #running: Promise<void> | null = null;
   #again = false;
   #stopped = false;
-  #reported = new Set<string>();
+  #reported = new Map<string, Diagnostic>();
+  #reporting: NodeJS.Timeout | undefined;
+  #saidNotReady: string | null = null;
   #fault: string | null = null;
   #soon: NodeJS.Timeout | undefined;
 
   constructor(options: ControlOptions) {
     this.#options = options;
     // A rotation reaches the engines by name; only what appears or disappears changes what is compiled.
-    this.#unsubscribe = options.store.onChange(({ event }) => {
-      if (event !== "rotated") this.#reloadSoon();
+    const unsubscribe = options.store.onChange((change) => {
+      if (change.event !== "rotated") this.#reloadSoon();
+      else this.#sayRotated(change);
     });
+    const unsubscribeFindings = options.store.onFindings(() => this.#reportSoon());
+    this.#unsubscribe = () => {
+      unsubscribe();
+      unsubscribeFindings();
+    };
   }
 
   /** One round, or one more after the one that runs. Resolves when all that was known at the call is in effect. Never rejects. */
@@ -109,6 +118,7 @@ export class Control {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#soon);
+    clearTimeout(this.#reporting);
     this.#unsubscribe();
   }
 
@@ -177,23 +187,59 @@ export class Control {
     this.#report();
   }
 
-  /** Each finding once in the log, when it appears. */
-  #report(): void {
-    const now = new Set<string>();
-    for (const found of this.state.diagnostics) {
-      const key = JSON.stringify(found);
-      now.add(key);
-      if (this.#reported.has(key)) continue;
-      const { code, effect, subject, source, message } = found;
-      const level = found.severity === "error" ? "error" : found.severity === "warning" ? "warn" : "info";
-      const place = source === undefined ? undefined : `${source.file}:${source.line}:${source.column}`;
-      this.#options.logger[level](
-        { code, effect, object: `${subject.kind}/${subject.namespace}/${subject.name}`, place },
-        message,
-      );
-    }
-    this.#reported = now;
+  /** What is found between two rounds, about a file that turned bad or a certificate that ended. */
+  #reportSoon(): void {
+    if (this.#stopped || this.#running !== null) return;
+    this.#reporting ??= setTimeout(() => {
+      this.#reporting = undefined;
+      if (!this.#stopped) this.#report();
+    }, DEBOUNCE_MS).unref();
   }
+
+  #sayRotated({ kind, name, generation }: CredentialChange): void {
+    const { store, logger } = this.#options;
+    const [leaf] = (kind === "credential" ? store.credential(name) : store.trust(name))?.facts ?? [];
+    logger.info(
+      {
+        credential: name,
+        kind,
+        generation,
+        subject: leaf?.subject,
+        notAfter: leaf === undefined ? undefined : new Date(leaf.notAfter).toISOString(),
+      },
+      "a new generation is in use",
+    );
+  }
+
+  /** Each finding once in the log, when it appears and when it is gone. */
+  #report(): void {
+    const { logger } = this.#options;
+    const { diagnostics, notReady } = this.state;
+    const now = new Map(diagnostics.map((found) => [JSON.stringify(found), found]));
+    for (const [key, found] of now) {
+      if (this.#reported.has(key)) continue;
+      const level = found.severity === "error" ? "error" : found.severity === "warning" ? "warn" : "info";
+      logger[level](logFields(found), found.message);
+    }
+    const standing = new Set(diagnostics.map(aboutWhat));
+    for (const found of this.#reported.values())
+      if (!standing.has(aboutWhat(found))) logger.info(logFields(found), `no longer: ${found.message}`);
+    this.#reported = now;
+    if (notReady !== null && notReady !== this.#saidNotReady) logger.error(`not ready: ${notReady}`);
+    this.#saidNotReady = notReady;
+  }
+}
+
+function logFields({ code, effect, subject, source, remedy }: Diagnostic): Record<string, unknown> {
+  const place = source === undefined ? undefined : `${source.file}:${source.line}:${source.column}`;
+  const object =
+    subject.kind === "File" ? subject.name : `${subject.kind}/${subject.namespace}/${subject.name}`;
+  return { code, effect, object, place, remedy };
+}
+
+/** The same finding at another place is still that finding. */
+function aboutWhat({ code, subject }: Diagnostic): string {
+  return `${code} ${subject.kind}/${subject.namespace}/${subject.name}`;
 }
 
 const DEBOUNCE_MS = 30;

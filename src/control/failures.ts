@@ -37,7 +37,7 @@ export class FailureHistory {
   }
 }
 
-/** The client's own doing, as far as its status says. */
+/** The client's own doing, as far as its status says; an AuthService that is down refuses clients who did nothing. */
 export function isClients({ reason }: FailureRecord): boolean {
-  return FAILURE_REASONS[reason] < 500;
+  return FAILURE_REASONS[reason] < 500 && reason !== "authorization_unavailable";
 }

@@ -39,6 +39,7 @@ export class CredentialStore implements CredentialReader {
   readonly #faces = new Map<string, Face>();
   readonly #explicitTrust = new Set<string>();
   readonly #listeners = new Set<(change: CredentialChange) => void>();
+  readonly #findingListeners = new Set<() => void>();
   /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
   #retiredGeneration = 0;
 
@@ -50,7 +51,14 @@ export class CredentialStore implements CredentialReader {
   /** Takes what a source found under `name`: the same bytes change nothing, a bad one never replaces a good one. */
   offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
     const chain = material.certificateChain;
-    if (chain === undefined && material.privateKey === undefined) this.#remove("credential", name);
+    // A chain by itself is how 1.14 writes a CA bundle; only beside a key or a CA does it lack one.
+    const isBundle =
+      material.privateKey === undefined &&
+      material.trustAnchors === undefined &&
+      material.unreadable === undefined &&
+      this.#face("credential", name)?.current(this.#clock.now()) === undefined;
+    if ((chain === undefined && material.privateKey === undefined) || isBundle)
+      this.#remove("credential", name);
     else {
       this.#change(this.#faceFor("credential", name, origin), (face, now) =>
         face.offer(digestOf(material, IDENTITY), () => identity(material), now),
@@ -119,6 +127,12 @@ export class CredentialStore implements CredentialReader {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Told whenever `diagnostics` may say something else, also where nothing changes for who uses a credential. */
+  onFindings(listener: () => void): () => void {
+    this.#findingListeners.add(listener);
+    return () => this.#findingListeners.delete(listener);
+  }
+
   /** Findings about the credentials offered, and about those that end within 30 days. */
   diagnostics(): Diagnostic[] {
     const now = this.#clock.now();
@@ -146,6 +160,7 @@ export class CredentialStore implements CredentialReader {
   close(): void {
     for (const face of this.#faces.values()) face.cancelTimer();
     this.#listeners.clear();
+    this.#findingListeners.clear();
   }
 
   #face(kind: Face["kind"], name: string): Face | undefined {
@@ -184,6 +199,7 @@ export class CredentialStore implements CredentialReader {
       if (told !== 0 || recompile) this.#emit(face, "unusable");
     } else if (!usableBefore || recompile) this.#emit(face, "usable");
     else if (face.announced !== told) this.#emit(face, "rotated");
+    for (const listener of this.#findingListeners) listener();
   }
 
   #schedule(face: Face, now: number): void {

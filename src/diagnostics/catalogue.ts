@@ -37,6 +37,11 @@ export const CATALOGUE = {
   ],
   "field-invalid": ["error", "object-ignored", "Give the field a value of the type shown."],
   "field-missing": ["error", "object-ignored", "Add the field."],
+  "variable-not-expanded": [
+    "warning",
+    "informational",
+    "Write the value itself, or fill it in before the files get here (envsubst).",
+  ],
   "hosts-misspelt": ["warning", "informational", "Write `hosts: []`: that is the field's name."],
   // Mapping
   "mapping-fails-closed": [
@@ -86,6 +91,11 @@ export const CATALOGUE = {
     "error",
     "route-fails-closed",
     "Mend the regular expression (RE2 syntax), or raise Module regex_max_size.",
+  ],
+  "host-never-matches": [
+    "warning",
+    "informational",
+    "Write a regular expression with `host_regex: true`, such as `.*\\.example\\.com`; or leave `host` out.",
   ],
   "header-not-changed": ["warning", "field-ignored", "Remove the header from the list."],
   "resolver-unknown": ["error", "route-fails-closed", "Create the resolver, or mend its name."],

@@ -14,6 +14,7 @@ import {
 import { type MappingResource, parseMapping } from "./mapping.ts";
 import { type ModuleResource, parseModule, restrictions } from "./module.ts";
 import { nearest } from "./nearest.ts";
+import { variableFindings } from "./variables.ts";
 import { isOutsideService, type OutsideServiceResource, parseOutsideService } from "./outside-service.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
@@ -125,7 +126,9 @@ function parseDocument(raw: RawObject, ambassadorId: string): ParsedObject {
   }
   const spec = isRecord(value.spec) ? value.spec : {};
   if (!isSelected(spec.ambassador_id ?? spec.ambassadorId, ambassadorId)) return NOTHING;
-  return parseKind(kind, identity, spec, raw, subject);
+  const parsed = parseKind(kind, identity, spec, raw, subject);
+  const variables = kind === "ConsulResolver" ? [] : variableFindings(spec, raw, subject);
+  return variables.length === 0 ? parsed : { ...parsed, diagnostics: [...parsed.diagnostics, ...variables] };
 }
 
 /**

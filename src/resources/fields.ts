@@ -39,16 +39,33 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
     const schema = Object.hasOwn(table.properties, name) ? (table.properties[name] as TSchema) : undefined;
     if (schema !== undefined) {
       if (field === null || field === undefined) continue;
-      if (Check(schema, field)) spec[name] = field;
+      // Of what keeps something out nothing is left out by a slip of the pen.
+      const guards = name === "defaults" || table.guarding?.includes(name) === true;
+      const known = guards
+        ? field
+        : withoutUnknown(schema, field, name, (path, near) => {
+            diagnostics.push(
+              diagnose("field-unknown", {
+                subject,
+                source: raw.fields.get(`spec.${path}`) ?? source,
+                message: `${path} is no field of ${name}`,
+                ...(near === undefined
+                  ? {}
+                  : { remedy: `Did you mean \`${near}\`? Mend it, or remove the field.` }),
+              }),
+            );
+          });
+      if (Check(schema, known)) spec[name] = known;
       else {
         bad.add(name);
         const wanted = (schema as { description?: string }).description ?? "another type";
-        const inside = whereInside(schema, field);
-        const place = inside === null ? undefined : raw.fields.get(`spec.${name}.${inside.split(".")[0]}`);
+        const inside = whereInside(schema, known);
+        const place =
+          inside === null ? undefined : raw.fields.get(`spec.${name}.${inside.path.split(".")[0]}`);
         const message =
           inside === null
             ? `${name} must be ${wanted}, not ${describe(field)}`
-            : `${name} must be ${wanted}; ${inside} is not as it should be`;
+            : `${name} must be ${wanted}; ${inside.path} is ${describe(inside.value)}${inside.hint}`;
         diagnostics.push(diagnose("field-invalid", { subject, source: place ?? source, message }));
       }
     } else if (table.ignored.includes(name)) {
@@ -88,11 +105,64 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
   return { spec, bad, misspelt, diagnostics };
 }
 
+/** Blocks lose what their schema does not know, as 1.14 lost it; told of each by its path. */
+function withoutUnknown(
+  schema: TSchema,
+  value: unknown,
+  path: string,
+  report: (path: string, near: string | undefined) => void,
+): unknown {
+  const { properties, additionalProperties, items } = schema as {
+    properties?: TProperties;
+    additionalProperties?: unknown;
+    items?: TSchema;
+  };
+  if (items !== undefined && Array.isArray(value))
+    return value.map((item, index) => withoutUnknown(items, item, `${path}.${index}`, report));
+  if (properties === undefined || additionalProperties !== false || !isRecord(value)) return value;
+  const kept: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value)) {
+    if (Object.hasOwn(properties, name))
+      kept[name] = withoutUnknown(properties[name] as TSchema, field, `${path}.${name}`, report);
+    else report(`${path}.${name}`, nearest(name, Object.keys(properties)));
+  }
+  return kept;
+}
+
 /** The entry of a map or list that does not fit, as `cookie.name`; null where the whole does not. */
-function whereInside(schema: TSchema, value: unknown): string | null {
+function whereInside(
+  schema: TSchema,
+  value: unknown,
+): { readonly path: string; readonly value: unknown; readonly hint: string } | null {
   if (typeof value !== "object") return null;
-  const paths = Errors(schema, value).map(({ instancePath }) => instancePath.slice(1).replaceAll("/", "."));
-  return paths.filter((path) => path !== "").sort((a, b) => b.length - a.length)[0] ?? null;
+  const pointers = Errors(schema, value).map(({ instancePath }) => instancePath);
+  const [deepest = ""] = pointers.sort((a, b) => b.split("/").length - a.split("/").length);
+  if (deepest === "") return null;
+  const steps = deepest.slice(1).split("/");
+  const found = steps.reduce<unknown>(
+    (inner, step) => (inner as Record<string, unknown> | undefined)?.[step.replaceAll("~1", "/")],
+    value,
+  );
+  return { path: steps.join("."), value: found, hint: hintAt(schema, steps, found) };
+}
+
+/** What may stand at a place of a schema, where that can be said in a few words. */
+function hintAt(schema: TSchema, steps: readonly string[], found: unknown): string {
+  const inner = steps.reduce<TSchema | undefined>((at, step) => {
+    const { properties, items, patternProperties } = (at ?? {}) as {
+      properties?: TProperties;
+      items?: TSchema;
+      patternProperties?: TProperties;
+    };
+    return (properties?.[step] as TSchema | undefined) ?? items ?? Object.values(patternProperties ?? {})[0];
+  }, schema);
+  const { anyOf = [inner] } = (inner ?? {}) as { anyOf?: readonly unknown[] };
+  const choices = anyOf as readonly ({ const?: unknown; type?: unknown } | undefined)[];
+  if (choices.every((choice) => choice?.const !== undefined))
+    return `, which is none of ${choices.map((choice) => String(choice?.const)).join(", ")}`;
+  return typeof found === "number" && choices.some((choice) => choice?.type === "string")
+    ? ", which needs quotes to be text"
+    : "";
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

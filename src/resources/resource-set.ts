@@ -1,5 +1,5 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic, Effect } from "../diagnostics/diagnostic.ts";
 import type { AuthServiceResource } from "./auth-service.ts";
 import type { AnnotatedResource, AnyResource } from "./envelope.ts";
 import { isRecord } from "./fields.ts";
@@ -61,6 +61,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
         .map(({ raw }) => `${raw.source.file}:${raw.source.line}`);
       diagnostics.push(
         diagnose(same ? "object-repeated" : "object-duplicate", {
+          ...(same ? {} : { effect: effectOfTwo(object) }),
           subject: subjectOf(object),
           source: object.raw.source,
           message: `${kindOf(object)} ${object.name} in namespace ${object.namespace} also stands at ${others.sort().join(", ")}`,
@@ -174,6 +175,29 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
     return [{ ...first, spec, unenforced, tls: tls.length === 0 ? null : closed }];
   }
   return sorted;
+}
+
+/** What becomes of what two different objects of one name would have done. */
+function effectOfTwo(object: AnyResource): Effect {
+  switch (object.kind) {
+    case "Host":
+    case "Ingress":
+    case "TlsModule":
+      return "host-refused";
+    case "TLSContext":
+      return object.terminates ? "host-refused" : "route-fails-closed";
+    case "TCPMapping":
+      return "connections-refused";
+    case "Mapping":
+    case "AuthService":
+    case "Guard":
+    case "ConsulResolver":
+    case "KubernetesEndpointResolver":
+    case "KubernetesServiceResolver":
+      return "route-fails-closed";
+    default:
+      return "object-ignored";
+  }
 }
 
 function byPlace({ raw: { source: a } }: AnyResource, { raw: { source: b } }: AnyResource): number {

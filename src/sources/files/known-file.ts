@@ -70,7 +70,7 @@ export async function readKnownFile(
     const key = parsed.keys[index] as string;
     const object = known.get(key)?.object ?? knownObject(raw, ambassadorId, materials);
     // The text of a document with a Secret is not kept.
-    if (object.resource !== null) documents.set(key, { raw, object });
+    if (object.resource !== null && key !== "") documents.set(key, { raw, object });
     return object;
   });
   if (complete) return { file: { stamp, objects, documents, diagnostics, complete }, materials };

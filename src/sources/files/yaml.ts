@@ -1,9 +1,10 @@
+import { isMap, isNode, isSeq, type Node } from "yaml";
 import { diagnose } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition } from "../../diagnostics/diagnostic.ts";
 import type { RawObject } from "../../resources/resource.ts";
 import { splitDocuments } from "./documents.ts";
 import { composeDocument, type DocumentProblem } from "./yaml-document.ts";
-import { readValue } from "./yaml-value.ts";
+import { type DocumentValue, readValue } from "./yaml-value.ts";
 
 export interface ParsedFile {
   readonly objects: readonly RawObject[];
@@ -39,6 +40,11 @@ export function parseYaml(
       }),
     );
   };
+  const rawObject = ({ value, fields }: DocumentValue, offset: number, at: number): RawObject => ({
+    value,
+    source: positionAt(offset + at),
+    fields: new Map([...fields].map(([path, place]) => [path, positionAt(offset + place)])),
+  });
   for (const { text: document, offset } of splitDocuments(text)) {
     const key = `${positionAt(offset).line} ${document}`;
     const known = recall(key);
@@ -61,14 +67,30 @@ export function parseYaml(
       continue;
     }
     if (read.value === null) continue;
+    const items = listItems(contents);
+    if (items !== null) {
+      // What `kubectl get -o yaml` writes. No key: its text may hold Secrets, and is not kept.
+      for (const item of items) {
+        const inner = readValue(item);
+        if ("code" in inner) report(inner, offset);
+        else {
+          keys.push("");
+          objects.push(rawObject(inner, offset, item.range?.[0] ?? 0));
+        }
+      }
+      continue;
+    }
     keys.push(key);
-    objects.push({
-      value: read.value,
-      source: positionAt(offset + contents.range[0]),
-      fields: new Map([...read.fields].map(([path, at]) => [path, positionAt(offset + at)])),
-    });
+    objects.push(rawObject(read, offset, contents.range[0]));
   }
   return { objects, keys, diagnostics, complete: diagnostics.length === 0 };
+}
+
+/** The objects of a v1 List; null where the document is none. */
+function listItems(contents: Node): readonly Node[] | null {
+  if (!isMap(contents) || contents.get("kind") !== "List" || contents.get("apiVersion") !== "v1") return null;
+  const items = contents.get("items", true);
+  return isSeq(items) ? items.items.filter(isNode) : [];
 }
 
 /** Line and column by offset; a line ends at LF, as the library has it. */
