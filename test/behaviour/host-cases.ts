@@ -81,6 +81,12 @@ export const hostCases: readonly BehaviourCase[] = [
     request: get("default.example", "X-Forwarded-Proto: https\r\n"),
     expect: { statuses: [200] },
   },
+  {
+    name: "a client's X-Forwarded-Proto beside the proxy's does not make cleartext TLS",
+    resources: async (peers) => (await hosts(peers)) + moduleYaml({ use_remote_address: false }),
+    request: get("default.example", "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n"),
+    expect: redirectTo("default.example"),
+  },
   // Server names.
   secure("a Host by its name", "default.example", { statuses: [200] }),
   secure("a Host by a wildcard", "a.b.wild.example", { statuses: [200] }),

@@ -289,6 +289,12 @@ export const mappingCases: readonly BehaviourCase[] = [
     expect: { statuses: [200], seen: path("/") },
   },
   {
+    name: "ip_allow goes by the trusted proxy's line where the client sent an X-Forwarded-For of its own",
+    resources: one({}, { ip_allow: [{ remote: "10.1.0.0/16" }], xff_num_trusted_hops: 1 }),
+    request: ask("/a/", { headers: "X-Forwarded-For: 10.1.2.3\r\nX-Forwarded-For: 192.0.2.9\r\n" }),
+    expect: { statuses: [403], seen: null, failure: "address_refused" },
+  },
+  {
     name: "ip_allow does not believe X-Forwarded-For where no proxy is trusted",
     resources: one({}, { ip_allow: [{ remote: "10.1.0.0/16" }] }),
     request: ask("/a/", { headers: "X-Forwarded-For: 10.1.2.3\r\n" }),

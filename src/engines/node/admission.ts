@@ -4,7 +4,7 @@ import type { Destination, Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
 import { clientAddress } from "./address-filter.ts";
 import { FIELD } from "./http1/fields.ts";
-import { firstValue, trustsForwarded } from "./http1/forward.ts";
+import { trustsForwarded, wholeValue } from "./http1/forward.ts";
 import { normalisePath } from "./http1/path.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ConnectionFacts } from "./listener.ts";
@@ -36,7 +36,7 @@ export function admit(
   // 0. The address: whoever may not come in learns nothing else.
   const { remoteAddress: peer } = accepted;
   if (plan.addresses !== null) {
-    const client = clientAddress(firstValue(head.fields, FIELD.forwardedFor), peer, settings);
+    const client = clientAddress(wholeValue(head.fields, FIELD.forwardedFor), peer, settings);
     if (!plan.addresses.admits(peer, client)) return refuse("address_refused", `${client} by way of ${peer}`);
   }
   if (settings.underscores === "reject" && hasUnderscore(head))
@@ -149,7 +149,7 @@ function cleartextRefusal(
   hostname: string,
 ): Admission | null {
   const { settings } = plan;
-  if (trustsForwarded(settings) && firstValue(head.fields, FIELD.forwardedProto).toLowerCase() === "https") {
+  if (trustsForwarded(settings) && wholeValue(head.fields, FIELD.forwardedProto).toLowerCase() === "https") {
     // A proxy in front that ended TLS is believed about the scheme, but it cannot hand over a client certificate.
     if (host === undefined) return refuse("no_route", "unknown host");
     if (host.tls.mode === "refuse") return refuse("misdirected_request", host.tls.code);
