@@ -104,6 +104,21 @@ export const hostCases: readonly BehaviourCase[] = [
     { clientCertificate: "trusted" },
   ),
   secure("cert_required: without one, refused", "m.example", REFUSED),
+  {
+    ...secure(
+      "cert_required of a TLSContext called as the one that the Host implies: refused",
+      "o.example",
+      REFUSED,
+    ),
+    resources: async (peers) =>
+      (await hosts(peers)) +
+      object("TLSContext", "o-context", {
+        hosts: ["o.example"],
+        secret: "server",
+        ca_secret: "ca",
+        cert_required: true,
+      }),
+  },
   secure("cert_required: with a stranger's, refused", "m.example", REFUSED, {
     clientCertificate: "stranger",
   }),
