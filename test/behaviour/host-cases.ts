@@ -87,6 +87,12 @@ export const hostCases: readonly BehaviourCase[] = [
     request: get("default.example", "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n"),
     expect: redirectTo("default.example"),
   },
+  {
+    name: "a trusted proxy that ended TLS opens no name that is not written down",
+    resources: async (peers) => (await hosts(peers)) + moduleYaml({ use_remote_address: false }),
+    request: get("unknown.example", "X-Forwarded-Proto: https\r\n"),
+    expect: { statuses: [404], seen: null, failure: "no_route" },
+  },
   // Server names.
   secure("a Host by its name", "default.example", { statuses: [200] }),
   secure("a Host by a wildcard", "a.b.wild.example", { statuses: [200] }),

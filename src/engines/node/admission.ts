@@ -152,6 +152,9 @@ function cleartextRefusal(
   if (trustsForwarded(settings) && wholeValue(head.fields, FIELD.forwardedProto).toLowerCase() === "https") {
     // A proxy in front that ended TLS is believed about the scheme, but it cannot hand over a client certificate.
     if (host === undefined) return refuse("no_route", "unknown host");
+    // Where names are written down, one that nobody wrote is served neither way.
+    if (host.tls.mode === "cleartext" && host.origin === "gateway" && host.cleartext === "reject")
+      return refuse("no_route", "unknown host");
     if (host.tls.mode === "refuse") return refuse("misdirected_request", host.tls.code);
     const needsCertificate = host.tls.mode === "terminate" && host.tls.clients.mode !== "none";
     return needsCertificate
