@@ -6,7 +6,7 @@ import type { AuthQuestion } from "./auth/authorizer.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
 import { allowsOrigin, CORS_FIELDS, isPreflight, originOf, preflightLines, responseLines } from "./cors.ts";
 import { type FormatValues, format, formatValues } from "./format-string.ts";
-import { FIELD } from "./http1/fields.ts";
+import { bytesOf, FIELD } from "./http1/fields.ts";
 import { upstreamHead, wholeValue } from "./http1/forward.ts";
 import { HeaderEditor } from "./http1/header-changes.ts";
 import type { RequestHead } from "./http1/request-head.ts";
@@ -169,7 +169,8 @@ const editors = new WeakMap<HeaderChanges, HeaderEditor>();
 function editorOf(changes: HeaderChanges): HeaderEditor {
   let editor = editors.get(changes);
   if (editor === undefined) {
-    editor = new HeaderEditor(changes);
+    const add = changes.add?.map((line) => ({ ...line, value: bytesOf(line.value) }));
+    editor = new HeaderEditor(add === undefined ? changes : { ...changes, add });
     editors.set(changes, editor);
   }
   return editor;
