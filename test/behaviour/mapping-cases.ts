@@ -171,6 +171,14 @@ export const mappingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "a Mapping that is closed keeps its host, with a final dot too",
+    resources: (peers) =>
+      mappingYaml("closed", { prefix: "/", host: "a.example", service: "b", tls: "no-such-context" }) +
+      mappingYaml("open", { prefix: "/", service: `localhost:${peers.cleartext}` }),
+    request: "GET / HTTP/1.1\r\nHost: A.example.\r\nConnection: close\r\n\r\n",
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
     name: "no character of a header value that is added ends its line",
     resources: one({
       add_request_headers: { "x-a": "a\u010d\u010ax-b: 1", "x-umlaut": "\u00fc" },

@@ -1,4 +1,5 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { HttpSettings } from "../../model/http.ts";
 import type { VirtualHost } from "../../model/listener.ts";
 import type { Destination, Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
@@ -44,7 +45,7 @@ export function admit(
   // A probe comes by address, without a host's name or its TLS, and learns nothing but this.
   const probed = probe(head.target, settings.probes ?? PROBES, ports.draining);
   if (probed !== null) return probed;
-  const hostname = head.hostname.endsWith(".") ? head.hostname.slice(0, -1) : head.hostname;
+  const hostname = nameOf(head);
 
   // 1. The host, against what the handshake was held to.
   const host = plan.hosts.find(hostname);
@@ -67,11 +68,22 @@ export function admit(
   // 3. The route.
   const route = plan.routes.find(pathname, {
     method: head.method,
-    host: settings.stripMatchingHostPort ? hostname : head.host,
+    host: matchedHost(head, settings),
     fields: head.fields,
     query: queryAt === -1 ? "" : path.slice(queryAt),
   });
   return route === null ? refuse("no_route", `no Mapping for ${hostname}`) : { kind: "route", route, path };
+}
+
+/** Of the host, without the final dot. */
+export function nameOf({ hostname }: RequestHead): string {
+  return hostname.endsWith(".") ? hostname.slice(0, -1) : hostname;
+}
+
+/** What routes compare: without the final dot as well, or what a Mapping closes would be open under the other form. */
+export function matchedHost(head: RequestHead, settings: HttpSettings): string {
+  const name = nameOf(head);
+  return settings.stripMatchingHostPort ? name : name + head.host.slice(head.hostname.length);
 }
 
 /** As 1.14's always-present routes (reference §2.5.7), which answered from the admin port. */
