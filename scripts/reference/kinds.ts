@@ -6,6 +6,7 @@ import { MAPPING } from "../../src/resources/mapping.ts";
 import { MODULE } from "../../src/resources/module.ts";
 import { RATE_LIMIT_SERVICE } from "../../src/resources/rate-limit-service.ts";
 import { CONSUL_RESOLVER } from "../../src/resources/resolver.ts";
+import { TCP_MAPPING } from "../../src/resources/tcp-mapping.ts";
 import { TLS_CONTEXT } from "../../src/resources/tls-context.ts";
 import { TRACING_SERVICE } from "../../src/resources/tracing-service.ts";
 
@@ -34,6 +35,14 @@ export const KINDS: readonly DocumentedKind[] = [
       "Sends requests to a service: by path, host, method, headers and query to an upstream, a redirect or a share of both.",
     fields: MAPPING,
     example: { prefix: "/backend/", service: "https://quote:8443", tls: "upstream-context" },
+  },
+  {
+    kind: "TCPMapping",
+    plural: "tcpmappings",
+    about:
+      "Passes the connections of a port on to a service byte by byte, whatever is spoken on them: by server name (SNI), with TLS terminated, passed on unopened or spoken to the service. What it names and cannot be used closes its connections.",
+    fields: TCP_MAPPING,
+    example: { port: 5432, host: "db.example.com", service: "postgres:5432", tls: "upstream-context" },
   },
   {
     kind: "TLSContext",

@@ -19,6 +19,24 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
     "Client connections closed for want of room",
     one(() => stats.connectionsRefused),
   );
+  metrics.counter(
+    "credence_proxy_protocol_refused_total",
+    "Connections closed for want of a valid PROXY header",
+    one(() => stats.proxyHeadersRefused),
+  );
+  metrics.gauge("credence_tcp_connections_open", "Connections of TCPMappings open now", function* () {
+    for (const [route, { open }] of stats.tcpRoutes) yield { labels: { route }, value: open };
+  });
+  metrics.counter("credence_tcp_connections_total", "Ended connections of TCPMappings", function* () {
+    for (const [route, { ends }] of stats.tcpRoutes)
+      for (const [end, value] of ends) yield { labels: { route, end }, value };
+  });
+  metrics.counter("credence_tcp_bytes_total", "Bytes on connections of TCPMappings", function* () {
+    for (const [route, { bytesUp, bytesDown }] of stats.tcpRoutes) {
+      yield { labels: { route, from: "client" }, value: bytesUp };
+      yield { labels: { route, from: "upstream" }, value: bytesDown };
+    }
+  });
   metrics.gauge(
     "credence_requests_in_flight",
     "Requests being served now",

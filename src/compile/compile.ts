@@ -10,10 +10,12 @@ import { guardedBy } from "./guards.ts";
 import { compileHosts } from "./hosts.ts";
 import { compileIngresses } from "./ingresses.ts";
 import { compileListeners } from "./listeners.ts";
+import { compileOutsideServices } from "./outside-services.ts";
 import { compileResolvers } from "./resolvers.ts";
 import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
+import { compileTcp } from "./tcp.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
 import { compileTlsModules } from "./tls-modules.ts";
 import { compileVirtualHosts } from "./virtual-hosts.ts";
@@ -87,13 +89,29 @@ export function compile(
     mappings,
     diagnostics,
   );
+  // 9. Listeners, and TCPMappings: they need the names for their TLS, and get the ports that are left.
+  const listeners = compileListeners(names, options, diagnostics);
+  const tcp = compileTcp(
+    {
+      ...input,
+      tcpMappings: resources.tcpMappings,
+      virtualHosts: names.virtualHosts,
+      listeners,
+      address: options.address,
+    },
+    diagnostics,
+  );
+  // 10. Services beside the way of a request: nothing waits for them.
+  const outside = compileOutsideServices(resources.outsideServices, input, diagnostics);
   const model: GatewayModel = {
     http: settings.http,
-    listeners: compileListeners(names, options, diagnostics),
+    listeners,
+    ...(tcp.listeners.length === 0 ? {} : { tcpListeners: tcp.listeners }),
     virtualHosts: names.virtualHosts,
+    ...(outside.length === 0 ? {} : { outside }),
     ...(auth.authorization === null ? {} : { authorization: auth.authorization }),
     routes,
-    clusters,
+    clusters: withClusters(clusters, tcp.clusters),
   };
   return {
     model,

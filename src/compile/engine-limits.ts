@@ -6,7 +6,7 @@ import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 
 /** What the node engine cannot do yet with a cluster, and the field that asks for it; or null. */
-function nodeEngineLimit(cluster: Cluster): Limit | null {
+export function nodeEngineLimit(cluster: Cluster): Limit | null {
   if (cluster.protocol === "h2")
     return { field: "grpc", message: "the node engine does not speak HTTP/2 to upstreams" };
   if (cluster.resolver?.kind === "consul")

@@ -44,6 +44,7 @@ export function compileSettings(
         ? {}
         : { maxHeadBytes: config.max_request_headers_kb * 1024 }),
       ...(config.buffer === undefined ? {} : { maxBodyBytes: config.buffer.max_request_bytes }),
+      ...(config.use_proxy_proto === true ? { proxyProtocol: true as const } : {}),
       ...(config.listener_idle_timeout_ms === undefined
         ? {}
         : { idleTimeoutMs: config.listener_idle_timeout_ms }),

@@ -1,10 +1,12 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { MappingResource } from "../resources/mapping.ts";
-import { positionOf, subjectOf } from "../resources/resource.ts";
+import { positionOf, type Resource, subjectOf } from "../resources/resource.ts";
+
+/** A Mapping, or a TCPMapping. */
+type Weighted = Resource<string, { readonly weight?: number | undefined }>;
 
 /** Design §9: the weightless share what is left of 100; weights alone are normalised; over 100 they get nothing. */
-export function normaliseWeights(group: readonly MappingResource[], diagnostics: Diagnostic[]): number[] {
+export function normaliseWeights(group: readonly Weighted[], diagnostics: Diagnostic[]): number[] {
   const weightless = group.filter(({ spec }) => spec.weight === undefined).length;
   const sum = group.reduce((total, { spec }) => total + (spec.weight ?? 0), 0);
   if (weightless === group.length) return group.map(() => 1);

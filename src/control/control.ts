@@ -51,6 +51,8 @@ export class Control {
   #listeners: readonly BoundListener[] = [];
   #found: readonly Diagnostic[] = [];
   #problems: readonly EngineProblem[] = [];
+  /** The revision that serves lacks something, a port perhaps, that may be had by now: it is applied again. */
+  #isPartial = false;
   #complete = false;
   #number = 0;
   #running: Promise<void> | null = null;
@@ -151,13 +153,14 @@ export class Control {
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
     const hash = hashModel(compilation.model);
     if (this.#stopped) return;
-    if (hash !== this.#revision?.hash) {
+    if (hash !== this.#revision?.hash || this.#isPartial) {
       const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
       const report = await engine.apply(revision);
       this.#listeners = report.listeners;
       this.#problems = report.problems;
       if (report.accepted) {
         this.#revision = revision;
+        this.#isPartial = report.problems.length > 0;
         logger.info(
           { revision: revision.number, routes: revision.model.routes.length, hash: hash.slice(0, 12) },
           "revision serves",

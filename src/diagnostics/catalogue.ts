@@ -89,6 +89,23 @@ export const CATALOGUE = {
   ],
   "header-not-changed": ["warning", "field-ignored", "Remove the header from the list."],
   "resolver-unknown": ["error", "route-fails-closed", "Create the resolver, or mend its name."],
+  // TCPMapping
+  "tcp-mapping-fails-closed": [
+    "error",
+    "connections-refused",
+    "Mend the field named; connections are closed until then.",
+  ],
+  "tcp-tls-without-termination": [
+    "error",
+    "connections-refused",
+    "Name the host in a TLSContext, so that its TLS is terminated; or remove `tls`.",
+  ],
+  "tcp-port-unavailable": ["error", "object-ignored", "Free the port, or choose another one."],
+  "service-scheme-ignored": [
+    "warning",
+    "field-ignored",
+    "Write host:port; `tls:` says whether TLS is spoken.",
+  ],
   // TLSContext
   "tls-context-invalid": [
     "error",

@@ -19,6 +19,7 @@ export type Effect =
   | "field-ignored"
   | "route-fails-closed"
   | "host-refused"
+  | "connections-refused"
   | "kept-previous"
   | "informational";
 

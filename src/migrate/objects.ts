@@ -108,7 +108,7 @@ const FREEZING = new Set(["regex-invalid", "tls-cipher-unknown", "tls-group-unkn
 /** 1.14 put environment variables into the whole text; only ConsulResolver.address still has them. */
 function expansions(input: MigrationInput, report: Report): void {
   for (const kind of new Set(
-    input.documents.map(({ value }) => (isRecord(value) ? String(value.kind) : "")),
+    input.documents.map(({ value }) => (isRecord(value) && typeof value.kind === "string" ? value.kind : "")),
   )) {
     if (kind === "Secret" || kind === "ConsulResolver" || kind === "") continue;
     for (const written of writtenObjects(input, kind)) {

@@ -22,6 +22,21 @@ export function stopRules(input: MigrationInput, found: readonly MigrationFindin
       });
     }
   }
+  const connections = new Map<string, Stopped>();
+  for (const { tls, destinations } of (input.model.tcpListeners ?? []).flatMap(({ chains }) => chains)) {
+    for (const { name, action } of destinations) {
+      const code = tls.mode === "refuse" ? tls.code : action.kind === "fail" ? action.code : null;
+      if (code !== null && !said.has(identityOf(name))) stop(connections, input, name, name, code);
+    }
+  }
+  for (const { at, names, code, why } of connections.values()) {
+    report("route-stops", {
+      at,
+      before: `Whatever ${code} is about went unnoticed, or the object was left out.`,
+      now: `Connections for ${names.join(", ")} are closed (${code})${why === undefined ? "" : `: ${why.message}`}.`,
+      edit: { what: why?.remedy ?? "`credence check` says how to mend it.", yaml: "" },
+    });
+  }
   const hosts = new Map<string, Stopped>();
   for (const { domain, origin, tls } of input.model.virtualHosts)
     if (tls.mode === "refuse" && !said.has(identityOf(origin))) stop(hosts, input, origin, domain, tls.code);

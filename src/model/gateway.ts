@@ -2,7 +2,9 @@ import type { Authorization } from "./auth.ts";
 import type { Cluster } from "./cluster.ts";
 import type { HttpSettings } from "./http.ts";
 import type { Listener, VirtualHost } from "./listener.ts";
+import type { OutsideService } from "./outside.ts";
 import type { Route } from "./route.ts";
+import type { TcpListener } from "./tcp.ts";
 
 /**
  * What the gateway should do: the compiler's output and every engine's only input. Plain, serialisable data, sorted so
@@ -12,10 +14,14 @@ export interface GatewayModel {
   readonly http: HttpSettings;
   /** Sorted by name. */
   readonly listeners: readonly Listener[];
+  /** Sorted by name; absent where there is none. No two listeners have the same port of one address. */
+  readonly tcpListeners?: readonly TcpListener[];
   /** Sorted by domain. Each domain stands once; lookups go exact name, then the longest `*.suffix`, then `*`. */
   readonly virtualHosts: readonly VirtualHost[];
   /** Absent: nobody is asked. */
   readonly authorization?: Authorization;
+  /** Sorted by kind and name; absent where there is none. */
+  readonly outside?: readonly OutsideService[];
   /** In order of precedence: the first route that matches a request takes it. */
   readonly routes: readonly Route[];
   /** Sorted by name. */

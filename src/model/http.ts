@@ -1,6 +1,6 @@
 import type { ErrorResponse } from "./route.ts";
 
-/** Settings of the HTTP side that hold for every listener (Module `ambassador`, reference §2.7). */
+/** Settings that hold for every listener (Module `ambassador`, reference §2.7). */
 export interface HttpSettings {
   /** true: the connection's address is the client's and X-Forwarded-Proto is set from the connection. Default true. */
   readonly useRemoteAddress: boolean;
@@ -20,6 +20,8 @@ export interface HttpSettings {
   readonly maxBodyBytes?: number;
   /** Idle client connections are closed after so many milliseconds; absent: as the engine's limits say. */
   readonly idleTimeoutMs?: number;
+  /** Every connection, those of TCP listeners included, begins with a PROXY header that tells the client's address. */
+  readonly proxyProtocol?: true;
   /** Headers with `_` in their names; absent: passed on. */
   readonly underscores?: "reject" | "drop";
   /** What becomes of X-Forwarded-Client-Cert; absent: it is removed. */

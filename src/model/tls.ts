@@ -15,6 +15,8 @@ export interface TlsParameters {
   /** Key exchange groups, e.g. `X25519MLKEM768`, `P-256`, in order of preference. */
   readonly groups: readonly string[];
   readonly alpn: readonly string[];
+  /** What is inside of TLS is not known: without `alpn` no protocol is named, and any is taken. Absent: it is HTTP. */
+  readonly carries?: "bytes";
 }
 
 /** How one server name is served. An mTLS host without a trust bundle cannot be written down. */

@@ -14,9 +14,10 @@ import {
 import { type MappingResource, parseMapping } from "./mapping.ts";
 import { type ModuleResource, parseModule, restrictions } from "./module.ts";
 import { nearest } from "./nearest.ts";
-import { checkOutsideService, isOutsideService } from "./outside-service.ts";
+import { isOutsideService, type OutsideServiceResource, parseOutsideService } from "./outside-service.ts";
 import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
+import { parseTcpMapping, type TcpMappingResource } from "./tcp-mapping.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
 import { hasServer, parseTlsModule, type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
@@ -26,10 +27,12 @@ export type AnnotatedResource = Resource<"Annotated", { readonly resources: read
 
 export type AnyResource =
   | MappingResource
+  | TcpMappingResource
   | TlsContextResource
   | ModuleResource
   | ResolverResource
   | AuthServiceResource
+  | OutsideServiceResource
   | GuardResource
   | HostResource
   | IngressResource
@@ -174,6 +177,8 @@ function parseKind(
   switch (kind) {
     case "Mapping":
       return { ...parseMapping(identity, spec, raw), secret: null };
+    case "TCPMapping":
+      return { ...parseTcpMapping(identity, spec, raw), secret: null };
     case "TLSContext":
       return { ...parseTlsContext(identity, spec, raw), secret: null };
     case "Module":
@@ -191,10 +196,7 @@ function parseKind(
     case "FilterPolicy":
       return guard(kind, identity, spec, raw, subject);
     default:
-      if (isOutsideService(kind)) {
-        const diagnostics = checkOutsideService(kind, identity, spec, raw);
-        return { resource: null, secret: null, diagnostics };
-      }
+      if (isOutsideService(kind)) return { ...parseOutsideService(kind, identity, spec, raw), secret: null };
       if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
       return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
   }

@@ -200,6 +200,10 @@ export const MODULE_FIELDS = {
     does: "Looks up short service names in the gateway's own namespace.",
     byDefault: "false",
   }),
+  use_proxy_proto: flag({
+    does: "Every connection begins with a PROXY header, version 1 or 2, which tells the client's address; others are closed.",
+    byDefault: "false",
+  }),
   use_remote_address: flag({
     does: "The connection's address is the client's; false: a trusted proxy stands before the gateway.",
     byDefault: "true",
@@ -237,5 +241,4 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   prune_unreachable_routes: "Remove it: a request's cost does not grow with the number of routes.",
   regex_type: "Remove it: expressions are RE2's.",
   statsd: "Scrape /metrics on the admin port.",
-  use_proxy_proto: "Do not rely on it: the PROXY protocol is not read yet.",
 };

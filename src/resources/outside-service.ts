@@ -4,12 +4,12 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { readFields } from "./fields.ts";
 import { LOG_SERVICE_FIELDS } from "./log-service.ts";
 import { RATE_LIMIT_SERVICE_FIELDS } from "./rate-limit-service.ts";
-import { type RawObject, subjectOf } from "./resource.ts";
+import { type RawObject, type Resource, subjectOf } from "./resource.ts";
 import { TRACING_SERVICE_FIELDS } from "./tracing-service.ts";
 
 /** Services beside the way of a request that are read and not spoken to yet, and what that means for whoever relies on one. */
 const OUTSIDE_SERVICES: Readonly<
-  Record<string, { fields: TProperties; required: string[]; missing: string; remedy: string }>
+  Record<OutsideServiceKind, { fields: TProperties; required: string[]; missing: string; remedy: string }>
 > = {
   RateLimitService: {
     fields: RATE_LIMIT_SERVICE_FIELDS,
@@ -31,21 +31,40 @@ const OUTSIDE_SERVICES: Readonly<
   },
 };
 
-export function isOutsideService(kind: string): boolean {
+export type OutsideServiceKind = "RateLimitService" | "LogService" | "TracingService";
+
+export interface OutsideServiceSpec {
+  readonly service: string;
+  readonly tls?: boolean | string;
+  readonly grpc?: boolean;
+  /** The kind's own fields, as its schema has them. */
+  readonly [field: string]: unknown;
+}
+
+export type OutsideServiceResource = Resource<OutsideServiceKind, OutsideServiceSpec>;
+
+export function isOutsideService(kind: string): kind is OutsideServiceKind {
   return Object.hasOwn(OUTSIDE_SERVICES, kind);
 }
 
-/** Checks the object's fields, and says what is not done. None of these keeps anybody out, so nothing is closed. */
-export function checkOutsideService(
-  kind: string,
+/** Reads the object, and says what is not done. None of these keeps anybody out, so a bad one is left out and closes nothing. */
+export function parseOutsideService(
+  kind: OutsideServiceKind,
   identity: { namespace: string; name: string },
   value: unknown,
   raw: RawObject,
-): Diagnostic[] {
-  const { fields, required, missing, remedy } = OUTSIDE_SERVICES[kind] as (typeof OUTSIDE_SERVICES)[string];
+): { resource: OutsideServiceResource | null; diagnostics: Diagnostic[] } {
+  const { fields, required, missing, remedy } = OUTSIDE_SERVICES[kind];
   const subject = subjectOf({ kind, ...identity });
   const properties = { ...fields, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() };
-  const { diagnostics } = readFields(value, { properties, required, ignored: [] }, subject, raw);
+  const { spec, bad, diagnostics } = readFields(value, { properties, required, ignored: [] }, subject, raw);
   const message = `${kind} ${identity.name} is not acted on: ${missing}`;
-  return [...diagnostics, diagnose("kind-not-supported", { subject, source: raw.source, message, remedy })];
+  const { ambassador_id: _, ambassadorId: __, ...own } = spec;
+  return {
+    resource: bad.size > 0 ? null : { kind, ...identity, spec: own as OutsideServiceSpec, raw },
+    diagnostics: [
+      ...diagnostics,
+      diagnose("kind-not-supported", { subject, source: raw.source, message, remedy }),
+    ],
+  };
 }

@@ -8,18 +8,22 @@ import type { HostResource } from "./host.ts";
 import { type IngressClassResource, type IngressResource, withIngressClosed } from "./ingress.ts";
 import type { MappingResource } from "./mapping.ts";
 import { type ModuleResource, restrictions } from "./module.ts";
+import { isOutsideService, type OutsideServiceResource } from "./outside-service.ts";
 import { subjectOf } from "./resource.ts";
 import { isResolverKind, type ResolverResource } from "./resolver.ts";
+import type { TcpMappingResource } from "./tcp-mapping.ts";
 import type { TlsContextResource } from "./tls-context.ts";
 import { type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
 
 /** The world as parsed: immutable, each list sorted by namespace and name, so that no order of files decides anything. */
 export interface ResourceSet {
   readonly mappings: readonly MappingResource[];
+  readonly tcpMappings: readonly TcpMappingResource[];
   readonly tlsContexts: readonly TlsContextResource[];
   readonly modules: readonly ModuleResource[];
   readonly resolvers: readonly ResolverResource[];
   readonly authServices: readonly AuthServiceResource[];
+  readonly outsideServices: readonly OutsideServiceResource[];
   readonly guards: readonly GuardResource[];
   readonly hosts: readonly HostResource[];
   readonly tlsModules: readonly TlsModuleResource[];
@@ -69,12 +73,16 @@ export function createResourceSet(objects: readonly AnyResource[]): {
   return {
     resources: {
       mappings: ofKind<MappingResource>("Mapping"),
+      tcpMappings: ofKind<TcpMappingResource>("TCPMapping"),
       tlsContexts: ofKind<TlsContextResource>("TLSContext"),
       modules: ofKind<ModuleResource>("Module"),
       resolvers: kept
         .filter((object): object is ResolverResource => isResolverKind(object.kind))
         .sort(byNamespaceAndName),
       authServices: ofKind<AuthServiceResource>("AuthService"),
+      outsideServices: kept
+        .filter((object): object is OutsideServiceResource => isOutsideService(object.kind))
+        .sort(byNamespaceAndName),
       guards: ofKind<GuardResource>("Guard"),
       hosts: ofKind<HostResource>("Host"),
       tlsModules: ofKind<TlsModuleResource>("TlsModule"),
@@ -117,6 +125,8 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
   const [first] = sorted as [AnyResource];
   if (first.kind === "Mapping")
     return (sorted as MappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
+  if (first.kind === "TCPMapping")
+    return (sorted as TcpMappingResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
   if (first.kind === "AuthService")
     return (sorted as AuthServiceResource[]).map((object) => ({ ...object, closedBy: "object-duplicate" }));
   if (first.kind === "TLSContext") {
@@ -131,6 +141,7 @@ function refuse(group: readonly AnyResource[]): AnyResource[] {
     return (sorted as IngressResource[]).map((object) => withIngressClosed(object, "object-duplicate"));
   if (first.kind === "TlsModule")
     return (sorted as TlsModuleResource[]).map((object) => withBlocksClosed(object, "object-duplicate"));
+  if (isOutsideService(first.kind)) return [];
   if (isResolverKind(first.kind))
     return [{ ...(first as ResolverResource), spec: {}, closedBy: "object-duplicate" }];
   if (first.kind === "Module") {

@@ -324,3 +324,45 @@ test("a TLSContext in an envelope that cannot be accepted opens nothing that nam
   for (const context of unacceptable(document("TLSContext", "server", "secret: server")))
     bothOrders([context, mapping], allClosed);
 });
+
+test("a TCPMapping that names a TLSContext never leaves in cleartext, however the context is broken", () => {
+  const mapping = document("TCPMapping", "db", "port: 5432\n  service: db:5432\n  tls: upstream");
+  const broken = {
+    missing: [],
+    "without its secret": [document("TLSContext", "upstream", "secret: gone")],
+    "with a field that cannot be read": [document("TLSContext", "upstream", "secret: server\n  sni: 7")],
+    "with a field that is misspelt": [document("TLSContext", "upstream", "secert: server")],
+    "written twice": ["a", "b"].map((sni) =>
+      document("TLSContext", "upstream", `secret: server\n  sni: ${sni}`),
+    ),
+    "of an unknown version": [document("TLSContext", "upstream", "secret: server").replace("io/v2", "io/v9")],
+  };
+  for (const [how, contexts] of Object.entries(broken)) {
+    bothOrders([mapping, ...contexts], (model) => {
+      const kinds = model.tcpListeners?.flatMap(({ chains }) =>
+        chains.flatMap(({ destinations }) => destinations.map(({ action }) => action.kind)),
+      );
+      assert.deepEqual(kinds, ["fail"], how);
+      assert.deepEqual(model.clusters, [], how);
+    });
+  }
+});
+
+test("a TCPMapping's host whose TLSContext is broken is refused, never passed on", () => {
+  const mapping = document("TCPMapping", "db", "port: 5432\n  host: a.example\n  service: db:5432");
+  const broken = {
+    "without its secret": ["hosts: [a.example]\n  secret: gone"],
+    "with a field that cannot be read": ["hosts: [a.example]\n  secret: server\n  cert_required: perhaps"],
+    "without the CA that it requires": ["hosts: [a.example]\n  secret: server\n  cert_required: true"],
+    "written twice": ["v1.2", "v1.3"].map(
+      (version) => `hosts: [a.example]\n  secret: server\n  min_tls_version: ${version}`,
+    ),
+  };
+  for (const [how, specs] of Object.entries(broken)) {
+    const contexts = specs.map((spec) => document("TLSContext", "server", spec));
+    bothOrders([mapping, ...contexts], (model) => {
+      const modes = model.tcpListeners?.flatMap(({ chains }) => chains.map(({ tls }) => tls.mode));
+      assert.deepEqual(modes, ["refuse"], how);
+    });
+  }
+});

@@ -27,8 +27,12 @@ test("whatever stops has an error in the migration report, for every golden case
           now.includes(part),
       );
     };
-    const { routes, virtualHosts } = compilation.model;
-    for (const { name: mapping, action } of routes.flatMap(({ destinations }) => destinations))
+    const { routes, tcpListeners = [], virtualHosts } = compilation.model;
+    const chains = tcpListeners.flatMap((listener) => listener.chains);
+    for (const { name: mapping, action } of [...routes, ...chains].flatMap(
+      ({ destinations }): readonly { name: string; action: { kind: string; code?: string } }[] =>
+        destinations,
+    ))
       if (action.kind === "fail" && !isSaid(mapping, mapping))
         unsaid.push(`${name}: ${mapping} ${action.code}`);
     for (const { domain, origin, tls } of virtualHosts)

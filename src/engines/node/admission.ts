@@ -1,7 +1,7 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { HttpSettings } from "../../model/http.ts";
 import type { VirtualHost } from "../../model/listener.ts";
-import type { Destination, Route } from "../../model/route.ts";
+import type { Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
 import { clientAddress } from "./address-filter.ts";
 import { FIELD } from "./http1/fields.ts";
@@ -105,9 +105,12 @@ function hasUnderscore({ fields }: RequestHead): boolean {
   return false;
 }
 
-/** One destination of the route, by weight. */
-export function choose(route: Route): Destination {
-  const { destinations } = route;
+/** One destination of a route, by weight. */
+export function choose<Destination extends { readonly weight: number }>({
+  destinations,
+}: {
+  readonly destinations: readonly Destination[];
+}): Destination {
   if (destinations.length === 1) return destinations[0] as Destination;
   let total = 0;
   for (const destination of destinations) total += destination.weight;

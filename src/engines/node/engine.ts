@@ -2,6 +2,7 @@ import type { CredentialReader } from "../../credentials/credential.ts";
 import type { EndpointReader } from "../../endpoints/endpoint.ts";
 import type { Revision } from "../../model/gateway.ts";
 import type { Listener } from "../../model/listener.ts";
+import type { TcpListener } from "../../model/tcp.ts";
 import type { AccessLog } from "../../telemetry/access-log.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -10,9 +11,13 @@ import { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { NodeListener } from "./listener.ts";
+import type { ListeningContext } from "./listening-socket.ts";
 import { createPlan, type Plan } from "./plan.ts";
 import { parsers, type Serving } from "./serving.ts";
 import { EngineStats } from "./stats.ts";
+import type { TcpListenerContext } from "./tcp/listener.ts";
+import { TcpListeners } from "./tcp/listeners.ts";
+import { TcpStream } from "./tcp/stream.ts";
 import { UpstreamCluster } from "./upstream/cluster.ts";
 
 export interface NodeEngineOptions {
@@ -38,6 +43,7 @@ export class NodeEngine implements Engine {
   readonly #limits: Limits;
   readonly #deadlines = new Deadlines();
   readonly #listeners = new Map<string, OpenListener>();
+  readonly #tcp = new TcpListeners();
   readonly #unsubscribe: () => void;
   #serving: Serving | null = null;
   #turn: Promise<unknown> = Promise.resolve();
@@ -48,6 +54,7 @@ export class NodeEngine implements Engine {
     this.#unsubscribe = options.credentials.onChange((change) => {
       for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onCredentialChange(change);
       for (const { listener } of this.#listeners.values()) listener.onCredentialChange();
+      this.#tcp.onCredentialChange();
     });
   }
 
@@ -62,6 +69,7 @@ export class NodeEngine implements Engine {
     const serving = this.#serving;
     if (serving === null) return;
     serving.draining = true;
+    this.#tcp.close();
     await Promise.all([...this.#listeners.values()].map(({ listener }) => listener.close()));
     const end = performance.now() + milliseconds;
     // A client may be writing on a connection that looks idle: those used a moment ago get that moment once more, and
@@ -77,6 +85,7 @@ export class NodeEngine implements Engine {
     this.#unsubscribe();
     await Promise.all([...this.#listeners.values()].map(({ listener }) => listener.close()));
     this.#listeners.clear();
+    this.#tcp.close();
     for (const connection of this.#serving?.connections ?? []) connection.destroy();
     for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.close(0);
     this.#deadlines.stop();
@@ -87,6 +96,8 @@ export class NodeEngine implements Engine {
     const { plan, retired } = createPlan(revision, previous, (config) => this.#createCluster(config));
     const serving = this.#serving ?? this.#createServing(plan);
     this.#serving = serving;
+    const tcpListeners = revision.model.tcpListeners ?? [];
+    const tcpBefore = await this.#vacate(revision, serving);
     const opened = await this.#openListeners(revision, plan, serving);
     if (opened.problems.length > 0) {
       await Promise.all(opened.fresh.map(({ listener }) => listener.close()));
@@ -94,6 +105,7 @@ export class NodeEngine implements Engine {
         if (previous?.clusters.get(cluster.config.name) !== cluster) cluster.close(0);
       }
       if (previous === null) this.#serving = null;
+      else await this.#tcp.apply(tcpBefore, this.#tcpContext(serving));
       return {
         revision: revision.number,
         accepted: false,
@@ -112,8 +124,29 @@ export class NodeEngine implements Engine {
       }
     }
     serving.httpsPort = this.#listeners.get("https")?.bound.port ?? null;
+    const problems = await this.#tcp.apply(tcpListeners, this.#tcpContext(serving));
     for (const cluster of retired) cluster.close(this.#limits.retireMs);
-    return { revision: revision.number, accepted: true, listeners: this.#bound(), problems: [] };
+    return { revision: revision.number, accepted: true, listeners: this.#bound(), problems };
+  }
+
+  /** Frees ports that TCPMappings had until now and an HTTP listener is to have; returns what was open before. */
+  async #vacate({ model }: Revision, serving: Serving): Promise<TcpListener[]> {
+    const before = this.#tcp.configs;
+    const ports = new Set(model.listeners.map(({ port }) => port));
+    const wanted = new Set((model.tcpListeners ?? []).map(({ name }) => name));
+    const staying = before.filter(({ name, port }) => wanted.has(name) || !ports.has(port));
+    if (staying.length < before.length) await this.#tcp.apply(staying, this.#tcpContext(serving));
+    return before;
+  }
+
+  #tcpContext(serving: Serving): TcpListenerContext {
+    return {
+      credentials: this.#options.credentials,
+      limits: this.#limits,
+      logger: this.#options.logger,
+      ...this.#accepting(serving),
+      onStream: (accepted) => new TcpStream(accepted, serving),
+    };
   }
 
   /** Opens what is not open yet; nothing serves from it before all of it is. */
@@ -132,7 +165,7 @@ export class NodeEngine implements Engine {
         credentials: this.#options.credentials,
         limits: this.#limits,
         logger: this.#options.logger,
-        mayAccept: () => this.#mayAccept(serving),
+        ...this.#accepting(serving),
         onConnection: (accepted) => new ClientConnection(accepted, serving),
       });
       try {
@@ -160,8 +193,18 @@ export class NodeEngine implements Engine {
     return may;
   }
 
+  #accepting(
+    serving: Serving,
+  ): Pick<ListeningContext, "mayAccept" | "readsProxyHeader" | "onProxyHeaderRefused"> {
+    return {
+      mayAccept: () => this.#mayAccept(serving),
+      readsProxyHeader: () => serving.plan.settings.proxyProtocol === true,
+      onProxyHeaderRefused: () => this.stats.proxyHeadersRefused++,
+    };
+  }
+
   #bound(): BoundListener[] {
-    return [...this.#listeners.values()].map(({ bound }) => bound);
+    return [...[...this.#listeners.values()].map(({ bound }) => bound), ...this.#tcp.bound];
   }
 
   #createCluster(config: UpstreamCluster["config"]): UpstreamCluster {

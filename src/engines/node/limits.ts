@@ -10,7 +10,7 @@ export interface Limits {
   readonly maxHeadBytes: number;
   /** Field lines in a head. */
   readonly maxHeaders: number;
-  /** TLS handshake, ClientHello included. */
+  /** TLS handshake, ClientHello included; before it a PROXY header has as long. */
   readonly handshakeTimeoutMs: number;
   /** From a head's first byte to its last. */
   readonly headTimeoutMs: number;
@@ -22,6 +22,8 @@ export interface Limits {
   readonly upstreamIdleMs: number;
   /** An upgraded connection (WebSocket) on which neither side speaks. */
   readonly tunnelIdleMs: number;
+  /** A connection that is passed on byte by byte (TCPMapping) on which neither side speaks: as Envoy's TCP proxy. */
+  readonly tcpIdleMs: number;
   /** How long an upstream connection of a retired credential may finish what it is doing. */
   readonly retireMs: number;
 }
@@ -38,5 +40,6 @@ export const DEFAULT_LIMITS: Limits = {
   idleTimeoutMs: 60_000,
   upstreamIdleMs: 50_000,
   tunnelIdleMs: 300_000,
+  tcpIdleMs: 3_600_000,
   retireMs: 30_000,
 };

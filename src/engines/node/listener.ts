@@ -1,10 +1,9 @@
 import type { X509Certificate } from "node:crypto";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { CredentialChange, CredentialReader } from "../../credentials/credential.ts";
 import type { Listener } from "../../model/listener.ts";
 import type { ClientAuth } from "../../model/tls.ts";
-import type { Logger } from "../../telemetry/logger.ts";
-import type { Limits } from "./limits.ts";
+import { type ListeningContext, ListeningSocket } from "./listening-socket.ts";
 import { type SecureConnection, Termination } from "./tls/termination.ts";
 import type { VirtualHostTable } from "./virtual-hosts.ts";
 
@@ -17,7 +16,7 @@ export interface AcceptedConnection extends ConnectionFacts {
 export interface ConnectionFacts {
   readonly socket: Pick<Socket, "remotePort" | "localAddress" | "localPort">;
   readonly listener: Listener;
-  /** Without the `::ffff:` of an IPv4 client on an IPv6 socket. */
+  /** The client's, or what a PROXY header tells; without the `::ffff:` of an IPv4 client on an IPv6 socket. */
   readonly remoteAddress: string;
   readonly secure: boolean;
   /** Server name of the handshake in lower case; null too where a resumed TLS 1.2 session hides it. */
@@ -34,55 +33,41 @@ export interface ConnectionFacts {
   readonly tlsCipher: string | null;
 }
 
-export interface ListenerContext {
+export interface ListenerContext extends ListeningContext {
   readonly hosts: VirtualHostTable;
   readonly credentials: CredentialReader;
-  readonly limits: Limits;
-  readonly logger: Logger;
-  /** False closes a new connection at once. */
-  readonly mayAccept: () => boolean;
   readonly onConnection: (accepted: AcceptedConnection) => void;
 }
 
-/** One listening socket. */
+/** A port for HTTP, with or without TLS. */
 export class NodeListener {
   readonly #listener: Listener;
   readonly #context: ListenerContext;
-  readonly #server: Server;
+  readonly #socket: ListeningSocket;
   readonly #termination: Termination | null;
-  /** Sockets that are open, also those in a handshake, which nobody else counts. */
-  #open = 0;
   /** How many handshakes failed, by reason. */
   readonly handshakeFailures: Map<string, number>;
 
   constructor(listener: Listener, context: ListenerContext) {
     this.#listener = listener;
     this.#context = context;
+    this.#socket = new ListeningSocket(context, (socket) => this.#onSocket(socket));
     this.#termination =
       listener.transport === "tls"
         ? new Termination(context.hosts, {
             credentials: context.credentials,
             limits: context.limits,
             logger: context.logger,
+            addressOf: (socket) => this.#socket.addressOf(socket),
             onSecure: (connection) => this.#onSecure(connection),
           })
         : null;
     this.handshakeFailures = this.#termination?.failures ?? new Map();
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#onSocket(socket));
   }
 
   /** Rejects with the error of `listen`, e.g. EADDRINUSE. */
   open(): Promise<{ address: string; port: number }> {
-    const { address: host, port } = this.#listener;
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
-        this.#server.off("error", reject);
-        this.#server.on("error", (error) => this.#context.logger.error({ err: error }, "listener error"));
-        const { address, port: bound } = this.#server.address() as AddressInfo;
-        resolve({ address, port: bound });
-      });
-    });
+    return this.#socket.open(this.#listener.address, this.#listener.port);
   }
 
   update(hosts: VirtualHostTable): void {
@@ -96,18 +81,10 @@ export class NodeListener {
 
   /** Stops accepting; what is open lives on. */
   async close(): Promise<void> {
-    if (!this.#server.listening) return;
-    // The callback would wait for every open connection, which is not ours to wait for.
-    this.#server.close();
+    this.#socket.close();
   }
 
   #onSocket(socket: Socket): void {
-    if (this.#open >= this.#context.limits.maxConnections || !this.#context.mayAccept()) {
-      socket.destroy();
-      return;
-    }
-    this.#open++;
-    socket.once("close", () => this.#open--);
     if (this.#termination !== null) {
       this.#termination.accept(socket);
       return;
@@ -115,7 +92,7 @@ export class NodeListener {
     this.#context.onConnection({
       socket,
       listener: this.#listener,
-      remoteAddress: plainAddress(socket.remoteAddress),
+      remoteAddress: this.#socket.addressOf(socket),
       secure: false,
       serverName: null,
       clients: NO_CLIENT_CERTIFICATES,
@@ -131,7 +108,7 @@ export class NodeListener {
     this.#context.onConnection({
       socket,
       listener: this.#listener,
-      remoteAddress: plainAddress(socket.remoteAddress),
+      remoteAddress: this.#socket.addressOf(socket),
       secure: true,
       serverName,
       clients,
@@ -144,10 +121,4 @@ export class NodeListener {
   }
 }
 
-/** The kernel's own maximum (net.core.somaxconn) bounds it further. */
-const BACKLOG = 4096;
 const NO_CLIENT_CERTIFICATES: ClientAuth = { mode: "none" };
-
-function plainAddress(address: string | undefined): string {
-  return address === undefined ? "unknown" : address.startsWith("::ffff:") ? address.slice(7) : address;
-}

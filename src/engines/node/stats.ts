@@ -5,6 +5,7 @@ export class EngineStats {
   connectionsOpen = 0;
   connectionsTotal = 0;
   connectionsRefused = 0;
+  proxyHeadersRefused = 0;
   requestsInFlight = 0;
   requestBytes = 0;
   responseBytes = 0;
@@ -15,6 +16,7 @@ export class EngineStats {
   mirrorFailures = 0;
   readonly failures: Map<FailureReason, number> = new Map<FailureReason, number>();
   readonly routes: Map<string, RouteStats> = new Map<string, RouteStats>();
+  readonly tcpRoutes: Map<string, TcpRouteStats> = new Map<string, TcpRouteStats>();
 
   count(route: string, status: number, durationMs: number, failure: FailureReason | null): void {
     let stats = this.routes.get(route);
@@ -31,6 +33,25 @@ export class EngineStats {
     stats.durations[bucket] = (stats.durations[bucket] as number) + 1;
     if (failure !== null) this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
   }
+
+  tcpRoute(name: string): TcpRouteStats {
+    let stats = this.tcpRoutes.get(name);
+    if (stats === undefined) {
+      stats = new TcpRouteStats();
+      this.tcpRoutes.set(name, stats);
+    }
+    return stats;
+  }
+}
+
+/** Connections of one TCPMapping. */
+export class TcpRouteStats {
+  open = 0;
+  /** How many have ended, by how. */
+  readonly ends: Map<string, number> = new Map<string, number>();
+  /** From clients, and to them. */
+  bytesUp = 0;
+  bytesDown = 0;
 }
 
 /** Upper bounds in milliseconds; the last bucket has none. */

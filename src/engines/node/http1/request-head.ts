@@ -13,6 +13,8 @@ export class RequestHead extends MessageHead {
   host = "";
   /** The same without the port. */
   hostname = "";
+  /** What `host` and `hostname` were made of. */
+  #hostAsSent: string | null = null;
   expectsContinue = false;
   acceptsTrailers = false;
   /** The one protocol that the client asks to switch to, in lower case; empty: none (RFC 9110 §7.8 lets us leave several, and h2c, alone). */
@@ -38,8 +40,8 @@ export class RequestHead extends MessageHead {
     const versionAt = ++at - from;
     while (at < to && bytes[at] !== CR) at++;
     if (bytes[at + 1] !== LF) return bad("malformed start line");
-    const version = this.fields.text.slice(versionAt, at - from);
-    if (version !== "HTTP/1.1") {
+    if (at - from !== versionAt + 8 || !this.fields.text.startsWith("HTTP/1.1", versionAt)) {
+      const version = this.fields.text.slice(versionAt, at - from);
       if (version === "HTTP/1.0") return { reason: "http10_refused", cause: "HTTP/1.0" };
       if (/^HTTP\/\d\.\d$/.test(version)) return { reason: "http_version_unsupported", cause: version };
       return bad("malformed HTTP version");
@@ -57,7 +59,7 @@ export class RequestHead extends MessageHead {
       switch (fields.id[index]) {
         case FIELD.host:
           if (host !== null) return bad("several Host fields");
-          host = fields.value(index).toLowerCase();
+          host = fields.value(index);
           break;
         case FIELD.upgrade:
           upgrade = fields.value(index).toLowerCase();
@@ -84,10 +86,15 @@ export class RequestHead extends MessageHead {
     if (this.connectionUpgrade && PROTOCOL.test(upgrade) && this.contentLength <= 0 && !this.chunked)
       this.upgrade = upgrade === "h2c" ? "" : upgrade;
     if (host === null) return bad("no Host");
-    const authority = AUTHORITY.exec(host);
-    if (authority === null) return bad("malformed Host");
-    this.host = host;
-    this.hostname = authority[1] as string;
+    if (host !== this.#hostAsSent) {
+      const lower = host.toLowerCase();
+      const authority = AUTHORITY.exec(lower);
+      if (authority === null) return bad("malformed Host");
+      this.host = lower;
+      this.hostname = authority[1] as string;
+      // Most requests name the host of the one before. A copy: V8 may make a value a view of its whole head.
+      this.#hostAsSent = Buffer.from(host, "latin1").toString("latin1");
+    }
     return this.#reduceTarget();
   }
 

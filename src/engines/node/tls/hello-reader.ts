@@ -2,9 +2,10 @@ import type { Socket } from "node:net";
 import { MAX_HELLO_BYTES, peekClientHello } from "./client-hello.ts";
 
 export type HelloOutcome =
-  /** Everything read is back in the socket, for whoever goes on with the handshake. */
+  /** With these two everything read is back in the socket, for whoever goes on with it. */
   | { readonly kind: "hello"; readonly serverName: string | null }
-  | { readonly kind: "not_tls" | "malformed_hello" | "timeout" | "closed" };
+  | { readonly kind: "not_tls" }
+  | { readonly kind: "malformed_hello" | "timeout" | "closed" };
 
 /**
  * Waits for the whole ClientHello, bounded in bytes and time, and calls `done` once. From then on the socket and its
@@ -35,6 +36,7 @@ export function readHello(socket: Socket, timeoutMs: number, done: (outcome: Hel
       socket.unshift(bytes);
       finish(peek);
     } else if (peek.kind === "not-tls") {
+      socket.unshift(bytes);
       finish({ kind: "not_tls" });
     } else if (peek.kind === "malformed" || bytes.length >= MAX_HELLO_BYTES) {
       finish({ kind: "malformed_hello" });

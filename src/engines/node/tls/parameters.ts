@@ -21,9 +21,9 @@ export function contextParameters(parameters: TlsParameters): ContextParameters 
   };
 }
 
-/** As the model has it, or HTTP/1.1: the one protocol that this engine speaks. */
-export function alpnProtocols(parameters: TlsParameters): string[] {
-  return parameters.alpn.length === 0 ? ["http/1.1"] : [...parameters.alpn];
+/** As the model has it, or HTTP/1.1: the one protocol that this engine speaks. None where the bytes are none of its business. */
+export function alpnProtocols({ alpn, carries }: TlsParameters): string[] {
+  return alpn.length === 0 && carries === undefined ? ["http/1.1"] : [...alpn];
 }
 
 /** The hybrid group first (draft-ietf-tls-ecdhe-mlkem), then what every peer of the last ten years has. */

@@ -4,6 +4,7 @@ import type { Credential, CredentialChange, CredentialReader } from "../../../cr
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import type { Limits } from "../limits.ts";
+import { connectionKey } from "../listening-socket.ts";
 import type { VirtualHostTable } from "../virtual-hosts.ts";
 import { checkClient } from "./client-check.ts";
 import { normaliseServerName } from "./client-hello.ts";
@@ -30,6 +31,8 @@ export interface TerminationContext {
   readonly credentials: CredentialReader;
   readonly limits: Limits;
   readonly logger: Logger;
+  /** The client's address, for the log. */
+  readonly addressOf: (socket: Socket) => string;
   readonly onSecure: (connection: SecureConnection) => void;
 }
 
@@ -95,14 +98,16 @@ export class Termination {
       this.update(this.#hosts);
   }
 
-  accept(socket: Socket): void {
-    if (this.#only !== null) this.#only.take(socket);
+  /** `serverName` where somebody has read the ClientHello already, of which nothing is consumed. */
+  accept(socket: Socket, serverName?: string | null): void {
+    if (serverName !== undefined) this.#onHello(socket, { kind: "hello", serverName });
+    else if (this.#only !== null) this.#only.take(socket);
     else
       readHello(socket, this.#context.limits.handshakeTimeoutMs, (outcome) => this.#onHello(socket, outcome));
   }
 
   #onHello(socket: Socket, outcome: HelloOutcome): void {
-    const client = socket.remoteAddress;
+    const client = this.#context.addressOf(socket);
     if (outcome.kind === "hello") {
       const { serverName } = outcome;
       const serving = this.#find(serverName);
@@ -233,7 +238,7 @@ export class Termination {
   }
 
   #refuse(socket: TLSSocket, failure: HandshakeFailure, detail: Record<string, unknown>): void {
-    this.#count(failure, { ...detail, client: socket.remoteAddress });
+    this.#count(failure, { ...detail, client: this.#context.addressOf(socket) });
     socket.on("error", ignore);
     socket.destroy();
   }
@@ -279,11 +284,6 @@ class RefusedHandshake extends Error {
 
 const HOST_UNUSABLE: Refused = { failure: "host_unusable" };
 const ignore = (): void => {};
-
-/** One connection among those that are open; a TLSSocket has the addresses of the socket under it. */
-function connectionKey({ remoteAddress, remotePort, localAddress }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress}`;
-}
 
 function certificateKey(credential: Credential, terms: PolicyTerms): string {
   return `${credential.name} ${credential.generation} ${terms.key}`;

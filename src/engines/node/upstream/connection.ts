@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { FailureReason } from "../../../diagnostics/failure.ts";
 import type { Deadlines, Timed } from "../deadlines.ts";
 import { classify } from "./classify.ts";
@@ -14,6 +15,8 @@ export interface UpstreamUser {
   onUpstreamData(chunk: Buffer): void;
   /** After a write that returned false. */
   onUpstreamDrain(): void;
+  /** The upstream will send no more, and may still read. Where this is left out, it counts as onUpstreamClosed. */
+  onUpstreamEnd?(): void;
   /** Ended while in use; called once. An orderly end has the cause `closed by the upstream`. */
   onUpstreamClosed(reason: FailureReason, cause: string): void;
 }
@@ -87,7 +90,10 @@ export class UpstreamConnection implements Timed {
       else this.#user.onUpstreamData(chunk);
     });
     socket.on("drain", () => this.#user?.onUpstreamDrain());
-    socket.on("end", () => this.#lose("upstream_reset", "closed by the upstream"));
+    socket.on("end", () => {
+      if (socket.allowHalfOpen && this.#user?.onUpstreamEnd !== undefined) this.#user.onUpstreamEnd();
+      else this.#lose("upstream_reset", "closed by the upstream");
+    });
     socket.on("error", (error: Error) => this.#onError(error));
     socket.on("close", () => {
       deadlines.leave(this);
@@ -116,6 +122,16 @@ export class UpstreamConnection implements Timed {
 
   writeBytes(data: Buffer): boolean {
     return this.#socket.write(data);
+  }
+
+  /** From now on each side ends by itself (RFC 9293 §3.6): the user must have onUpstreamEnd, and call endWriting. */
+  allowHalfOpen(): void {
+    this.#socket.allowHalfOpen = true;
+  }
+
+  /** Nothing more is written. */
+  endWriting(): void {
+    this.#socket.end();
   }
 
   pause(): void {
@@ -161,6 +177,12 @@ export class UpstreamConnection implements Timed {
     this.#socket.destroy();
   }
 
+  /** As `destroy`, and the upstream can tell it from an orderly end. */
+  reset(): void {
+    this.#leave();
+    resetSocket(this.#socket);
+  }
+
   /** Cuts whatever it is doing; its user learns of it. */
   abort(cause: string): void {
     this.#lose("upstream_reset", cause);
@@ -198,6 +220,12 @@ export class UpstreamConnection implements Timed {
     this.host.requests--;
     this.#owner.onFree();
   }
+}
+
+/** Whoever is in the middle of something learns that it was cut: by a reset, or in TLS by the missing close_notify. */
+export function resetSocket(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** How long a peer may take to let an idle connection end before it is cut. */
