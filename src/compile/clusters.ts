@@ -84,7 +84,7 @@ export function compileCluster(
     addressText(host, address.port),
     ...tlsWords(tls, host),
     ...(connectTimeoutMs === DEFAULT_TIMEOUT_MS ? [] : [`connect ${connectTimeoutMs}ms`]),
-    ...(spec.cluster_tag === undefined ? [] : [`tag ${spec.cluster_tag}`]),
+    ...(spec.cluster_tag === undefined ? [] : [`tag ${word(spec.cluster_tag)}`]),
     ...(Object.keys(settings).length === 0 ? [] : [`+${fingerprint(settings)}`]),
   ].join(" ");
   return { service, cluster: { name, service: address, connectTimeoutMs, tls, ...settings } };
@@ -108,9 +108,14 @@ function tlsWords(tls: Cluster["tls"], host: string): string[] {
   const name = tls.verification.mode === "none" ? (tls.sni ?? "") : tls.verification.name;
   return [
     "tls",
-    ...(tls.context === undefined ? [] : [tls.context]),
+    ...(tls.context === undefined ? [] : [word(tls.context)]),
     ...(name === host ? [] : [`as ${name}`]),
   ];
+}
+
+/** What somebody has written may hold blanks, and must not be taken for words of ours: two clusters never have one name. */
+function word(written: string): string {
+  return /^[\w./-]+$/.test(written) ? written : JSON.stringify(written);
 }
 
 const BALANCERS = {

@@ -18,6 +18,6 @@ export function corsPolicy(written: MappingSpec["cors"]): CorsPolicy | undefined
 }
 
 function words(value: string | readonly string[] | undefined): string[] {
-  const list = typeof value === "string" ? value.split(",") : (value ?? []);
+  const list = typeof value === "string" ? value.split(/[,\r\n]/) : (value ?? []);
   return list.map((word) => word.trim()).filter((word) => word !== "");
 }

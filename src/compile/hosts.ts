@@ -39,7 +39,8 @@ export function compileHosts(input: HostsInput, found: Diagnostic[]): CompiledHo
       contexts.set(context.name, context);
     const { domain } = host;
     if (domain === null) continue;
-    if (context !== null) taken.add(`${context.name} ${domain}`);
+    // Somebody's own TLSContext may have the name of an implied one: what it asks for its hosts is not given up for that.
+    if (context !== null && contexts.get(context.name) === context) taken.add(`${context.name} ${domain}`);
     claims.push({
       domain,
       subject: host.subject,

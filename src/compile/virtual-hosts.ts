@@ -47,9 +47,9 @@ export function compileVirtualHosts(input: VirtualHostsInput, diagnostics: Diagn
   const hosts = new Map(settled.map((host) => [host.domain, virtualHost(host, ports)]));
   // Once names are written down, or should be, no other is served in cleartext by accident (reference §2.3.2: action Reject).
   const isClosed = hosts.size > 0 || terminating.length > 0 || input.hasUnreadNames;
-  if (isClosed) openRuledNames(hosts, input.ruled);
+  const open = input.redirectsCleartext ? ("redirect" as const) : ("route" as const);
+  if (isClosed) openRuledNames(hosts, input.ruled, open);
   if (!hosts.has("*")) {
-    const open = input.redirectsCleartext ? ("redirect" as const) : ("route" as const);
     hosts.set("*", {
       domain: "*",
       origin: "gateway",
@@ -82,15 +82,19 @@ function virtualHost({ domain, origin, tls, cleartext }: SettledHost, ports: Lis
   };
 }
 
-/** A name that an Ingress routes and nobody serves over TLS, by itself or by a wildcard, is served in cleartext. */
-function openRuledNames(hosts: Map<string, VirtualHost>, ruled: ReadonlyMap<string, string>): void {
+/** A name that an Ingress routes and nobody serves over TLS, by itself or by a wildcard, gets what all get where no name is written. */
+function openRuledNames(
+  hosts: Map<string, VirtualHost>,
+  ruled: ReadonlyMap<string, string>,
+  cleartext: VirtualHost["cleartext"],
+): void {
   const claimed = [...hosts.keys()];
   for (const [domain, origin] of ruled) {
     const isCovered = claimed.some(
       (claim) =>
         claim === "*" || claim === domain || (claim.startsWith("*.") && domain.endsWith(claim.slice(1))),
     );
-    if (!isCovered) hosts.set(domain, { domain, origin, tls: { mode: "cleartext" }, cleartext: "route" });
+    if (!isCovered) hosts.set(domain, { domain, origin, tls: { mode: "cleartext" }, cleartext });
   }
 }
 

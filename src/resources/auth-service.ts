@@ -1,8 +1,7 @@
 import { type Static, Type } from "typebox";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { block, count, doc, flag, mapOf, milliseconds, oneOf } from "./field-doc.ts";
+import { block, count, doc, flag, headersOf, milliseconds, oneOf, TOKEN } from "./field-doc.ts";
 import { type FieldTable, readFields } from "./fields.ts";
-import { TOKEN } from "./policies.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
 
 const HeaderNames = (about: Parameters<typeof doc>[0]) =>
@@ -57,7 +56,7 @@ export const AUTH_SERVICE_FIELDS = {
     does: "Headers of the service's answer that go upstream with an allowed request and to the client with a refused one, beside Authorization, Location, Proxy-Authenticate, Set-Cookie and WWW-Authenticate. A client's own copies of those listed here are removed.",
     example: ["x-user-id"],
   }),
-  add_auth_headers: mapOf(HeaderValue, {
+  add_auth_headers: headersOf(HeaderValue, {
     is: "a map of header names to values",
     does: "Headers for the service alone; they replace the client's.",
     example: { "x-asked-by": "edge" },

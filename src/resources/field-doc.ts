@@ -67,6 +67,15 @@ export const oneOf = <const Words extends readonly string[]>(words: Words, about
 export const mapOf = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, about: FieldDoc) =>
   Type.Optional(Type.Record(Type.String({ minLength: 1 }), value, doc(about)));
 
+/** A header name or a method (RFC 9110 §5.6.2). */
+export const TOKEN = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+/** A map of header names to values, which go into a head as they stand. */
+export const headersOf = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, about: FieldDoc) =>
+  Type.Optional(
+    Type.Record(Type.String({ pattern: TOKEN }), value, { additionalProperties: false, ...doc(about) }),
+  );
+
 /** A map whose fields are known; others in it are refused. */
 export const block = <Fields extends TProperties>(fields: Fields, about: FieldDoc) =>
   Type.Optional(Type.Object(fields, { additionalProperties: false, ...doc(about) }));

@@ -1,6 +1,5 @@
 import { type Static, Type } from "typebox";
-import { block, count, doc, flag } from "./field-doc.ts";
-import { TOKEN } from "./policies.ts";
+import { block, count, doc, flag, TOKEN } from "./field-doc.ts";
 
 /** Fields of a LogService (reference §1). */
 export const LOG_SERVICE_FIELDS = {

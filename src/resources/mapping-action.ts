@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { block, count, doc, flag, mapOf, milliseconds, oneOf, text } from "./field-doc.ts";
+import { block, count, doc, flag, headersOf, mapOf, milliseconds, oneOf, TOKEN, text } from "./field-doc.ts";
 import {
   CIRCUIT_BREAKERS,
   CORS,
@@ -7,7 +7,6 @@ import {
   KEEPALIVE,
   LOAD_BALANCER,
   RETRY_POLICY,
-  TOKEN,
 } from "./policies.ts";
 
 /** Goes into a head as it stands: no control characters (RFC 9110 §5.5). */
@@ -104,12 +103,12 @@ export const ACTION_FIELDS = {
       }),
     ),
   ),
-  add_request_headers: mapOf(HeaderAddition, {
+  add_request_headers: headersOf(HeaderAddition, {
     is: "a map of header names to values or to maps of value and append",
     does: "Adds headers to the request; with `append: false` they replace what is there.",
     example: { "x-from": "edge", "x-env": { value: "prod", append: false } },
   }),
-  add_response_headers: mapOf(HeaderAddition, {
+  add_response_headers: headersOf(HeaderAddition, {
     is: "a map of header names to values or to maps of value and append",
     does: "Adds headers to the response; with `append: false` they replace what is there.",
   }),

@@ -1,14 +1,12 @@
 import { Type } from "typebox";
-import { block, count, doc, type FieldDoc, flag, oneOf, text } from "./field-doc.ts";
+import { block, count, doc, type FieldDoc, flag, oneOf, TOKEN, text } from "./field-doc.ts";
 
 // Blocks that a Mapping has, and the Module as its default.
 
-/** A header name or a method (RFC 9110 §5.6.2). */
-export const TOKEN = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 const words = (about: Omit<FieldDoc, "is">) =>
   Type.Optional(
     Type.Union(
-      [Type.String(), Type.Array(Type.String())],
+      [Type.String({ pattern: "^[\\t\\n\\r -~]*$" }), Type.Array(Type.String({ pattern: "^[ -~]*$" }))],
       doc({ is: "a list of texts, or one text with commas", ...about }),
     ),
   );

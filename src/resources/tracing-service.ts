@@ -1,6 +1,5 @@
 import { type Static, Type } from "typebox";
-import { block, count, doc, flag, text } from "./field-doc.ts";
-import { TOKEN } from "./policies.ts";
+import { block, count, doc, flag, text, TOKEN } from "./field-doc.ts";
 
 const percent = (does: string) => count({ does, byDefault: "100" }, 0, 100);
 

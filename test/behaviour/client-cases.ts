@@ -77,6 +77,16 @@ export const clientCases: readonly BehaviourCase[] = [
   forwarded("SANITIZE_SET", undefined, (header) => assert.equal(header, undefined)),
   forwarded("ALWAYS_FORWARD_ONLY", undefined, (header) => assert.equal(header, "Hash=sent")),
   {
+    ...forwarded("ALWAYS_FORWARD_ONLY", undefined, (header) =>
+      assert.equal(header, "Hash=client,Hash=proxy"),
+    ),
+    name: "X-Forwarded-Client-Cert with ALWAYS_FORWARD_ONLY, in two lines",
+    request: get("o.example").replace(
+      "Connection:",
+      "X-Forwarded-Client-Cert: Hash=client\r\nX-Forwarded-Client-Cert: Hash=proxy\r\nConnection:",
+    ),
+  },
+  {
     name: "a host by its exact name",
     ...over("a.example"),
     expect: { statuses: [200], seen: (seen) => assert.equal(seen.headers["x-forwarded-proto"], "https") },

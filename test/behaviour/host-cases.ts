@@ -81,6 +81,18 @@ export const hostCases: readonly BehaviourCase[] = [
     request: get("default.example", "X-Forwarded-Proto: https\r\n"),
     expect: { statuses: [200] },
   },
+  {
+    name: "a client's X-Forwarded-Proto beside the proxy's does not make cleartext TLS",
+    resources: async (peers) => (await hosts(peers)) + moduleYaml({ use_remote_address: false }),
+    request: get("default.example", "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n"),
+    expect: redirectTo("default.example"),
+  },
+  {
+    name: "a trusted proxy that ended TLS opens no name that is not written down",
+    resources: async (peers) => (await hosts(peers)) + moduleYaml({ use_remote_address: false }),
+    request: get("unknown.example", "X-Forwarded-Proto: https\r\n"),
+    expect: { statuses: [404], seen: null, failure: "no_route" },
+  },
   // Server names.
   secure("a Host by its name", "default.example", { statuses: [200] }),
   secure("a Host by a wildcard", "a.b.wild.example", { statuses: [200] }),
@@ -98,6 +110,21 @@ export const hostCases: readonly BehaviourCase[] = [
     { clientCertificate: "trusted" },
   ),
   secure("cert_required: without one, refused", "m.example", REFUSED),
+  {
+    ...secure(
+      "cert_required of a TLSContext called as the one that the Host implies: refused",
+      "o.example",
+      REFUSED,
+    ),
+    resources: async (peers) =>
+      (await hosts(peers)) +
+      object("TLSContext", "o-context", {
+        hosts: ["o.example"],
+        secret: "server",
+        ca_secret: "ca",
+        cert_required: true,
+      }),
+  },
   secure("cert_required: with a stranger's, refused", "m.example", REFUSED, {
     clientCertificate: "stranger",
   }),

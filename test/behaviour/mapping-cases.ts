@@ -171,6 +171,48 @@ export const mappingCases: readonly BehaviourCase[] = [
     },
   },
   {
+    name: "a Mapping that is closed keeps its host, with a final dot too",
+    resources: (peers) =>
+      mappingYaml("closed", { prefix: "/", host: "a.example", service: "b", tls: "no-such-context" }) +
+      mappingYaml("open", { prefix: "/", service: `localhost:${peers.cleartext}` }),
+    request: "GET / HTTP/1.1\r\nHost: A.example.\r\nConnection: close\r\n\r\n",
+    expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+  },
+  {
+    name: "no character of a header value that is added ends its line",
+    resources: one({
+      add_request_headers: { "x-a": "a\u010d\u010ax-b: 1", "x-umlaut": "\u00fc" },
+      add_response_headers: { "x-c": "c\u010d\u010ax-d: 1" },
+    }),
+    request: ask("/a/"),
+    expect: {
+      statuses: [200],
+      head: /x-c: c\xc4\x8d\xc4\x8ax-d: 1/,
+      seen({ headers }) {
+        assert.equal(headers["x-b"], undefined);
+        assert.equal(headers["x-umlaut"], "\xc3\xbc", "UTF-8");
+      },
+    },
+  },
+  ...(
+    [
+      ["a header name that is none", { add_request_headers: { "transfer-encoding ": "chunked" } }],
+      ["a header name of two lines", { add_response_headers: { "x: 1\r\nset-cookie": "a=b" } }],
+      ["a control character in cors", { cors: { origins: ["*"], headers: ["x\r\nset-cookie: a=b"] } }],
+      [
+        "a letter that is no ASCII in cors",
+        { cors: { origins: ["*"], methods: "GET\u010aset-cookie: a=b" } },
+      ],
+    ] as const
+  ).map(
+    ([name, spec]): BehaviourCase => ({
+      name: `${name} closes the Mapping`,
+      resources: one(spec),
+      request: ask("/a/"),
+      expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
+    }),
+  ),
+  {
     name: "header values may hold operators, as Envoy's do",
     resources: one({
       add_request_headers: {
@@ -287,6 +329,12 @@ export const mappingCases: readonly BehaviourCase[] = [
     resources: one({}, { ip_allow: [{ remote: "10.1.0.0/16" }], xff_num_trusted_hops: 1 }),
     request: ask("/a/", { headers: "X-Forwarded-For: 10.1.2.3\r\n" }),
     expect: { statuses: [200], seen: path("/") },
+  },
+  {
+    name: "ip_allow goes by the trusted proxy's line where the client sent an X-Forwarded-For of its own",
+    resources: one({}, { ip_allow: [{ remote: "10.1.0.0/16" }], xff_num_trusted_hops: 1 }),
+    request: ask("/a/", { headers: "X-Forwarded-For: 10.1.2.3\r\nX-Forwarded-For: 192.0.2.9\r\n" }),
+    expect: { statuses: [403], seen: null, failure: "address_refused" },
   },
   {
     name: "ip_allow does not believe X-Forwarded-For where no proxy is trusted",

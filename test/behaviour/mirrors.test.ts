@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import {
+  certificates,
+  mappingYaml,
+  moduleYaml,
+  secretYaml,
+  tlsContextYaml,
+} from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startUpstream, type Upstream, type UpstreamKind } from "../support/upstream.ts";
 
@@ -64,6 +70,22 @@ it("a copy has the same head and body, and says in its Host what it is", () =>
     assert.deepEqual({ ...copy?.headers, host: "" }, { ...request?.headers, host: "" });
     assert.deepEqual(await counts(gateway), { sent: 1, too_large: 0, failed: 0 });
   }));
+
+it("what Linkerd routes by is the copy's own, or nothing", async () => {
+  const linkerd = moduleYaml({ add_linkerd_headers: true });
+  for (const own of [true, false])
+    await mirrored(
+      { add_linkerd_headers: own },
+      async ({ url, main, shadow }) => {
+        await fetch(url);
+        await eventually(() => shadow.seen.length === 1);
+        const routed = ({ seen }: Upstream): unknown => seen[0]?.headers["l5d-dst-override"];
+        assert.equal(routed(main), `127.0.0.1:${main.port}`);
+        assert.equal(routed(shadow), own ? `127.0.0.1:${shadow.port}` : undefined);
+      },
+      { more: linkerd },
+    );
+});
 
 it("copies go over connections that are kept", () =>
   mirrored({}, async ({ url, shadow }) => {

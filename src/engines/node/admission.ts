@@ -1,10 +1,11 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { HttpSettings } from "../../model/http.ts";
 import type { VirtualHost } from "../../model/listener.ts";
 import type { Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
 import { clientAddress } from "./address-filter.ts";
 import { FIELD } from "./http1/fields.ts";
-import { firstValue, trustsForwarded } from "./http1/forward.ts";
+import { trustsForwarded, wholeValue } from "./http1/forward.ts";
 import { normalisePath } from "./http1/path.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ConnectionFacts } from "./listener.ts";
@@ -36,7 +37,7 @@ export function admit(
   // 0. The address: whoever may not come in learns nothing else.
   const { remoteAddress: peer } = accepted;
   if (plan.addresses !== null) {
-    const client = clientAddress(firstValue(head.fields, FIELD.forwardedFor), peer, settings);
+    const client = clientAddress(wholeValue(head.fields, FIELD.forwardedFor), peer, settings);
     if (!plan.addresses.admits(peer, client)) return refuse("address_refused", `${client} by way of ${peer}`);
   }
   if (settings.underscores === "reject" && hasUnderscore(head))
@@ -44,7 +45,7 @@ export function admit(
   // A probe comes by address, without a host's name or its TLS, and learns nothing but this.
   const probed = probe(head.target, settings.probes ?? PROBES, ports.draining);
   if (probed !== null) return probed;
-  const hostname = head.hostname.endsWith(".") ? head.hostname.slice(0, -1) : head.hostname;
+  const hostname = nameOf(head);
 
   // 1. The host, against what the handshake was held to.
   const host = plan.hosts.find(hostname);
@@ -67,11 +68,22 @@ export function admit(
   // 3. The route.
   const route = plan.routes.find(pathname, {
     method: head.method,
-    host: settings.stripMatchingHostPort ? hostname : head.host,
+    host: matchedHost(head, settings),
     fields: head.fields,
     query: queryAt === -1 ? "" : path.slice(queryAt),
   });
   return route === null ? refuse("no_route", `no Mapping for ${hostname}`) : { kind: "route", route, path };
+}
+
+/** Of the host, without the final dot. */
+export function nameOf({ hostname }: RequestHead): string {
+  return hostname.endsWith(".") ? hostname.slice(0, -1) : hostname;
+}
+
+/** What routes compare: without the final dot as well, or what a Mapping closes would be open under the other form. */
+export function matchedHost(head: RequestHead, settings: HttpSettings): string {
+  const name = nameOf(head);
+  return settings.stripMatchingHostPort ? name : name + head.host.slice(head.hostname.length);
 }
 
 /** As 1.14's always-present routes (reference §2.5.7), which answered from the admin port. */
@@ -152,9 +164,12 @@ function cleartextRefusal(
   hostname: string,
 ): Admission | null {
   const { settings } = plan;
-  if (trustsForwarded(settings) && firstValue(head.fields, FIELD.forwardedProto).toLowerCase() === "https") {
+  if (trustsForwarded(settings) && wholeValue(head.fields, FIELD.forwardedProto).toLowerCase() === "https") {
     // A proxy in front that ended TLS is believed about the scheme, but it cannot hand over a client certificate.
     if (host === undefined) return refuse("no_route", "unknown host");
+    // Where names are written down, one that nobody wrote is served neither way.
+    if (host.tls.mode === "cleartext" && host.origin === "gateway" && host.cleartext === "reject")
+      return refuse("no_route", "unknown host");
     if (host.tls.mode === "refuse") return refuse("misdirected_request", host.tls.code);
     const needsCertificate = host.tls.mode === "terminate" && host.tls.clients.mode !== "none";
     return needsCertificate

@@ -6,8 +6,8 @@ import type { AuthQuestion } from "./auth/authorizer.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
 import { allowsOrigin, CORS_FIELDS, isPreflight, originOf, preflightLines, responseLines } from "./cors.ts";
 import { type FormatValues, format, formatValues } from "./format-string.ts";
-import { FIELD } from "./http1/fields.ts";
-import { firstValue, upstreamHead } from "./http1/forward.ts";
+import { bytesOf, FIELD } from "./http1/fields.ts";
+import { upstreamHead, wholeValue } from "./http1/forward.ts";
 import { HeaderEditor } from "./http1/header-changes.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ConnectionFacts } from "./listener.ts";
@@ -123,7 +123,7 @@ export function answerText(status: number, lines: string, serverName: string, cl
 function certificateHeader(head: RequestHead, accepted: ConnectionFacts, plan: Plan): string | null {
   if (plan.settings.clientCertificate === undefined) return null;
   const { mode, details } = plan.settings.clientCertificate;
-  const sent = firstValue(head.fields, FIELD.clientCertificate);
+  const sent = wholeValue(head.fields, FIELD.clientCertificate);
   const { clientCertificate } = accepted;
   return clientCertificateHeader(
     mode,
@@ -169,7 +169,8 @@ const editors = new WeakMap<HeaderChanges, HeaderEditor>();
 function editorOf(changes: HeaderChanges): HeaderEditor {
   let editor = editors.get(changes);
   if (editor === undefined) {
-    editor = new HeaderEditor(changes);
+    const add = changes.add?.map((line) => ({ ...line, value: bytesOf(line.value) }));
+    editor = new HeaderEditor(add === undefined ? changes : { ...changes, add });
     editors.set(changes, editor);
   }
   return editor;

@@ -1,5 +1,5 @@
 import type { ErrorResponse } from "../../model/route.ts";
-import type { FieldLines } from "./http1/fields.ts";
+import { bytesOf, type FieldLines } from "./http1/fields.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import { headerValue } from "./route-match.ts";
 
@@ -140,11 +140,6 @@ function requestValue(name: string, head: RequestHead): string | null {
   if (name === ":method") return head.method;
   if (name === ":authority" || name === "host") return head.host;
   return headerValue(head.fields, name);
-}
-
-/** Heads are Latin-1 text, one character a byte; bodies are UTF-8. */
-function bytesOf(text: string): string {
-  return Buffer.from(text, "utf8").toString("latin1");
 }
 
 function jsonText(value: string): string {

@@ -8,7 +8,7 @@ import type { ClientAuth } from "../../model/tls.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { checkPath } from "../../x509/path.ts";
-import { type Admission, admit } from "./admission.ts";
+import { type Admission, admit, matchedHost, nameOf } from "./admission.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type Dispatch, dispatch } from "./dispatch.ts";
 import { normalisePath } from "./http1/path.ts";
@@ -107,20 +107,18 @@ export function explainRequest(model: GatewayModel, question: Question, context:
   const accepted = connectionFacts(question, handshake);
   const https = model.listeners.find(({ name }) => name === "https");
   const admission = admit(head, accepted, plan, { httpsPort: https?.port ?? null, draining: false });
-  const hostname = head.hostname.replace(/\.$/, "");
-  const { stripMatchingHostPort } = plan.settings;
   // A refusal does not say which path it was about.
   const path = normalisePath(head.target, plan.settings).path ?? head.target;
   const queryAt = path.indexOf("?");
   const judged = judgeRoutes(model.routes, queryAt === -1 ? path : path.slice(0, queryAt), {
     method: head.method,
-    host: stripMatchingHostPort ? hostname : head.host,
+    host: matchedHost(head, plan.settings),
     fields: head.fields,
     query: queryAt === -1 ? "" : path.slice(queryAt),
   });
   return {
     handshake,
-    host: plan.hosts.find(hostname),
+    host: plan.hosts.find(nameOf(head)),
     admission,
     destinations:
       admission.kind === "route" ? answerAll(head, accepted, plan, admission, context.credentials) : [],

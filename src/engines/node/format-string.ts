@@ -1,6 +1,6 @@
 import { clientAddress } from "./address-filter.ts";
 import { FIELD } from "./http1/fields.ts";
-import { firstValue } from "./http1/forward.ts";
+import { wholeValue } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ConnectionFacts } from "./listener.ts";
 import type { Plan } from "./plan.ts";
@@ -11,7 +11,7 @@ export type FormatValues = Readonly<Record<string, () => string>>;
 /** Values are asked for one by one, as few are ever used. */
 export function formatValues(head: RequestHead, accepted: ConnectionFacts, plan: Plan): FormatValues {
   const { remoteAddress: peer, socket, clientCertificate } = accepted;
-  const client = clientAddress(firstValue(head.fields, FIELD.forwardedFor), peer, plan.settings);
+  const client = clientAddress(wholeValue(head.fields, FIELD.forwardedFor), peer, plan.settings);
   return {
     PROTOCOL: () => "HTTP/1.1",
     DOWNSTREAM_REMOTE_ADDRESS: () => `${client}:${client === peer ? (socket.remotePort ?? 0) : 0}`,

@@ -2,6 +2,7 @@ import type { ForwardAction, Mirror } from "../../model/route.ts";
 import { BodyCopy } from "./body-copy.ts";
 import type { Timed } from "./deadlines.ts";
 import { BodyReader } from "./http1/body.ts";
+import { HeaderEditor } from "./http1/header-changes.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { Plan } from "./plan.ts";
 import type { Serving } from "./serving.ts";
@@ -37,15 +38,28 @@ export class PendingCopy {
   /** `head` is the request's as it goes upstream. */
   send(head: string): void {
     if (this.body.whole)
-      new MirroredRequest(this.#serving, this.#cluster, this.#action, shadowHead(head), this.body.bytes());
+      new MirroredRequest(
+        this.#serving,
+        this.#cluster,
+        this.#action,
+        shadowHead(head, this.#action),
+        this.body.bytes(),
+      );
     else this.#serving.stats.mirrorsTooLarge++;
   }
 }
 
-/** As in Envoy, the copy says in its Host what it is. */
-function shadowHead(head: string): string {
-  return head.replace(/^(host:[ \t]*)(\[[^\]]*\]|[^:\r\n]*)/im, "$1$2-shadow");
+/**
+ * As in Envoy, the copy says in its Host what it is. What Linkerd routes by is the copy's own, or the request itself would
+ * come twice to whom it was for.
+ */
+function shadowHead(head: string, { requestHeaders }: ForwardAction): string {
+  const own = (requestHeaders?.add ?? []).filter(({ name }) => name === LINKERD);
+  const routed = new HeaderEditor({ remove: [LINKERD], add: own }).edit(head);
+  return routed.replace(/^(host:[ \t]*)(\[[^\]]*\]|[^:\r\n]*)/im, "$1$2-shadow");
 }
+
+const LINKERD = "l5d-dst-override";
 
 /** A copy under way: its response is read and thrown away, and whatever becomes of it is counted, no more. */
 class MirroredRequest implements UpstreamUser, Timed {

@@ -1,5 +1,5 @@
 import type { AuthDestination, Authorization } from "../../../model/auth.ts";
-import { type FieldLines, FIELD } from "../http1/fields.ts";
+import { bytesOf, FIELD, type FieldLines } from "../http1/fields.ts";
 import { HeaderEditor } from "../http1/header-changes.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { UpstreamCluster } from "../upstream/cluster.ts";
@@ -42,7 +42,7 @@ export class Authorizer {
     const replaced = new Set(added.map(({ name }) => name));
     this.#shown = new Set(shown.filter((name) => !replaced.has(name)));
     this.#taken = new Set(taken);
-    this.#added = added.map(({ name, value }) => `${name}: ${value}\r\n`).join("");
+    this.#added = added.map(({ name, value }) => `${name}: ${bytesOf(value)}\r\n`).join("");
     this.#weights = services.reduce((sum, { weight }) => sum + weight, 0);
   }
 

@@ -73,6 +73,11 @@ export class FieldLines {
   }
 }
 
+/** A head is Latin-1 text, one character a byte: what configuration adds to it goes out in UTF-8, and no character of it ends a line. */
+export function bytesOf(text: string): string {
+  return Buffer.from(text, "utf8").toString("latin1");
+}
+
 const TOO_MANY_FIELDS = "too many fields";
 
 /** Fields that the proxy has a rule for. */

@@ -46,7 +46,8 @@ export function upstreamHead(head: RequestHead, forwarding: Forwarding): string 
           keep = false;
           break;
         case FIELD.forwardedProto:
-          forwardedProto = fields.value(index).toLowerCase();
+          // Two are no scheme: which of them a proxy wrote nobody can tell.
+          forwardedProto = `${forwardedProto === "" ? "" : `${forwardedProto}, `}${fields.value(index).toLowerCase()}`;
           keep = false;
           break;
         case FIELD.contentLength:
@@ -99,6 +100,14 @@ export function trustsForwarded(settings: HttpSettings): boolean {
 export function firstValue(fields: FieldLines, id: number): string {
   for (let index = 0; index < fields.count; index++) if (fields.id[index] === id) return fields.value(index);
   return "";
+}
+
+/** The values of all fields with this id as one (RFC 9110 §5.3), or "": a client may send a line, and a proxy add another. */
+export function wholeValue(fields: FieldLines, id: number): string {
+  let whole = "";
+  for (let index = 0; index < fields.count; index++)
+    if (fields.id[index] === id) whole += `${whole === "" ? "" : ","}${fields.value(index)}`;
+  return whole;
 }
 
 /**
