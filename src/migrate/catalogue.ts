@@ -38,6 +38,8 @@ export const MIGRATIONS = {
   "request-policy-global": "warning",
   "reject-is-404": "info",
   // Secrets and configuration
+  "module-key-lost": "warning",
+  "module-key-stops": "error",
   "credential-unchecked": "error",
   "secret-type-ignored": "error",
   "root-rotation-unseen": "info",

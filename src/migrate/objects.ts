@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { isRecord } from "../resources/fields.ts";
+import { KEYS_WITHOUT_EFFECT } from "../resources/module-fields.ts";
 import type { Report, Written } from "./finding.ts";
 import { type MigrationInput, writtenObjects } from "./input.ts";
 import { ISTIO_TYPE, type Legacy } from "./legacy.ts";
@@ -10,6 +11,7 @@ export function objectRules(input: MigrationInput, legacy: Legacy, report: Repor
   secrets(legacy, report);
   for (const found of input.diagnostics) fromDiagnostic(found, report);
   expansions(input, report);
+  moduleKeys(input, report);
   if (input.resources.mappings.length > 0) publicDiagnostics(input, report);
 }
 
@@ -104,6 +106,32 @@ const UNCHECKED = new Set(
   ).split(" "),
 );
 const FREEZING = new Set(["regex-invalid", "tls-cipher-unknown", "tls-group-unknown"]);
+
+/** Settings that do nothing here. What was served because of one, and is not now, stops. */
+function moduleKeys({ resources }: MigrationInput, report: Report): void {
+  for (const module of resources.modules) {
+    const { config } = (module.raw.value as { spec?: { config?: unknown } }).spec ?? {};
+    for (const [key, value] of Object.entries(isRecord(config) ? config : {})) {
+      const instead = Object.hasOwn(KEYS_WITHOUT_EFFECT, key) ? KEYS_WITHOUT_EFFECT[key] : undefined;
+      // The diagnostics page has a rule of its own.
+      if (instead === undefined || value === false || value === null || key === "diagnostics") continue;
+      const stops = STOPPING_KEYS[key];
+      report(stops === undefined ? "module-key-lost" : "module-key-stops", {
+        at: module,
+        field: key,
+        before: `${key} was followed.`,
+        now: stops ?? `${key} does nothing.`,
+        edit: { what: instead, yaml: "" },
+      });
+    }
+  }
+}
+
+const STOPPING_KEYS: Readonly<Record<string, string>> = {
+  enable_http10: "Requests of HTTP/1.0 are answered with 426.",
+  enable_grpc_http11_bridge: "gRPC is not served, so neither is what is bridged to it.",
+  enable_grpc_web: "gRPC-Web is not served.",
+};
 
 /** 1.14 put environment variables into the whole text; only ConsulResolver.address still has them. */
 function expansions(input: MigrationInput, report: Report): void {

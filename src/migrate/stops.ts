@@ -16,7 +16,10 @@ export function stopRules(input: MigrationInput, found: readonly MigrationFindin
     for (const { at, names, code, why } of routes.values()) {
       report("route-stops", {
         at,
-        before: `Whatever ${code} is about went unnoticed, or the object was left out and its requests went elsewhere.`,
+        before:
+          code === "engine-cannot"
+            ? "It was served as it is written."
+            : `Whatever ${code} is about went unnoticed, or the object was left out and its requests went elsewhere.`,
         now: `${names.join(", ")} ${names.length === 1 ? "answers" : "answer"} 503 (${code})${why === undefined ? "" : `: ${why.message}`}.`,
         edit: { what: why?.remedy ?? "`credence check` says how to mend it.", yaml: "" },
       });

@@ -403,6 +403,22 @@ export const CASES: readonly MigrationCase[] = [
     now: /None of them/,
   },
   {
+    code: "module-key-lost",
+    severity: "warning",
+    yaml: module({ gzip: { min_content_length: 10 } }),
+    of: "ambassador",
+    before: /gzip was followed/,
+    now: /does nothing/,
+  },
+  {
+    code: "module-key-stops",
+    severity: "error",
+    yaml: module({ enable_http10: true }),
+    of: "ambassador",
+    before: /enable_http10 was followed/,
+    now: /426/,
+  },
+  {
     code: "environment-expanded",
     severity: "warning",
     yaml: mapping("a", { add_request_headers: { "x-env": "$STAGE" } }),

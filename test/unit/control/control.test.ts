@@ -4,7 +4,7 @@ import { Control, type ResourceSource } from "../../../src/control/control.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
 import type { ResourceSet } from "../../../src/resources/resource-set.ts";
 import { systemClock } from "../../../src/telemetry/clock.ts";
-import { createLogger } from "../../../src/telemetry/logger.ts";
+import { createLogger, type Logger } from "../../../src/telemetry/logger.ts";
 import { createAuthority } from "../../../src/x509/authority.ts";
 import { FakeEngine } from "./fake-engine.ts";
 import { mappings } from "./resources.ts";
@@ -15,7 +15,10 @@ interface World extends ResourceSource {
   loads: number;
 }
 
-function setUp(allowPartial = false): {
+function setUp(
+  allowPartial = false,
+  logger = createLogger("silent"),
+): {
   control: Control;
   engine: FakeEngine;
   source: World;
@@ -40,7 +43,7 @@ function setUp(allowPartial = false): {
     compileOptions: { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false },
     onResources: async () => {},
     allowPartial,
-    logger: createLogger("silent"),
+    logger,
   });
   return { control, engine, source, store };
 }
@@ -181,4 +184,53 @@ test("once stopped nothing is published, and nothing is ready", async () => {
   await control.reload();
   assert.equal(engine.applied.length, 1);
   assert.equal(control.state.notReady, "shutting down");
+});
+
+test("what a credential is found to be between two rounds is logged, and that it is mended too", async () => {
+  const lines: string[] = [];
+  const write = (level: string) => (_fields: unknown, message?: string) => {
+    lines.push(`${level} ${message ?? String(_fields)}`);
+  };
+  const logger = {
+    ...createLogger("silent"),
+    error: write("error"),
+    warn: write("warn"),
+    info: write("info"),
+  };
+  const { control, store } = setUp(false, logger as unknown as Logger);
+  const authority = await createAuthority("log CA");
+  const [first, second] = await Promise.all([
+    authority.issue({ commonName: "first" }),
+    authority.issue({ commonName: "second" }),
+  ]);
+  const origin = { subject: { kind: "Secret", namespace: "default", name: "s" } };
+  const material = (pair: { certificate: string; privateKey: string }) => ({
+    certificateChain: pair.certificate,
+    privateKey: pair.privateKey,
+  });
+  store.offer("s", material(first), origin);
+  await control.reload();
+  lines.length = 0;
+  store.offer("s", { ...material(first), privateKey: "garbage" }, origin);
+  await later(80);
+  assert.ok(
+    lines.some((line) => /^error the private key/.test(line)),
+    lines.join("\n"),
+  );
+  assert.ok(
+    lines.some((line) => /^error generation 1 of s stays in use/.test(line)),
+    lines.join("\n"),
+  );
+  lines.length = 0;
+  store.offer("s", material(second), origin);
+  await later(80);
+  assert.ok(
+    lines.some((line) => /^info a new generation is in use/.test(line)),
+    lines.join("\n"),
+  );
+  assert.ok(
+    lines.some((line) => /^info no longer: the private key/.test(line)),
+    lines.join("\n"),
+  );
+  control.stop();
 });

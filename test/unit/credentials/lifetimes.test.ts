@@ -219,6 +219,16 @@ describe("a CA beside the certificate", () => {
     assert.equal(store.hasTrustAnchors("s"), false, "taken away on purpose");
   });
 
+  it("alone in tls.crt is no certificate that lacks its key, but beside a CA it is", async () => {
+    const { ca } = await certificates();
+    store.offer("s", { certificateChain: ca.certificate }, origin);
+    assert.deepEqual(codes(), []);
+    assert.equal(store.statuses.credential("s"), undefined);
+    assert.deepEqual(store.statuses.trust("s"), { usable: true });
+    store.offer("s", { certificateChain: ca.certificate, trustAnchors: ca.certificate }, origin);
+    assert.deepEqual(codes(), ["secret-key-missing"]);
+  });
+
   it("a chain of CAs is a bundle for whoever asks, and says nothing to who does not", async () => {
     const { ca, server } = await certificates();
     store.offer("s", { certificateChain: ca.certificate }, origin);

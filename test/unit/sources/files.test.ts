@@ -88,3 +88,25 @@ test("documents that have not changed are the same objects; those that moved say
   assert.equal(line(1), before[1]?.raw.source.line);
   assert.equal(line(2), (before[2]?.raw.source.line ?? 0) + 1, "a line was added above it");
 });
+
+test("the objects of a List, as kubectl writes one, are read with their places", async (context) => {
+  const items = ["a", "b"].map(
+    (name) =>
+      `- apiVersion: getambassador.io/v2\n  kind: Mapping\n  metadata: { name: ${name} }\n  spec: { prefix: /${name}/, service: s }\n`,
+  );
+  const root = await folder(context, {
+    "list.yaml": `apiVersion: v1\nkind: List\nitems:\n${items.join("")}- 7\n`,
+  });
+  const { resources, diagnostics } = await sourceOf(root).load();
+  assert.deepEqual(
+    resources.mappings.map(({ name, raw }) => [name, raw.source.line, raw.fields.get("spec.prefix")?.line]),
+    [
+      ["a", 4, 7],
+      ["b", 8, 11],
+    ],
+  );
+  assert.deepEqual(
+    diagnostics.map(({ code, source }) => [code, source?.line]),
+    [["kind-missing", 12]],
+  );
+});
