@@ -29,7 +29,7 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     const hosts = virtualHosts.filter(({ tls }) => tls.mode !== "cleartext").length;
     const strict = flags.strict === true && warnings > 0 ? " (--strict: warnings count as errors)" : "";
     process.stdout.write(
-      `${routes.length} routes, ${hosts} TLS hosts: ${errors} errors, ${warnings} warnings${strict}\n`,
+      `${counted(routes.length, "route")}, ${counted(hosts, "TLS host")}: ${counted(errors, "error")}, ${counted(warnings, "warning")}${strict}\n`,
     );
   }
   const { errors, warnings } = report.summary;
@@ -51,4 +51,8 @@ function readOrNothing(file: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

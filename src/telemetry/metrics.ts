@@ -22,7 +22,7 @@ export class Metrics {
   readonly #registry = new Registry();
 
   constructor() {
-    collectDefaultMetrics({ register: this.#registry, prefix: "credence_process_" });
+    collectDefaultMetrics({ register: this.#registry, prefix: "credence_" });
   }
 
   /** Only grows. By convention the name ends in `_total`. */
