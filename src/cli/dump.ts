@@ -16,6 +16,9 @@ export async function dump(paths: readonly string[], flags: ResourceFlags): Prom
   printJson({ version: 1, hash: hashModel(model), model, references: sorted });
   const errors = diagnostics.filter(({ severity }) => severity === "error").length;
   // The model is complete in itself, and yet not what its author wanted: whoever pipes it on should know.
-  if (errors > 0) console.error(`credence: ${errors} errors were found; \`credence check\` shows them`);
+  if (errors > 0)
+    console.error(
+      `credence: ${errors === 1 ? "1 error was" : `${errors} errors were`} found; \`credence check\` shows them`,
+    );
   process.exitCode = errors > 0 ? 1 : 0;
 }

@@ -63,7 +63,7 @@ test("--strict: a warning alone exits 1, and nothing wrong still exits 0", async
   const { code, stdout } = await credence(t, "check", warned, "--strict");
   assert.equal(code, 1);
   assert.match(stdout, /> 8 \| {3}tmeout_ms: 3/);
-  assert.match(stdout, /0 errors, 1 warnings \(--strict: warnings count as errors\)/);
+  assert.match(stdout, /0 errors, 1 warning \(--strict: warnings count as errors\)/);
   const json = await credence(t, "check", warned, "--strict", "--format", "json");
   assert.equal(json.code, 1);
   assert.deepEqual(JSON.parse(json.stdout).summary, { errors: 0, warnings: 1 });

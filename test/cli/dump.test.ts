@@ -35,7 +35,7 @@ test("dump prints a model with errors too, says so, and exits 1", async (t) => {
   const folder = scratch(t, { "a.yaml": `${mapping("a", "/a/", "localhost:1")}  tls: nobody\n` });
   const { code, stdout, stderr } = await credence(t, "dump", folder);
   assert.equal(code, 1);
-  assert.match(stderr, /1 errors were found/);
+  assert.match(stderr, /1 error was found/);
   const [route] = JSON.parse(stdout).model.routes;
   assert.deepEqual(route.destinations[0].action, { kind: "fail", code: "tls-context-missing" });
 });
