@@ -51,6 +51,18 @@ export function contextClaims(
       const domain = domainOf(host);
       if (domain !== null) domains.add(domain);
       else {
+        // With a port it is still plain which name is meant: nobody else may serve that in cleartext.
+        const meant = domainOf(host.replace(/:\d+$/, ""));
+        if (meant !== null) {
+          claims.push({
+            domain: meant,
+            subject,
+            source,
+            tls: { mode: "refuse", code: "field-invalid" },
+            cleartext: { action: "reject", ports: [HTTP_LISTENER_PORT] },
+            isWritten: false,
+          });
+        }
         const message = `${JSON.stringify(host)} is neither a host name, nor \`*.name\`, nor \`*\``;
         diagnostics.push(diagnose("field-invalid", { subject, source, message, effect: "field-ignored" }));
       }

@@ -251,7 +251,7 @@ export const mappingCases: readonly BehaviourCase[] = [
     }),
     expect: {
       statuses: [200],
-      head: /access-control-allow-origin: https:\/\/a\.example\r\naccess-control-allow-credentials: true\r\naccess-control-allow-methods: GET, PUT\r\naccess-control-max-age: 600\r\n/,
+      head: /access-control-allow-origin: https:\/\/a\.example\r\naccess-control-allow-credentials: true\r\nvary: Origin\r\naccess-control-allow-methods: GET, PUT\r\naccess-control-max-age: 600\r\n/,
       seen: null,
     },
   },
@@ -267,7 +267,7 @@ export const mappingCases: readonly BehaviourCase[] = [
     request: ask("/a/", { headers: "Origin: https://a.example\r\n" }),
     expect: {
       statuses: [200],
-      head: /access-control-allow-origin: https:\/\/a\.example\r\naccess-control-expose-headers: x-a(?:\r\n|$)/,
+      head: /access-control-allow-origin: https:\/\/a\.example\r\nvary: Origin\r\naccess-control-expose-headers: x-a(?:\r\n|$)/,
       seen: path("/"),
     },
   },

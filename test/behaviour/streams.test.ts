@@ -284,3 +284,17 @@ it("beyond the bounds: a fast 503, a closed connection, never growth", () =>
     },
     { mapping: { timeout_ms: 600 }, gateway: { limits: { maxRequestsInFlight: 2 } } },
   ));
+
+it("a 204 goes on without the Content-Length that it may not have", () =>
+  before(
+    (socket) => {
+      socket.write("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nX-Kept: yes\r\n\r\n");
+    },
+    async (gateway) => {
+      const received = await exchangeBytes(gateway.httpPort, [
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+      ]);
+      assert.match(received, /^HTTP\/1\.1 204 [\s\S]*x-kept: yes/i);
+      assert.doesNotMatch(received, /content-length/i);
+    },
+  ));

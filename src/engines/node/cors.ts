@@ -42,5 +42,6 @@ export const CORS_FIELDS: readonly string[] = [
 
 function originLines(policy: CorsPolicy, origin: string): string {
   const credentials = policy.credentials ? "access-control-allow-credentials: true\r\n" : "";
-  return `access-control-allow-origin: ${origin}\r\n${credentials}`;
+  // The answer depends on who asks: a cache may not give it to another (Fetch standard, "CORS protocol and HTTP caches").
+  return `access-control-allow-origin: ${origin}\r\n${credentials}vary: Origin\r\n`;
 }

@@ -129,6 +129,8 @@ export function clientHead(head: ResponseHead, serverName: string, framing: stri
       keep = head.nominated.length === 0 || !head.nominated.includes(fields.name(index));
     else if (id === FIELD.date) hasDate = true;
     else if (id === FIELD.upgrade) keep = switching;
+    // RFC 9110 §8.6: no such response has one.
+    else if (id === FIELD.contentLength) keep = head.status >= 200 && head.status !== 204;
     else if (
       id === FIELD.connection ||
       id === FIELD.keepAlive ||
