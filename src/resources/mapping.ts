@@ -37,6 +37,11 @@ export function parseMapping(
     const message = `prefix must be a path that begins with /, not ${JSON.stringify(prefix.slice(0, 60))}`;
     found.push(diagnose("field-invalid", { subject, source: positionOf({ raw }, "prefix"), message }));
   }
+  for (const [field, [message, severity]] of Object.entries(WITHOUT_EFFECT)) {
+    if (read.spec[field] === undefined) continue;
+    const at = { subject, source: positionOf({ raw }, field) };
+    found.push(diagnose("field-not-supported", { ...at, message: `${field} ${message}`, severity }));
+  }
   const isUnplaced = PLACE.some((field) => bad.has(field));
   const effect = isUnplaced ? ("object-ignored" as const) : ("route-fails-closed" as const);
   const diagnostics = found.map((finding) =>
@@ -68,6 +73,13 @@ const CONSTRAINTS = Object.keys(MATCH_FIELDS).filter(
 
 /** Those of them whose names are certain where a value cannot be read. */
 const BY_NAME = ["headers", "regex_headers", "query_parameters", "regex_query_parameters"];
+
+/** Fields that are read, and that nothing here acts on. */
+const WITHOUT_EFFECT = {
+  labels: ["are for rate limits, which are not enforced", "warning"],
+  auth_context_extensions: ["go to a gRPC AuthService only, and none is asked", "warning"],
+  docs: ["are for the developer portal, which is not here", "info"],
+} as const;
 
 const TABLE: FieldTable = {
   properties: {
