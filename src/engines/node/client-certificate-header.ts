@@ -35,16 +35,29 @@ export function certificateElement(
   parts.push(`Hash=${certificate.fingerprint256.replaceAll(":", "").toLowerCase()}`);
   for (const detail of details) {
     if (detail === "cert") parts.push(`Cert=${quoted(encodeURIComponent(certificate.toString()))}`);
-    // Node keeps the chain of a resumed session no more than OpenSSL's ticket does: the leaf is what is always there.
-    else if (detail === "chain") parts.push(`Chain=${quoted(encodeURIComponent(certificate.toString()))}`);
-    else if (detail === "subject") parts.push(`Subject=${quoted(distinguishedName(certificate.subject))}`);
+    else if (detail === "chain") parts.push(`Chain=${quoted(encodeURIComponent(chainOf(certificate)))}`);
+    else if (detail === "subject")
+      parts.push(`Subject="${printable(distinguishedName(certificate.subject))}"`);
     else if (detail === "uri") parts.push(...names.uris.map((uri) => `URI=${bare(uri)}`));
     else parts.push(...names.dnsNames.map((name) => `DNS=${bare(name)}`));
   }
   return parts.join(";");
 }
 
-/** RFC 2253 §2.1: the last relative name first, separated by commas. */
+/** PEM, leaf first, without the root. A resumed session has the leaf alone. */
+function chainOf(leaf: X509Certificate): string {
+  let text = leaf.toString();
+  let at = leaf.issuerCertificate;
+  for (let depth = 0; at !== undefined && at.subject !== at.issuer && depth < MAX_CHAIN; depth++) {
+    text += at.toString();
+    at = at.issuerCertificate;
+  }
+  return text;
+}
+
+const MAX_CHAIN = 10;
+
+/** RFC 2253 §2.1: the last relative name first, separated by commas. Node has escaped what §2.4 says, quotes too. */
 function distinguishedName(subject: string | undefined): string {
   return (subject ?? "").split("\n").reverse().join(",");
 }
