@@ -20,6 +20,19 @@ export function normaliseWeights(group: readonly Weighted[], diagnostics: Diagno
         }),
       );
     }
+    // A single one takes everything, as 1.14's documentation says; of several, a sum that is not 100 may be a slip.
+    for (const mapping of sum > 100 && group.length > 1 ? group : []) {
+      diagnostics.push(
+        diagnose("group-member-mismatch", {
+          subject: subjectOf(mapping),
+          source: positionOf(mapping, "weight"),
+          message: `the weights of its group are ${sum}; ${mapping.name} gets ${Math.round((100 * (mapping.spec.weight ?? 0)) / sum)} %`,
+          severity: "warning",
+          effect: "informational",
+          remedy: "Give the weights of the group a sum of 100.",
+        }),
+      );
+    }
     return group.map(({ spec }) => spec.weight ?? 0);
   }
   if (sum < 100)
