@@ -1,6 +1,7 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Cluster } from "../model/cluster.ts";
+import { FRAMING_FIELDS } from "../model/framing.ts";
 import type {
   ForwardAction,
   HashPolicy,
@@ -11,12 +12,11 @@ import type {
 } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
-import { type ClusterInput, compileCluster, DEFAULT_TIMEOUT_MS } from "./clusters.ts";
+import { type ClusterInput, compileCluster, DEFAULT_TIMEOUT_MS, readService } from "./clusters.ts";
 import type { SharedSpec } from "./group.ts";
-import { FRAMING, headerChanges, unknownOperators } from "./headers.ts";
+import { headerChanges, unknownOperators } from "./headers.ts";
 import { linkerdDestination } from "./linkerd.ts";
-import { patternProblem } from "./patterns.ts";
-import { parseService } from "./service.ts";
+import { isPattern } from "./patterns.ts";
 
 type Closed = { readonly kind: "fail"; readonly code: string };
 
@@ -69,23 +69,21 @@ export function compileRedirect(
   diagnostics: Diagnostic[],
 ): RedirectAction | Closed {
   const { spec } = mapping;
-  const service = parseService(spec.service);
-  if (typeof service === "string") {
-    const message = `service ${JSON.stringify(spec.service.slice(0, 80))} ${service}`;
-    diagnostics.push(
-      diagnose("service-invalid", {
-        subject: subjectOf(mapping),
-        source: positionOf(mapping, "service"),
-        message,
-      }),
-    );
-    return { kind: "fail", code: "service-invalid" };
-  }
+  const service = readService(mapping, diagnostics);
+  if (service === null) return { kind: "fail", code: "service-invalid" };
   let path: RedirectAction["path"];
   if (spec.path_redirect !== undefined) path = { kind: "path", value: spec.path_redirect };
   else if (spec.prefix_redirect !== undefined) path = { kind: "prefix", value: spec.prefix_redirect };
   else if (spec.regex_redirect !== undefined) {
-    if (!isPattern(mapping, "regex_redirect", spec.regex_redirect.pattern, input, diagnostics))
+    if (
+      !isPattern(
+        mapping,
+        "regex_redirect",
+        spec.regex_redirect.pattern,
+        input.config.regex_max_size,
+        diagnostics,
+      )
+    )
       return { kind: "fail", code: "regex-invalid" };
     path = { kind: "regex", ...spec.regex_redirect };
   }
@@ -109,28 +107,18 @@ function pathRewrite(
 ): PathRewrite | undefined | "invalid" {
   const { regex_rewrite } = shared;
   if (regex_rewrite !== undefined) {
-    return isPattern(mapping, "regex_rewrite", regex_rewrite.pattern, input, diagnostics)
+    return isPattern(
+      mapping,
+      "regex_rewrite",
+      regex_rewrite.pattern,
+      input.config.regex_max_size,
+      diagnostics,
+    )
       ? { kind: "regex", ...regex_rewrite }
       : "invalid";
   }
   const value = mapping.spec.rewrite ?? "/";
   return value === "" ? undefined : { kind: "prefix", value };
-}
-
-function isPattern(
-  mapping: MappingResource,
-  field: string,
-  pattern: string,
-  input: ClusterInput,
-  diagnostics: Diagnostic[],
-): boolean {
-  const problem = patternProblem(pattern, input.config.regex_max_size);
-  if (problem === null) return true;
-  const message = `${field}: ${JSON.stringify(pattern.slice(0, 80))} ${problem}`;
-  diagnostics.push(
-    diagnose("regex-invalid", { subject: subjectOf(mapping), source: positionOf(mapping, field), message }),
-  );
-  return false;
 }
 
 /** Names that neither side may add or remove are left out, and said so. */
@@ -159,7 +147,7 @@ function reportFraming(mapping: MappingResource, shared: SharedSpec, diagnostics
         );
       }
     }
-    for (const name of names.filter((each) => FRAMING.has(each.toLowerCase()))) {
+    for (const name of names.filter((each) => FRAMING_FIELDS.has(each.toLowerCase()))) {
       diagnostics.push(
         diagnose("header-not-changed", {
           subject: subjectOf(mapping),

@@ -2,10 +2,10 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { AuthDestination, Authorization } from "../model/auth.ts";
 import type { Cluster } from "../model/cluster.ts";
+import { FRAMING_FIELDS } from "../model/framing.ts";
 import type { AuthServiceResource, AuthServiceSpec } from "../resources/auth-service.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { type ClusterInput, compileCluster } from "./clusters.ts";
-import { FRAMING } from "./headers.ts";
 import { linkerdDestination } from "./linkerd.ts";
 
 /** What the AuthServices come to: a question that can be asked, or the code that closes what they cover. */
@@ -154,7 +154,7 @@ function question(spec: AuthServiceSpec, services: readonly AuthDestination[]): 
   const owned = listed.filter((name) => !SHOWN.includes(name));
   const added = Object.entries(spec.add_auth_headers ?? {})
     .map(([name, value]) => ({ name: name.toLowerCase(), value: String(value) }))
-    .filter(({ name }) => !FRAMING.has(name))
+    .filter(({ name }) => !FRAMING_FIELDS.has(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const body = spec.include_body ?? (spec.allow_request_body === true ? {} : undefined);
   return {
@@ -174,7 +174,9 @@ function question(spec: AuthServiceSpec, services: readonly AuthDestination[]): 
 }
 
 function names(written: readonly string[] = []): string[] {
-  return [...new Set(written.map((name) => name.toLowerCase()))].filter((name) => !FRAMING.has(name)).sort();
+  return [...new Set(written.map((name) => name.toLowerCase()))]
+    .filter((name) => !FRAMING_FIELDS.has(name))
+    .sort();
 }
 
 function reportFraming(service: AuthServiceResource, diagnostics: Diagnostic[]): void {
@@ -185,7 +187,7 @@ function reportFraming(service: AuthServiceResource, diagnostics: Diagnostic[]):
   ] as const) {
     const value = service.spec[field] ?? [];
     for (const name of Array.isArray(value) ? value : Object.keys(value)) {
-      if (!FRAMING.has(name.toLowerCase())) continue;
+      if (!FRAMING_FIELDS.has(name.toLowerCase())) continue;
       diagnostics.push(
         diagnose("header-not-changed", {
           subject: subjectOf({ ...service, kind: service.writtenAs }),

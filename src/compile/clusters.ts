@@ -40,11 +40,8 @@ export function compileCluster(
       diagnose(code, { subject: subjectOf(mapping), source: positionOf(mapping, field), message }),
     );
   };
-  const service = parseService(spec.service);
-  if (typeof service === "string") {
-    report("service-invalid", "service", `service ${JSON.stringify(spec.service.slice(0, 80))} ${service}`);
-    return { closedBy: "service-invalid" };
-  }
+  const service = readService(mapping, diagnostics);
+  if (service === null) return { closedBy: "service-invalid" };
   if (service.hasPath)
     report("service-path-ignored", "service", `what follows the host in ${spec.service} is not used`);
   const tls = upstreamTls(mapping, service, input.contexts, input.verificationRequired, diagnostics);
@@ -93,6 +90,16 @@ export function compileCluster(
 /** Stands for settings that no reader could take in at a glance. */
 function fingerprint(settings: object): string {
   return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 12);
+}
+
+/** The parts of a `service`; null where it cannot be read, which is said. */
+export function readService(user: ServiceUser, diagnostics: Diagnostic[]): ParsedService | null {
+  const service = parseService(user.spec.service);
+  if (typeof service !== "string") return service;
+  const message = `service ${JSON.stringify(user.spec.service.slice(0, 80))} ${service}`;
+  const at = { subject: subjectOf(user), source: positionOf(user, "service") };
+  diagnostics.push(diagnose("service-invalid", { ...at, message }));
+  return null;
 }
 
 /** 1.14's default for both the request and the connect timeout. */

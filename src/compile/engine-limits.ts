@@ -41,11 +41,14 @@ export function closeWhatTheEngineCannot(
   mappings: readonly MappingResource[],
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
+  /** Made when the first is closed: most worlds have none. */
+  let byName: Map<string, MappingResource> | undefined;
   const limits = new Map(clusters.map((cluster) => [cluster.name, nodeEngineLimit(cluster)]));
   const close = <Action extends DestinationAction>(name: string, action: Action): Action | Closed => {
     const limit = action.kind === "forward" ? (limits.get(action.cluster) ?? null) : null;
     if (limit === null) return action;
-    const mapping = mappings.find((each) => `mapping/${each.namespace}/${each.name}` === name);
+    byName ??= new Map(mappings.map((each) => [`mapping/${each.namespace}/${each.name}`, each]));
+    const mapping = byName.get(name);
     if (mapping !== undefined) {
       const at = { subject: subjectOf(mapping), source: positionOf(mapping, limit.field) };
       diagnostics.push(diagnose("engine-cannot", { ...at, message: limit.message, remedy: limit.remedy }));

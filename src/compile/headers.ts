@@ -1,3 +1,4 @@
+import { FORMAT_OPERATORS } from "../model/format.ts";
 import type { HeaderAddition, HeaderChanges } from "../model/route.ts";
 import type { MappingSpec } from "../resources/mapping.ts";
 
@@ -28,35 +29,11 @@ function addition(name: string, value: NonNullable<Additions>[string]): HeaderAd
   return { name, value: String(value.value), append: value.append ?? true };
 }
 
-/**
- * Headers that frame a message or choose its connection: adding or removing one would make two readings of it
- * (RFC 9112 §6), so neither is done.
- */
-export const FRAMING: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "host",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-/** Operators of Envoy that header values may hold; `%%` is a per cent sign. */
-export const OPERATORS: ReadonlySet<string> = new Set(
-  (
-    "PROTOCOL DOWNSTREAM_REMOTE_ADDRESS DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT DOWNSTREAM_DIRECT_REMOTE_ADDRESS " +
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT DOWNSTREAM_LOCAL_ADDRESS DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT " +
-    "DOWNSTREAM_TLS_VERSION DOWNSTREAM_TLS_CIPHER DOWNSTREAM_PEER_SUBJECT DOWNSTREAM_PEER_SERIAL " +
-    "DOWNSTREAM_PEER_FINGERPRINT_256 START_TIME"
-  ).split(" "),
-);
-
 /** The operators in a value that nobody here fills in: they go out as they are written. */
 export function unknownOperators(value: string): string[] {
   return [...value.matchAll(/%(?:%|([^%]*)%?)/g)]
     .filter(([whole, name]) => whole !== "%%" && !(whole.endsWith("%") && OPERATORS.has(name ?? "")))
     .map(([whole]) => whole);
 }
+
+const OPERATORS: ReadonlySet<string> = new Set(FORMAT_OPERATORS);

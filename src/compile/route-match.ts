@@ -3,7 +3,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FieldMatch, PathMatch, RouteMatch, TextMatch } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
-import { patternProblem } from "./patterns.ts";
+import { isPattern } from "./patterns.ts";
 
 export interface CompiledMatch {
   readonly match: RouteMatch;
@@ -26,18 +26,10 @@ export function compileMatch(
   let closedBy: string | null = null;
   let isUnplaced = false;
   const check = (field: string, pattern: string, isPlace = false): boolean => {
-    const problem = patternProblem(pattern, regexMaxSize);
-    if (problem === null) return true;
+    const effect = isPlace ? ("object-ignored" as const) : undefined;
+    if (isPattern(mapping, field, pattern, regexMaxSize, diagnostics, effect)) return true;
     if (isPlace) isUnplaced = true;
     else closedBy = "regex-invalid";
-    diagnostics.push(
-      diagnose("regex-invalid", {
-        subject: subjectOf(mapping),
-        source: positionOf(mapping, field),
-        message: `${field}: ${JSON.stringify(pattern.slice(0, 80))} ${problem}`,
-        ...(isPlace ? { effect: "object-ignored" as const } : {}),
-      }),
-    );
     return false;
   };
   const fields = (exact: "headers" | "query_parameters", fold: (name: string) => string): FieldMatch[] => {

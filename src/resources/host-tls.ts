@@ -5,36 +5,21 @@ import { type FieldTable, isRecord, readFields } from "./fields.ts";
 import type { RawObject } from "./resource.ts";
 import { TLS_CONTEXT } from "./tls-context.ts";
 
-const {
-  alpn_protocols,
-  ca_secret,
-  cacert_chain_file,
-  cert_chain_file,
-  cert_required,
-  cipher_suites,
-  ecdh_curves,
-  max_tls_version,
-  min_tls_version,
-  private_key_file,
-  redirect_cleartext_from,
-  sni,
-} = TLS_CONTEXT.properties;
-
 /** Fields of a Host's `tls` (reference §2.6): a TLSContext's, but for those that the Host says itself. */
-export const HOST_TLS = Type.Object({
-  alpn_protocols,
-  ca_secret,
-  cacert_chain_file,
-  cert_chain_file,
-  cert_required,
-  cipher_suites,
-  ecdh_curves,
-  max_tls_version,
-  min_tls_version,
-  private_key_file,
-  redirect_cleartext_from,
-  sni,
-});
+export const HOST_TLS = Type.Pick(TLS_CONTEXT, [
+  "alpn_protocols",
+  "ca_secret",
+  "cacert_chain_file",
+  "cert_chain_file",
+  "cert_required",
+  "cipher_suites",
+  "ecdh_curves",
+  "max_tls_version",
+  "min_tls_version",
+  "private_key_file",
+  "redirect_cleartext_from",
+  "sni",
+]);
 
 export type HostTls = Static<typeof HOST_TLS>;
 

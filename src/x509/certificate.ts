@@ -13,10 +13,10 @@ export function parseCertificate(certificate: string | Buffer): X509Certificate 
 /** Never throws: a key of a kind that OpenSSL does not know is `unknown`, a date that it cannot read is NaN. */
 export function certificateFacts(certificate: X509Certificate): CertificateFacts {
   return {
-    subject: oneLine(certificate.subject),
-    issuer: oneLine(certificate.issuer),
+    subject: distinguishedName(certificate.subject, ", "),
+    issuer: distinguishedName(certificate.issuer, ", "),
     serial: certificate.serialNumber.toLowerCase(),
-    sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    sha256: fingerprint(certificate),
     ...subjectAlternativeNames(certificate),
     notBefore: moment(certificate.validFrom, certificate.validFromDate),
     notAfter: moment(certificate.validTo, certificate.validToDate),
@@ -25,6 +25,16 @@ export function certificateFacts(certificate: X509Certificate): CertificateFacts
     // Node's name for the extended one. Its types say that it is always there.
     extendedKeyUsage: (certificate.keyUsage as string[] | undefined) ?? null,
   };
+}
+
+/** SHA-256 of the whole certificate, in lower-case hex. */
+export function fingerprint(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+}
+
+/** RFC 2253 §2.1: the last relative name first. Node prints them on lines of their own, and has escaped what §2.4 says. */
+export function distinguishedName(name: string | undefined, separator = ","): string {
+  return (name ?? "").split("\n").reverse().join(separator);
 }
 
 export interface AlternativeNames {
@@ -85,8 +95,3 @@ const CURVES: Readonly<Record<string, string>> = {
   secp384r1: "P-384",
   secp521r1: "P-521",
 };
-
-/** Node prints a name's parts on lines of their own. */
-function oneLine(name: string | undefined): string {
-  return (name ?? "").split("\n").reverse().join(", ");
-}

@@ -84,6 +84,6 @@ export function recordExchange(
 }
 
 /** To a microsecond. */
-function round(milliseconds: number): number {
+export function round(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1000;
 }

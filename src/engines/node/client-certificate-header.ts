@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { ClientCertificateHeader } from "../../model/http.ts";
-import { subjectAlternativeNames } from "../../x509/certificate.ts";
+import { distinguishedName, fingerprint, subjectAlternativeNames } from "../../x509/certificate.ts";
 
 /**
  * The value of X-Forwarded-Client-Cert for a request (Envoy's grammar and rules): null removes the header. `sent` is what
@@ -32,7 +32,7 @@ export function certificateElement(
       : subjectAlternativeNames(own)
           .uris.slice(0, 1)
           .map((uri) => `By=${bare(uri)}`);
-  parts.push(`Hash=${certificate.fingerprint256.replaceAll(":", "").toLowerCase()}`);
+  parts.push(`Hash=${fingerprint(certificate)}`);
   for (const detail of details) {
     if (detail === "cert") parts.push(`Cert=${quoted(encodeURIComponent(certificate.toString()))}`);
     else if (detail === "chain") parts.push(`Chain=${quoted(encodeURIComponent(chainOf(certificate)))}`);
@@ -56,11 +56,6 @@ function chainOf(leaf: X509Certificate): string {
 }
 
 const MAX_CHAIN = 10;
-
-/** RFC 2253 §2.1: the last relative name first, separated by commas. Node has escaped what §2.4 says, quotes too. */
-function distinguishedName(subject: string | undefined): string {
-  return (subject ?? "").split("\n").reverse().join(",");
-}
 
 /** Values with the grammar's own characters are quoted; quotes in them are escaped. */
 function bare(value: string): string {

@@ -137,7 +137,7 @@ function certificateHeader(head: RequestHead, accepted: ConnectionFacts, plan: P
 function responseEdit(
   changes: HeaderChanges | undefined,
   cors: string,
-  values: () => FormatValues,
+  values: () => Partial<FormatValues>,
 ): ((head: string) => string) | null {
   const change = laterEdit(changes, values);
   if (cors === "") return change;
@@ -150,7 +150,7 @@ function responseEdit(
 /** An edit for when an answer has come; null where there is nothing to change. */
 function laterEdit(
   changes: HeaderChanges | undefined,
-  values: () => FormatValues,
+  values: () => Partial<FormatValues>,
 ): ((head: string) => string) | null {
   if (changes === undefined) return null;
   // Taken now: by then the parser holds another request's head.
@@ -158,7 +158,7 @@ function laterEdit(
   return (head) => edit(head, changes, () => taken);
 }
 
-const NO_VALUES: FormatValues = {};
+const NO_VALUES: Partial<FormatValues> = {};
 const AS_IT_IS = (head: string): string => head;
 
 const CORS_EDITOR = new HeaderEditor({ remove: [...CORS_FIELDS] });
@@ -176,7 +176,7 @@ function editorOf(changes: HeaderChanges): HeaderEditor {
   return editor;
 }
 
-function edit(head: string, changes: HeaderChanges | undefined, values: () => FormatValues): string {
+function edit(head: string, changes: HeaderChanges | undefined, values: () => Partial<FormatValues>): string {
   if (changes === undefined) return head;
   const editor = editorOf(changes);
   return editor.hasOperators ? editor.edit(head, (lines) => format(lines, values())) : editor.edit(head);

@@ -1,3 +1,5 @@
+import type { FormatOperator } from "../../model/format.ts";
+import { distinguishedName, fingerprint } from "../../x509/certificate.ts";
 import { clientAddress } from "./address-filter.ts";
 import { FIELD } from "./http1/fields.ts";
 import { wholeValue } from "./http1/forward.ts";
@@ -6,7 +8,7 @@ import type { ConnectionFacts } from "./listener.ts";
 import type { Plan } from "./plan.ts";
 
 /** What Envoy's operators (`%PROTOCOL%`) stand for in one request. */
-export type FormatValues = Readonly<Record<string, () => string>>;
+export type FormatValues = Readonly<Record<FormatOperator, () => string>>;
 
 /** Values are asked for one by one, as few are ever used. */
 export function formatValues(head: RequestHead, accepted: ConnectionFacts, plan: Plan): FormatValues {
@@ -22,19 +24,18 @@ export function formatValues(head: RequestHead, accepted: ConnectionFacts, plan:
     DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => socket.localAddress ?? "",
     DOWNSTREAM_TLS_VERSION: () => accepted.tlsVersion ?? "",
     DOWNSTREAM_TLS_CIPHER: () => accepted.tlsCipher ?? "",
-    DOWNSTREAM_PEER_SUBJECT: () => (clientCertificate?.subject ?? "").split("\n").reverse().join(","),
+    DOWNSTREAM_PEER_SUBJECT: () => distinguishedName(clientCertificate?.subject),
     DOWNSTREAM_PEER_SERIAL: () => clientCertificate?.serialNumber.toLowerCase() ?? "",
-    DOWNSTREAM_PEER_FINGERPRINT_256: () =>
-      clientCertificate?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "",
+    DOWNSTREAM_PEER_FINGERPRINT_256: () => (clientCertificate === null ? "" : fingerprint(clientCertificate)),
     START_TIME: () => new Date().toISOString(),
   };
 }
 
 /** Fills a text's operators in; `%%` is a per cent sign. What a peer has chosen may not end the line it goes into. */
-export function format(text: string, values: FormatValues): string {
+export function format(text: string, values: Partial<FormatValues>): string {
   return text.replace(/%(?:%|([A-Z0-9_]+)%)/g, (whole, name: string | undefined) => {
     if (name === undefined) return "%";
-    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    const value = Object.hasOwn(values, name) ? values[name as FormatOperator] : undefined;
     return value === undefined ? whole : value().replace(/[^ -~]/g, "?");
   });
 }

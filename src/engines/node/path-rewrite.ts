@@ -18,7 +18,7 @@ export function rewritePath(path: string, match: PathMatch, rewrite: PathRewrite
 }
 
 function rewritePathname(pathname: string, match: PathMatch, rewrite: PathRewrite): string {
-  if (rewrite.kind === "regex") return substitute(pathname, compiled(rewrite.pattern), rewrite.substitution);
+  if (rewrite.kind === "regex") return substitute(pathname, patternOf(rewrite), rewrite.substitution);
   // Envoy replaces what was matched: the whole path, where that is what the match is about.
   return match.kind === "prefix" ? rewrite.value + pathname.slice(match.value.length) : rewrite.value;
 }
@@ -40,16 +40,14 @@ function substitute(text: string, pattern: RE2JS, substitution: string): string 
   return out + text.slice(from);
 }
 
-/** Patterns of routes that are gone are few, and small. */
-const patterns = new Map<string, RE2JS>();
-const PATTERNS_KEPT = 1000;
+/** Rewrites are part of a model, and made ready once. */
+const patterns = new WeakMap<PathRewrite, RE2JS>();
 
-function compiled(pattern: string): RE2JS {
-  let found = patterns.get(pattern);
+function patternOf(rewrite: Extract<PathRewrite, { kind: "regex" }>): RE2JS {
+  let found = patterns.get(rewrite);
   if (found === undefined) {
-    if (patterns.size >= PATTERNS_KEPT) patterns.clear();
-    found = RE2JS.compile(pattern);
-    patterns.set(pattern, found);
+    found = RE2JS.compile(rewrite.pattern);
+    patterns.set(rewrite, found);
   }
   return found;
 }

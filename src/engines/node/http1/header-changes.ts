@@ -1,3 +1,4 @@
+import { FRAMING_FIELDS } from "../../../model/framing.ts";
 import type { HeaderChanges } from "../../../model/route.ts";
 
 /** Changes made ready: what goes, and the lines that come. */
@@ -8,9 +9,9 @@ export class HeaderEditor {
   readonly hasOperators: boolean;
 
   constructor({ remove = [], add = [] }: HeaderChanges) {
-    const changeable = add.filter(({ name }) => !FRAMING.has(name.toLowerCase()));
+    const changeable = add.filter(({ name }) => !FRAMING_FIELDS.has(name.toLowerCase()));
     this.#remove = new Set([
-      ...remove.filter((name) => !FRAMING.has(name)),
+      ...remove.filter((name) => !FRAMING_FIELDS.has(name)),
       ...changeable.filter(({ append }) => !append).map(({ name }) => name.toLowerCase()),
     ]);
     this.#lines = changeable.map(({ name, value }) => `${name}: ${value}\r\n`).join("");
@@ -41,10 +42,3 @@ export class HeaderEditor {
     return out + head.slice(from, -2);
   }
 }
-
-/** What frames a message or chooses its connection is nobody's to add or remove (RFC 9112 §6); compile says so. */
-const FRAMING: ReadonlySet<string> = new Set(
-  "connection content-length host keep-alive proxy-connection te trailer transfer-encoding upgrade".split(
-    " ",
-  ),
-);

@@ -1,3 +1,4 @@
+import { round } from "../access.ts";
 import { randomUUID } from "node:crypto";
 import type { FailureReason } from "../../../diagnostics/failure.ts";
 import type { TcpDestination } from "../../../model/tcp.ts";
@@ -76,9 +77,4 @@ export function recordStream(stream: FinishedStream, end: StreamEnd, failure: St
     failure_id: failure === null ? null : id,
     revision: stream.plan.revision,
   });
-}
-
-/** To a microsecond. */
-function round(milliseconds: number): number {
-  return Math.round(milliseconds * 1000) / 1000;
 }
