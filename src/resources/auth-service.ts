@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { block, count, doc, flag, headersOf, milliseconds, oneOf, TOKEN } from "./field-doc.ts";
-import { type FieldTable, readFields } from "./fields.ts";
+import { type FieldTable, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
 
 const HeaderNames = (about: Parameters<typeof doc>[0]) =>
@@ -157,7 +157,7 @@ export function parseAuthenticationModule(
 }
 
 const TABLE: FieldTable = {
-  properties: { ...AUTH_SERVICE_FIELDS, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
+  properties: { ...AUTH_SERVICE_FIELDS, ...SELECTION_FIELDS },
   required: ["auth_service"],
   ignored: [],
   // Left out by a slip of the pen, each of these would ask another question, or ask it unprotected.

@@ -1,9 +1,12 @@
-import type { TProperties, TSchema } from "typebox";
+import { type TProperties, type TSchema, Type } from "typebox";
 import { Check, Errors } from "typebox/value";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { nearest } from "./nearest.ts";
 import type { RawObject } from "./resource.ts";
+
+/** Read before anything else of an object, and by every kind: which gateways it is for (reference §2.1). */
+export const SELECTION_FIELDS = { ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() };
 
 /** How a kind's fields are read. */
 export interface FieldTable {

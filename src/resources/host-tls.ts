@@ -4,6 +4,7 @@ import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnos
 import { type FieldTable, isRecord, readFields } from "./fields.ts";
 import type { RawObject } from "./resource.ts";
 import { TLS_CONTEXT } from "./tls-context.ts";
+import { GUARDING_TLS_FIELDS } from "./tls-context-fields.ts";
 
 /** Fields of a Host's `tls` (reference §2.6): a TLSContext's, but for those that the Host says itself. */
 export const HOST_TLS = Type.Pick(TLS_CONTEXT, [
@@ -76,12 +77,5 @@ const TABLE: FieldTable = {
   properties: HOST_TLS.properties,
   required: [],
   ignored: [],
-  guarding: [
-    "ca_secret",
-    "cert_chain_file",
-    "private_key_file",
-    "cacert_chain_file",
-    "cert_required",
-    "min_tls_version",
-  ],
+  guarding: [...GUARDING_TLS_FIELDS],
 };

@@ -2,7 +2,7 @@ import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import { block, doc, flag, oneOf } from "./field-doc.ts";
-import { type FieldTable, isRecord, readFields } from "./fields.ts";
+import { type FieldTable, isRecord, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { domainOf } from "./host-name.ts";
 import { camelCase, HOST_TLS, type HostTls, parseHostTls } from "./host-tls.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
@@ -217,7 +217,7 @@ export function hostContext(host: HostResource): TlsContextResource | null {
 }
 
 const TABLE: FieldTable = {
-  properties: { ...HOST.properties, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
+  properties: { ...HOST.properties, ...SELECTION_FIELDS },
   required: [],
   ignored: [],
   guarding: ["hostname", "tlsSecret", "tlsContext", "tls", "requestPolicy"],

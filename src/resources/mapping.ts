@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { type FieldTable, isRecord, readFields } from "./fields.ts";
+import { type FieldTable, isRecord, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { ACTION_FIELDS } from "./mapping-action.ts";
 import { MATCH_FIELDS } from "./mapping-match.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
@@ -84,8 +84,7 @@ const WITHOUT_EFFECT = {
 const TABLE: FieldTable = {
   properties: {
     ...MAPPING.properties,
-    ambassador_id: Type.Unknown(),
-    ambassadorId: Type.Unknown(),
+    ...SELECTION_FIELDS,
   },
   required: ["prefix", "service"],
   ignored: ["envoy_override", "modules"],

@@ -1,7 +1,7 @@
-import { Type, type TProperties } from "typebox";
+import type { TProperties } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { readFields } from "./fields.ts";
+import { readFields, SELECTION_FIELDS } from "./fields.ts";
 import { LOG_SERVICE_FIELDS } from "./log-service.ts";
 import { RATE_LIMIT_SERVICE_FIELDS } from "./rate-limit-service.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
@@ -56,7 +56,7 @@ export function parseOutsideService(
 ): { resource: OutsideServiceResource | null; diagnostics: Diagnostic[] } {
   const { fields, required, missing, remedy } = OUTSIDE_SERVICES[kind];
   const subject = subjectOf({ kind, ...identity });
-  const properties = { ...fields, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() };
+  const properties = { ...fields, ...SELECTION_FIELDS };
   const { spec, bad, diagnostics } = readFields(value, { properties, required, ignored: [] }, subject, raw);
   const message = `${kind} ${identity.name} is not acted on: ${missing}`;
   const { ambassador_id: _, ambassadorId: __, ...own } = spec;

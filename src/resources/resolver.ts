@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { doc } from "./field-doc.ts";
-import { type FieldTable, readFields } from "./fields.ts";
+import { type FieldTable, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
 
 /** Fields of a ConsulResolver (reference §2.9); the other resolvers have none. */
@@ -48,13 +48,12 @@ export function parseResolver(
   return { resource: { kind, ...identity, spec: read.spec, raw, closedBy }, diagnostics };
 }
 
-const SELECTION = { ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() };
-const PLAIN: FieldTable = { properties: SELECTION, required: [], ignored: [] };
+const PLAIN: FieldTable = { properties: SELECTION_FIELDS, required: [], ignored: [] };
 const TABLES: Readonly<Record<ResolverKind, FieldTable>> = {
   KubernetesServiceResolver: PLAIN,
   KubernetesEndpointResolver: PLAIN,
   ConsulResolver: {
-    properties: { ...SELECTION, ...CONSUL_RESOLVER.properties },
+    properties: { ...SELECTION_FIELDS, ...CONSUL_RESOLVER.properties },
     required: ["address", "datacenter"],
     ignored: [],
     guarding: ["datacenter"],

@@ -3,7 +3,7 @@ import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { count, doc } from "./field-doc.ts";
-import { type FieldTable, readFields } from "./fields.ts";
+import { type FieldTable, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { ACTION_FIELDS } from "./mapping-action.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 
@@ -133,7 +133,7 @@ export function parseTcpMapping(
 const PLACE = ["port", "address", "host"];
 
 const TABLE: FieldTable = {
-  properties: { ...TCP_MAPPING_FIELDS, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
+  properties: { ...TCP_MAPPING_FIELDS, ...SELECTION_FIELDS },
   required: ["port", "service"],
   ignored: [],
   guarding: [...PLACE, "tls", "resolver"],

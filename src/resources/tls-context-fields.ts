@@ -115,3 +115,13 @@ export const TLS_CONTEXT_FIELDS = {
     byDefault: "the Module's defaults.tls_secret_namespacing, else true",
   }),
 };
+
+/** What of it decides who is trusted, and with what: a misspelt one is not taken for one that was left out. */
+export const GUARDING_TLS_FIELDS: readonly string[] = [
+  "ca_secret",
+  "cert_chain_file",
+  "private_key_file",
+  "cacert_chain_file",
+  "cert_required",
+  "min_tls_version",
+];

@@ -1,9 +1,9 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
-import { type FieldTable, isRecord, readFields } from "./fields.ts";
-import { TLS_CONTEXT_FIELDS } from "./tls-context-fields.ts";
+import { type FieldTable, isRecord, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
+import { GUARDING_TLS_FIELDS, TLS_CONTEXT_FIELDS } from "./tls-context-fields.ts";
 
 /** A Host and the old Modules have most of these fields too. */
 export const TLS_CONTEXT = Type.Object(TLS_CONTEXT_FIELDS);
@@ -109,17 +109,8 @@ export function certificateFiles(context: TlsContextResource): {
 }
 
 const TABLE: FieldTable = {
-  properties: { ...TLS_CONTEXT.properties, ambassador_id: Type.Unknown(), ambassadorId: Type.Unknown() },
+  properties: { ...TLS_CONTEXT.properties, ...SELECTION_FIELDS },
   required: [],
   ignored: [],
-  guarding: [
-    "hosts",
-    "secret",
-    "ca_secret",
-    "cert_chain_file",
-    "private_key_file",
-    "cacert_chain_file",
-    "cert_required",
-    "min_tls_version",
-  ],
+  guarding: ["hosts", "secret", ...GUARDING_TLS_FIELDS],
 };

@@ -6,6 +6,7 @@ import { type FieldTable, isRecord, readFields } from "./fields.ts";
 import { nearest } from "./nearest.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 import { impliedContext, TLS_CONTEXT, type TlsContextResource, type TlsContextSpec } from "./tls-context.ts";
+import { GUARDING_TLS_FIELDS } from "./tls-context-fields.ts";
 
 const { hosts: _, ...CONTEXT_FIELDS } = TLS_CONTEXT.properties;
 
@@ -162,14 +163,5 @@ const TABLE: FieldTable = {
   properties: TLS_MODULE_BLOCK.properties,
   required: [],
   ignored: [],
-  guarding: [
-    "enabled",
-    "secret",
-    "ca_secret",
-    "cert_chain_file",
-    "private_key_file",
-    "cacert_chain_file",
-    "cert_required",
-    "min_tls_version",
-  ],
+  guarding: ["enabled", "secret", ...GUARDING_TLS_FIELDS],
 };
