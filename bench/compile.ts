@@ -41,7 +41,12 @@ const statuses: CredentialStatuses = {
   trust: () => ({ usable: true }),
   hasTrustAnchors: () => false,
 };
-const options = { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false };
+const options = {
+  engine: "node" as const,
+  address: "127.0.0.1",
+  requireUpstreamVerification: false,
+  allowUnenforced: false,
+};
 
 const text = yaml();
 const started = performance.now();

@@ -58,6 +58,7 @@ export async function loadGateway(paths: readonly string[], flags: ResourceFlags
     statuses: store.statuses,
     options: {
       address: "127.0.0.1",
+      engine: "node",
       requireUpstreamVerification: flags.requireUpstreamVerification === true,
       allowUnenforced: flags.allowUnenforced === true,
     },

@@ -37,6 +37,7 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
       address: flags.address,
       httpPort: flags.httpPort,
       httpsPort: flags.httpsPort,
+      engine: "node",
       requireUpstreamVerification: flags.requireUpstreamVerification === true,
       allowUnenforced: flags.allowUnenforced === true,
     },

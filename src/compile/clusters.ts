@@ -46,6 +46,14 @@ export function compileCluster(
     report("service-path-ignored", "service", `what follows the host in ${spec.service} is not used`);
   const tls = upstreamTls(mapping, service, input.contexts, input.verificationRequired, diagnostics);
   if ("closedBy" in tls) return tls;
+  if (speaksHttp1(mapping) && offersOnlyH2(tls)) {
+    report(
+      "mapping-fails-closed",
+      "tls",
+      `TLSContext ${spec.tls} offers h2 alone, and without grpc HTTP/1.1 is spoken`,
+    );
+    return { closedBy: "mapping-fails-closed" };
+  }
   const resolverName = spec.resolver ?? config.resolver ?? "kubernetes-service";
   const choice = input.resolvers.get(resolverName);
   if (choice === undefined) {
@@ -84,7 +92,34 @@ export function compileCluster(
     ...(spec.cluster_tag === undefined ? [] : [`tag ${word(spec.cluster_tag)}`]),
     ...(Object.keys(settings).length === 0 ? [] : [`+${fingerprint(settings)}`]),
   ].join(" ");
-  return { service, cluster: { name, service: address, connectTimeoutMs, tls, ...settings } };
+  return {
+    service,
+    cluster: {
+      name,
+      service: address,
+      connectTimeoutMs,
+      tls: speaksHttp1(mapping) ? withoutH2(tls) : tls,
+      ...settings,
+    },
+  };
+}
+
+/** Bytes may be of any protocol. */
+function speaksHttp1({ kind, spec }: ServiceUser): boolean {
+  return kind !== "TCPMapping" && spec.grpc !== true;
+}
+
+function offersOnlyH2(tls: Cluster["tls"]): boolean {
+  if (tls.mode === "cleartext") return false;
+  const { alpn } = tls.parameters;
+  return alpn.length > 0 && alpn.every((protocol) => protocol === "h2");
+}
+
+/** A peer that chose h2 would be spoken to in HTTP/1.1 all the same. */
+function withoutH2(tls: Cluster["tls"]): Cluster["tls"] {
+  if (tls.mode === "cleartext" || !tls.parameters.alpn.includes("h2")) return tls;
+  const alpn = tls.parameters.alpn.filter((protocol) => protocol !== "h2");
+  return { ...tls, parameters: { ...tls.parameters, alpn } };
 }
 
 /** Stands for settings that no reader could take in at a glance. */

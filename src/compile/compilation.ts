@@ -1,9 +1,12 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { EngineName } from "../model/capabilities.ts";
 import type { GatewayModel } from "../model/gateway.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { CredentialStatuses } from "./statuses.ts";
 
 export interface CompileOptions {
+  /** Who is to run the model: what that engine cannot do is closed, and said. */
+  readonly engine: EngineName;
   /** Address to listen on. */
   readonly address: string;
   /** Flags; undefined: the Module's, else the default. 0: a free one. */

@@ -42,11 +42,18 @@ export function compile(
     [...resources.tlsContexts, ...compileTlsModules(resources, diagnostics)],
     statuses,
     namespacingDefault,
+    options.engine,
     diagnostics,
   );
   // 4. Hosts: they need the contexts, and imply some.
   const hosts = compileHosts(
-    { hosts: [...resources.hosts, ...ingresses.hosts], contexts: written, statuses, namespacingDefault },
+    {
+      hosts: [...resources.hosts, ...ingresses.hosts],
+      contexts: written,
+      statuses,
+      namespacingDefault,
+      engine: options.engine,
+    },
     diagnostics,
   );
   const { contexts } = hosts;
@@ -87,6 +94,7 @@ export function compile(
     compiled.routes,
     withClusters(compiled.clusters, auth.clusters),
     mappings,
+    options.engine,
     diagnostics,
   );
   // 9. Listeners, and TCPMappings: they need the names for their TLS, and get the ports that are left.
@@ -98,11 +106,12 @@ export function compile(
       virtualHosts: names.virtualHosts,
       listeners,
       address: options.address,
+      engine: options.engine,
     },
     diagnostics,
   );
   // 10. Services beside the way of a request: nothing waits for them.
-  const outside = compileOutsideServices(resources.outsideServices, input, diagnostics);
+  const outside = compileOutsideServices(resources.outsideServices, input, options.engine, diagnostics);
   const model: GatewayModel = {
     http: settings.http,
     listeners,

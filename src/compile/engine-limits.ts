@@ -1,37 +1,41 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { type EngineName, type Feature, type Limit, limitOf } from "../model/capabilities.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { DestinationAction, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 
-/** What the node engine cannot do yet with a cluster, and the field that asks for it; or null. */
-export function nodeEngineLimit(cluster: Cluster): Limit | null {
-  if (cluster.protocol === "h2")
-    return {
-      field: "grpc",
-      message: "the node engine does not speak HTTP/2 to upstreams",
-      remedy: "Remove `grpc` if the service speaks HTTP/1.1 too; there is no engine for HTTP/2 yet.",
-    };
-  if (cluster.resolver?.kind === "consul")
-    return {
-      field: "resolver",
-      message: "no source of Consul's endpoints is connected",
-      remedy: "Name the service as DNS knows it (Consul has a DNS interface), and remove `resolver`.",
-    };
-  if (cluster.resolver !== undefined)
-    return {
-      field: "resolver",
-      message: "no source of Kubernetes endpoints is connected",
-      remedy: "Remove `resolver`: the service is found by DNS, and `load_balancer` works over its addresses.",
-    };
-  return null;
+/** What a cluster asks of its engine: the first that it cannot do is said. */
+const CLUSTER_NEEDS: readonly Need<Cluster>[] = [
+  { feature: "h2-upstream", field: "grpc", isAsked: ({ protocol }) => protocol === "h2" },
+  { feature: "consul-endpoints", field: "resolver", isAsked: ({ resolver }) => resolver?.kind === "consul" },
+  // Whatever other resolver there may be: none has a source.
+  { feature: "kubernetes-endpoints", field: "resolver", isAsked: ({ resolver }) => resolver !== undefined },
+];
+
+interface Need<Part> {
+  readonly feature: Feature;
+  /** The field of the resource that asks for it. */
+  readonly field: string;
+  readonly isAsked: (part: Part) => boolean;
 }
 
-interface Limit {
+/** What the engine cannot do with a cluster, and the field that asks for it; or null. */
+export function clusterLimit(cluster: Cluster, engine: EngineName): FieldLimit | null {
+  return firstLimit(cluster, CLUSTER_NEEDS, engine);
+}
+
+interface FieldLimit extends Limit {
   readonly field: string;
-  readonly message: string;
-  readonly remedy: string;
+}
+
+function firstLimit<Part>(part: Part, needs: readonly Need<Part>[], engine: EngineName): FieldLimit | null {
+  for (const { feature, field, isAsked } of needs) {
+    const limit = limitOf(engine, feature);
+    if (limit !== null && isAsked(part)) return { ...limit, field };
+  }
+  return null;
 }
 
 /** Last pass over routes: what the engine cannot do is not done halfway, it answers 503 and says so. */
@@ -39,11 +43,12 @@ export function closeWhatTheEngineCannot(
   routes: readonly Route[],
   clusters: readonly Cluster[],
   mappings: readonly MappingResource[],
+  engine: EngineName,
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
   /** Made when the first is closed: most worlds have none. */
   let byName: Map<string, MappingResource> | undefined;
-  const limits = new Map(clusters.map((cluster) => [cluster.name, nodeEngineLimit(cluster)]));
+  const limits = new Map(clusters.map((cluster) => [cluster.name, clusterLimit(cluster, engine)]));
   const close = <Action extends DestinationAction>(name: string, action: Action): Action | Closed => {
     const limit = action.kind === "forward" ? (limits.get(action.cluster) ?? null) : null;
     if (limit === null) return action;

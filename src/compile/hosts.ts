@@ -1,5 +1,6 @@
 import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { EngineName } from "../model/capabilities.ts";
 import type { ServerTls } from "../model/tls.ts";
 import { type HostResource, hostContext, reliesOnAcme } from "../resources/host.ts";
 import { positionOf } from "../resources/resource.ts";
@@ -17,6 +18,7 @@ export interface HostsInput {
   readonly contexts: ReadonlyMap<string, CompiledContext>;
   readonly statuses: CredentialStatuses;
   readonly namespacingDefault: boolean;
+  readonly engine: EngineName;
 }
 
 export interface CompiledHosts {
@@ -91,7 +93,13 @@ function servedWith(host: HostResource, input: HostsInput, diagnostics: Diagnost
     return withNamedContext(host, own, secret, input, diagnostics);
   const implied = hostContext(host);
   if (implied !== null) {
-    const context = compileContext(implied, input.statuses, input.namespacingDefault, diagnostics);
+    const context = compileContext(
+      implied,
+      input.statuses,
+      input.namespacingDefault,
+      input.engine,
+      diagnostics,
+    );
     return { context, tls: serverTls(context) };
   }
   if (reliesOnAcme(spec)) {

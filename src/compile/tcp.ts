@@ -1,12 +1,13 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { EngineName } from "../model/capabilities.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Listener, VirtualHost } from "../model/listener.ts";
 import type { TcpChain, TcpDestination, TcpListener, TcpTls } from "../model/tcp.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { TcpMappingResource } from "../resources/tcp-mapping.ts";
 import { type ClusterInput, compileCluster } from "./clusters.ts";
-import { nodeEngineLimit } from "./engine-limits.ts";
+import { clusterLimit } from "./engine-limits.ts";
 import { normaliseWeights } from "./weights.ts";
 
 export interface TcpInput extends ClusterInput {
@@ -17,6 +18,7 @@ export interface TcpInput extends ClusterInput {
   readonly listeners: readonly Listener[];
   /** Where a TCPMapping without `address` listens. */
   readonly address: string;
+  readonly engine: EngineName;
 }
 
 /** TCPMappings to listeners, one a port, each with a chain for every server name (reference §2.8, design §5), and their clusters. */
@@ -173,7 +175,7 @@ function compileAction(
   );
   if ("closedBy" in compiled) return { kind: "fail", code: compiled.closedBy };
   const cluster = carryingBytes(compiled.cluster);
-  const limit = nodeEngineLimit(cluster);
+  const limit = clusterLimit(cluster, input.engine);
   if (limit !== null) {
     const source = positionOf(mapping, limit.field);
     diagnostics.push(diagnose("engine-cannot", { subject, source, message: limit.message }));

@@ -1,6 +1,7 @@
 import { getCiphers } from "node:tls";
 import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
+import { type EngineName, limitOf } from "../model/capabilities.ts";
 import type { TlsParameters, TlsVersion } from "../model/tls.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { secretCredentialName } from "../resources/secret.ts";
@@ -26,11 +27,12 @@ export function compileTlsContexts(
   contexts: readonly TlsContextResource[],
   statuses: CredentialStatuses,
   namespacingDefault: boolean,
+  engine: EngineName,
   diagnostics: Diagnostic[],
 ): ReadonlyMap<string, CompiledContext> {
   const compiled = new Map<string, CompiledContext>();
   for (const resource of contexts) {
-    const context = compileContext(resource, statuses, namespacingDefault, diagnostics);
+    const context = compileContext(resource, statuses, namespacingDefault, engine, diagnostics);
     // One that a Module implies gives way to one that somebody wrote, as far as the name goes.
     const key = compiled.has(context.name) ? `${context.name} of ${context.subject.kind}` : context.name;
     compiled.set(key, { ...context, name: key });
@@ -43,6 +45,7 @@ export function compileContext(
   resource: TlsContextResource,
   statuses: CredentialStatuses,
   namespacingDefault: boolean,
+  engine: EngineName,
   diagnostics: Diagnostic[],
 ): CompiledContext {
   const { spec } = resource;
@@ -114,7 +117,7 @@ export function compileContext(
   if (isTermination && resource.closedBy === null && (credential === undefined || onlyTrust)) {
     report("secret-missing", "hosts", `${label} has hosts to serve and no certificate`);
   }
-  const parameters = compileParameters(resource, report);
+  const parameters = compileParameters(resource, engine, report);
   return {
     resource,
     name: `${resource.namespace}/${resource.name}`,
@@ -211,6 +214,7 @@ function secretName(written: string, resource: TlsContextResource, namespacingDe
 
 function compileParameters(
   resource: TlsContextResource,
+  engine: EngineName,
   report: (code: KnownCode, field: string, message: string) => void,
 ): TlsParameters {
   const { spec } = resource;
@@ -249,9 +253,10 @@ function compileParameters(
     .split(",")
     .map((protocol) => protocol.trim())
     .filter((protocol) => protocol !== "");
-  const alpn = written.filter((protocol) => protocol !== "h2");
-  if (alpn.length < written.length) {
-    report("alpn-h2-not-supported", "alpn_protocols", "h2 is not offered: this engine speaks HTTP/1.1");
+  const limit = limitOf(engine, "h2-clients");
+  const alpn = limit === null ? written : written.filter((protocol) => protocol !== "h2");
+  if (limit !== null && alpn.length < written.length) {
+    report("alpn-h2-not-supported", "alpn_protocols", limit.message);
     if (alpn.length === 0)
       report("tls-context-invalid", "alpn_protocols", "h2 is the only protocol, and it is not spoken");
   }

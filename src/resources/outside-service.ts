@@ -7,7 +7,7 @@ import { RATE_LIMIT_SERVICE_FIELDS } from "./rate-limit-service.ts";
 import { type RawObject, type Resource, subjectOf } from "./resource.ts";
 import { TRACING_SERVICE_FIELDS } from "./tracing-service.ts";
 
-/** Services beside the way of a request that are read and not spoken to yet, and what that means for whoever relies on one. */
+/** Services beside the way of a request that not every engine speaks to, and what that means for whoever relies on one. */
 const OUTSIDE_SERVICES: Readonly<
   Record<OutsideServiceKind, { fields: TProperties; required: string[]; missing: string; remedy: string }>
 > = {
@@ -47,24 +47,29 @@ export function isOutsideService(kind: string): kind is OutsideServiceKind {
   return Object.hasOwn(OUTSIDE_SERVICES, kind);
 }
 
-/** Reads the object, and says what is not done. None of these keeps anybody out, so a bad one is left out and closes nothing. */
+/** Reads the object. None of these keeps anybody out, so a bad one is left out and closes nothing. */
 export function parseOutsideService(
   kind: OutsideServiceKind,
   identity: { namespace: string; name: string },
   value: unknown,
   raw: RawObject,
-): { resource: OutsideServiceResource | null; diagnostics: Diagnostic[] } {
-  const { fields, required, missing, remedy } = OUTSIDE_SERVICES[kind];
+): { resource: OutsideServiceResource | null; diagnostics: readonly Diagnostic[] } {
+  const { fields, required } = OUTSIDE_SERVICES[kind];
   const subject = subjectOf({ kind, ...identity });
   const properties = { ...fields, ...SELECTION_FIELDS };
   const { spec, bad, diagnostics } = readFields(value, { properties, required, ignored: [] }, subject, raw);
-  const message = `${kind} ${identity.name} is not acted on: ${missing}`;
   const { ambassador_id: _, ambassadorId: __, ...own } = spec;
-  return {
-    resource: bad.size > 0 ? null : { kind, ...identity, spec: own as OutsideServiceSpec, raw },
-    diagnostics: [
-      ...diagnostics,
-      diagnose("kind-not-supported", { subject, source: raw.source, message, remedy }),
-    ],
-  };
+  if (bad.size > 0)
+    return { resource: null, diagnostics: [...diagnostics, notActedOn({ kind, ...identity }, raw)] };
+  return { resource: { kind, ...identity, spec: own as OutsideServiceSpec, raw }, diagnostics };
+}
+
+/** What it means that a service is not asked or told anything: it is written badly, or the engine cannot. */
+export function notActedOn(
+  service: { readonly kind: OutsideServiceKind; readonly namespace: string; readonly name: string },
+  { source }: RawObject,
+): Diagnostic {
+  const { missing, remedy } = OUTSIDE_SERVICES[service.kind];
+  const message = `${service.kind} ${service.name} is not acted on: ${missing}`;
+  return diagnose("kind-not-supported", { subject: subjectOf(service), source, message, remedy });
 }

@@ -35,7 +35,12 @@ function tell(text: string, usable: boolean, path: string): void {
   const compiled = compile({
     resources: set.resources,
     statuses,
-    options: { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false },
+    options: {
+      engine: "node",
+      address: "127.0.0.1",
+      requireUpstreamVerification: false,
+      allowUnenforced: false,
+    },
   });
   const { model } = compiled;
   const findings = migrationReport({

@@ -25,7 +25,12 @@ const statuses: CredentialStatuses = {
   hasTrustAnchors: (name) => name.length % 3 === 0,
 };
 const BROKEN = { usable: false, code: "pem-invalid", reason: "it is broken" } as const;
-const options = { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false };
+const options = {
+  engine: "node" as const,
+  address: "127.0.0.1",
+  requireUpstreamVerification: false,
+  allowUnenforced: false,
+};
 
 function outcome(objects: readonly ParsedObject[]): { hash: string; findings: string } {
   const found = objects.map(({ resource }) => resource).filter((one): one is AnyResource => one !== null);

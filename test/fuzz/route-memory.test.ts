@@ -12,7 +12,12 @@ const statuses: CredentialStatuses = {
   trust: () => ({ usable: true }),
   hasTrustAnchors: () => false,
 };
-const options = { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false };
+const options = {
+  engine: "node" as const,
+  address: "127.0.0.1",
+  requireUpstreamVerification: false,
+  allowUnenforced: false,
+};
 
 const spec = fc.record(
   {

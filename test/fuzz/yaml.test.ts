@@ -30,7 +30,12 @@ function run(text: string, usable: boolean): { mappings: Map<string, number>; ro
   const { model, diagnostics } = compile({
     resources: set.resources,
     statuses: { credential: () => status, trust: () => status, hasTrustAnchors: () => usable },
-    options: { address: "0.0.0.0", requireUpstreamVerification: false, allowUnenforced: false },
+    options: {
+      engine: "node",
+      address: "0.0.0.0",
+      requireUpstreamVerification: false,
+      allowUnenforced: false,
+    },
   });
   const all = [...parsed.diagnostics, ...objects.flatMap((object) => object.diagnostics), ...set.diagnostics];
   for (const diagnostic of [...all, ...diagnostics]) {

@@ -61,7 +61,12 @@ export function compileText(
   const compilation = compile({
     resources: set.resources,
     statuses: statusesOf(offered),
-    options: { address: "0.0.0.0", requireUpstreamVerification: false, allowUnenforced: false },
+    options: {
+      engine: "node",
+      address: "0.0.0.0",
+      requireUpstreamVerification: false,
+      allowUnenforced: false,
+    },
   });
   return {
     model: compilation.model,

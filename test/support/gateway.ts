@@ -41,6 +41,7 @@ export async function startGateway(
     paths: [directory],
     ambassadorId: "default",
     compile: {
+      engine: "node",
       address: "127.0.0.1",
       httpPort: 0,
       httpsPort: 0,

@@ -41,7 +41,12 @@ const control = new Control({
   },
   store,
   engine,
-  compileOptions: { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false },
+  compileOptions: {
+    engine: "node",
+    address: "127.0.0.1",
+    requireUpstreamVerification: false,
+    allowUnenforced: false,
+  },
   onResources: async () => {},
   allowPartial: false,
   logger,

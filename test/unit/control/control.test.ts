@@ -40,7 +40,12 @@ function setUp(
     source,
     store,
     engine,
-    compileOptions: { address: "127.0.0.1", requireUpstreamVerification: false, allowUnenforced: false },
+    compileOptions: {
+      engine: "node",
+      address: "127.0.0.1",
+      requireUpstreamVerification: false,
+      allowUnenforced: false,
+    },
     onResources: async () => {},
     allowPartial,
     logger,
