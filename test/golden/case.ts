@@ -5,6 +5,7 @@ import { compile } from "../../src/compile/compile.ts";
 import type { CredentialStatuses, Status } from "../../src/compile/statuses.ts";
 import type { Diagnostic } from "../../src/diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../../src/diagnostics/render.ts";
+import type { EngineName } from "../../src/model/capabilities.ts";
 import type { GatewayModel } from "../../src/model/gateway.ts";
 import { type AnyResource, parseObject } from "../../src/resources/envelope.ts";
 import { createResourceSet } from "../../src/resources/resource-set.ts";
@@ -37,12 +38,13 @@ type Verdict = true | { readonly code: string; readonly reason: string };
 export function runCase(
   { folder }: GoldenCase,
   order: "as-written" | "reversed" = "as-written",
+  engine: EngineName = "node",
 ): { model: GatewayModel; diagnostics: Diagnostic[] } {
   // What is broken on purpose is no .yaml, so that no formatter takes offence.
   const input = existsSync(join(folder, "input.yaml")) ? "input.yaml" : "input.broken";
   const statuses = join(folder, "statuses.json");
   const offered = existsSync(statuses) ? (JSON.parse(readFileSync(statuses, "utf8")) as Offered) : {};
-  return compileText(input, readFileSync(join(folder, input), "utf8"), offered, order);
+  return compileText(input, readFileSync(join(folder, input), "utf8"), offered, order, engine);
 }
 
 /** The way from text to model, with the credentials that `offered` says. */
@@ -51,6 +53,7 @@ export function compileText(
   text: string,
   offered: Offered,
   order: "as-written" | "reversed" = "as-written",
+  engine: EngineName = "node",
 ): { model: GatewayModel; diagnostics: Diagnostic[] } {
   const parsed = parseYaml(file, text);
   const raws = order === "reversed" ? [...parsed.objects].reverse() : parsed.objects;
@@ -62,7 +65,7 @@ export function compileText(
     resources: set.resources,
     statuses: statusesOf(offered),
     options: {
-      engine: "node",
+      engine,
       address: "0.0.0.0",
       requireUpstreamVerification: false,
       allowUnenforced: false,
