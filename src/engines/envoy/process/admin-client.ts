@@ -1,0 +1,56 @@
+import { request } from "node:http";
+
+/** Envoy's admin interface, over the Unix socket in the run directory. */
+export class EnvoyAdmin {
+  readonly #socket: string;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  /** LIVE: the first clusters and listeners are in effect. false also while it cannot be reached. */
+  async isLive(): Promise<boolean> {
+    try {
+      const { status, body } = await this.#ask("GET", "/ready");
+      return status === 200 && body.startsWith("LIVE");
+    } catch {
+      return false;
+    }
+  }
+
+  async post(path: string): Promise<void> {
+    const { status, body } = await this.#ask("POST", path);
+    if (status !== 200) throw new Error(`Envoy answered ${status} to ${path}: ${body.slice(0, 200)}`);
+  }
+
+  /** Counters and gauges whose name the expression (RE2) finds. */
+  async stats(filter: string): Promise<Map<string, number>> {
+    const { body } = await this.#ask("GET", `/stats?format=json&filter=${encodeURIComponent(filter)}`);
+    const { stats } = JSON.parse(body) as { stats: { name?: string; value?: number }[] };
+    return new Map(
+      stats.flatMap(({ name, value }) => (name === undefined || value === undefined ? [] : [[name, value]])),
+    );
+  }
+
+  #ask(method: string, path: string): Promise<{ status: number; body: string }> {
+    return new Promise((resolve, reject) => {
+      const asked = request(
+        { socketPath: this.#socket, method, path, agent: false, timeout: TIMEOUT_MS },
+        (response) => {
+          let body = "";
+          response.setEncoding("utf8");
+          response.on("data", (piece) => {
+            body += piece;
+          });
+          response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+          response.on("error", reject);
+        },
+      );
+      asked.on("timeout", () => asked.destroy(new Error("Envoy's admin interface does not answer")));
+      asked.on("error", reject);
+      asked.end();
+    });
+  }
+}
+
+const TIMEOUT_MS = 5_000;

@@ -1,0 +1,178 @@
+import { isIP } from "node:net";
+
+/** What a bootstrap is made of. No key is among it: files of keys are named, and Envoy reads them. */
+export interface BootstrapOptions {
+  /** Unique among the Envoys of a control plane. */
+  readonly nodeId: string;
+  /** Who runs as one fleet; in logs and pages. */
+  readonly nodeCluster: string;
+  readonly xds: XdsPlace;
+  /** Envoy's own admin interface, which can end it and read much: never open to the network. */
+  readonly admin: { readonly socket: string } | { readonly loopbackPort: number } | null;
+  /** Whom c-ares asks, `ADDRESS:PORT`; none: the system's resolv.conf. */
+  readonly dnsResolvers?: readonly string[];
+  /** Client connections at once; further ones are closed as they come. */
+  readonly maxConnections?: number;
+}
+
+export type XdsPlace =
+  /** In a private folder: who may open it is let in. */
+  | { readonly socket: string }
+  /** Mutual TLS with files that are read again when they change. */
+  | { readonly host: string; readonly port: number; readonly tls: XdsTlsFiles };
+
+export interface XdsTlsFiles {
+  /** PEM: who the control plane's certificate must chain to. */
+  readonly ca: string;
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** A name in the control plane's certificate; default: `host`. */
+  readonly serverName?: string;
+  /** A change of these folders' symbolic links makes Envoy read its files again; default: the files' own. */
+  readonly watchedDirectory?: string;
+}
+
+/** Static cluster that leads to Credence: of the xDS stream, and of the stream of failures. */
+export const OWN_CLUSTER = "credence";
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+/** An Envoy's start: where its control plane is, and what cannot come over xDS. */
+export function bootstrapOf(options: BootstrapOptions): JsonObject {
+  const { nodeId, nodeCluster, admin, dnsResolvers = [], maxConnections } = options;
+  return {
+    node: { id: nodeId, cluster: nodeCluster },
+    ...(admin === null ? {} : { admin: adminOf(admin) }),
+    dynamic_resources: {
+      ads_config: {
+        api_type: "DELTA_GRPC",
+        transport_api_version: "V3",
+        // The node is some KiB: once a stream is enough.
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: OWN_CLUSTER } }],
+      },
+      // An Envoy without its first clusters and listeners serves nothing: it waits for them, and is not LIVE until then.
+      cds_config: { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "0s" },
+      lds_config: { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "0s" },
+    },
+    static_resources: { clusters: [ownCluster(options.xds)] },
+    ...(dnsResolvers.length === 0 ? {} : { typed_dns_resolver_config: caresAsking(dnsResolvers) }),
+    layered_runtime: {
+      layers: [
+        {
+          name: "credence",
+          static_layer: {
+            // The bound of RE2's programs is 100 by default, which people's patterns exceed; the size is Credence's to judge.
+            re2: { max_program_size: { error_level: 100_000, warn_level: 100_000 } },
+          },
+        },
+      ],
+    },
+    ...(maxConnections === undefined ? {} : { overload_manager: bounded(maxConnections) }),
+  };
+}
+
+function adminOf(admin: NonNullable<BootstrapOptions["admin"]>): JsonObject {
+  return {
+    address:
+      "socket" in admin
+        ? { pipe: { path: admin.socket, mode: 0o600 } }
+        : { socket_address: { address: "127.0.0.1", port_value: admin.loopbackPort } },
+    // A gateway that is full can still be asked and drained.
+    ignore_global_conn_limit: true,
+  };
+}
+
+/** The cluster that every bootstrap has, static ones too. */
+export function ownCluster(xds: XdsPlace): JsonObject {
+  const byName = !("socket" in xds) && isIP(xds.host) === 0;
+  return {
+    name: OWN_CLUSTER,
+    type: byName ? "STRICT_DNS" : "STATIC",
+    connect_timeout: "5s",
+    load_assignment: {
+      cluster_name: OWN_CLUSTER,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: addressOf(xds) } }] }],
+    },
+    ...("socket" in xds ? {} : { transport_socket: mutualTls(xds.host, xds.tls) }),
+    typed_extension_protocol_options: {
+      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        explicit_http_config: {
+          http2_protocol_options: {
+            // A control plane that vanished without a word is noticed, and its stream opened anew.
+            connection_keepalive: { interval: "30s", timeout: "10s" },
+          },
+        },
+      },
+    },
+  };
+}
+
+function addressOf(xds: XdsPlace): JsonObject {
+  return "socket" in xds
+    ? { pipe: { path: xds.socket } }
+    : { socket_address: { address: xds.host, port_value: xds.port } };
+}
+
+function mutualTls(host: string, files: XdsTlsFiles): JsonObject {
+  const { ca, certificate, privateKey, serverName = host, watchedDirectory } = files;
+  const watched = watchedDirectory === undefined ? {} : { watched_directory: { path: watchedDirectory } };
+  const isAddress = isIP(serverName) !== 0;
+  return {
+    name: "envoy.transport_sockets.tls",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+      // A name only: an address is never sent as one (RFC 6066 §3).
+      ...(isAddress ? {} : { sni: serverName }),
+      common_tls_context: {
+        tls_params: { tls_minimum_protocol_version: "TLSv1_2", tls_maximum_protocol_version: "TLSv1_3" },
+        alpn_protocols: ["h2"],
+        tls_certificates: [
+          {
+            certificate_chain: { filename: certificate },
+            private_key: { filename: privateKey },
+            ...watched,
+          },
+        ],
+        validation_context: {
+          trusted_ca: { filename: ca },
+          ...watched,
+          match_typed_subject_alt_names: [
+            { san_type: isAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: serverName } },
+          ],
+        },
+      },
+    },
+  };
+}
+
+function caresAsking(resolvers: readonly string[]): JsonObject {
+  return {
+    name: "envoy.network.dns_resolver.cares",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+      resolvers: resolvers.map((resolver) => {
+        const { hostname, port } = new URL(`dns://${resolver}`);
+        const address = hostname.replace(/^\[|\]$/g, "");
+        return { socket_address: { address, port_value: port === "" ? 53 : Number(port) } };
+      }),
+    },
+  };
+}
+
+function bounded(maxConnections: number): JsonObject {
+  return {
+    resource_monitors: [
+      {
+        name: "envoy.resource_monitors.global_downstream_max_connections",
+        typed_config: {
+          "@type":
+            "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+          max_active_downstream_connections: maxConnections,
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import type { Clock } from "../../../telemetry/clock.ts";
+import type { Logger } from "../../../telemetry/logger.ts";
+import { EnvoyAdmin } from "./admin-client.ts";
+import { Backoff } from "./backoff.ts";
+import type { JsonObject } from "./bootstrap.ts";
+import { drainEnvoy } from "./drain.ts";
+import { joinLog, logFlags } from "./log-lines.ts";
+import { endWithUs } from "./orphan-watch.ts";
+import type { RunDirectory } from "./run-directory.ts";
+
+export interface SupervisorOptions {
+  /** Of the Envoy to run. */
+  readonly path: string;
+  readonly bootstrap: JsonObject;
+  readonly directory: RunDirectory;
+  /** Worker threads; absent: as many as the machine has. */
+  readonly concurrency?: number | undefined;
+  /** Whether Envoy's standard output, where access log lines go, is ours. */
+  readonly standardOutput: boolean;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export interface EnvoyState {
+  readonly phase: "starting" | "live" | "ended" | "draining" | "stopped";
+  readonly pid: number | null;
+  /** How often it was started. */
+  readonly starts: number;
+  /** How it ended the last time, e.g. `signal SIGSEGV`; null: it never did. */
+  readonly lastEnd: string | null;
+}
+
+/** Keeps one Envoy running until `stop`: starts it, joins its log to ours, starts it again when it ends. */
+export class EnvoySupervisor {
+  readonly #options: SupervisorOptions;
+  readonly #admin: EnvoyAdmin;
+  readonly #backoff = new Backoff();
+  #child: ChildProcess | null = null;
+  #exited: Promise<void> = Promise.resolve();
+  #phase: EnvoyState["phase"] = "stopped";
+  #starts = 0;
+  #lastEnd: string | null = null;
+  #cancelStart: () => void = () => {};
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#admin = new EnvoyAdmin(options.directory.adminSocket);
+  }
+
+  get state(): EnvoyState {
+    return {
+      phase: this.#phase,
+      pid: this.#child?.pid ?? null,
+      starts: this.#starts,
+      lastEnd: this.#lastEnd,
+    };
+  }
+
+  start(): void {
+    const { directory, bootstrap } = this.#options;
+    writeFileSync(directory.bootstrap, JSON.stringify(bootstrap), { mode: 0o600 });
+    this.#spawn();
+  }
+
+  /** Resolves with true once the first configuration is in effect, false when it is not within `milliseconds`. */
+  async live(milliseconds: number): Promise<boolean> {
+    const end = performance.now() + milliseconds;
+    while (this.#phase === "starting" || this.#phase === "ended") {
+      if (performance.now() > end) return false;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    return this.#phase === "live";
+  }
+
+  /** Lets what is in flight end, for so long; accepts nothing new. Envoy is not started again from now on. */
+  async drain(milliseconds: number): Promise<void> {
+    this.#cancelStart();
+    const running = this.#child !== null;
+    this.#phase = running ? "draining" : "stopped";
+    if (!running || milliseconds <= 0) return;
+    try {
+      await Promise.race([drainEnvoy(this.#admin, milliseconds), this.#exited]);
+    } catch (error) {
+      if (this.#child === null) return;
+      this.#options.logger.warn({ err: error }, "Envoy cannot be drained; what is in flight is cut");
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelStart();
+    this.#phase = "stopped";
+    const child = this.#child;
+    if (child === null) return;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => {
+      this.#options.logger.warn("Envoy did not end when it was asked to; it is killed");
+      child.kill("SIGKILL");
+    }, LONGEST_END_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  #spawn(): void {
+    const { path, directory, concurrency, standardOutput, logger } = this.#options;
+    const startedAt = performance.now();
+    this.#phase = "starting";
+    this.#starts++;
+    const flags = [
+      ...["-c", directory.bootstrap],
+      // Several on one machine would meet in one shared memory; a crash re-reads all over xDS.
+      "--disable-hot-restart",
+      ...(concurrency === undefined ? [] : ["--concurrency", String(concurrency)]),
+      ...logFlags(logger.level),
+    ];
+    const child = spawn(path, flags, {
+      stdio: ["ignore", standardOutput ? "inherit" : "ignore", "pipe"],
+      // A process group of its own: Ctrl-C reaches Credence alone, which then drains Envoy.
+      detached: true,
+    });
+    this.#child = child;
+    const release = child.pid === undefined ? () => {} : endWithUs(child.pid, logger);
+    const log = joinLog(logger);
+    child.stderr?.setEncoding("utf8").on("data", log.write);
+    this.#exited = new Promise((resolve) => {
+      const onEnd = (how: string): void => {
+        if (this.#child !== child) return;
+        release();
+        log.end();
+        this.#child = null;
+        this.#lastEnd = how;
+        this.#onEnd(performance.now() - startedAt);
+        resolve();
+      };
+      child.once("error", (error) => onEnd(error.message));
+      child.once("exit", (code, signal) => onEnd(signal === null ? `status ${code}` : `signal ${signal}`));
+    });
+    logger.debug({ pid: child.pid, starts: this.#starts }, "Envoy started");
+    void this.#awaitLive(child);
+  }
+
+  async #awaitLive(child: ChildProcess): Promise<void> {
+    while (this.#child === child && this.#phase === "starting") {
+      if (await this.#admin.isLive()) {
+        if (this.#child !== child || this.#phase !== "starting") return;
+        this.#phase = "live";
+        this.#options.logger.info({ pid: child.pid, starts: this.#starts }, "Envoy is live");
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS).unref());
+    }
+  }
+
+  #onEnd(runMs: number): void {
+    const { logger, clock } = this.#options;
+    if (this.#phase === "draining" || this.#phase === "stopped") {
+      if (this.#phase === "draining") logger.warn({ how: this.#lastEnd }, "Envoy ended while it drained");
+      return;
+    }
+    this.#phase = "ended";
+    const delay = this.#backoff.after(runMs);
+    logger.error(
+      { how: this.#lastEnd, ranMs: Math.round(runMs), againInMs: delay },
+      "Envoy ended by itself; nothing is served until it is started again",
+    );
+    this.#cancelStart = clock.after(delay, () => this.#spawn());
+  }
+}
+
+const POLL_MS = 25;
+const LONGEST_END_MS = 5_000;
