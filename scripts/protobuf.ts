@@ -59,6 +59,7 @@ const ENTRIES = [
   "envoy-api/envoy/extensions/matching/input_matchers/ip/v3",
   "envoy-api/envoy/extensions/rbac/matchers/upstream_ip_port/v3",
   "envoy-api/envoy/extensions/request_id/uuid/v3",
+  "envoy-api/envoy/extensions/retry/host/previous_hosts/v3",
   "envoy-api/envoy/extensions/transport_sockets/proxy_protocol/v3",
   "envoy-api/envoy/extensions/transport_sockets/raw_buffer/v3",
   "envoy-api/envoy/extensions/transport_sockets/tls/v3",
@@ -67,6 +68,7 @@ const ENTRIES = [
   "envoy-api/envoy/service/auth/v3",
   "envoy-api/envoy/service/ratelimit/v3",
   "envoy-api/envoy/service/secret/v3",
+  "envoy-api/envoy/type/matcher/v3/http_inputs.proto",
   "xds/xds/type/matcher/v3",
 ];
 
@@ -87,6 +89,7 @@ function generate(): void {
   mkdirSync(work, { recursive: true });
   for (const module of MODULES) cpSync(join(source, module), join(work, module), { recursive: true });
   mendValidate();
+  mendRoutes();
   writeFileSync(
     join(work, "buf.yaml"),
     JSON.stringify({ version: "v2", modules: MODULES.map((path) => ({ path })) }),
@@ -125,6 +128,32 @@ function mendValidate(): void {
   if (text.includes("ignore_empty = 26")) return;
   const mended = text.replace(/message StringRules \{/, "$&\n  optional bool ignore_empty = 26;\n");
   writeFileSync(path, mended);
+}
+
+/** Fields of Envoy 1.40 that are newer than the package's Envoy protos. */
+function mendRoutes(): void {
+  const path = join(work, "envoy-api/envoy/config/route/v3/route_components.proto");
+  let text = readFileSync(path, "utf8");
+  if (text.includes("request_headers_mutations")) return;
+  text = text
+    .replace(
+      'import "envoy/config/core/v3/base.proto";',
+      'import "envoy/config/common/mutation_rules/v3/mutation_rules.proto";\n$&',
+    )
+    .replace(
+      'import "envoy/config/core/v3/proxy_protocol.proto";',
+      '$&\nimport "envoy/config/core/v3/substitution_format_string.proto";',
+    )
+    .replace(
+      "bool disable_shadow_host_suffix_append = 6;",
+      "$&\n    repeated common.mutation_rules.v3.HeaderMutation request_headers_mutations = 7;\n" +
+        "    string host_rewrite_literal = 8;",
+    )
+    .replace(
+      /(message DirectResponseAction \{[\s\S]*?core\.v3\.DataSource body = 2;)/,
+      "$1\n  core.v3.SubstitutionFormatString body_format = 3;",
+    );
+  writeFileSync(path, text);
 }
 
 function readStamp(): string | null {
