@@ -1,7 +1,7 @@
 import { createAuthority } from "../../x509/authority.ts";
-import { allMessages } from "../../protobuf/registry.ts";
-import { mapObjects, resourceJson } from "./json-resources.ts";
-import { type Json, type JsonObject, ownCluster } from "./process/bootstrap.ts";
+import { ownCluster } from "./process/bootstrap.ts";
+import { isObject, type Json, type JsonObject, mapObjects } from "./process/json.ts";
+import { type RenderedResources, renderResources } from "./render.ts";
 import type { XdsKind, XdsResource } from "./resources.ts";
 
 /**
@@ -9,24 +9,24 @@ import type { XdsKind, XdsResource } from "./resources.ts";
  * endpoints in their clusters. Secrets by name get a certificate that is made on the spot: real keys are not for files.
  */
 export async function staticBootstrap(resources: readonly XdsResource[]): Promise<JsonObject> {
-  const registry = await allMessages();
-  const all = (kind: XdsKind): JsonObject[] =>
-    resources.filter((found) => found.kind === kind).map((found) => resourceJson(found, registry));
-  const routes = routeConfigurations(resources, registry, all("route-configuration"));
-  const endpoints = new Map(all("endpoints").map((each) => [each.clusterName, each]));
+  const rendered = renderResources(resources);
+  const routes = routeConfigurations(rendered);
+  const endpoints = (rendered.endpoints ?? {}) as Readonly<Record<string, JsonObject>>;
   const secrets = new Map<string, string>();
-  const inline = (resource: JsonObject): JsonObject =>
-    mapObjects(resource, (object, key) => {
-      if ("sdsConfig" in object && typeof object.name === "string") {
-        secrets.set(object.name, key);
-        return { name: object.name };
-      }
-      if (isObject(object.rds)) return withRoutes(object, object.rds, routes);
-      if (isObject(object.edsClusterConfig)) return withEndpoints(object, endpoints);
-      return object;
-    }) as JsonObject;
-  const clusters = all("cluster").map(inline);
-  const listeners = all("listener").map(inline);
+  const inlined = (kind: XdsKind): Json[] =>
+    objectsOf(rendered, kind).map((resource) =>
+      mapObjects(resource, (object, key) => {
+        if ("sds_config" in object && typeof object.name === "string") {
+          secrets.set(object.name, key);
+          return { name: object.name };
+        }
+        if (isObject(object.rds)) return withRoutes(object, object.rds, routes);
+        if (isObject(object.eds_cluster_config)) return withEndpoints(object, endpoints);
+        return object;
+      }),
+    );
+  const clusters = inlined("cluster");
+  const listeners = inlined("listener");
   return {
     node: { id: "validate", cluster: "credence" },
     static_resources: {
@@ -37,24 +37,21 @@ export async function staticBootstrap(resources: readonly XdsResource[]): Promis
   };
 }
 
-type Registry = Awaited<ReturnType<typeof allMessages>>;
-
 /** By name, each with its virtual hosts in it, in the order of their names. */
-function routeConfigurations(
-  resources: readonly XdsResource[],
-  registry: Registry,
-  configurations: readonly JsonObject[],
-): Map<Json | undefined, JsonObject> {
-  const hosts = resources.filter(({ kind }) => kind === "virtual-host");
+function routeConfigurations(rendered: RenderedResources): ReadonlyMap<string, JsonObject> {
+  const hosts = Object.entries(rendered["virtual-host"] ?? {});
   return new Map(
-    configurations.map(({ vhds: _, ...configuration }) => {
-      const own = hosts
-        .filter(({ name }) => ownerOf(name) === configuration.name)
-        .map((host) => resourceJson(host, registry));
-      const given = (configuration.virtualHosts ?? []) as Json[];
-      return [configuration.name, { ...configuration, virtualHosts: [...given, ...own] }];
+    objectsOf(rendered, "route-configuration").map(({ vhds: _, ...configuration }) => {
+      const name = configuration.name as string;
+      const own = hosts.filter(([host]) => ownerOf(host) === name).map(([, host]) => host as Json);
+      const given = (configuration.virtual_hosts ?? []) as Json[];
+      return [name, { ...configuration, virtual_hosts: [...given, ...own] }];
     }),
   );
+}
+
+function objectsOf(rendered: RenderedResources, kind: XdsKind): JsonObject[] {
+  return Object.values(rendered[kind] ?? {}) as JsonObject[];
 }
 
 /** `ROUTE CONFIGURATION/DOMAIN` */
@@ -65,25 +62,21 @@ function ownerOf(virtualHost: string): string {
 function withRoutes(
   { rds: _, ...manager }: JsonObject,
   rds: JsonObject,
-  routes: ReadonlyMap<Json | undefined, JsonObject>,
+  routes: ReadonlyMap<string, JsonObject>,
 ): JsonObject {
-  const name = rds.routeConfigName as string;
+  const name = rds.route_config_name as string;
   // What nobody sends would keep a listener waiting: it must not pass for good.
-  const routeConfig = routes.get(name);
-  if (routeConfig === undefined) throw new Error(`no route configuration has the name ${name}`);
-  return { ...manager, routeConfig };
+  const configuration = routes.get(name);
+  if (configuration === undefined) throw new Error(`no route configuration has the name ${name}`);
+  return { ...manager, route_config: configuration };
 }
 
 function withEndpoints(
-  { edsClusterConfig: _, ...cluster }: JsonObject,
-  endpoints: ReadonlyMap<Json | undefined, JsonObject>,
+  { eds_cluster_config: _, ...cluster }: JsonObject,
+  endpoints: Readonly<Record<string, JsonObject>>,
 ): JsonObject {
-  const assignment = endpoints.get(cluster.name) ?? { clusterName: cluster.name as string };
-  return { ...cluster, type: "STATIC", loadAssignment: assignment };
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  const name = cluster.name as string;
+  return { ...cluster, type: "STATIC", load_assignment: endpoints[name] ?? { cluster_name: name } };
 }
 
 /** A certificate or trust anchors for each name that is asked for, by the field that asks. */
@@ -92,15 +85,15 @@ async function standIns(wanted: ReadonlyMap<string, string>): Promise<JsonObject
   const authority = await createAuthority("stand-in", 1);
   const issued = await authority.issue({ commonName: "stand-in", dnsNames: ["stand-in.example"] });
   const certificate = {
-    certificateChain: { inlineString: issued.certificate },
-    privateKey: { inlineString: issued.privateKey },
+    certificate_chain: { inline_string: issued.certificate },
+    private_key: { inline_string: issued.privateKey },
   };
-  const trust = { trustedCa: { inlineString: authority.certificate } };
+  const trust = { trusted_ca: { inline_string: authority.certificate } };
   return [...wanted]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, field]) =>
-      field.startsWith("tlsCertificate")
-        ? { name, tlsCertificate: certificate }
-        : { name, validationContext: trust },
+      field.startsWith("tls_certificate")
+        ? { name, tls_certificate: certificate }
+        : { name, validation_context: trust },
     );
 }

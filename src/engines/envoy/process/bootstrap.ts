@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import type { JsonObject } from "./json.ts";
 
 /** What a bootstrap is made of. No key is among it: files of keys are named, and Envoy reads them. */
 export interface BootstrapOptions {
@@ -34,9 +35,6 @@ export interface XdsTlsFiles {
 
 /** Static cluster that leads to Credence: of the xDS stream, and of the stream of failures. */
 export const OWN_CLUSTER = "credence";
-
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
-export type JsonObject = { readonly [key: string]: Json };
 
 /** An Envoy's start: where its control plane is, and what cannot come over xDS. */
 export function bootstrapOf(options: BootstrapOptions): JsonObject {

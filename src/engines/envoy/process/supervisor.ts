@@ -4,7 +4,7 @@ import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import { EnvoyAdmin } from "./admin-client.ts";
 import { Backoff } from "./backoff.ts";
-import type { JsonObject } from "./bootstrap.ts";
+import type { JsonObject } from "./json.ts";
 import { drainEnvoy } from "./drain.ts";
 import { joinLog, logFlags } from "./log-lines.ts";
 import { endWithUs } from "./orphan-watch.ts";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { JsonObject } from "./bootstrap.ts";
+import type { JsonObject } from "./json.ts";
 
 export type Validation = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 

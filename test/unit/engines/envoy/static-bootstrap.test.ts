@@ -124,7 +124,7 @@ const { path: envoy } = await findEnvoy({ environment: process.env });
 test("resources that name secrets, routes and endpoints become a bootstrap that Envoy takes by itself", async () => {
   const bootstrap = await staticBootstrap(gateway());
   const text = JSON.stringify(bootstrap);
-  for (const word of ["sdsConfig", "vhds", '"rds"', "edsClusterConfig"])
+  for (const word of ["sds_config", "vhds", '"rds"', "eds_cluster_config"])
     assert.ok(!text.includes(word), word);
   assert.deepEqual(await validateBootstrap(envoy, bootstrap), { ok: true });
 });

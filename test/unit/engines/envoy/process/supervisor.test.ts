@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { type TestContext, test } from "node:test";
-import { bootstrapOf, type JsonObject } from "../../../../../src/engines/envoy/process/bootstrap.ts";
+import { bootstrapOf } from "../../../../../src/engines/envoy/process/bootstrap.ts";
 import { findEnvoy } from "../../../../../src/engines/envoy/process/find.ts";
+import type { JsonObject } from "../../../../../src/engines/envoy/process/json.ts";
 import {
   createRunDirectory,
   type RunDirectory,

@@ -1,11 +1,6 @@
-import { type Registry, toJson } from "@bufbuild/protobuf";
-import { SCHEMAS, type XdsResource } from "./resources.ts";
-import type { Json, JsonObject } from "./process/bootstrap.ts";
-
-/** The resource as protobuf JSON, Anys opened. */
-export function resourceJson({ kind, message }: XdsResource, registry: Registry): JsonObject {
-  return toJson(SCHEMAS[kind], message, { registry }) as JsonObject;
-}
+/** Configuration as Envoy reads it from a file. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
 
 /**
  * The value with each object in it replaced by what `change` makes of it, innermost first; its second argument is the key it
@@ -23,4 +18,8 @@ export function mapObjects(
     mapObjects(inner as Json, change, name),
   ]);
   return change(Object.fromEntries(mapped), key);
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
