@@ -22,6 +22,7 @@ const ENTRIES = [
   "envoy-api/envoy/config/bootstrap/v3/bootstrap.proto",
   "envoy-api/envoy/data/accesslog/v3/accesslog.proto",
   "envoy-api/envoy/extensions/access_loggers/file/v3",
+  "envoy-api/envoy/extensions/access_loggers/filters/cel/v3",
   "envoy-api/envoy/extensions/access_loggers/grpc/v3",
   "envoy-api/envoy/extensions/access_loggers/stream/v3",
   "envoy-api/envoy/extensions/compression/gzip/compressor/v3",
@@ -34,6 +35,7 @@ const ENTRIES = [
   "envoy-api/envoy/extensions/filters/http/grpc_stats/v3",
   "envoy-api/envoy/extensions/filters/http/grpc_web/v3",
   "envoy-api/envoy/extensions/filters/http/header_mutation/v3",
+  "envoy-api/envoy/extensions/filters/http/health_check/v3",
   "envoy-api/envoy/extensions/filters/http/lua/v3",
   "envoy-api/envoy/extensions/filters/http/on_demand/v3",
   "envoy-api/envoy/extensions/filters/http/ratelimit/v3",
@@ -90,6 +92,7 @@ function generate(): void {
   for (const module of MODULES) cpSync(join(source, module), join(work, module), { recursive: true });
   mendValidate();
   mendRoutes();
+  mendHeaderMutation();
   writeFileSync(
     join(work, "buf.yaml"),
     JSON.stringify({ version: "v2", modules: MODULES.map((path) => ({ path })) }),
@@ -154,6 +157,24 @@ function mendRoutes(): void {
       "$1\n  core.v3.SubstitutionFormatString body_format = 3;",
     );
   writeFileSync(path, text);
+}
+
+/** The package is older than the Envoy that is installed, which can remove headers by a pattern of their names. */
+function mendHeaderMutation(): void {
+  const path = join(work, "envoy-api/envoy/config/common/mutation_rules/v3/mutation_rules.proto");
+  const text = readFileSync(path, "utf8");
+  if (text.includes("remove_on_match")) return;
+  const mended = text
+    .replace(
+      /message HeaderMutation \{/,
+      "$&\n  message RemoveOnMatch {\n    type.matcher.v3.StringMatcher key_matcher = 1;\n  }\n",
+    )
+    .replace(/(core\.v3\.HeaderValueOption append = 2.*;)/, "$1\n    RemoveOnMatch remove_on_match = 3;")
+    .replace(
+      /(import "envoy\/type\/matcher\/v3\/regex\.proto";)/,
+      '$1\nimport "envoy/type/matcher/v3/string.proto";',
+    );
+  writeFileSync(path, mended);
 }
 
 function readStamp(): string | null {

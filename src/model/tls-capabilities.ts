@@ -1,0 +1,45 @@
+import type { TlsParameters } from "./tls.ts";
+
+/**
+ * What of the parameters Envoy's TLS (BoringSSL) cannot do, each as a text for the operator; empty: all of it can be done.
+ * Left out in silence, a cipher or a group would widen or narrow what was asked for.
+ */
+export function untranslatable(parameters: TlsParameters): string[] {
+  const found: string[] = [];
+  for (const cipher of parameters.cipherSuites)
+    if (!isSuite13(cipher) && !ENVOY_CIPHERS.has(cipher.toUpperCase()))
+      found.push(`Envoy has no cipher ${cipher}`);
+  if (parameters.maxVersion === "v1.3" && !allOrNoSuites13(parameters.cipherSuites))
+    found.push("Envoy offers all TLS 1.3 cipher suites or none of them, and in its own order");
+  for (const group of parameters.groups)
+    if (!ENVOY_GROUPS.has(group)) found.push(`Envoy has no key exchange group ${group}`);
+  return found;
+}
+
+/** IANA's names are those of TLS 1.3; OpenSSL's are those of the versions below. */
+export function isSuite13(cipher: string): boolean {
+  return cipher.toUpperCase().startsWith("TLS_");
+}
+
+function allOrNoSuites13(ciphers: readonly string[]): boolean {
+  const written = new Set(ciphers.filter(isSuite13).map((name) => name.toUpperCase()));
+  return written.size === 0 || SUITES_13.every((name) => written.has(name));
+}
+
+const SUITES_13 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
+
+/** Tried one by one on Envoy 1.40. */
+const ENVOY_CIPHERS = new Set(
+  (
+    "ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-ECDSA-CHACHA20-POLY1305 " +
+    "ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-RSA-CHACHA20-POLY1305 " +
+    "ECDHE-ECDSA-AES128-SHA ECDHE-ECDSA-AES128-SHA256 ECDHE-ECDSA-AES256-SHA " +
+    "ECDHE-RSA-AES128-SHA ECDHE-RSA-AES128-SHA256 ECDHE-RSA-AES256-SHA " +
+    "AES128-GCM-SHA256 AES256-GCM-SHA384 AES128-SHA AES256-SHA"
+  ).split(" "),
+);
+
+/** Tried one by one on Envoy 1.40; it has no X448 and no hybrid of the P curves. */
+const ENVOY_GROUPS = new Set(
+  "X25519MLKEM768 X25519 P-256 P-384 P-521 prime256v1 secp384r1 secp521r1".split(" "),
+);
