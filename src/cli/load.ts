@@ -4,6 +4,7 @@ import type { CredentialOrigin } from "../credentials/credential.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
+import type { EngineName } from "../model/capabilities.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource } from "../sources/files/files.ts";
@@ -13,6 +14,8 @@ import { filesToFollow } from "./wire.ts";
 
 /** The flags that decide how resources are read and compiled, as commander names them. */
 export interface ResourceFlags {
+  /** Whom it is compiled for; absent where a verb does not ask: the node engine. */
+  readonly engine?: EngineName;
   readonly requireUpstreamVerification?: boolean;
   readonly allowUnenforced?: boolean;
   readonly ambassadorId: string;
@@ -58,7 +61,7 @@ export async function loadGateway(paths: readonly string[], flags: ResourceFlags
     statuses: store.statuses,
     options: {
       address: "127.0.0.1",
-      engine: "node",
+      engine: flags.engine ?? "node",
       requireUpstreamVerification: flags.requireUpstreamVerification === true,
       allowUnenforced: flags.allowUnenforced === true,
     },

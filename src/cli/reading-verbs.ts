@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import type { CheckFlags } from "./check.ts";
+import type { DumpFlags } from "./dump.ts";
 import type { ExplainFlags } from "./explain/explain.ts";
-import type { ResourceFlags } from "./load.ts";
 import type { MigrateFlags } from "./migrate.ts";
-import { addResourceFlags, formatOption, PATHS } from "./resource-flags.ts";
+import { addResourceFlags, engineOption, formatOption, PATHS } from "./resource-flags.ts";
 
 /** The verbs that read resources, say something about them, and open no socket. */
 export function addReadingVerbs(program: Command): void {
@@ -20,6 +20,7 @@ function addCheck(program: Command): void {
       "say what is wrong with files or folders of YAML, where, and how to mend it; opens no socket",
     )
     .argument("<path...>", PATHS)
+    .addOption(engineOption())
     .addOption(formatOption())
     .option("--strict", "exit 1 on warnings too");
   addResourceFlags(command)
@@ -52,6 +53,7 @@ function addExplain(program: Command): void {
     )
     .option("--from-cert <file>", "PEM: the certificate that the client shows, and its chain")
     .option("--from-address <ip>", "the client's address", "127.0.0.1")
+    .addOption(engineOption())
     .addOption(formatOption());
   addResourceFlags(command)
     .addHelpText(
@@ -99,19 +101,27 @@ Exit status: 0 no errors, 1 errors, 2 misuse.`,
 function addDump(program: Command): void {
   const command = program
     .command("dump")
-    .description("print the compiled model as JSON: sorted, and without secrets")
-    .argument("<path...>", PATHS);
+    .description("print the compiled model, or what Envoy gets of it, as JSON: sorted, and without secrets")
+    .argument("<path...>", PATHS)
+    .addOption(engineOption())
+    .option("--validate", "with --engine envoy: have Envoy check it instead of printing it")
+    .option(
+      "--envoy <file>",
+      "the Envoy that checks (default: $CREDENCE_ENVOY, PATH, that of envoy:install)",
+    );
   addResourceFlags(command)
     .addHelpText(
       "after",
       `
-The same resources give the same bytes, in whatever order and files they stand. \`hash\` is the revision's.
+The same resources give the same bytes, in whatever order and files they stand. \`hash\` is the revision's. With
+--engine envoy: the xDS resources by type and name, and of secrets the fingerprints.
 
 Examples:
   credence dump ./gateway | jq '.model.routes[].name'
   diff <(credence dump ./before) <(credence dump ./after)
+  credence dump --engine envoy --validate ./gateway
 
-Exit status: 0 no errors, 1 errors (the model is printed all the same), 2 misuse.`,
+Exit status: 0 no errors, 1 errors (the model is printed all the same) or refused by Envoy, 2 misuse.`,
     )
-    .action(async (paths: string[], flags: ResourceFlags) => (await import("./dump.ts")).dump(paths, flags));
+    .action(async (paths: string[], flags: DumpFlags) => (await import("./dump.ts")).dump(paths, flags));
 }

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { ENGINE_NAMES } from "../model/capabilities.ts";
 
 export const PATHS = "files or folders of YAML; folders are read recursively";
 
@@ -12,6 +13,13 @@ export function addResourceFlags(command: Command): Command {
     )
     .option("--require-upstream-verification", "an upstream that cannot be verified fails closed")
     .option("--allow-unenforced", "serve routes whose access control cannot be enforced");
+}
+
+/** Which data plane: what it cannot do is a finding. */
+export function engineOption(): Option {
+  return new Option("--engine <engine>", "node: in this process; envoy: Envoy, over xDS")
+    .choices(ENGINE_NAMES)
+    .default("node");
 }
 
 /** Text for people, or JSON in a stable shape. */
