@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
-import { after, before, it } from "node:test";
 import { certificates, mappingYaml, secretYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { after, before, it } from "./engines.ts";
 
 let upstream: Upstream;
 let gateway: RunningGateway;

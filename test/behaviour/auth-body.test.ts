@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { after, describe, it } from "node:test";
 import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { type AuthWorld, startAuthWorld } from "./auth-setup.ts";
+import { after, describe, it } from "./engines.ts";
 
 const later = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { after, describe, it } from "node:test";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { startRawUpstream } from "../support/upstream.ts";
 import { type AuthWorld, authServiceYaml, get, startAuthWorld } from "./auth-setup.ts";
+import { after, describe, it } from "./engines.ts";
 
 describe("AuthService over HTTP", () => {
   const worlds: AuthWorld[] = [];

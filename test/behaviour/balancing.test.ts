@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { type Hosts, startHosts } from "../support/hosts.ts";
+import { after, before, describe, it } from "./engines.ts";
 
 describe("load balancing over the addresses of a service", () => {
   let hosts: Hosts;

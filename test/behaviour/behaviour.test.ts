@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
-import type { BehaviourCase, EngineAdapter } from "./case.ts";
+import type { BehaviourCase } from "./case.ts";
 import { clientCases } from "./client-cases.ts";
+import { after, before, describe, it } from "./engines.ts";
 import { hostCases } from "./host-cases.ts";
 import { ingressCases } from "./ingress-cases.ts";
 import { mappingCases } from "./mapping-cases.ts";
 import { messageCases } from "./message-cases.ts";
-import { nodeAdapter } from "./node-adapter.ts";
 import { routingCases } from "./routing-cases.ts";
+import { runCase } from "./run-case.ts";
 import { upstreamTlsCases } from "./upstream-tls-cases.ts";
 
-const ADAPTERS: readonly EngineAdapter[] = [nodeAdapter];
 const SUITES: Readonly<Record<string, readonly BehaviourCase[]>> = {
   routing: routingCases,
   Mappings: mappingCases,
@@ -22,49 +21,45 @@ const SUITES: Readonly<Record<string, readonly BehaviourCase[]>> = {
   Ingresses: ingressCases,
 };
 
-for (const adapter of ADAPTERS) {
-  describe(`engine ${adapter.name}`, () => {
-    let upstreams: { cleartext: Upstream; mtls: Upstream; tls: Upstream };
-    before(async () => {
-      const [cleartext, mtls, tls] = await Promise.all([
-        startUpstream("cleartext"),
-        startUpstream("mtls"),
-        startUpstream("tls"),
-      ]);
-      upstreams = { cleartext, mtls, tls };
-    });
-    after(() => Promise.all(Object.values(upstreams).map((upstream) => upstream.close())));
+let upstreams: { cleartext: Upstream; mtls: Upstream; tls: Upstream };
+before(async () => {
+  const [cleartext, mtls, tls] = await Promise.all([
+    startUpstream("cleartext"),
+    startUpstream("mtls"),
+    startUpstream("tls"),
+  ]);
+  upstreams = { cleartext, mtls, tls };
+});
+after(() => Promise.all(Object.values(upstreams).map((upstream) => upstream.close())));
 
-    for (const [suite, cases] of Object.entries(SUITES)) {
-      describe(suite, () => {
-        for (const testCase of cases) {
-          it(testCase.name, async () => {
-            const all = Object.values(upstreams);
-            for (const upstream of all) upstream.seen.length = 0;
-            const peers = {
-              cleartext: upstreams.cleartext.port,
-              mtls: upstreams.mtls.port,
-              tls: upstreams.tls.port,
-            };
-            const { answers, failure } = await adapter.run(testCase, peers);
-            const { expect } = testCase;
-            assert.deepEqual(
-              answers.map(({ status }) => status),
-              expect.statuses,
-            );
-            if (expect.head !== undefined) assert.match(answers[0]?.head ?? "", expect.head);
-            if (expect.body !== undefined) assert.match(answers[0]?.body ?? "", expect.body);
-            const seen = all.flatMap((upstream) => upstream.seen);
-            if (expect.seen === null) assert.deepEqual(seen, [], "no upstream may have seen it");
-            else if (expect.seen !== undefined) {
-              const last = seen.at(-1);
-              assert.ok(last !== undefined, "an upstream must have seen it");
-              expect.seen(last);
-            }
-            if (expect.failure !== undefined) assert.equal(failure, expect.failure);
-          });
-        }
-      });
-    }
+for (const [suite, cases] of Object.entries(SUITES)) {
+  describe(suite, () => {
+    for (const testCase of cases) it(testCase.name, () => check(testCase));
   });
+}
+
+async function check(testCase: BehaviourCase): Promise<void> {
+  const all = Object.values(upstreams);
+  for (const upstream of all) upstream.seen.length = 0;
+  const peers = {
+    cleartext: upstreams.cleartext.port,
+    mtls: upstreams.mtls.port,
+    tls: upstreams.tls.port,
+  };
+  const { answers, failure } = await runCase(testCase, peers);
+  const { expect } = testCase;
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    expect.statuses,
+  );
+  if (expect.head !== undefined) assert.match(answers[0]?.head ?? "", expect.head);
+  if (expect.body !== undefined) assert.match(answers[0]?.body ?? "", expect.body);
+  const seen = all.flatMap((upstream) => upstream.seen);
+  if (expect.seen === null) assert.deepEqual(seen, [], "no upstream may have seen it");
+  else if (expect.seen !== undefined) {
+    const last = seen.at(-1);
+    assert.ok(last !== undefined, "an upstream must have seen it");
+    expect.seen(last);
+  }
+  if (expect.failure !== undefined) assert.equal(failure, expect.failure);
 }

@@ -1,4 +1,3 @@
-import type { RawAnswer } from "../support/raw-client.ts";
 import type { SeenRequest } from "../support/upstream.ts";
 
 /** What a case may refer to: ports are known only once the peers run. */
@@ -29,13 +28,4 @@ export interface BehaviourCase {
     /** Reason of the newest failure. */
     readonly failure?: string;
   };
-}
-
-/** How a suite drives an engine: a second engine is a second adapter. */
-export interface EngineAdapter {
-  readonly name: string;
-  run(
-    testCase: BehaviourCase,
-    peers: CasePeers,
-  ): Promise<{ answers: RawAnswer[]; failure: string | undefined }>;
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import { after, before, describe, it } from "node:test";
 import { mappingYaml, moduleYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
 import { startRawUpstream, startUpstream, type Upstream } from "../support/upstream.ts";
 import { get, startAuthWorld } from "./auth-setup.ts";
+import { after, before, describe, it } from "./engines.ts";
 
 const override = (status: number, body: Record<string, unknown>): unknown => ({
   on_status_code: status,

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { it } from "node:test";
 import { certificates, mappingYaml } from "../support/certificates.ts";
 import { startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startUpstream } from "../support/upstream.ts";
+import { it } from "./engines.ts";
 
 it("a Host's certificate may come from files", async () => {
   const { ca, server } = await certificates();

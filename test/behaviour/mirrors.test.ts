@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { it } from "node:test";
 import {
   certificates,
   mappingYaml,
@@ -9,6 +8,7 @@ import {
 } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startUpstream, type Upstream, type UpstreamKind } from "../support/upstream.ts";
+import { it } from "./engines.ts";
 
 interface Mirrored {
   readonly gateway: RunningGateway;

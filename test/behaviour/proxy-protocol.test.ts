@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { after, before, it } from "node:test";
 import { connect as connectTls } from "node:tls";
 import {
   certificates,
@@ -13,6 +12,7 @@ import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { binaryProxyHeader, ipv4Addresses, LOCAL, PROXY, proxyLine, TCP4 } from "../support/proxy-header.ts";
 import { parseAnswers } from "../support/raw-client.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { after, before, it } from "./engines.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 const FROM_TEST_NET = binaryProxyHeader(PROXY, TCP4, ipv4Addresses("192.0.2.1"));

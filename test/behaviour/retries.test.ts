@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { it } from "node:test";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startHosts } from "../support/hosts.ts";
 import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startRawUpstream } from "../support/upstream.ts";
+import { it } from "./engines.ts";
 
 type Answer = (response: ServerResponse, nth: number, request: IncomingMessage, body: string) => void;
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
-import { it } from "node:test";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
 import { startRawUpstream } from "../support/upstream.ts";
+import { it } from "./engines.ts";
 
 // Which connections may carry another request, on either side. Where this goes wrong, the answer or the body of one
 // client becomes another's: the other half of request smuggling.

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { createServer, request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
-import { it } from "node:test";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startRawUpstream } from "../support/upstream.ts";
+import { it } from "./engines.ts";
 
 const get = "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 

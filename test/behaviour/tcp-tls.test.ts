@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { after, before, it } from "node:test";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { certificates, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
@@ -13,6 +12,7 @@ import {
   startByteServer,
   tcpMappingYaml,
 } from "../support/tcp.ts";
+import { after, before, it } from "./engines.ts";
 
 let cleartext: ByteServer;
 let tls: ByteServer;

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
-import { after, before, it } from "node:test";
 import { startGateway } from "../support/gateway.ts";
 import {
   type ByteServer,
@@ -13,6 +12,7 @@ import {
   startByteServer,
   tcpMappingYaml,
 } from "../support/tcp.ts";
+import { after, before, it } from "./engines.ts";
 
 let echo: ByteServer;
 before(async () => {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import { it } from "node:test";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startHosts } from "../support/hosts.ts";
 import { exchangeBytes } from "../support/raw-client.ts";
 import { startRawUpstream } from "../support/upstream.ts";
+import { it } from "./engines.ts";
 
 async function before(
   spec: Record<string, unknown>,

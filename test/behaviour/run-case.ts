@@ -1,0 +1,43 @@
+import { certificates } from "../support/certificates.ts";
+import { startGateway } from "../support/gateway.ts";
+import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
+import type { BehaviourCase, CasePeers } from "./case.ts";
+
+export interface CaseOutcome {
+  readonly answers: readonly RawAnswer[];
+  /** Reason of the newest failure. */
+  readonly failure: string | undefined;
+}
+
+/** Runs a case through the engine under test, as a client on a socket. */
+export async function runCase(testCase: BehaviourCase, peers: CasePeers): Promise<CaseOutcome> {
+  const gateway = await startGateway(
+    { "case.yaml": await testCase.resources(peers) },
+    { limits: { headTimeoutMs: 1000 } },
+  );
+  try {
+    const { ca, stranger, client } = await certificates();
+    const secure = testCase.via === "https";
+    const identity =
+      testCase.clientCertificate === "trusted"
+        ? client
+        : testCase.clientCertificate === "stranger"
+          ? await stranger.issue({ commonName: "stranger", usage: "client" })
+          : undefined;
+    const received = await exchangeBytes(secure ? gateway.httpsPort : gateway.httpPort, testCase.request, {
+      ...(secure
+        ? {
+            tls: {
+              ca: ca.certificate,
+              ...(testCase.serverName === undefined ? {} : { servername: testCase.serverName }),
+              ...(identity === undefined ? {} : { cert: identity.certificate, key: identity.privateKey }),
+            },
+          }
+        : {}),
+    });
+    const [newest] = (await gateway.diag()).failures;
+    return { answers: parseAnswers(received), failure: newest?.reason };
+  } finally {
+    await gateway.stop();
+  }
+}
