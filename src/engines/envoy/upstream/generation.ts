@@ -1,0 +1,19 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { Cluster } from "../../../model/cluster.ts";
+import type { TranslationContext } from "../translation-context.ts";
+import type { ClusterFields } from "./cluster-fields.ts";
+
+/**
+ * The generations of the credential and the trust that a cluster uses. A new secret alone would leave connections that were
+ * made with the old one in use; a cluster that differs is warmed, swapped in, and the old one's connections drain.
+ */
+export function generationMetadata({ tls }: Cluster, { generations }: TranslationContext): ClusterFields {
+  if (tls.mode === "cleartext") return {};
+  const { credential, verification } = tls;
+  const fields: JsonObject = {
+    ...(credential === undefined ? {} : { credential: generations.get(`credential ${credential}`) ?? 0 }),
+    ...(verification.mode === "none" ? {} : { trust: generations.get(`trust ${verification.trust}`) ?? 0 }),
+  };
+  if (Object.keys(fields).length === 0) return {};
+  return { metadata: { filterMetadata: { credence: { generation: fields } } } };
+}

@@ -1,0 +1,86 @@
+import { isIP } from "node:net";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Cluster } from "../../../model/cluster.ts";
+import type { PeerVerification, TlsParameters, UpstreamTls } from "../../../model/tls.ts";
+import { pack } from "../../../protobuf/any.ts";
+import {
+  SubjectAltNameMatcher_SanType,
+  type SubjectAltNameMatcherSchema,
+} from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
+import {
+  type CommonTlsContext,
+  type CommonTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import { sdsSecret, tlsParameters } from "../tls/parameters.ts";
+import type { ClusterFields } from "./cluster-fields.ts";
+
+type Originated = Extract<UpstreamTls, { mode: "originate" }>;
+
+/**
+ * TLS to a cluster. The certificate and the anchors go by name (SDS): without the secret Envoy opens no connection, so a
+ * cluster never goes without what it names.
+ */
+export function transportSocket(cluster: Cluster): ClusterFields {
+  const { tls, protocol } = cluster;
+  if (tls.mode === "cleartext") return {};
+  const message = create(UpstreamTlsContextSchema, {
+    commonTlsContext: {
+      tlsParams: tlsParameters(tls.parameters),
+      alpnProtocols: alpnProtocols(tls.parameters, protocol),
+      tlsCertificateSdsSecretConfigs:
+        tls.credential === undefined ? [] : [sdsSecret("credential", tls.credential)],
+      ...validation(tls.verification),
+    },
+    ...(tls.sni === undefined ? {} : { sni: tls.sni }),
+    // OpenSSL leaves it to the verification of the chain.
+    enforceRsaKeyUsage: false,
+  });
+  return {
+    transportSocket: {
+      name: "envoy.transport_sockets.tls",
+      configType: { case: "typedConfig", value: pack(UpstreamTlsContextSchema, message) },
+    },
+  };
+}
+
+/** What is offered is what is spoken on the connection, whatever else the model names. */
+function alpnProtocols({ alpn, carries }: TlsParameters, protocol: Cluster["protocol"]): string[] {
+  if (carries === "bytes") return [...alpn];
+  if (protocol === "h2") return ["h2"];
+  const http1 = alpn.filter((name) => name !== "h2");
+  return http1.length === 0 ? ["http/1.1"] : http1;
+}
+
+function validation(
+  verification: Originated["verification"],
+): Exclude<MessageInitShape<typeof CommonTlsContextSchema>, CommonTlsContext> {
+  if (verification.mode === "none") return {};
+  return {
+    validationContextType: {
+      case: "combinedValidationContext",
+      value: {
+        defaultValidationContext: { matchTypedSubjectAltNames: [nameMatcher(verification)] },
+        validationContextSdsSecretConfig: sdsSecret("trust", verification.trust),
+      },
+    },
+  };
+}
+
+/** A SAN of the name's own type. The CN counts for nothing, and a wildcard in the certificate stands for one label (RFC 9525). */
+function nameMatcher({
+  name,
+}: Extract<PeerVerification, { mode: "chain-and-name" }>): MessageInitShape<
+  typeof SubjectAltNameMatcherSchema
+> {
+  const isAddress = isIP(name) !== 0;
+  return {
+    sanType: isAddress ? SubjectAltNameMatcher_SanType.IP_ADDRESS : SubjectAltNameMatcher_SanType.DNS,
+    matcher: { matchPattern: { case: "exact", value: isAddress ? name : withoutRootDot(name) } },
+  };
+}
+
+/** The root's dot says that a name is absolute; SANs never have it. */
+function withoutRootDot(name: string): string {
+  return name.endsWith(".") ? name.slice(0, -1) : name;
+}
