@@ -3,6 +3,7 @@ import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { type EngineName, limitOf } from "../model/capabilities.ts";
 import type { TlsParameters, TlsVersion } from "../model/tls.ts";
+import { untranslatable } from "../model/tls-capabilities.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { secretCredentialName } from "../resources/secret.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
@@ -159,6 +160,7 @@ const UNUSABLE: ReadonlySet<string> = new Set([
   "tls-version-unknown",
   "tls-cipher-unknown",
   "tls-group-unknown",
+  "tls-engine-cannot",
   "client-ca-missing",
   "secret-missing",
   "secret-key-missing",
@@ -260,9 +262,19 @@ function compileParameters(
     if (alpn.length === 0)
       report("tls-context-invalid", "alpn_protocols", "h2 is the only protocol, and it is not spoken");
   }
-  return { minVersion, maxVersion, cipherSuites, groups, alpn };
+  const parameters = { minVersion, maxVersion, cipherSuites, groups, alpn };
+  // What nobody knows has been said above.
+  const known = {
+    ...parameters,
+    cipherSuites: cipherSuites.filter((cipher) => CIPHERS.has(cipher.toLowerCase())),
+    groups: groups.filter((group) => GROUPS.has(group)),
+  };
+  for (const { parameter, message } of engine === "envoy" ? untranslatable(known) : [])
+    report("tls-engine-cannot", WRITTEN_AS[parameter], message);
+  return parameters;
 }
 
+const WRITTEN_AS = { cipherSuites: "cipher_suites", groups: "ecdh_curves" } as const;
 const VERSIONS: readonly TlsVersion[] = ["v1.0", "v1.1", "v1.2", "v1.3"];
 const CIPHERS = new Set(getCiphers().map((name) => name.toLowerCase()));
 const GROUPS = new Set(

@@ -266,6 +266,11 @@ export const CATALOGUE = {
     "Remove the object, or start with --allow-unenforced to serve without it.",
   ],
   // Engine
+  "tls-engine-cannot": [
+    "error",
+    "route-fails-closed",
+    "Name what this engine has, too, or leave the field out: its defaults are as strict.",
+  ],
   "engine-cannot": ["error", "route-fails-closed", "Leave this Mapping to an engine that can, or change it."],
   "listener-port-unavailable": ["error", "kept-previous", "Free the port, or choose another one."],
 } as const;

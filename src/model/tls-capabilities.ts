@@ -1,18 +1,28 @@
 import type { TlsParameters } from "./tls.ts";
 
+/** A parameter that cannot be put into Envoy's terms, and why, for the operator. */
+export interface Untranslatable {
+  readonly parameter: "cipherSuites" | "groups";
+  readonly message: string;
+}
+
 /**
- * What of the parameters Envoy's TLS (BoringSSL) cannot do, each as a text for the operator; empty: all of it can be done.
+ * What of the parameters Envoy's TLS (BoringSSL) cannot do; empty: all of it can be done.
  * Left out in silence, a cipher or a group would widen or narrow what was asked for.
  */
-export function untranslatable(parameters: TlsParameters): string[] {
-  const found: string[] = [];
+export function untranslatable(parameters: TlsParameters): Untranslatable[] {
+  const found: Untranslatable[] = [];
   for (const cipher of parameters.cipherSuites)
     if (!isSuite13(cipher) && !ENVOY_CIPHERS.has(cipher.toUpperCase()))
-      found.push(`Envoy has no cipher ${cipher}`);
+      found.push({ parameter: "cipherSuites", message: `Envoy has no cipher ${cipher}` });
   if (parameters.maxVersion === "v1.3" && !allOrNoSuites13(parameters.cipherSuites))
-    found.push("Envoy offers all TLS 1.3 cipher suites or none of them, and in its own order");
+    found.push({
+      parameter: "cipherSuites",
+      message: "Envoy offers all TLS 1.3 cipher suites or none of them, and in its own order",
+    });
   for (const group of parameters.groups)
-    if (!ENVOY_GROUPS.has(group)) found.push(`Envoy has no key exchange group ${group}`);
+    if (!ENVOY_GROUPS.has(group))
+      found.push({ parameter: "groups", message: `Envoy has no key exchange group ${group}` });
   return found;
 }
 
