@@ -1,0 +1,131 @@
+import { create } from "@bufbuild/protobuf";
+import type { GatewayModel } from "../../model/gateway.ts";
+import type { Route } from "../../model/route.ts";
+import { VirtualHostSchema } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
+import { withoutAuthorization } from "./authorization.ts";
+import { decide, type HostDecisions } from "./host-decisions.ts";
+import { hostRoutes } from "./host-routes.ts";
+import { resource, type XdsResource } from "./resources.ts";
+import { readHost } from "./route-match.ts";
+import type { RouteScope } from "./route-scopes.ts";
+import { routeTable } from "./route-table.ts";
+import { envoyRoutes, type RouteEntry, type RouteSurroundings } from "./routes.ts";
+
+/** Above so many routes in one scope hosts share virtual hosts, and routes ask for their host themselves. */
+export const MAX_ROUTES = 200_000;
+
+/**
+ * A virtual host for each name that routes or Hosts write, and `*`. Each has, in their order, the routes of its name and
+ * those of any: one Mapping changed is one virtual host changed, unless it is for every host.
+ */
+export function virtualHosts(
+  scope: RouteScope,
+  model: GatewayModel,
+  httpsPort: number | null,
+  maxRoutes: number = MAX_ROUTES,
+): XdsResource<"virtual-host">[] {
+  const routes = new RoutesByName(model.routes);
+  const groups = groupDomains(scope, model, routes, maxRoutes);
+  const common = {
+    scheme: scope.clients === null ? ("http" as const) : ("https" as const),
+    stripPort: model.http.stripMatchingHostPort,
+    unauthorized: withoutAuthorization(model),
+  };
+  /** Those of any host are the same everywhere. */
+  const ofAnyHost = new Map<Route, readonly RouteEntry[]>();
+  const translate = (route: Route, around: RouteSurroundings): readonly RouteEntry[] => {
+    const known = ofAnyHost.get(route);
+    if (known !== undefined) return known;
+    const made = envoyRoutes(route, around);
+    if (route.match.host === undefined) ofAnyHost.set(route, made);
+    return made;
+  };
+  return groups.map(({ domains, decisions }) => {
+    const name = domains.length === 1 && !domains[0]?.startsWith("*") ? (domains[0] ?? null) : null;
+    const isServed = decisions.plain.kind === "route" || decisions.forwarded?.kind === "route";
+    const inside = isServed ? routes.of(domains) : [];
+    const entries = inside.flatMap((route) => [...translate(route, { ...common, name })]);
+    const domain = domains.includes("*") ? "*" : (domains[0] as string);
+    const table = routeTable(hostRoutes(decisions, entries, name, httpsPort));
+    const message = create(VirtualHostSchema, {
+      name: `${scope.name}/${domain}`,
+      domains: [...domains],
+      ...(table.matcher === undefined ? { routes: [...table.routes] } : { matcher: table.matcher }),
+    });
+    return resource("virtual-host", message.name, message, namesOf(inside));
+  });
+}
+
+interface DomainGroup {
+  /** Sorted. */
+  readonly domains: readonly string[];
+  readonly decisions: HostDecisions;
+}
+
+function groupDomains(
+  scope: RouteScope,
+  model: GatewayModel,
+  routes: RoutesByName,
+  maxRoutes: number,
+): DomainGroup[] {
+  const domains = new Set(["*", ...model.virtualHosts.map(({ domain }) => domain), ...routes.names()]);
+  const single = [...domains]
+    .sort()
+    .map((domain): DomainGroup => ({ domains: [domain], decisions: decide(domain, scope, model) }));
+  let total = 0;
+  for (const group of single) total += routes.count(group.domains);
+  if (total <= maxRoutes) return single;
+  const byDecisions = Map.groupBy(single, ({ decisions }) => JSON.stringify(decisions));
+  return [...byDecisions.values()].map((groups) => ({
+    domains: groups.flatMap((group) => group.domains),
+    decisions: (groups[0] as DomainGroup).decisions,
+  }));
+}
+
+/** Routes by the name they are for, each with its place in the order. */
+class RoutesByName {
+  readonly #routes: readonly Route[];
+  readonly #byName = new Map<string, number[]>();
+  readonly #anywhere: number[] = [];
+
+  constructor(routes: readonly Route[]) {
+    this.#routes = routes;
+    for (const [order, { match }] of routes.entries()) {
+      if (match.host === undefined) this.#anywhere.push(order);
+      else {
+        // One that no request can name has no virtual host either.
+        const name = readHost(match.host)?.name;
+        if (name === undefined) continue;
+        const known = this.#byName.get(name);
+        if (known === undefined) this.#byName.set(name, [order]);
+        else known.push(order);
+      }
+    }
+  }
+
+  names(): Iterable<string> {
+    return this.#byName.keys();
+  }
+
+  count(domains: readonly string[]): number {
+    let count = this.#anywhere.length;
+    for (const domain of domains) count += this.#byName.get(domain)?.length ?? 0;
+    return count;
+  }
+
+  /** In the order of precedence. */
+  of(domains: readonly string[]): readonly Route[] {
+    const orders = [...this.#anywhere];
+    for (const domain of domains) for (const order of this.#byName.get(domain) ?? []) orders.push(order);
+    return orders.sort((a, b) => a - b).map((order) => this.#routes[order] as Route);
+  }
+}
+
+function namesOf(routes: readonly Route[]): string[] {
+  const names = new Set<string>();
+  for (const { destinations, mirror } of routes) {
+    for (const { name } of destinations) names.add(name);
+    if (mirror !== undefined) names.add(mirror.name);
+  }
+  return [...names].sort();
+}
