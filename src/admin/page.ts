@@ -1,6 +1,8 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FailureRecord } from "../diagnostics/failure.ts";
 import { html, Markup } from "./html.ts";
+import { panel, table } from "./panel.ts";
+import { proxies } from "./proxies.ts";
 import type { Report, ReportedCredential, ReportQuery } from "./report.ts";
 import { STYLE } from "./style.ts";
 
@@ -14,19 +16,21 @@ export function renderPage(report: Report, query: ReportQuery, now: number): str
 <header><h1>Credence</h1>
 ${report.ready ? html`<span class="tag good">ready</span>` : html`<span class="tag bad">not ready</span>`}
 <span>${report.revision === null ? "no revision yet" : `revision ${report.revision}`}</span>
-${engine?.hash ? html`<span class="soft mono">${engine.hash.slice(0, 12)}</span>` : ""}
+${report.engines.length === 1 && engine?.hash ? html`<span class="soft mono">${engine.hash.slice(0, 12)}</span>` : ""}
 <span class="soft">${engine?.name} engine · <a href="?json=true">JSON</a> · <a href="/metrics">metrics</a></span>
 </header>
 ${report.notReady === null ? "" : html`<p class="note bad">Not ready: ${report.notReady}</p>`}
-${engine?.fault == null ? "" : html`<p class="note bad">The last reload failed by a fault of Credence's own; the revision above goes on serving: ${engine.fault}</p>`}
-${listeners(report)}${diagnostics(report.diagnostics, query)}${certificates(report.certificates, now)}${failures(report.failures, query)}
+${report.engines.map(({ group, fault }) => (fault === null ? "" : html`<p class="note bad">${group === undefined ? "" : `Group ${group}: `}The last reload failed by a fault of Credence's own; the revision before it goes on serving: ${fault}</p>`))}
+${listeners(report)}${proxies(report.engines)}${diagnostics(report.diagnostics, query)}${certificates(report.certificates, now)}${failures(report.failures, query)}
 </main></body></html>
 `;
   return page.text;
 }
 
 function listeners(report: Report): Markup {
-  const rows = report.engines.flatMap((engine) => engine.listeners);
+  const rows = report.engines.flatMap(({ group, listeners }) =>
+    listeners.map((listener) => ({ group, ...listener })),
+  );
   return panel(
     "Listeners",
     "",
@@ -35,8 +39,8 @@ function listeners(report: Report): Markup {
       : table(
           ["Name", "Address"],
           rows.map(
-            ({ name, address, port }) =>
-              html`<tr><td>${name}</td><td class="mono">${address.includes(":") ? `[${address}]` : address}:${port}</td></tr>`,
+            ({ group, name, address, port }) =>
+              html`<tr><td>${name}${group === undefined ? "" : html` <span class="soft">of ${group}</span>`}</td><td class="mono">${address.includes(":") ? `[${address}]` : address}:${port}</td></tr>`,
           ),
         ),
   );
@@ -123,13 +127,4 @@ function failures(records: readonly FailureRecord[], query: ReportQuery): Markup
       ),
     ),
   );
-}
-
-function panel(title: string, aside: Markup | string, body: Markup): Markup {
-  return html`<section><div class="head"><h2>${title}</h2>${aside}</div>${body}</section>
-`;
-}
-
-function table(columns: readonly string[], rows: readonly Markup[]): Markup {
-  return html`<div class="scroll"><table><thead><tr>${columns.map((column) => html`<th>${column}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }

@@ -5,7 +5,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { isLoopback, refusal, SECURITY_HEADERS } from "./guard.ts";
 import { renderPage } from "./page.ts";
-import { createReport, type ReportQuery, type ReportSources } from "./report.ts";
+import { createReadiness, createReport, type ReportQuery, type ReportSources } from "./report.ts";
 
 export interface AdminOptions extends ReportSources {
   readonly address: string;
@@ -86,10 +86,8 @@ async function answer(
       return text(200, `alive for ${seconds} s\n`);
     }
     case "/ambassador/v0/check_ready": {
-      const { ready, notReady, revision } = options.control.state;
-      return ready
-        ? text(200, `ready, revision ${revision?.number}\n`)
-        : text(503, `not ready: ${notReady}\n`);
+      const { ready, notReady, revision } = createReadiness(options);
+      return ready ? text(200, `ready, revision ${revision}\n`) : text(503, `not ready: ${notReady}\n`);
     }
     case "/metrics":
       return { status: 200, type: options.metrics.contentType, body: await options.metrics.text() };

@@ -10,7 +10,7 @@ import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource } from "../sources/files/files.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLogger } from "../telemetry/logger.ts";
-import { filesToFollow } from "./wire.ts";
+import { filesToFollow } from "./plane.ts";
 
 /** The flags that decide how resources are read and compiled, as commander names them. */
 export interface ResourceFlags {

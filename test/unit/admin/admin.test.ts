@@ -57,7 +57,7 @@ let issued: IssuedCertificate;
 let ca: string;
 
 before(async () => {
-  registerGatewayMetrics(metrics, control, store);
+  registerGatewayMetrics(metrics, [{ control, store }]);
   const authority = await createAuthority(`CA ${HOSTILE.replaceAll(",", "")}`);
   issued = await authority.issue({ commonName: "gateway", dnsNames: ["gateway.example"] });
   ({ certificate: ca } = authority);
@@ -72,10 +72,7 @@ before(async () => {
   admin = createAdminServer({
     address: "127.0.0.1",
     port: 0,
-    control,
-    store,
-    failures,
-    engine,
+    planes: [{ control, store, failures, engine }],
     metrics,
     clock: systemClock,
     logger,
@@ -251,10 +248,7 @@ test("where others may come in, any Host is theirs to choose", async () => {
   const open = createAdminServer({
     address: "0.0.0.0",
     port: 0,
-    control,
-    store,
-    failures,
-    engine,
+    planes: [{ control, store, failures, engine }],
     metrics,
     clock: systemClock,
     logger,

@@ -1,0 +1,138 @@
+import { Control, type ResourceSource } from "../control/control.ts";
+import { createFailureLog } from "../control/failure-log.ts";
+import { FailureHistory } from "../control/failures.ts";
+import type { CompileOptions } from "../compile/compilation.ts";
+import { CredentialStore } from "../credentials/store.ts";
+import type { Engine, FailureSink } from "../engines/engine.ts";
+import { hostContext } from "../resources/host.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import { certificateFiles } from "../resources/tls-context.ts";
+import { moduleContexts } from "../resources/tls-module.ts";
+import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
+import { createFileSource, type FileSource } from "../sources/files/files.ts";
+import type { CredentialSink } from "../sources/files/secret-offers.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+export interface PlaneOptions<E extends Engine> {
+  readonly paths: readonly string[];
+  readonly ambassadorId: string;
+  /** Of these namespaces alone, their Secrets included; absent: of all. */
+  readonly namespaces?: ReadonlySet<string> | undefined;
+  readonly compile: CompileOptions;
+  readonly allowPartial: boolean;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly engine: (parts: EngineParts) => E;
+}
+
+export interface EngineParts {
+  readonly store: CredentialStore;
+  readonly onFailure: FailureSink;
+}
+
+/** An engine, and whatever feeds it: resources, credentials, the loop. Planes of one process have nothing in common. */
+export interface Plane<E extends Engine = Engine> {
+  readonly engine: E;
+  readonly control: Control;
+  readonly store: CredentialStore;
+  readonly failures: FailureHistory;
+  readonly source: FileSource;
+  /** Nothing is read or published any more. The engine is left as it is. */
+  close(): void;
+}
+
+export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> {
+  const { logger, clock, namespaces } = options;
+  const store = new CredentialStore(clock, logger);
+  const failures = new FailureHistory();
+  const logFailure = createFailureLog(logger, clock);
+  const engine = options.engine({
+    store,
+    onFailure(record) {
+      failures.add(record);
+      logFailure(record);
+    },
+  });
+  const files = new CertificateFiles(store);
+  const source = createFileSource({
+    paths: options.paths,
+    credentials: namespaces === undefined ? store : secretsOf(namespaces, store),
+    ambassadorId: options.ambassadorId,
+    logger,
+  });
+  const control = new Control({
+    source: namespaces === undefined ? source : resourcesOf(namespaces, source),
+    store,
+    engine,
+    compileOptions: options.compile,
+    onResources: (resources) => files.follow(filesToFollow(resources)),
+    allowPartial: options.allowPartial,
+    logger,
+  });
+  return {
+    engine,
+    control,
+    store,
+    failures,
+    source,
+    close() {
+      files.stop();
+      store.close();
+    },
+  };
+}
+
+/** Secrets of other namespaces never reach the store: whatever a resource names, it cannot be had here. */
+function secretsOf(namespaces: ReadonlySet<string>, store: CredentialStore): CredentialSink {
+  const isOurs = (name: string): boolean => namespaces.has(name.split("/")[1] ?? "");
+  return {
+    offer: (name, material, origin) => isOurs(name) && store.offer(name, material, origin),
+    remove: (name) => isOurs(name) && store.remove(name),
+  };
+}
+
+function resourcesOf(namespaces: ReadonlySet<string>, source: FileSource): ResourceSource {
+  return {
+    async load() {
+      const { resources, diagnostics, complete } = await source.load();
+      const lists = Object.entries(resources).map(([kind, list]) => [
+        kind,
+        (list as ResourceSet[keyof ResourceSet]).filter((object: { namespace: string }) =>
+          namespaces.has(object.namespace),
+        ),
+      ]);
+      return {
+        resources: Object.fromEntries(lists) as ResourceSet,
+        // What is wrong with a file as such concerns everybody who reads it.
+        diagnostics: diagnostics.filter(
+          ({ subject }) => subject.kind === "File" || namespaces.has(subject.namespace),
+        ),
+        complete,
+      };
+    },
+  };
+}
+
+/** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them. */
+export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
+  const modules = [...resources.modules.flatMap(({ tls }) => tls ?? []), ...resources.tlsModules];
+  const contexts = [
+    ...resources.tlsContexts,
+    ...resources.hosts.flatMap((host) => hostContext(host) ?? []),
+    ...moduleContexts(modules).contexts,
+  ];
+  return contexts.flatMap((context) => {
+    const files = certificateFiles(context);
+    if (files === null) return [];
+    const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
+    const places = {
+      certificateChain: positionOf(context, "cert_chain_file"),
+      privateKey: positionOf(context, "private_key_file"),
+      trustAnchors: positionOf(context, "cacert_chain_file"),
+    };
+    const subject = context.writtenIn ?? subjectOf(context);
+    return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];
+  });
+}
