@@ -14,6 +14,7 @@ export const CATALOGUE = {
     "Write each key once, no merge keys, and no anchors that expand without bound.",
   ],
   "document-too-large": ["error", "kept-previous", "Split the document: it may have at most 2 MiB."],
+  "fleet-invalid": ["error", "kept-previous", "Mend the rules of the fleet at the place shown."],
   // Envelope
   "kind-missing": ["error", "object-ignored", "Give the document apiVersion, kind and metadata.name."],
   "kind-unknown": ["warning", "object-ignored", "Remove the object, or mend the spelling of its kind."],
