@@ -20,19 +20,49 @@ export type Snapshot = Readonly<Record<XdsKind, ReadonlyMap<string, EncodedResou
 /** Encodes what changed; a resource whose bytes are those of `previous` keeps its object. */
 export function snapshotOf(resources: readonly XdsResource[], previous: Snapshot = EMPTY): Snapshot {
   const snapshot = emptyMaps();
-  for (const { kind, name, message, from } of resources) {
-    const bytes = toBinary(SCHEMAS[kind], message);
-    const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+  for (const resource of resources) {
+    const { kind, name, from } = resource;
+    const encoded = encode(resource);
     const before = previous[kind].get(name);
-    snapshot[kind].set(
-      name,
-      before?.version === version && before.from.join() === from.join()
-        ? before
-        : { kind, name, version, typeUrl: TYPE_URLS[kind], bytes, from },
-    );
+    const isSame = before?.version === encoded.version && before.from.join() === from.join();
+    snapshot[kind].set(name, isSame ? before : encoded);
   }
   return snapshot;
 }
+
+export function encode({ kind, name, message, from }: XdsResource): EncodedResource {
+  const bytes = toBinary(SCHEMAS[kind], message);
+  const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+  return { kind, name, version, typeUrl: TYPE_URLS[kind], bytes, from };
+}
+
+/** Names that differ between two snapshots, by kind. Resources are compared as objects: `snapshotOf` keeps what is the same. */
+export function changesBetween(before: Snapshot, after: Snapshot): Changes {
+  const changes: Partial<Record<XdsKind, string[]>> = {};
+  for (const kind of KINDS) {
+    const names: string[] = [];
+    for (const [name, encoded] of after[kind]) if (before[kind].get(name) !== encoded) names.push(name);
+    for (const name of before[kind].keys()) if (!after[kind].has(name)) names.push(name);
+    if (names.length > 0) changes[kind] = names;
+  }
+  return changes;
+}
+
+export type Changes = Readonly<Partial<Record<XdsKind, readonly string[]>>>;
+
+/** In the order in which a client must learn of them: what is named comes before what names it (make before break). */
+export const KINDS: readonly XdsKind[] = [
+  // A cluster or listener that names a secret warms until it is there.
+  "secret",
+  // A route to a cluster that is not there answers 503.
+  "cluster",
+  "endpoints",
+  // A listener asks for its route configurations itself.
+  "listener",
+  "route-configuration",
+  // Envoy drops virtual hosts of a route configuration that it does not know.
+  "virtual-host",
+];
 
 function emptyMaps(): Record<XdsKind, Map<string, EncodedResource>> {
   return {

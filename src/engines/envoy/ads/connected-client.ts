@@ -1,0 +1,83 @@
+import type { XdsKind } from "../resources.ts";
+import type { AdsClient, AdsKindState, AdsNack } from "./client.ts";
+import type { Session } from "./session.ts";
+import { KINDS, type Snapshot } from "./snapshot.ts";
+
+export interface ClientOptions {
+  readonly node: string;
+  readonly group: string;
+  readonly identity: string;
+  readonly protocol: AdsClient["protocol"];
+  readonly software: string;
+  readonly connectedSince: number;
+}
+
+/** A client while its stream is open. */
+export class ConnectedClient {
+  readonly options: ClientOptions;
+  readonly session: Session;
+  /** The newest label at which everything was settled. */
+  #revision: string | null = null;
+
+  constructor(options: ClientOptions, session: Session) {
+    this.options = options;
+    this.session = session;
+  }
+
+  /** Notes what the client has by now; to be called after each answer and each publication. */
+  note(snapshot: Snapshot | null): void {
+    if (snapshot !== null && this.isSettled(snapshot)) this.#revision = this.session.label;
+  }
+
+  /** Between the answer about a new listener and the question for its routes there is a moment in which nothing waits. */
+  isSettled(snapshot: Snapshot): boolean {
+    const { session } = this;
+    if (!session.isSettled) return false;
+    const listeners = session.get("listener");
+    if (listeners?.wildcard !== true || listeners.refusals.size > 0) return true;
+    const routes = session.get("route-configuration");
+    for (const name of snapshot["route-configuration"].keys()) if (routes?.isSubscribed(name) !== true) return false;
+    return true;
+  }
+
+  state(snapshot: Snapshot | null): AdsClient {
+    const kinds: Partial<Record<XdsKind, AdsKindState>> = {};
+    for (const kind of KINDS) {
+      const subscription = this.session.get(kind);
+      if (subscription === undefined) continue;
+      kinds[kind] = {
+        subscribed: subscription.wildcard ? "*" : subscription.names.size,
+        acknowledged: subscription.held,
+        pending: subscription.pending,
+      };
+    }
+    return {
+      ...this.options,
+      revision: this.#revision,
+      isSettled: snapshot !== null && this.isSettled(snapshot),
+      kinds,
+      nacks: this.#nacks(),
+    };
+  }
+
+  #nacks(): AdsNack[] {
+    return KINDS.flatMap((kind) => {
+      const subscription = this.session.get(kind);
+      return [...(subscription?.refusals.values() ?? [])].flatMap((refusal): AdsNack[] => {
+        const { name, version, at, resource, mended } = refusal;
+        const instead =
+          mended !== undefined ? "mended" : subscription?.held.has(name) === true ? "last-good" : "nothing";
+        const found = mended?.culprits ?? [{ name: null, detail: refusal.detail }];
+        return found.map((culprit) => ({
+          kind,
+          name,
+          version,
+          detail: culprit.detail,
+          at,
+          from: culprit.name === null || culprit.name === "" ? resource.from : [culprit.name],
+          instead,
+        }));
+      });
+    });
+  }
+}

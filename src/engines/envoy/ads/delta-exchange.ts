@@ -1,0 +1,90 @@
+import { create } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import {
+  type DeltaDiscoveryRequest,
+  type DeltaDiscoveryResponse,
+  DeltaDiscoveryResponseSchema,
+  type Resource,
+  ResourceSchema,
+} from "../../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
+import type { Exchange } from "./pump.ts";
+import type { Session } from "./session.ts";
+import type { EncodedResource } from "./snapshot.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** The incremental protocol (xDS "delta") over one session. */
+export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDiscoveryResponse> {
+  readonly #session: Session;
+  /** By type: the nonce of the response that is under way. */
+  readonly #nonces = new Map<Subscription, string>();
+  #count = 0;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  take(request: DeltaDiscoveryRequest): void {
+    const session = this.#session;
+    const opened = session.open(request.typeUrl);
+    if (opened === null) return;
+    const { subscription, isNew } = opened;
+    const known = isNew ? Object.entries(request.initialResourceVersions) : [];
+    for (const [name, version] of known) subscription.held.set(name, { version });
+    if (!isNew) this.#answered(subscription, request);
+    for (const name of request.resourceNamesUnsubscribe) {
+      if (name === "*") subscription.unsubscribeAll();
+      else session.unsubscribe(subscription, name);
+    }
+    const names = request.resourceNamesSubscribe;
+    for (const name of names) {
+      if (name === "*") subscription.subscribeAll();
+      else session.subscribe(subscription, name, isNew && subscription.held.has(name));
+    }
+    // An empty first list means everything (the older way to write `*`).
+    if (isNew && names.length === 0) subscription.subscribeAll();
+    if (isNew && subscription.wildcard) subscription.mustAnswer = known.length === 0;
+  }
+
+  next(): DeltaDiscoveryResponse | null {
+    const next = this.#session.next();
+    if (next === null) return null;
+    const { typeUrl, subscription, batch } = next;
+    const nonce = String(++this.#count);
+    this.#nonces.set(subscription, nonce);
+    return create(DeltaDiscoveryResponseSchema, {
+      systemVersionInfo: this.#session.label,
+      typeUrl,
+      nonce,
+      resources: batch.resources.map(wrapped),
+      removedResources: [...batch.removed],
+    });
+  }
+
+  close(): void {
+    this.#session.close();
+  }
+
+  /** An ACK or NACK of the response that is under way; that of any other nonce says nothing. */
+  #answered(subscription: Subscription, { responseNonce, errorDetail }: DeltaDiscoveryRequest): void {
+    if (responseNonce === "" || responseNonce !== this.#nonces.get(subscription)) return;
+    this.#nonces.delete(subscription);
+    if (errorDetail === undefined) this.#session.acknowledge(subscription);
+    else this.#session.refuse(subscription, errorDetail.message);
+  }
+}
+
+/** Made once a resource, for all clients. */
+const WRAPPED = new WeakMap<EncodedResource, Resource>();
+
+function wrapped(encoded: EncodedResource): Resource {
+  const known = WRAPPED.get(encoded);
+  if (known !== undefined) return known;
+  const { name, version, typeUrl, bytes } = encoded;
+  const made = create(ResourceSchema, {
+    name,
+    version,
+    resource: create(AnySchema, { typeUrl, value: bytes }),
+  });
+  WRAPPED.set(encoded, made);
+  return made;
+}

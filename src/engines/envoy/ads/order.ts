@@ -1,0 +1,102 @@
+import type { XdsKind } from "../resources.ts";
+import type { EncodedResource } from "./snapshot.ts";
+import type { Gate, Subscription } from "./subscription.ts";
+
+/**
+ * Make before break across types: what names a new cluster waits until the client says that it has it, and what is not named
+ * any more goes last. Each wait has an end: a cluster that never warms must not hold up everything else.
+ */
+export class Order {
+  readonly #subscriptions: Iterable<Subscription> & { get(kind: XdsKind): Subscription | undefined };
+  readonly #limitMs: number;
+  readonly #now: () => number;
+  /** Since when each is waited for. */
+  readonly #unsettled = new Map<string, number>();
+  #removalsSince: number | null = null;
+  /** When the first wait that holds something back ends; null: nothing is held back. */
+  #heldUntil: number | null = null;
+
+  constructor(
+    subscriptions: { get(kind: XdsKind): Subscription | undefined } & Iterable<Subscription>,
+    limitMs: number,
+    now: () => number,
+  ) {
+    this.#subscriptions = subscriptions;
+    this.#limitMs = limitMs;
+    this.#now = now;
+  }
+
+  get heldUntil(): number | null {
+    return this.#heldUntil;
+  }
+
+  /** To be called before each round of asking the gates. */
+  begin(): void {
+    this.#heldUntil = null;
+  }
+
+  gate(kind: XdsKind | null): Gate {
+    if (kind === "cluster" || kind === "secret" || kind === "endpoints")
+      return { mayAdd: () => true, mayRemove: () => this.#areUsersQuiet() };
+    if (kind === null) return OPEN;
+    const names = this.#unsettledClusters();
+    if (names.length === 0) return OPEN;
+    return { mayAdd: (resource) => !namesAny(resource, names), mayRemove: () => true };
+  }
+
+  /** Clusters that the client does not have yet, and whose time is not over. */
+  #unsettledClusters(): string[] {
+    const clusters = this.#subscriptions.get("cluster");
+    if (clusters === undefined || clusters.isQuiet) {
+      this.#unsettled.clear();
+      return [];
+    }
+    const now = this.#now();
+    const fresh = new Set<string>();
+    for (const { name } of clusters.inFlight?.resources ?? []) if (!clusters.held.has(name)) fresh.add(name);
+    for (const name of clusters.dirty) if (!clusters.held.has(name) && clusters.isSubscribed(name)) fresh.add(name);
+    for (const name of this.#unsettled.keys()) if (!fresh.has(name)) this.#unsettled.delete(name);
+    const names: string[] = [];
+    for (const name of fresh) {
+      const since = this.#unsettled.get(name) ?? now;
+      this.#unsettled.set(name, since);
+      if (now - since >= this.#limitMs) continue;
+      names.push(name);
+      this.#hold(since);
+    }
+    return names;
+  }
+
+  /** Listeners and routes are as they should be, so that nothing uses what goes now. */
+  #areUsersQuiet(): boolean {
+    const isQuiet = USERS.every((kind) => this.#subscriptions.get(kind)?.isQuiet ?? true);
+    if (isQuiet) {
+      this.#removalsSince = null;
+      return true;
+    }
+    this.#removalsSince ??= this.#now();
+    if (this.#now() - this.#removalsSince >= this.#limitMs) return true;
+    this.#hold(this.#removalsSince);
+    return false;
+  }
+
+  #hold(since: number): void {
+    this.#heldUntil = Math.min(this.#heldUntil ?? Number.POSITIVE_INFINITY, since + this.#limitMs);
+  }
+}
+
+/**
+ * Names stand in the bytes as they are, however deeply the message nests. One that stands there by chance only makes the
+ * resource wait for a moment. Many names are not looked for: then everything waits.
+ */
+function namesAny({ bytes }: EncodedResource, names: readonly string[]): boolean {
+  if (names.length > MANY) return true;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return names.some((name) => text.includes(name));
+}
+
+const MANY = 64;
+
+const USERS: readonly XdsKind[] = ["listener", "route-configuration", "virtual-host"];
+
+const OPEN: Gate = { mayAdd: () => true, mayRemove: () => true };

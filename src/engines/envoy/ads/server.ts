@@ -1,0 +1,164 @@
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { type Node, NodeSchema } from "../../../protobuf/generated/envoy/config/core/v3/base_pb.js";
+import { AggregatedDiscoveryService } from "../../../protobuf/generated/envoy/service/discovery/v3/ads_pb.js";
+import type { Clock } from "../../../telemetry/clock.ts";
+import type { Logger } from "../../../telemetry/logger.ts";
+import type { AdsClient, Authorize } from "./client.ts";
+import { ConnectedClient } from "./connected-client.ts";
+import { DeltaExchange } from "./delta-exchange.ts";
+import { Group } from "./group.ts";
+import { type Exchange, pump } from "./pump.ts";
+import { Session } from "./session.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { type Listening, type ListenOptions, listen, PEER } from "./transport.ts";
+
+export interface AdsServerOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly authorize: Authorize;
+  /** Other gRPC services on the same connections. */
+  readonly services?: readonly ((router: ConnectRouter) => void)[];
+  /** How long a route waits for its cluster to warm, and a removal for those that used what goes. */
+  readonly orderLimitMs?: number;
+}
+
+export function createAdsServer(options: AdsServerOptions): AdsServer {
+  return new AdsServer(options);
+}
+
+/** Serves snapshots over the aggregated discovery service. Which group a client is of is decided by `authorize`, on its first request. */
+export class AdsServer {
+  readonly #options: AdsServerOptions;
+  readonly #groups = new Map<string, Group>();
+  readonly #listening: Listening[] = [];
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: AdsServerOptions) {
+    this.#options = options;
+  }
+
+  /** What the group is served from now on. `label` is a name for it, e.g. the revision's number. */
+  publish(group: string, snapshot: Snapshot, label: string): void {
+    const served = this.#group(group);
+    served.publish(snapshot, label);
+    for (const client of served.clients) client.note(snapshot);
+    this.#changed();
+  }
+
+  /** Those whose streams are open, of all groups. */
+  get clients(): AdsClient[] {
+    return [...this.#groups.values()].flatMap(({ clients, snapshot }) =>
+      [...clients].map((client) => client.state(snapshot)),
+    );
+  }
+
+  /** Called after whatever `clients` shows has changed. Returns the function that ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  routes(router: ConnectRouter): void {
+    router.service(AggregatedDiscoveryService, {
+      deltaAggregatedResources: (requests, context) =>
+        pump(requests, (first, wake) => {
+          const client = this.#admit(first.node, "delta", context, wake);
+          return this.#noting(client, new DeltaExchange(client.session));
+        }),
+    });
+    for (const service of this.#options.services ?? []) service(router);
+  }
+
+  async listen(options: ListenOptions): Promise<Listening> {
+    const listening = await listen(options, (router) => this.routes(router), this.#options.logger);
+    this.#listening.push(listening);
+    return listening;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#listening.splice(0).map((listening) => listening.close()));
+  }
+
+  #admit(
+    node: Node | undefined,
+    protocol: AdsClient["protocol"],
+    context: HandlerContext,
+    wake: () => void,
+  ): ConnectedClient {
+    const { authorize, clock, logger, orderLimitMs } = this.#options;
+    const known = node ?? create(NodeSchema);
+    const admission = authorize({ peer: context.values.get(PEER), node: known });
+    if ("refused" in admission) {
+      logger.warn({ node: known.id, reason: admission.message }, "an xDS client was refused");
+      const code = admission.refused === "unauthenticated" ? Code.Unauthenticated : Code.PermissionDenied;
+      throw new ConnectError(admission.message, code);
+    }
+    const group = this.#group(admission.group);
+    const session = new Session(
+      { clock, orderLimitMs: orderLimitMs ?? ORDER_LIMIT_MS, onReady: wake },
+      group.snapshot,
+      group.label,
+    );
+    const client = new ConnectedClient(
+      { ...admission, node: known.id, protocol, software: softwareOf(known), connectedSince: clock.now() },
+      session,
+    );
+    group.clients.add(client);
+    logger.info({ node: known.id, group: admission.group, identity: admission.identity }, "an xDS client is connected");
+    this.#changed();
+    return client;
+  }
+
+  /** What a request may have changed is noted, and whoever listens is told. */
+  #noting<Request, Response>(
+    client: ConnectedClient,
+    exchange: Exchange<Request, Response>,
+  ): Exchange<Request, Response> {
+    const group = this.#group(client.options.group);
+    return {
+      take: (request) => {
+        exchange.take(request);
+        client.note(group.snapshot);
+        this.#changed();
+      },
+      next: () => {
+        const response = exchange.next();
+        // What was looked at may have needed no response.
+        if (response === null) {
+          client.note(group.snapshot);
+          this.#changed();
+        }
+        return response;
+      },
+      close: () => {
+        exchange.close();
+        group.clients.delete(client);
+        this.#options.logger.info({ node: client.options.node }, "an xDS client is gone");
+        this.#changed();
+      },
+    };
+  }
+
+  #group(name: string): Group {
+    const known = this.#groups.get(name);
+    if (known !== undefined) return known;
+    const made = new Group();
+    this.#groups.set(name, made);
+    return made;
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function softwareOf({ userAgentName, userAgentVersionType }: Node): string {
+  if (userAgentVersionType.case === "userAgentVersion") return `${userAgentName} ${userAgentVersionType.value}`;
+  const version = userAgentVersionType.value?.version;
+  if (version === undefined) return userAgentName;
+  return `${userAgentName} ${version.majorNumber}.${version.minorNumber}.${version.patch}`;
+}
+
+/** Envoy gives up waiting for a cluster's secret or first resolution after 15 s. */
+const ORDER_LIMIT_MS = 20_000;

@@ -1,0 +1,183 @@
+import type { Clock } from "../../../telemetry/clock.ts";
+import { TYPE_URLS, type XdsKind } from "../resources.ts";
+import type { Batch } from "./batch.ts";
+import { Order } from "./order.ts";
+import { type Changes, EMPTY, type EncodedResource, KINDS, type Snapshot } from "./snapshot.ts";
+import { type Refusal, Subscription } from "./subscription.ts";
+
+export interface SessionOptions {
+  readonly clock: Clock;
+  /** How long a route waits for its cluster, and a removal for those that used what goes. */
+  readonly orderLimitMs: number;
+  /** Called when there may be something to send. */
+  readonly onReady: () => void;
+}
+
+/** Everything about one client's stream but the wire: which types it asks for, and what it is to be sent next. */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #types = new Map<string, Subscription>();
+  readonly #order: Order;
+  /** Route configurations that were just asked for: their virtual hosts follow them. */
+  readonly #owedHosts = new Set<string>();
+  #snapshot: Snapshot | null;
+  #label: string;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(options: SessionOptions, snapshot: Snapshot | null, label: string) {
+    this.#options = options;
+    this.#snapshot = snapshot;
+    this.#label = label;
+    const kinds = {
+      get: (kind: XdsKind) => this.get(kind),
+      [Symbol.iterator]: () => this.#types.values(),
+    };
+    this.#order = new Order(kinds, options.orderLimitMs, () => options.clock.now());
+  }
+
+  get label(): string {
+    return this.#label;
+  }
+
+  get(kind: XdsKind): Subscription | undefined {
+    return this.#types.get(TYPE_URLS[kind]);
+  }
+
+  /** The type's subscription; made when first asked for. Null: the client asks for more unknown types than it could mean. */
+  open(typeUrl: string): { subscription: Subscription; isNew: boolean } | null {
+    const known = this.#types.get(typeUrl);
+    if (known !== undefined) return { subscription: known, isNew: false };
+    if (this.#types.size >= MOST_TYPES) return null;
+    const kind = KINDS.find((kind) => TYPE_URLS[kind] === typeUrl) ?? null;
+    const subscription = new Subscription({
+      kind,
+      lookUp: (name) => this.#lookUp(kind, name),
+      names: () => (kind === null ? [] : (this.#snapshot ?? EMPTY)[kind].keys()),
+      isInWildcard: kind === "virtual-host" ? (name) => this.#knowsOwner(name) : () => true,
+      now: () => this.#options.clock.now(),
+    });
+    this.#types.set(typeUrl, subscription);
+    return { subscription, isNew: true };
+  }
+
+  /** To be called for each name that a client asks for. */
+  subscribe(subscription: Subscription, name: string, mayHave: boolean): void {
+    subscription.subscribe(name, mayHave);
+    if (subscription.kind === "route-configuration" && !mayHave) this.#owedHosts.add(name);
+  }
+
+  unsubscribe(subscription: Subscription, name: string): void {
+    subscription.unsubscribe(name);
+    if (subscription.kind !== "route-configuration") return;
+    this.#owedHosts.delete(name);
+    const hosts = this.get("virtual-host");
+    for (const host of hosts?.held.keys() ?? []) if (ownerOf(host) === name) hosts?.forget(host);
+  }
+
+  /** The client has what is under way for that type. */
+  acknowledge(subscription: Subscription): void {
+    subscription.onAck();
+  }
+
+  /** The client refuses what is under way for that type. */
+  refuse(subscription: Subscription, detail: string): void {
+    if (subscription.kind === "route-configuration") {
+      for (const { name } of subscription.inFlight?.resources ?? [])
+        if (!subscription.held.has(name)) this.#owedHosts.add(name);
+    }
+    subscription.onNack(detail);
+  }
+
+  update(snapshot: Snapshot, changes: Changes, label: string): void {
+    const isNewRevision = label !== this.#label;
+    const isFirst = this.#snapshot === null;
+    this.#snapshot = snapshot;
+    this.#label = label;
+    for (const kind of KINDS) {
+      const subscription = this.get(kind);
+      if (subscription === undefined) continue;
+      if (isFirst && subscription.wildcard) subscription.subscribeAll();
+      for (const name of changes[kind] ?? []) if (subscription.isSubscribed(name)) subscription.mark(name);
+      // A port may be free by now.
+      if (isNewRevision && kind === "listener") subscription.retry(isBindFailure);
+    }
+    this.#options.onReady();
+  }
+
+  /** The next response; null: wait for `onReady`. */
+  next(): { typeUrl: string; subscription: Subscription; batch: Batch } | null {
+    // Without a snapshot nobody is told that there is nothing.
+    if (this.#snapshot === null) return null;
+    this.#order.begin();
+    for (const typeUrl of this.#typeUrls()) {
+      const subscription = this.#types.get(typeUrl);
+      if (subscription === undefined || subscription.isQuiet) continue;
+      const batch = subscription.next(this.#order.gate(subscription.kind));
+      if (batch === null) continue;
+      if (subscription.kind === "route-configuration") this.#oweHosts(batch.resources);
+      return { typeUrl, subscription, batch };
+    }
+    this.#wait();
+    return null;
+  }
+
+  /** Whether all that was published has been acknowledged, or refused. */
+  get isSettled(): boolean {
+    if (this.#snapshot === null) return false;
+    for (const subscription of this.#types.values()) if (!subscription.isQuiet) return false;
+    return true;
+  }
+
+  get refusals(): Refusal[] {
+    return [...this.#types.values()].flatMap(({ refusals }) => [...refusals.values()]);
+  }
+
+  close(): void {
+    this.#cancelTimer();
+  }
+
+  #lookUp(kind: XdsKind | null, name: string): EncodedResource | undefined {
+    return kind === null ? undefined : this.#snapshot?.[kind].get(name);
+  }
+
+  /** Virtual hosts are for those route configurations that the client has, or is just being sent. */
+  #knowsOwner(virtualHost: string): boolean {
+    const owner = ownerOf(virtualHost);
+    const routes = this.get("route-configuration");
+    if (routes?.isSubscribed(owner) !== true) return false;
+    return routes.held.has(owner) || routes.inFlight?.resources.some(({ name }) => name === owner) === true;
+  }
+
+  /** A route configuration that was asked for is warming: its virtual hosts go out again, right after it. */
+  #oweHosts(sent: readonly EncodedResource[]): void {
+    const owners = new Set(sent.filter(({ name }) => this.#owedHosts.delete(name)).map(({ name }) => name));
+    const hosts = this.get("virtual-host");
+    if (owners.size === 0 || hosts === undefined) return;
+    for (const name of this.#snapshot?.["virtual-host"].keys() ?? [])
+      if (owners.has(ownerOf(name)) && hosts.isSubscribed(name)) hosts.mark(name, true);
+  }
+
+  #typeUrls(): string[] {
+    const known = KINDS.map((kind) => TYPE_URLS[kind]);
+    return [...known, ...[...this.#types.keys()].filter((typeUrl) => !known.includes(typeUrl))];
+  }
+
+  #wait(): void {
+    this.#cancelTimer();
+    const until = this.#order.heldUntil;
+    if (until === null) return;
+    this.#cancelTimer = this.#options.clock.after(until - this.#options.clock.now(), this.#options.onReady);
+  }
+}
+
+/** The route configuration of a virtual host's resource. Domains hold no slash. */
+export function ownerOf(virtualHost: string): string {
+  return virtualHost.slice(0, Math.max(0, virtualHost.lastIndexOf("/")));
+}
+
+/** Whether a listener was refused for its address, as Envoy 1.40 says it: then it may work later with the same bytes. */
+export function isBindFailure({ detail }: { readonly detail: string }): boolean {
+  return /cannot bind|Address already in use|Permission denied|Cannot assign requested address/i.test(detail);
+}
+
+const MOST_TYPES = 32;

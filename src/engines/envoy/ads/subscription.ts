@@ -1,0 +1,275 @@
+import type { XdsKind } from "../resources.ts";
+import { type Batch, halves } from "./batch.ts";
+import { type Mended, narrow, scratchName, type Verdict } from "./narrowing.ts";
+import type { EncodedResource } from "./snapshot.ts";
+
+/** What a client is known to have. Of what it had before this stream only the version is known. */
+export type Held = EncodedResource | { readonly version: string };
+
+/** A resource that the client refused: not sent again until its bytes change. */
+export interface Refusal {
+  readonly name: string;
+  readonly version: string;
+  readonly detail: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** Sent in its place; absent: the last good one stays. */
+  readonly mended?: Mended;
+  /** The resource, with what it was made from. */
+  readonly resource: EncodedResource;
+}
+
+export interface SubscriptionOptions {
+  /** null: a type that nothing is known of; all of its names are answered as removed. */
+  readonly kind: XdsKind | null;
+  /** The resource of that name as it should be. */
+  readonly lookUp: (name: string) => EncodedResource | undefined;
+  /** Every name there is. */
+  readonly names: () => Iterable<string>;
+  /** Whether a name is among those that a wildcard means. */
+  readonly isInWildcard: (name: string) => boolean;
+  readonly now: () => number;
+}
+
+/** May that change be sent now? What may not is asked about again. */
+export interface Gate {
+  mayAdd(resource: EncodedResource): boolean;
+  mayRemove(name: string): boolean;
+}
+
+/**
+ * One type of one client's stream: what it asks for, what it has, what is under way. One response at a time is under way; what
+ * changes meanwhile is only remembered by name, so a slow client makes no queue. What a NACK concerns is narrowed down to single resources.
+ */
+export class Subscription {
+  readonly kind: XdsKind | null;
+  readonly names: Set<string> = new Set();
+  readonly held: Map<string, Held> = new Map();
+  readonly refusals: Map<string, Refusal> = new Map();
+  wildcard = false;
+  /** The next response goes out even if it is empty: the client waits for the first one. */
+  mustAnswer = false;
+  readonly #options: SubscriptionOptions;
+  /** Names to look at: what the client has may differ from what it should have. */
+  readonly #dirty = new Set<string>();
+  /** Names that are answered even if the client should have them: it may have dropped them before it asked again. */
+  readonly #forced = new Set<string>();
+  /** What is left of a refused batch. */
+  readonly #doubted: Batch[] = [];
+  #narrowing: { resource: EncodedResource; steps: ReturnType<typeof narrow>; next: EncodedResource; detail: string } | null =
+    null;
+  #inFlight: Batch | null = null;
+
+  constructor(options: SubscriptionOptions) {
+    this.kind = options.kind;
+    this.#options = options;
+  }
+
+  get inFlight(): Batch | null {
+    return this.#inFlight;
+  }
+
+  get dirty(): ReadonlySet<string> {
+    return this.#dirty;
+  }
+
+  /** Nothing is under way and nothing is to be sent. */
+  get isQuiet(): boolean {
+    return (
+      this.#inFlight === null &&
+      this.#dirty.size === 0 &&
+      this.#doubted.length === 0 &&
+      this.#narrowing === null &&
+      !this.mustAnswer
+    );
+  }
+
+  /** Names that wait or are under way. */
+  get pending(): number {
+    const { resources, removed } = this.#inFlight ?? NOTHING;
+    return this.#dirty.size + resources.length + removed.length;
+  }
+
+  isSubscribed(name: string): boolean {
+    return this.names.has(name) || (this.wildcard && this.#options.isInWildcard(name));
+  }
+
+  subscribeAll(): void {
+    this.wildcard = true;
+    for (const name of this.#options.names()) this.#dirty.add(name);
+    for (const name of this.held.keys()) this.#dirty.add(name);
+  }
+
+  unsubscribeAll(): void {
+    this.wildcard = false;
+    for (const name of [...this.held.keys()]) if (!this.isSubscribed(name)) this.forget(name);
+  }
+
+  /** `mayHave`: a name whose version the client has just named need not be answered. */
+  subscribe(name: string, mayHave = false): void {
+    this.names.add(name);
+    if (mayHave) this.#dirty.add(name);
+    else this.mark(name, true);
+  }
+
+  unsubscribe(name: string): void {
+    this.names.delete(name);
+    // The client cannot know whether the wildcard still covers the name: it is told.
+    if (this.wildcard) this.mark(name, true);
+    else this.forget(name);
+  }
+
+  /** The name is to be looked at, and answered in any case if `force`. */
+  mark(name: string, force = false): void {
+    this.#dirty.add(name);
+    if (force) this.#forced.add(name);
+    const refusal = this.refusals.get(name);
+    if (refusal !== undefined && refusal.version !== this.#options.lookUp(name)?.version) this.refusals.delete(name);
+  }
+
+  /** What the client does not ask for any more. */
+  forget(name: string): void {
+    this.held.delete(name);
+    this.#dirty.delete(name);
+    this.#forced.delete(name);
+    this.refusals.delete(name);
+  }
+
+  /** Those refusals that `which` means are doubted: their resources are sent once more. */
+  retry(which: (refusal: Refusal) => boolean): void {
+    for (const [name, refusal] of [...this.refusals]) {
+      if (!which(refusal)) continue;
+      this.refusals.delete(name);
+      this.#dirty.add(name);
+    }
+  }
+
+  /** The next response's content; null: nothing may be sent now. Its answer is awaited from then on. */
+  next(gate: Gate): Batch | null {
+    if (this.#inFlight !== null) return null;
+    const batch = this.#nextScratch() ?? this.#nextDoubted() ?? this.#nextChanges(gate);
+    if (batch === null) return null;
+    this.mustAnswer = false;
+    this.#inFlight = batch;
+    return batch;
+  }
+
+  onAck(): void {
+    const batch = this.#inFlight;
+    this.#inFlight = null;
+    if (batch === null) return;
+    for (const resource of batch.resources) this.held.set(resource.name, resource);
+    for (const name of batch.removed) this.held.delete(name);
+    if (batch.resources[0] === this.#narrowing?.next) this.#narrowed({ accepted: true, detail: "" });
+    else for (const { name } of batch.resources) if (!this.isSubscribed(name)) this.held.delete(name);
+  }
+
+  onNack(detail: string): void {
+    const batch = this.#inFlight;
+    this.#inFlight = null;
+    if (batch === null) return;
+    const [only] = batch.resources;
+    // A removal that is refused will be refused again.
+    if (only === undefined) for (const name of batch.removed) this.held.delete(name);
+    else if (only === this.#narrowing?.next) this.#narrowed({ accepted: false, detail });
+    else if (batch.resources.length > 1 || batch.removed.length > 0) this.#doubted.unshift(...halves(batch));
+    else this.#refuse(only, detail);
+  }
+
+  #nextDoubted(): Batch | null {
+    for (let batch = this.#doubted.shift(); batch !== undefined; batch = this.#doubted.shift()) {
+      // What has changed since is dirty, and goes out as it is now.
+      const resources = batch.resources.filter(
+        (resource) => this.#wanted(resource.name) === resource && this.isSubscribed(resource.name),
+      );
+      const removed = batch.removed.filter((name) => this.#wanted(name) === undefined);
+      if (resources.length + removed.length > 0) return { resources, removed };
+    }
+    return null;
+  }
+
+  #nextScratch(): Batch | null {
+    const narrowing = this.#narrowing;
+    if (narrowing === null) return null;
+    const { resource, next } = narrowing;
+    if (this.#options.lookUp(resource.name) === resource && this.isSubscribed(resource.name))
+      return { resources: [next], removed: [] };
+    this.#endNarrowing();
+    return null;
+  }
+
+  #nextChanges(gate: Gate): Batch | null {
+    const resources: EncodedResource[] = [];
+    const removed: string[] = [];
+    for (const name of this.#dirty) {
+      const forced = this.#forced.has(name);
+      const wanted = this.isSubscribed(name) ? this.#wanted(name) : "nothing";
+      let isDone = true;
+      if (wanted === "nothing") this.#forced.delete(name);
+      else if (wanted === undefined) {
+        if (forced || this.held.has(name)) isDone = gate.mayRemove(name) && removed.push(name) > 0;
+      } else if (forced || this.held.get(name)?.version !== wanted.version)
+        isDone = gate.mayAdd(wanted) && resources.push(wanted) > 0;
+      if (isDone) {
+        this.#dirty.delete(name);
+        this.#forced.delete(name);
+      }
+    }
+    const mustAnswer = this.mustAnswer && this.#dirty.size === 0;
+    return resources.length + removed.length > 0 || mustAnswer ? { resources, removed } : null;
+  }
+
+  /** What the client should have by that name: undefined for nothing, "nothing" for whatever it has. */
+  #wanted(name: string): EncodedResource | undefined | "nothing" {
+    const resource = this.#options.lookUp(name);
+    const refusal = this.refusals.get(name);
+    if (resource === undefined || refusal?.version !== resource.version) return resource;
+    if (refusal.mended !== undefined) return refusal.mended.replacement;
+    const held = this.held.get(name);
+    if (held === undefined) return undefined;
+    return "bytes" in held ? held : "nothing";
+  }
+
+  /** That resource alone is what the client refuses. */
+  #refuse(resource: EncodedResource, detail: string): void {
+    const refused = this.#options.lookUp(resource.name);
+    // It is not wanted any more: nothing is learned from it.
+    if (refused === undefined) return;
+    const known = this.refusals.get(resource.name);
+    if (known?.mended?.replacement === resource) {
+      const { mended: _, ...without } = known;
+      this.refusals.set(resource.name, without);
+      return;
+    }
+    if (refused !== resource) return;
+    const { name, version } = resource;
+    this.refusals.set(name, { name, version, detail, at: this.#options.now(), resource });
+    if (resource.kind !== "virtual-host") return;
+    const steps = narrow(resource);
+    const first = steps.next();
+    if (first.done !== true) this.#narrowing = { resource, steps, next: first.value, detail };
+  }
+
+  #narrowed(verdict: Verdict): void {
+    const narrowing = this.#narrowing;
+    if (narrowing === null) return;
+    const { value, done } = narrowing.steps.next(verdict);
+    if (done !== true) {
+      narrowing.next = value;
+      return;
+    }
+    const refusal = this.refusals.get(narrowing.resource.name);
+    if (value !== null && refusal !== undefined) this.refusals.set(refusal.name, { ...refusal, mended: value });
+    this.#dirty.add(narrowing.resource.name);
+    this.#endNarrowing();
+  }
+
+  /** The scratch resource is held perhaps, and wanted by nobody: it goes with the next response. */
+  #endNarrowing(): void {
+    if (this.#narrowing === null) return;
+    this.#dirty.add(scratchName(this.#narrowing.resource.name));
+    this.#narrowing = null;
+  }
+}
+
+const NOTHING: Batch = { resources: [], removed: [] };

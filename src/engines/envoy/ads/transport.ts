@@ -1,0 +1,161 @@
+import { X509Certificate } from "node:crypto";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
+import {
+  type ConnectRouter,
+  type ContextKey,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+} from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Logger } from "../../../telemetry/logger.ts";
+import type { Peer } from "./client.ts";
+
+/** A path is a Unix socket, which only this user may open. */
+export type ListenOptions =
+  | { readonly path: string }
+  | { readonly address: string; readonly port: number; readonly tls?: TransportTls };
+
+/** Mutual TLS: without a certificate of `clientCas` nobody gets as far as a stream. PEM. */
+export interface TransportTls {
+  readonly certificateChain: string;
+  readonly privateKey: string;
+  readonly clientCas: readonly string[];
+}
+
+export interface Listening {
+  /** Undefined on a Unix socket. */
+  readonly port: number | undefined;
+  /** New connections are made with these from now on. */
+  renew(tls: TransportTls): void;
+  /** Ends every stream. */
+  close(): Promise<void>;
+}
+
+/** Who is at the other end, for the handlers of `routes`. */
+export const PEER: ContextKey<Peer> = createContextKey<Peer>({
+  transport: "cleartext",
+  certificate: null,
+  address: undefined,
+});
+
+/** gRPC on HTTP/2, with pings that find out connections that are dead. */
+export async function listen(
+  options: ListenOptions,
+  routes: (router: ConnectRouter) => void,
+  logger: Logger,
+): Promise<Listening> {
+  const tls = "tls" in options ? options.tls : undefined;
+  const handler = connectNodeAdapter({
+    routes,
+    grpc: true,
+    grpcWeb: false,
+    connect: false,
+    contextValues: ({ socket }) => peerValues(socket as TLSSocket, options),
+    readMaxBytes: MOST_REQUEST_BYTES,
+  });
+  const server: Http2Server | Http2SecureServer =
+    tls === undefined ? createServer(handler) : createSecureServer(secureOptions(tls), handler);
+  const sessions = new Set<ServerHttp2Session>();
+  server.on("session", (session) => {
+    sessions.add(session);
+    const stop = keepAlive(session);
+    session.once("close", () => {
+      stop();
+      sessions.delete(session);
+    });
+    session.on("error", (error) => logger.debug({ err: error }, "an xDS connection failed"));
+  });
+  server.on("sessionError", (error) => logger.debug({ err: error }, "an xDS connection failed"));
+  server.on("tlsClientError", (error: Error) =>
+    logger.warn({ reason: error.message }, "a TLS handshake for xDS failed"),
+  );
+  await opened(server, options);
+  server.on("error", (error) => logger.error({ err: error }, "the xDS server failed"));
+  const bound = server.address();
+  return {
+    port: typeof bound === "object" ? (bound as AddressInfo | null)?.port : undefined,
+    renew: (renewed) => {
+      if (tls !== undefined) (server as Http2SecureServer).setSecureContext(secureOptions(renewed));
+    },
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const session of sessions) session.destroy();
+      await closed;
+    },
+  };
+}
+
+async function opened(server: Http2Server | Http2SecureServer, options: ListenOptions): Promise<void> {
+  if ("path" in options && isSocket(options.path)) unlinkSync(options.path);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    const done = (): void => {
+      server.off("error", reject);
+      resolve();
+    };
+    if ("path" in options) server.listen(options.path, done);
+    else server.listen(options.port, options.address, done);
+  });
+  if ("path" in options) chmodSync(options.path, 0o600);
+}
+
+/** One that a process left behind: whoever still serves there has lost it. */
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
+}
+
+function secureOptions({ certificateChain, privateKey, clientCas }: TransportTls): {
+  cert: string;
+  key: string;
+  ca: string[];
+  requestCert: true;
+  rejectUnauthorized: true;
+  minVersion: "TLSv1.2";
+} {
+  return {
+    cert: certificateChain,
+    key: privateKey,
+    ca: [...clientCas],
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: "TLSv1.2",
+  };
+}
+
+function peerValues(socket: TLSSocket, options: ListenOptions): ContextValues {
+  const values = createContextValues();
+  if ("path" in options) return values.set(PEER, { transport: "unix", certificate: null, address: undefined });
+  if (options.tls === undefined)
+    return values.set(PEER, { transport: "cleartext", certificate: null, address: socket.remoteAddress });
+  const raw = socket.authorized ? socket.getPeerCertificate().raw : undefined;
+  const certificate = raw === undefined ? null : new X509Certificate(raw);
+  return values.set(PEER, { transport: "tls", certificate, address: socket.remoteAddress });
+}
+
+/** Returns what stops it. A peer that answers no ping is gone, whatever TCP believes. */
+function keepAlive(session: ServerHttp2Session): () => void {
+  let answered = true;
+  const timer = setInterval(() => {
+    if (!answered) session.destroy();
+    else if (!session.destroyed) {
+      answered = false;
+      session.ping((error) => {
+        answered = error === null;
+      });
+    }
+  }, KEEPALIVE_MS).unref();
+  return () => clearInterval(timer);
+}
+
+const KEEPALIVE_MS = 15_000;
+const MOST_REQUEST_BYTES = 32 * 1024 * 1024;

@@ -1,0 +1,214 @@
+import { connect } from "node:net";
+import type { CredentialChange, CredentialReader } from "../../credentials/credential.ts";
+import type { GatewayModel, Revision } from "../../model/gateway.ts";
+import type { Clock } from "../../telemetry/clock.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { ApplyReport, BoundListener, Engine, EngineProblem } from "../engine.ts";
+import type { AdsClient } from "./ads/client.ts";
+import type { AdsServer } from "./ads/server.ts";
+import { EMPTY, type Snapshot, snapshotOf } from "./ads/snapshot.ts";
+import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
+import { problemsOf } from "./problems.ts";
+import { secretNames } from "./secret-names.ts";
+import { secretName, translateSecrets } from "./secrets.ts";
+import { translate } from "./translate.ts";
+import type { TranslationContext } from "./translation-context.ts";
+
+export interface EnvoyEngineOptions {
+  readonly ads: AdsServer;
+  /** The group of clients that gets what this engine is given. */
+  readonly group: string;
+  readonly credentials: CredentialReader;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The bootstrap's static cluster that leads to Credence itself. */
+  readonly ownCluster?: string;
+  /** Processes that this engine has of its own; absent: a fleet that others run. */
+  readonly proxies?: Proxies;
+  readonly choosePort?: ChoosePort;
+  /** How long `apply` waits for connected clients; they go on catching up after that. */
+  readonly waitForClientsMs?: number;
+}
+
+/** Envoy processes of this machine. */
+export interface Proxies {
+  /** Stop accepting; resolves when what is in flight has ended, or after `milliseconds`. */
+  drain(milliseconds: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The model served to a fleet of Envoys. `fleet` may be read at any time. */
+export function createEnvoyEngine(options: EnvoyEngineOptions): EnvoyEngine {
+  return new EnvoyEngine(options);
+}
+
+export class EnvoyEngine implements Engine {
+  readonly name = "envoy";
+  readonly #options: EnvoyEngineOptions;
+  readonly #ports: ListenerPorts;
+  readonly #unsubscribe: () => void;
+  #snapshot: Snapshot = EMPTY;
+  #revision: Revision | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+  #republishing = false;
+
+  constructor(options: EnvoyEngineOptions) {
+    this.#options = options;
+    this.#ports = new ListenerPorts(options.choosePort);
+    this.#unsubscribe = options.credentials.onChange((change) => this.#onCredentialChange(change));
+  }
+
+  /** The group's clients whose streams are open. */
+  get fleet(): AdsClient[] {
+    return this.#options.ads.clients.filter(({ group }) => group === this.#options.group);
+  }
+
+  /** What the connected clients refuse, of what serves now. */
+  get problems(): EngineProblem[] {
+    return problemsOf(this.fleet);
+  }
+
+  /** Called when `problems` may have changed. */
+  onProblems(listener: () => void): () => void {
+    let before = "";
+    return this.#options.ads.onChange(() => {
+      const now = JSON.stringify(this.problems);
+      if (now === before) return;
+      before = now;
+      listener();
+    });
+  }
+
+  /** One revision after the other, in the order in which they were given. */
+  apply(revision: Revision): Promise<ApplyReport> {
+    const report = this.#turn.then(() => this.#apply(revision));
+    this.#turn = report.catch(() => undefined);
+    return report;
+  }
+
+  async drain(milliseconds: number): Promise<void> {
+    await this.#options.proxies?.drain(milliseconds);
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    await this.#options.proxies?.stop();
+  }
+
+  async #apply(revision: Revision): Promise<ApplyReport> {
+    const ports = await this.#ports.choose(revision.model);
+    this.#revision = revision;
+    await this.#publish(revision);
+    await this.#caughtUp(revision, ports);
+    const problems = this.problems;
+    const closed = new Set<string>();
+    for (const { code, subject } of problems) {
+      if (code !== "listener-port-unavailable") continue;
+      closed.add(subject);
+      this.#ports.forget(subject);
+    }
+    return {
+      revision: revision.number,
+      accepted: true,
+      listeners: boundListeners(revision.model, ports).filter(({ name }) => !closed.has(name)),
+      problems,
+    };
+  }
+
+  async #publish({ model, number }: Revision): Promise<void> {
+    const { credentials, ownCluster, ads, group } = this.#options;
+    const names = secretNames(model);
+    const context: TranslationContext = {
+      generations: generationsOf(names, credentials),
+      ports: await this.#ports.choose(model),
+      ...(ownCluster === undefined ? {} : { ownCluster }),
+    };
+    const secrets = translateSecrets(names, credentials);
+    this.#snapshot = snapshotOf([...secrets, ...translate(model, context)], this.#snapshot);
+    ads.publish(group, this.#snapshot, String(number));
+  }
+
+  /** A rotation needs no new revision: the secret goes out by name, with the new generation of the clusters that use it. */
+  #onCredentialChange({ event, kind, name }: CredentialChange): void {
+    const revision = this.#revision;
+    if (event !== "rotated" || revision === null || this.#republishing) return;
+    if (!secretNames(revision.model).has(secretName(kind, name))) return;
+    // Several come together where a CA is rotated.
+    this.#republishing = true;
+    this.#turn = this.#turn.then(async () => {
+      this.#republishing = false;
+      if (this.#revision !== null) await this.#publish(this.#revision);
+    });
+    this.#turn = this.#turn.catch((error: unknown) =>
+      this.#options.logger.error({ err: error }, "a rotated credential cannot be published"),
+    );
+  }
+
+  /** Resolves when every connected client has the revision but for what it refuses, and own listeners are open; or after a while. */
+  async #caughtUp({ model, number }: Revision, ports: ReadonlyMap<string, number>): Promise<void> {
+    const { ads, clock, proxies, waitForClientsMs = WAIT_MS } = this.#options;
+    const end = clock.now() + waitForClientsMs;
+    const isDone = (): boolean => {
+      const fleet = this.fleet;
+      if (proxies !== undefined && fleet.length === 0) return false;
+      return fleet.every(({ isSettled, revision }) => isSettled && revision === String(number));
+    };
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        cancel();
+        unsubscribe();
+        resolve();
+      };
+      const cancel = clock.after(waitForClientsMs, finish);
+      const unsubscribe = ads.onChange(() => {
+        if (isDone()) finish();
+      });
+      if (isDone()) finish();
+    });
+    if (proxies === undefined) return;
+    const refused = new Set(this.problems.map(({ subject }) => subject));
+    const waiting = boundListeners(model, ports).filter(({ name }) => !refused.has(name));
+    await Promise.all(waiting.map((listener) => untilOpen(listener, end, clock)));
+  }
+}
+
+function boundListeners(model: GatewayModel, ports: ReadonlyMap<string, number>): BoundListener[] {
+  return [...model.listeners, ...(model.tcpListeners ?? [])].map(({ name, address, port }) => ({
+    name,
+    address,
+    port: port === 0 ? (ports.get(name) ?? 0) : port,
+  }));
+}
+
+/** By `credential NAME` or `trust NAME`. */
+function generationsOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
+  const generations = new Map<string, number>();
+  for (const secret of secrets) {
+    const colon = secret.indexOf(":");
+    const [kind, name] = [secret.slice(0, colon), secret.slice(colon + 1)];
+    const held = kind === "trust" ? credentials.trust(name) : credentials.credential(name);
+    if (held !== undefined) generations.set(`${kind} ${name}`, held.generation);
+  }
+  return generations;
+}
+
+/** A listener opens when its secrets and routes are there: Envoy acknowledges it before. */
+async function untilOpen({ address, port }: BoundListener, end: number, clock: Clock): Promise<void> {
+  while (!(await accepts(address, port)) && clock.now() < end)
+    await new Promise<void>((resolve) => clock.after(OPEN_POLL_MS, resolve));
+}
+
+function accepts(address: string, port: number): Promise<boolean> {
+  const host = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+const WAIT_MS = 10_000;
+const OPEN_POLL_MS = 20;
