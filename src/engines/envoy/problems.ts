@@ -17,14 +17,21 @@ export function problemsOf(fleet: readonly AdsClient[]): EngineProblem[] {
   }
   return [...problems.entries()]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, { clients, message, ...problem }]) => ({ ...problem, message: `${message} (${clients.sort().join(", ")})` }));
+    .map(([, { clients, message, ...problem }]) => ({
+      ...problem,
+      message: `${message} (${clients.sort().join(", ")})`,
+    }));
 }
 
 function problemsOfNack(nack: AdsNack): EngineProblem[] {
   const { kind, name, detail, from } = nack;
   if (kind === "listener" && isBindFailure(nack))
     return [
-      { code: "listener-port-unavailable", subject: name, message: `listener ${name} cannot be opened: ${detail}` },
+      {
+        code: "listener-port-unavailable",
+        subject: name,
+        message: `listener ${name} cannot be opened: ${detail}`,
+      },
     ];
   const subjects = from.length === 0 ? [name] : from;
   return subjects.map((subject) => ({

@@ -36,7 +36,8 @@ export class ConnectedClient {
     const listeners = session.get("listener");
     if (listeners?.wildcard !== true || listeners.refusals.size > 0) return true;
     const routes = session.get("route-configuration");
-    for (const name of snapshot["route-configuration"].keys()) if (routes?.isSubscribed(name) !== true) return false;
+    for (const name of snapshot["route-configuration"].keys())
+      if (routes?.isSubscribed(name) !== true) return false;
     return true;
   }
 

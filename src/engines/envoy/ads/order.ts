@@ -54,7 +54,8 @@ export class Order {
     const now = this.#now();
     const fresh = new Set<string>();
     for (const { name } of clusters.inFlight?.resources ?? []) if (!clusters.held.has(name)) fresh.add(name);
-    for (const name of clusters.dirty) if (!clusters.held.has(name) && clusters.isSubscribed(name)) fresh.add(name);
+    for (const name of clusters.dirty)
+      if (!clusters.held.has(name) && clusters.isSubscribed(name)) fresh.add(name);
     for (const name of this.#unsettled.keys()) if (!fresh.has(name)) this.#unsettled.delete(name);
     const names: string[] = [];
     for (const name of fresh) {

@@ -105,7 +105,10 @@ export class AdsServer {
       session,
     );
     group.clients.add(client);
-    logger.info({ node: known.id, group: admission.group, identity: admission.identity }, "an xDS client is connected");
+    logger.info(
+      { node: known.id, group: admission.group, identity: admission.identity },
+      "an xDS client is connected",
+    );
     this.#changed();
     return client;
   }
@@ -154,7 +157,8 @@ export class AdsServer {
 }
 
 function softwareOf({ userAgentName, userAgentVersionType }: Node): string {
-  if (userAgentVersionType.case === "userAgentVersion") return `${userAgentName} ${userAgentVersionType.value}`;
+  if (userAgentVersionType.case === "userAgentVersion")
+    return `${userAgentName} ${userAgentVersionType.value}`;
   const version = userAgentVersionType.value?.version;
   if (version === undefined) return userAgentName;
   return `${userAgentName} ${version.majorNumber}.${version.minorNumber}.${version.patch}`;

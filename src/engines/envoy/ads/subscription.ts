@@ -56,8 +56,12 @@ export class Subscription {
   readonly #forced = new Set<string>();
   /** What is left of a refused batch. */
   readonly #doubted: Batch[] = [];
-  #narrowing: { resource: EncodedResource; steps: ReturnType<typeof narrow>; next: EncodedResource; detail: string } | null =
-    null;
+  #narrowing: {
+    resource: EncodedResource;
+    steps: ReturnType<typeof narrow>;
+    next: EncodedResource;
+    detail: string;
+  } | null = null;
   #inFlight: Batch | null = null;
 
   constructor(options: SubscriptionOptions) {
@@ -124,7 +128,8 @@ export class Subscription {
     this.#dirty.add(name);
     if (force) this.#forced.add(name);
     const refusal = this.refusals.get(name);
-    if (refusal !== undefined && refusal.version !== this.#options.lookUp(name)?.version) this.refusals.delete(name);
+    if (refusal !== undefined && refusal.version !== this.#options.lookUp(name)?.version)
+      this.refusals.delete(name);
   }
 
   /** What the client does not ask for any more. */
@@ -259,7 +264,8 @@ export class Subscription {
       return;
     }
     const refusal = this.refusals.get(narrowing.resource.name);
-    if (value !== null && refusal !== undefined) this.refusals.set(refusal.name, { ...refusal, mended: value });
+    if (value !== null && refusal !== undefined)
+      this.refusals.set(refusal.name, { ...refusal, mended: value });
     this.#dirty.add(narrowing.resource.name);
     this.#endNarrowing();
   }

@@ -134,7 +134,8 @@ function secureOptions({ certificateChain, privateKey, clientCas }: TransportTls
 
 function peerValues(socket: TLSSocket, options: ListenOptions): ContextValues {
   const values = createContextValues();
-  if ("path" in options) return values.set(PEER, { transport: "unix", certificate: null, address: undefined });
+  if ("path" in options)
+    return values.set(PEER, { transport: "unix", certificate: null, address: undefined });
   if (options.tls === undefined)
     return values.set(PEER, { transport: "cleartext", certificate: null, address: socket.remoteAddress });
   const raw = socket.authorized ? socket.getPeerCertificate().raw : undefined;

@@ -9,10 +9,7 @@ import {
   type VirtualHost,
   VirtualHostSchema,
 } from "../../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
-import type {
-  Matcher,
-  Matcher_OnMatch,
-} from "../../../protobuf/generated/xds/type/matcher/v3/matcher_pb.js";
+import type { Matcher, Matcher_OnMatch } from "../../../protobuf/generated/xds/type/matcher/v3/matcher_pb.js";
 
 /** Every route of a virtual host, in its list or in its matcher; one that stands at several places of the matcher comes once. */
 export function routesOf(host: VirtualHost): Route[] {
@@ -59,7 +56,8 @@ function changeOnMatch(on: Matcher_OnMatch | undefined, change: (route: Route) =
   if (on?.onMatch.case === "matcher") changeMatcher(on.onMatch.value, change);
   else if (on?.onMatch.case === "action") {
     const extension = on.onMatch.value;
-    if (extension.typedConfig !== undefined) extension.typedConfig = changedAction(extension.typedConfig, change);
+    if (extension.typedConfig !== undefined)
+      extension.typedConfig = changedAction(extension.typedConfig, change);
   }
 }
 
@@ -68,13 +66,15 @@ function changedAction(action: Any, change: (route: Route) => Route | null): Any
   const list = routeListOf(action);
   if (list === null) return action;
   const routes = changed(list.routes, change);
-  if (action.typeUrl === typeUrlOf(RouteSchema) && routes[0] !== undefined) return pack(RouteSchema, routes[0]);
+  if (action.typeUrl === typeUrlOf(RouteSchema) && routes[0] !== undefined)
+    return pack(RouteSchema, routes[0]);
   const next = create(RouteListSchema, { routes });
   return equals(RouteListSchema, next, list) ? action : pack(RouteListSchema, next);
 }
 
 function routeListOf({ typeUrl, value }: Any): RouteList | null {
   if (typeUrl === typeUrlOf(RouteListSchema)) return fromBinary(RouteListSchema, value);
-  if (typeUrl === typeUrlOf(RouteSchema)) return create(RouteListSchema, { routes: [fromBinary(RouteSchema, value)] });
+  if (typeUrl === typeUrlOf(RouteSchema))
+    return create(RouteListSchema, { routes: [fromBinary(RouteSchema, value)] });
   return null;
 }
