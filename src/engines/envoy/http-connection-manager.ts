@@ -1,0 +1,151 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { GatewayModel } from "../../model/gateway.ts";
+import type { HttpSettings } from "../../model/http.ts";
+import { pack } from "../../protobuf/any.ts";
+import type { FilterSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
+import {
+  type HttpProtocolOptionsSchema,
+  HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores,
+} from "../../protobuf/generated/envoy/config/core/v3/protocol_pb.js";
+import {
+  type HttpConnectionManager,
+  HttpConnectionManagerSchema,
+  HttpConnectionManager_CodecType as Codec,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+} from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { HeaderMutationSchema } from "../../protobuf/generated/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js";
+import { UuidRequestIdConfigSchema } from "../../protobuf/generated/envoy/extensions/request_id/uuid/v3/uuid_pb.js";
+import { httpAccessLogs } from "./access-log.ts";
+import { clientCertificateHeader } from "./client-certificate-header.ts";
+import { ADS } from "./config-source.ts";
+import { duration } from "./duration.ts";
+import { httpFilters } from "./http-filters.ts";
+import { localReplies } from "./local-replies.ts";
+import type { RouteScope } from "./route-scopes.ts";
+import type { TranslationContext } from "./translation-context.ts";
+
+/**
+ * HTTP on the connections of a scope. `speaksHttp2`: ALPN offers it; otherwise HTTP/1.1 is all that is understood, as on the
+ * other engine.
+ */
+export function httpConnectionManager(
+  model: GatewayModel,
+  context: TranslationContext,
+  scope: RouteScope,
+  { speaksHttp2 }: { readonly speaksHttp2: boolean },
+): MessageInitShape<typeof FilterSchema> {
+  const { http } = model;
+  const manager = create(HttpConnectionManagerSchema, {
+    statPrefix: scope.name,
+    codecType: speaksHttp2 ? Codec.AUTO : Codec.HTTP1,
+    routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName: scope.name } },
+    httpFilters: httpFilters(model, { forUpgrades: false }),
+    upgradeConfigs: upgradeConfigs(model),
+    accessLog: httpAccessLogs(scope.listener.name, context),
+    localReplyConfig: localReplies(model),
+    serverName: http.serverName,
+    serverHeaderTransformation: ServerHeader.OVERWRITE,
+    ...clientAddress(http),
+    ...clientCertificateHeader(http),
+    ...requestId(http),
+    ...path(http),
+    ...bounds(http),
+    earlyHeaderMutationExtensions: [ASSERTED],
+    // Header names and framing are Envoy's to check; what its parser lets pass beyond RFC 9112 is listed in docs/engines.md.
+    httpProtocolOptions: { allowCustomMethods: true, enableTrailers: true },
+    proxy100Continue: true,
+  });
+  return {
+    name: "envoy.filters.network.http_connection_manager",
+    configType: { case: "typedConfig", value: pack(HttpConnectionManagerSchema, manager) },
+  };
+}
+
+/** Plain values: a message cannot be spread into another. */
+type Part = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, HttpConnectionManager>;
+
+function clientAddress({ useRemoteAddress, xffTrustedHops }: HttpSettings): Part {
+  return {
+    useRemoteAddress,
+    xffNumTrustedHops: xffTrustedHops,
+    // Nobody is "internal": Envoy would believe such clients' x-envoy headers, and tell upstreams.
+    internalAddressConfig: { unixSockets: false, cidrRanges: [] },
+  };
+}
+
+function requestId({ preserveRequestId }: HttpSettings): Part {
+  return {
+    generateRequestId: true,
+    preserveExternalRequestId: preserveRequestId,
+    requestIdExtension: {
+      // A client's own id is not written to.
+      typedConfig: pack(
+        UuidRequestIdConfigSchema,
+        create(UuidRequestIdConfigSchema, { packTraceReason: false }),
+      ),
+    },
+  };
+}
+
+function path({ mergeSlashes, rejectEscapedSlashes }: HttpSettings): Part {
+  return {
+    normalizePath: true,
+    mergeSlashes,
+    pathWithEscapedSlashesAction: rejectEscapedSlashes
+      ? EscapedSlashes.REJECT_REQUEST
+      : EscapedSlashes.KEEP_UNCHANGED,
+    // `a.example.` is `a.example`: a host that is closed under one form must not be open under the other.
+    stripTrailingHostDot: true,
+  };
+}
+
+/** Times and sizes, by the limits of the other engine where the model says nothing. */
+function bounds({ idleTimeoutMs, maxHeadBytes, underscores }: HttpSettings): Part {
+  const common: MessageInitShape<typeof HttpProtocolOptionsSchema> = {
+    idleTimeout: duration(idleTimeoutMs ?? 60_000),
+    maxHeadersCount: 100,
+    headersWithUnderscoresAction:
+      underscores === "reject"
+        ? Underscores.REJECT_REQUEST
+        : underscores === "drop"
+          ? Underscores.DROP_HEADER
+          : Underscores.ALLOW,
+  };
+  return {
+    commonHttpProtocolOptions: common,
+    maxRequestHeadersKb: maxHeadBytes === undefined ? 60 : Math.max(1, Math.ceil(maxHeadBytes / 1024)),
+    requestHeadersTimeout: duration(10_000),
+    streamIdleTimeout: duration(300_000),
+  };
+}
+
+/** Identity or routing that only the gateway itself may assert: no client's word for it is taken. */
+const ASSERTED = {
+  name: "envoy.http.early_header_mutation.header_mutation",
+  typedConfig: pack(
+    HeaderMutationSchema,
+    create(HeaderMutationSchema, {
+      mutations: [
+        {
+          action: {
+            case: "removeOnMatch",
+            value: { keyMatcher: { matchPattern: { case: "prefix", value: "x-envoy-" } } },
+          },
+        },
+        { action: { case: "remove", value: "l5d-dst-override" } },
+      ],
+    }),
+  ),
+};
+
+/**
+ * Whether a protocol is switched to is each route's to say. Where bodies are held back until they are whole, the bytes of
+ * a tunnel must not be: they have filters of their own.
+ */
+function upgradeConfigs(model: GatewayModel): NonNullable<Part["upgradeConfigs"]> {
+  if (model.http.maxBodyBytes === undefined) return [];
+  const protocols = new Set(model.routes.flatMap(({ upgrades }) => upgrades ?? []));
+  const filters = httpFilters(model, { forUpgrades: true });
+  return [...protocols].sort().map((upgradeType) => ({ upgradeType, enabled: false, filters }));
+}

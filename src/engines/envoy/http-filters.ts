@@ -1,0 +1,95 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { GatewayModel } from "../../model/gateway.ts";
+import type { HttpSettings } from "../../model/http.ts";
+import { pack } from "../../protobuf/any.ts";
+import { BufferSchema } from "../../protobuf/generated/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
+import { CorsSchema } from "../../protobuf/generated/envoy/extensions/filters/http/cors/v3/cors_pb.js";
+import { CustomResponseSchema } from "../../protobuf/generated/envoy/extensions/filters/http/custom_response/v3/custom_response_pb.js";
+import { HealthCheckSchema } from "../../protobuf/generated/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
+import { RouterSchema } from "../../protobuf/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
+import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { addressFilters } from "./address-filter.ts";
+import { authorizationFilters } from "./authorization.ts";
+
+type Filter = MessageInitShape<typeof HttpFilterSchema>;
+
+/** What a request passes on its way, in order. `forUpgrades`: of a request that becomes a tunnel, whose bytes never end. */
+export function httpFilters(model: GatewayModel, options: { readonly forUpgrades: boolean }): Filter[] {
+  const { http, routes } = model;
+  return [
+    // Whoever may not come in learns nothing else.
+    ...addressFilters(http),
+    // A probe comes by address, without a host's name: before any route is asked for.
+    ...probes(http),
+    // First on the way in, so last on the way out: it replaces what the filters below answer.
+    ...(routes.some(({ errorResponses }) => errorResponses !== undefined) ? [CUSTOM_RESPONSE] : []),
+    // A preflight carries no credentials: it is answered before anybody is asked about it.
+    ...(routes.some(({ cors }) => cors !== undefined) ? [CORS] : []),
+    // Before authorization, which may be shown the body: what is too large is refused first.
+    ...(http.maxBodyBytes !== undefined && !options.forUpgrades ? [buffer(http.maxBodyBytes)] : []),
+    ...authorizationFilters(model),
+    ROUTER,
+  ];
+}
+
+const CUSTOM_RESPONSE: Filter = {
+  name: "envoy.filters.http.custom_response",
+  // What is replaced is a matter of each route.
+  configType: { case: "typedConfig", value: pack(CustomResponseSchema, create(CustomResponseSchema)) },
+};
+
+const CORS: Filter = {
+  name: "envoy.filters.http.cors",
+  configType: { case: "typedConfig", value: pack(CorsSchema, create(CorsSchema)) },
+};
+
+const ROUTER: Filter = {
+  name: "envoy.filters.http.router",
+  configType: {
+    case: "typedConfig",
+    // Neither upstreams nor clients are told how Envoy went about it.
+    value: pack(RouterSchema, create(RouterSchema, { suppressEnvoyHeaders: true })),
+  },
+};
+
+/** As 1.14's always-present routes (reference §2.5.7). */
+const PROBES = { ready: "/ambassador/v0/check_ready", alive: "/ambassador/v0/check_alive" } as const;
+
+function probes({ probes: { ready, alive } = PROBES }: HttpSettings): Filter[] {
+  return [ready, alive].filter((prefix) => prefix !== null).map(probe);
+}
+
+function probe(prefix: string): Filter {
+  return {
+    name: "envoy.filters.http.health_check",
+    configType: {
+      case: "typedConfig",
+      value: pack(
+        HealthCheckSchema,
+        create(HealthCheckSchema, {
+          passThroughMode: false,
+          headers: [
+            {
+              name: ":path",
+              headerMatchSpecifier: {
+                case: "stringMatch",
+                value: { matchPattern: { case: "prefix", value: prefix } },
+              },
+            },
+          ],
+        }),
+      ),
+    },
+  };
+}
+
+/** Larger bodies get 413. */
+function buffer(maxBodyBytes: number): Filter {
+  return {
+    name: "envoy.filters.http.buffer",
+    configType: {
+      case: "typedConfig",
+      value: pack(BufferSchema, create(BufferSchema, { maxRequestBytes: maxBodyBytes })),
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import { create } from "@bufbuild/protobuf";
+import type { GatewayModel } from "../../../model/gateway.ts";
+import type { TcpChain, TcpListener } from "../../../model/tcp.ts";
+import { ListenerSchema } from "../../../protobuf/generated/envoy/config/listener/v3/listener_pb.js";
+import { duration } from "../duration.ts";
+import { type FilterChainInit, refusingChain, tlsMatch } from "../filter-chains.ts";
+import { listeningSocket } from "../listening-socket.ts";
+import { resource, type XdsResource } from "../resources.ts";
+import { terminatingSocket } from "../tls/termination.ts";
+import type { TranslationContext } from "../translation-context.ts";
+import { tcpProxy } from "./proxy.ts";
+
+/** A port whose connections are passed on byte by byte: a chain for each TCPMapping group, by server name. */
+export function tcpListener(
+  listener: TcpListener,
+  model: GatewayModel,
+  context: TranslationContext,
+): XdsResource<"listener"> {
+  const readsServerName = listener.chains.some(({ serverName }) => serverName !== null);
+  const rest = listener.chains.find(({ serverName }) => serverName === null);
+  const takesAnyName = listener.chains.some(({ serverName }) => serverName === "*");
+  const message = create(ListenerSchema, {
+    ...listeningSocket(listener, model.http, context, { readsServerName }),
+    filterChains: [
+      ...listener.chains
+        .filter(({ serverName }) => serverName !== null)
+        .map((chain) => namedChain(chain, listener, context)),
+      ...(rest === undefined && !takesAnyName ? [refusingChain("tls", [])] : []),
+    ],
+    // Whatever no name is for, TLS or not; without it such a connection is closed.
+    ...(rest === undefined
+      ? {}
+      : { defaultFilterChain: { name: "rest", filters: [tcpProxy(rest, listener.name, context)] } }),
+  });
+  const from = listener.chains.flatMap(({ destinations }) => destinations.map(({ name }) => name));
+  return resource("listener", listener.name, message, [...new Set(from)].sort());
+}
+
+function namedChain(chain: TcpChain, listener: TcpListener, context: TranslationContext): FilterChainInit {
+  const { serverName, tls } = chain;
+  const name = `tls ${serverName}`;
+  const domains = [serverName as string];
+  if (tls.mode === "refuse" || tls.mode === "cleartext") return refusingChain(name, domains);
+  return {
+    name,
+    filterChainMatch: tlsMatch(domains),
+    ...(tls.mode === "passthrough"
+      ? {}
+      : { transportSocket: terminatingSocket(tls), transportSocketConnectTimeout: duration(10_000) }),
+    filters: [tcpProxy(chain, listener.name, context)],
+  };
+}

@@ -1,0 +1,53 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { TcpChain, TcpDestination } from "../../../model/tcp.ts";
+import { pack } from "../../../protobuf/any.ts";
+import type { FilterSchema } from "../../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
+import { TcpProxySchema } from "../../../protobuf/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import { tcpAccessLogs } from "../access-log.ts";
+import { duration } from "../duration.ts";
+import type { TranslationContext } from "../translation-context.ts";
+
+/** Passes the connections of a chain on, each to one destination by weight. */
+export function tcpProxy(
+  { destinations }: TcpChain,
+  listener: string,
+  context: TranslationContext,
+): MessageInitShape<typeof FilterSchema> {
+  const shares = destinations.filter(({ weight }) => weight > 0);
+  const reached = shares.length > 0 ? shares : destinations;
+  const [only] = reached as [TcpDestination];
+  const proxy = create(TcpProxySchema, {
+    statPrefix: listener,
+    clusterSpecifier:
+      reached.length === 1
+        ? { case: "cluster", value: clusterOf(only) }
+        : {
+            case: "weightedClusters",
+            value: { clusters: reached.map((each) => ({ name: clusterOf(each), weight: each.weight })) },
+          },
+    // One attempt: bytes that a service took are not said to another.
+    maxConnectAttempts: 1,
+    idleTimeout: duration(shortestIdle(reached)),
+    accessLog: tcpAccessLogs(listener, reached, context),
+  });
+  return {
+    name: "envoy.filters.network.tcp_proxy",
+    configType: { case: "typedConfig", value: pack(TcpProxySchema, proxy) },
+  };
+}
+
+/** A destination that fails closed leads to a cluster that there never is: Envoy closes the connection. */
+export function clusterOf({ name, action }: TcpDestination): string {
+  return action.kind === "forward" ? action.cluster : `closed ${action.code} ${name}`;
+}
+
+/** Envoy has one for all destinations of a chain; 0: no limit, an hour where nothing is said. */
+function shortestIdle(destinations: readonly TcpDestination[]): number {
+  const written = destinations.map(({ action }) =>
+    action.kind === "forward" ? (action.idleTimeoutMs ?? DEFAULT_IDLE_MS) : DEFAULT_IDLE_MS,
+  );
+  const limits = written.filter((milliseconds) => milliseconds > 0);
+  return limits.length === 0 ? 0 : Math.min(...limits);
+}
+
+const DEFAULT_IDLE_MS = 3_600_000;
