@@ -81,15 +81,13 @@ interface Problem {
 function problemsOf(value: unknown): Problem[] {
   const wrong = Errors(FLEET, value).flatMap((error): Problem[] => {
     const path = error.instancePath === "" ? [] : error.instancePath.slice(1).split("/");
-    const where = path.length === 0 ? "the file" : path.join(".");
-    const parameters = error.params as Record<string, unknown>;
-    if (error.keyword === "anyOf") return [];
-    if (error.keyword === "additionalProperties")
-      return (parameters.additionalProperties as string[]).map((name) => ({
-        path: [...path, name],
-        message: `${name} is no field of ${where}`,
-      }));
-    return [{ path, message: `${where} ${error.message}` }];
+    const named = (steps: readonly string[]): string => (steps.length === 0 ? "the file" : steps.join("."));
+    // Each says again what another one says more exactly.
+    if (error.keyword === "anyOf" || error.keyword === "additionalProperties") return [];
+    // How an unknown field is said.
+    if (error.keyword === "boolean")
+      return [{ path, message: `${path.at(-1)} is no field of ${named(path.slice(0, -1))}` }];
+    return [{ path, message: `${named(path)} ${error.message}` }];
   });
   if (wrong.length > 0) return oneEach(wrong);
   const { groups } = value as Static<typeof FLEET>;

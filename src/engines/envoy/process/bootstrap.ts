@@ -29,8 +29,8 @@ export interface XdsTlsFiles {
   readonly privateKey: string;
   /** A name in the control plane's certificate; default: `host`. */
   readonly serverName?: string;
-  /** A change of these folders' symbolic links makes Envoy read its files again; default: the files' own. */
-  readonly watchedDirectory?: string;
+  /** Files of `sdsFiles`, by which Envoy follows changes of the three above; absent: it reads them once. */
+  readonly sds?: { readonly identity: string; readonly trust: string };
 }
 
 /** Static cluster that leads to Credence: of the xDS stream, and of the stream of failures. */
@@ -115,9 +115,13 @@ function addressOf(xds: XdsPlace): JsonObject {
 }
 
 function mutualTls(host: string, files: XdsTlsFiles): JsonObject {
-  const { ca, certificate, privateKey, serverName = host, watchedDirectory } = files;
-  const watched = watchedDirectory === undefined ? {} : { watched_directory: { path: watchedDirectory } };
+  const { serverName = host, sds } = files;
   const isAddress = isIP(serverName) !== 0;
+  const verified = {
+    match_typed_subject_alt_names: [
+      { san_type: isAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: serverName } },
+    ],
+  };
   return {
     name: "envoy.transport_sockets.tls",
     typed_config: {
@@ -127,23 +131,46 @@ function mutualTls(host: string, files: XdsTlsFiles): JsonObject {
       common_tls_context: {
         tls_params: { tls_minimum_protocol_version: "TLSv1_2", tls_maximum_protocol_version: "TLSv1_3" },
         alpn_protocols: ["h2"],
-        tls_certificates: [
-          {
-            certificate_chain: { filename: certificate },
-            private_key: { filename: privateKey },
-            ...watched,
-          },
-        ],
-        validation_context: {
-          trusted_ca: { filename: ca },
-          ...watched,
-          match_typed_subject_alt_names: [
-            { san_type: isAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: serverName } },
-          ],
-        },
+        ...(sds === undefined
+          ? {
+              tls_certificates: [certificateIn(files)],
+              validation_context: { ...trustIn(files), ...verified },
+            }
+          : {
+              tls_certificate_sds_secret_configs: [secretIn("identity", sds.identity)],
+              combined_validation_context: {
+                default_validation_context: verified,
+                validation_context_sds_secret_config: secretIn("trust", sds.trust),
+              },
+            }),
       },
     },
   };
+}
+
+/** What the two files of `sds` hold: the names of the others. Envoy watches the folders of those for files renamed into them. */
+export function sdsFiles(files: XdsTlsFiles): { readonly identity: JsonObject; readonly trust: JsonObject } {
+  const response = (name: string, secret: JsonObject): JsonObject => ({
+    resources: [
+      { "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", name, ...secret },
+    ],
+  });
+  return {
+    identity: response("identity", { tls_certificate: certificateIn(files) }),
+    trust: response("trust", { validation_context: trustIn(files) }),
+  };
+}
+
+function secretIn(name: string, path: string): JsonObject {
+  return { name, sds_config: { path_config_source: { path }, resource_api_version: "V3" } };
+}
+
+function certificateIn({ certificate, privateKey }: XdsTlsFiles): JsonObject {
+  return { certificate_chain: { filename: certificate }, private_key: { filename: privateKey } };
+}
+
+function trustIn({ ca }: XdsTlsFiles): JsonObject {
+  return { trusted_ca: { filename: ca } };
 }
 
 function caresAsking(resolvers: readonly string[]): JsonObject {

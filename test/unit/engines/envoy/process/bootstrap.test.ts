@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bootstrapOf } from "../../../../../src/engines/envoy/process/bootstrap.ts";
+import { bootstrapOf, sdsFiles } from "../../../../../src/engines/envoy/process/bootstrap.ts";
 import { findEnvoy } from "../../../../../src/engines/envoy/process/find.ts";
 import { validateBootstrap } from "../../../../../src/engines/envoy/process/validate.ts";
 import { createAuthority } from "../../../../../src/x509/authority.ts";
@@ -33,19 +33,25 @@ test("Envoy takes the bootstrap of a fleet's member, with the names of its files
     "tls.key": issued.privateKey,
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  for (const host of ["control.example", "127.0.0.1"]) {
+  const tls = {
+    ca: join(folder, "ca.pem"),
+    certificate: join(folder, "tls.crt"),
+    privateKey: join(folder, "tls.key"),
+  };
+  const sds = { identity: join(folder, "identity.json"), trust: join(folder, "trust.json") };
+  for (const [name, content] of Object.entries(sdsFiles(tls)))
+    writeFileSync(join(folder, `${name}.json`), JSON.stringify(content));
+  for (const [host, followed] of [
+    ["control.example", {}],
+    ["127.0.0.1", { sds }],
+  ] as const) {
     const bootstrap = bootstrapOf({
       nodeId: "edge-1",
       nodeCluster: "edge",
       xds: {
         host,
         port: 18000,
-        tls: {
-          ca: join(folder, "ca.pem"),
-          certificate: join(folder, "tls.crt"),
-          privateKey: join(folder, "tls.key"),
-          watchedDirectory: folder,
-        },
+        tls: { ...tls, ...followed },
       },
       admin: { loopbackPort: 0 },
     });
