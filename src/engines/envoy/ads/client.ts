@@ -34,6 +34,16 @@ export interface AdsClient {
   readonly isSettled: boolean;
   readonly kinds: Readonly<Partial<Record<XdsKind, AdsKindState>>>;
   readonly nacks: readonly AdsNack[];
+  /** On this stream so far. */
+  readonly sent: AdsSent;
+}
+
+/** What went to a client. */
+export interface AdsSent {
+  readonly responses: number;
+  readonly resources: number;
+  /** Of the resources, without what is around them. */
+  readonly bytes: number;
 }
 
 export interface AdsKindState {

@@ -58,6 +58,7 @@ export class ConnectedClient {
       isSettled: snapshot !== null && this.isSettled(snapshot),
       kinds,
       nacks: this.#nacks(),
+      sent: { ...this.session.sent },
     };
   }
 

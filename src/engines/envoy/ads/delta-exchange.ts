@@ -37,11 +37,11 @@ export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDisco
     }
     const names = request.resourceNamesSubscribe;
     for (const name of names) {
-      if (name === "*") subscription.subscribeAll();
+      if (name === "*") session.subscribeAll(subscription);
       else session.subscribe(subscription, name, isNew && subscription.held.has(name));
     }
     // An empty first list means everything (the older way to write `*`).
-    if (isNew && names.length === 0) subscription.subscribeAll();
+    if (isNew && names.length === 0) session.subscribeAll(subscription);
     if (isNew && subscription.wildcard) subscription.mustAnswer = known.length === 0;
   }
 

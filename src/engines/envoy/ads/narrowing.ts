@@ -68,12 +68,14 @@ export function scratchName(virtualHost: string): string {
 const SCRATCH_DOMAIN = "nack-probe.invalid";
 
 function scratch(refused: EncodedResource, routes: readonly Route[]): EncodedResource {
+  const name = scratchName(refused.name);
   const message: VirtualHost = create(VirtualHostSchema, {
-    name: SCRATCH_DOMAIN,
+    // Envoy removes a virtual host by this name, which therefore is the resource's.
+    name,
     domains: [SCRATCH_DOMAIN],
     routes: routes.map((route) => clone(RouteSchema, route)),
   });
-  return encode(resource("virtual-host", scratchName(refused.name), message, []));
+  return encode(resource("virtual-host", name, message, []));
 }
 
 /** The same requests, answered 503: they must not fall to another route. */

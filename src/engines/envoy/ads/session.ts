@@ -23,6 +23,11 @@ export class Session {
   #snapshot: Snapshot | null;
   #label: string;
   #cancelTimer: () => void = () => undefined;
+  readonly sent: { responses: number; resources: number; bytes: number } = {
+    responses: 0,
+    resources: 0,
+    bytes: 0,
+  };
 
   constructor(options: SessionOptions, snapshot: Snapshot | null, label: string) {
     this.#options = options;
@@ -64,6 +69,18 @@ export class Session {
   subscribe(subscription: Subscription, name: string, mayHave: boolean): void {
     subscription.subscribe(name, mayHave);
     if (subscription.kind === "route-configuration" && !mayHave) this.#owedHosts.add(name);
+  }
+
+  subscribeAll(subscription: Subscription): void {
+    subscription.subscribeAll();
+    const routes = this.get("route-configuration");
+    if (subscription.kind !== "virtual-host" || routes === undefined) return;
+    const bare = new Set([
+      ...routes.held.keys(),
+      ...(routes.inFlight?.resources ?? []).map(({ name }) => name),
+    ]);
+    for (const name of this.#snapshot?.["virtual-host"].keys() ?? []) bare.delete(ownerOf(name));
+    this.#sayNone(subscription, bare);
   }
 
   unsubscribe(subscription: Subscription, name: string): void {
@@ -114,6 +131,9 @@ export class Session {
       if (subscription === undefined || subscription.isQuiet) continue;
       const batch = subscription.next(this.#order.gate(subscription.kind));
       if (batch === null) continue;
+      this.sent.responses++;
+      this.sent.resources += batch.resources.length;
+      for (const { bytes } of batch.resources) this.sent.bytes += bytes.length;
       if (subscription.kind === "route-configuration") this.#oweHosts(batch.resources);
       return { typeUrl, subscription, batch };
     }
@@ -150,11 +170,22 @@ export class Session {
 
   /** A route configuration that was asked for is warming: its virtual hosts go out again, right after it. */
   #oweHosts(sent: readonly EncodedResource[]): void {
-    const owners = new Set(sent.filter(({ name }) => this.#owedHosts.delete(name)).map(({ name }) => name));
+    const owners = sent.filter(({ name }) => this.#owedHosts.delete(name)).map(({ name }) => name);
     const hosts = this.get("virtual-host");
-    if (owners.size === 0 || hosts === undefined) return;
-    for (const name of this.#snapshot?.["virtual-host"].keys() ?? [])
-      if (owners.has(ownerOf(name)) && hosts.isSubscribed(name)) hosts.mark(name, true);
+    if (owners.length === 0 || hosts === undefined) return;
+    const bare = new Set(owners);
+    for (const name of this.#snapshot?.["virtual-host"].keys() ?? []) {
+      const owner = ownerOf(name);
+      if (!owners.includes(owner)) continue;
+      bare.delete(owner);
+      if (hosts.isSubscribed(name)) hosts.mark(name, true);
+    }
+    this.#sayNone(hosts, bare);
+  }
+
+  /** A route configuration without any virtual host would warm on; that one of it is removed tells it that there are none. */
+  #sayNone(hosts: Subscription, owners: Iterable<string>): void {
+    if (hosts.wildcard) for (const owner of owners) hosts.mark(`${owner}/none.invalid`, true);
   }
 
   #typeUrls(): string[] {
