@@ -20,14 +20,19 @@ export function verifyPeerName(certificate: X509Certificate, name: string): Name
 }
 
 function matchingHost(certificate: X509Certificate, name: string): string | undefined {
-  // The root's dot says that a name is absolute; SANs never have it.
-  const host = name.endsWith(".") ? name.slice(0, -1) : name;
-  if (host.length > 253 || !HOST_NAME.test(host)) return undefined;
+  const host = hostName(name);
+  if (host === null) return undefined;
   return certificate.checkHost(host, {
     subject: "never",
     partialWildcards: false,
     multiLabelWildcards: false,
   });
+}
+
+/** Without the root's dot, which says that a name is absolute and never stands in a SAN; null where it is no host name. */
+export function hostName(name: string): string | null {
+  const host = name.endsWith(".") ? name.slice(0, -1) : name;
+  return host.length > 253 || !HOST_NAME.test(host) ? null : host;
 }
 
 /** Labels of RFC 1123 §2.1, and underscores, which service names in use have. */

@@ -5,7 +5,7 @@ import {
   type Cluster as ClusterMessage,
   ClusterSchema,
 } from "../../protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
-import { durationOf } from "./durations.ts";
+import { duration } from "./duration.ts";
 import { resource, type XdsResource } from "./resources.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import { addresses } from "./upstream/addresses.ts";
@@ -45,7 +45,7 @@ function translateCluster(cluster: Cluster, context: TranslationContext): Cluste
     name: cluster.name,
     ...addresses(cluster),
     // The node engine's covers the handshake too, and so does Envoy's.
-    connectTimeout: durationOf(cluster.connectTimeoutMs),
+    connectTimeout: duration(cluster.connectTimeoutMs),
     ...balancing(cluster),
     ...circuitBreakers(cluster),
     ...outlierDetection(cluster),

@@ -1,5 +1,5 @@
 import type { Cluster } from "../../../model/cluster.ts";
-import { durationOf } from "../durations.ts";
+import { duration } from "../duration.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
 
 /**
@@ -19,9 +19,9 @@ export function outlierDetection({ outliers }: Cluster): ClusterFields {
         : { consecutiveGatewayFailure: consecutiveGatewayFailures }),
       enforcingConsecutiveGatewayFailure: consecutiveGatewayFailures === undefined ? 0 : 100,
       enforcingSuccessRate: 0,
-      interval: durationOf(intervalMs),
-      baseEjectionTime: durationOf(baseEjectionMs),
-      maxEjectionTime: durationOf(Math.max(baseEjectionMs, LONGEST_EJECTION_MS)),
+      interval: duration(intervalMs),
+      baseEjectionTime: duration(baseEjectionMs),
+      maxEjectionTime: duration(Math.max(baseEjectionMs, LONGEST_EJECTION_MS)),
       maxEjectionPercent,
       // The first goes whatever the percentage.
       alwaysEjectOneHost: true,

@@ -4,7 +4,7 @@ import { pack } from "../../../protobuf/any.ts";
 import type { Http1ProtocolOptionsSchema } from "../../../protobuf/generated/envoy/config/core/v3/protocol_pb.js";
 import { PreserveCaseFormatterConfigSchema } from "../../../protobuf/generated/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import { HttpProtocolOptionsSchema } from "../../../protobuf/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
-import { durationOf } from "../durations.ts";
+import { duration } from "../duration.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
 
 /** HTTP/1.1 or HTTP/2, and for how long connections are kept. Never by ALPN: the model says what is spoken. */
@@ -12,8 +12,8 @@ export function protocolOptions(cluster: Cluster): ClusterFields {
   const options = create(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: {
       // 0 is "not given" here, as in the node engine.
-      idleTimeout: durationOf(cluster.idleTimeoutMs || IDLE_MS),
-      ...(cluster.maxLifetimeMs ? { maxConnectionDuration: durationOf(cluster.maxLifetimeMs) } : {}),
+      idleTimeout: duration(cluster.idleTimeoutMs || IDLE_MS),
+      ...(cluster.maxLifetimeMs ? { maxConnectionDuration: duration(cluster.maxLifetimeMs) } : {}),
     },
     upstreamProtocolOptions: {
       case: "explicitHttpConfig",

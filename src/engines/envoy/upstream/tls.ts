@@ -1,12 +1,7 @@
-import { isIP } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Cluster } from "../../../model/cluster.ts";
-import type { PeerVerification, TlsParameters, UpstreamTls } from "../../../model/tls.ts";
+import type { TlsParameters, UpstreamTls } from "../../../model/tls.ts";
 import { pack } from "../../../protobuf/any.ts";
-import {
-  SubjectAltNameMatcher_SanType,
-  type SubjectAltNameMatcherSchema,
-} from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import {
   type CommonTlsContext,
   type CommonTlsContextSchema,
@@ -14,6 +9,7 @@ import {
 } from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { sdsSecret, tlsParameters } from "../tls/parameters.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
+import { sanMatcher } from "./peer-name.ts";
 
 type Originated = Extract<UpstreamTls, { mode: "originate" }>;
 
@@ -33,8 +29,6 @@ export function transportSocket(cluster: Cluster): ClusterFields {
       ...validation(tls.verification),
     },
     ...(tls.sni === undefined ? {} : { sni: tls.sni }),
-    // OpenSSL leaves it to the verification of the chain.
-    enforceRsaKeyUsage: false,
   });
   return {
     transportSocket: {
@@ -60,27 +54,9 @@ function validation(
     validationContextType: {
       case: "combinedValidationContext",
       value: {
-        defaultValidationContext: { matchTypedSubjectAltNames: [nameMatcher(verification)] },
+        defaultValidationContext: { matchTypedSubjectAltNames: [sanMatcher(verification.name)] },
         validationContextSdsSecretConfig: sdsSecret("trust", verification.trust),
       },
     },
   };
-}
-
-/** A SAN of the name's own type. The CN counts for nothing, and a wildcard in the certificate stands for one label (RFC 9525). */
-function nameMatcher({
-  name,
-}: Extract<PeerVerification, { mode: "chain-and-name" }>): MessageInitShape<
-  typeof SubjectAltNameMatcherSchema
-> {
-  const isAddress = isIP(name) !== 0;
-  return {
-    sanType: isAddress ? SubjectAltNameMatcher_SanType.IP_ADDRESS : SubjectAltNameMatcher_SanType.DNS,
-    matcher: { matchPattern: { case: "exact", value: isAddress ? name : withoutRootDot(name) } },
-  };
-}
-
-/** The root's dot says that a name is absolute; SANs never have it. */
-function withoutRootDot(name: string): string {
-  return name.endsWith(".") ? name.slice(0, -1) : name;
 }

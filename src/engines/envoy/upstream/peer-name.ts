@@ -1,0 +1,38 @@
+import { isIP, SocketAddress } from "node:net";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  SubjectAltNameMatcher_SanType as SanType,
+  type SubjectAltNameMatcherSchema,
+} from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
+import { hostName } from "../../../x509/names.ts";
+
+/**
+ * The SAN that a peer must have, by the rules of x509/names.ts. Envoy's own matching of DNS names takes `a*.example` for
+ * `ab.example`, so the texts that may stand in a certificate are written out instead.
+ */
+export function sanMatcher(name: string): MessageInitShape<typeof SubjectAltNameMatcherSchema> {
+  const family = isIP(name);
+  if (family === 0) {
+    return {
+      sanType: SanType.DNS,
+      matcher: { matchPattern: { case: "safeRegex", value: { regex: dnsPattern(name) } } },
+    };
+  }
+  const address = family === 6 ? new SocketAddress({ address: name, family: "ipv6" }).address : name;
+  return {
+    sanType: SanType.IP_ADDRESS,
+    // Envoy compares texts, and writes addresses in their shortest form.
+    matcher: { matchPattern: { case: "exact", value: address } },
+  };
+}
+
+/** RFC 9525 §6.3: the name itself, or a wildcard for all of its first label where two more follow, in any case. */
+function dnsPattern(name: string): string {
+  const host = hostName(name);
+  if (host === null) return NOTHING;
+  const [first = "", ...rest] = host.split(".");
+  const wildcard = rest.length >= 2 && /^[a-z0-9-]+$/i.test(first) ? `|\\*\\.${rest.join("\\.")}` : "";
+  return `(?i)(?:${host.replaceAll(".", "\\.")}${wildcard})`;
+}
+
+const NOTHING = "[^\\s\\S]";
