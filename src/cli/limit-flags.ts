@@ -19,9 +19,8 @@ export interface LimitFlags {
 
 export function addLimitFlags(command: Command): void {
   for (const [flag, limit, unit, description] of TABLE) {
-    const name = flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     command.addOption(
-      new Option(`--${name} <${unit}>`, description)
+      new Option(`${flagText(flag)} <${unit}>`, description)
         .argParser(positiveNumber)
         .default(DEFAULT_LIMITS[limit] / FACTORS[unit])
         .helpGroup("Limits:"),
@@ -31,6 +30,17 @@ export function addLimitFlags(command: Command): void {
 
 export function limitsOf(flags: LimitFlags): Partial<Limits> {
   return Object.fromEntries(TABLE.map(([flag, limit, unit]) => [limit, flags[flag] * FACTORS[unit]]));
+}
+
+/** Limits that were given another value than the default, by the names of their flags. */
+export function changedLimits(flags: LimitFlags): (keyof LimitFlags)[] {
+  return TABLE.filter(([flag, limit, unit]) => flags[flag] !== DEFAULT_LIMITS[limit] / FACTORS[unit]).map(
+    ([flag]) => flag,
+  );
+}
+
+export function flagText(flag: keyof LimitFlags): string {
+  return `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** From the flag's unit to the limit's. */

@@ -4,7 +4,8 @@ import type { DemoFlags } from "./demo/demo.ts";
 import { addLimitFlags } from "./limit-flags.ts";
 import { port, wholeNumber } from "./numbers.ts";
 import { addReadingVerbs } from "./reading-verbs.ts";
-import { addResourceFlags, PATHS } from "./resource-flags.ts";
+import { addEnvoyFlags } from "./envoy-flags.ts";
+import { addResourceFlags, engineOption, PATHS } from "./resource-flags.ts";
 import type { RunFlags } from "./run.ts";
 
 /*
@@ -54,6 +55,7 @@ function addRun(program: Command): void {
     .command("run")
     .description("serve the resources in files or folders of YAML, and follow their changes")
     .argument("<path...>", PATHS)
+    .addOption(engineOption())
     .optionsGroup("Listeners:")
     .option("--address <ip>", "address to listen on", "127.0.0.1")
     .addOption(
@@ -92,6 +94,7 @@ function addRun(program: Command): void {
         .default("auto"),
     );
   addLimitFlags(command);
+  addEnvoyFlags(command);
   command
     .addHelpText(
       "after",
@@ -103,6 +106,7 @@ Signals:
 Examples:
   credence run ./gateway
   credence run mappings.yaml secrets/ --address 0.0.0.0 --http-port 80 --https-port 443
+  credence run --engine envoy ./gateway
   credence run ./gateway --http-port 0 --ready-file ready.json --require-upstream-verification
 
 Exit status: 0 ended by a signal, 1 could not start, 2 misuse, 70 a fault of Credence.`,

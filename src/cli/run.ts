@@ -1,12 +1,15 @@
 import { constants } from "node:os";
 import type { BoundListener } from "../engines/engine.ts";
+import type { EngineName } from "../model/capabilities.ts";
 import { createLogger, type LogFormat, type Logger, logDestination } from "../telemetry/logger.ts";
 import { type LimitFlags, limitsOf } from "./limit-flags.ts";
+import type { EnvoyFlags } from "./envoy-flags.ts";
 import { allExist } from "./paths.ts";
 import { type Ready, removeReadyFile, writeReadyFile } from "./ready-file.ts";
-import { type Gateway, wireGateway } from "./wire.ts";
+import { type Gateway, type GatewayOptions, wireGateway } from "./wire.ts";
 
-export interface RunFlags extends LimitFlags {
+export interface RunFlags extends LimitFlags, EnvoyFlags {
+  readonly engine: EngineName;
   readonly address: string;
   readonly httpPort?: number;
   readonly httpsPort?: number;
@@ -30,23 +33,11 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
     return;
   }
   const logger = createLogger(flags.logLevel, logDestination(flags.logFormat));
-  const gateway = wireGateway({
-    paths,
-    ambassadorId: flags.ambassadorId,
-    compile: {
-      address: flags.address,
-      httpPort: flags.httpPort,
-      httpsPort: flags.httpsPort,
-      engine: "node",
-      requireUpstreamVerification: flags.requireUpstreamVerification === true,
-      allowUnenforced: flags.allowUnenforced === true,
-    },
-    limits: { ...limitsOf(flags), retireMs: flags.drainSeconds * 1000 },
-    accessLog: flags.accessLog,
-    allowPartial: flags.allowPartial === true,
-    admin: { address: flags.adminAddress, port: flags.adminPort },
-    logger,
-  });
+  const gateway = await createGateway(paths, flags, logger);
+  if (gateway === null) {
+    process.exitCode = 1;
+    return;
+  }
   // Before the first load: a signal at any moment has its meaning.
   const signals = handleSignals(gateway, flags, logger);
   const admin = await gateway.admin.open().catch((error: NodeJS.ErrnoException) => error);
@@ -69,6 +60,12 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
     ]);
     return;
   }
+  const unserved = await gateway.serving().catch((error: Error) => error);
+  if (signals.ending) return;
+  if (unserved instanceof Error) {
+    await fail(gateway, [`${unserved.message}.`]);
+    return;
+  }
   const ready: Ready = {
     pid: process.pid,
     revision: revision.number,
@@ -86,6 +83,33 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
     const { code, message } = error as NodeJS.ErrnoException;
     await fail(gateway, [`the ready file ${flags.readyFile} cannot be written: ${code ?? message}.`]);
   }
+}
+
+/** null: it cannot be had, and why is said. */
+async function createGateway(
+  paths: readonly string[],
+  flags: RunFlags,
+  logger: Logger,
+): Promise<Gateway | null> {
+  const options: Omit<GatewayOptions, "limits"> = {
+    paths,
+    ambassadorId: flags.ambassadorId,
+    compile: {
+      engine: flags.engine,
+      address: flags.address,
+      httpPort: flags.httpPort,
+      httpsPort: flags.httpsPort,
+      requireUpstreamVerification: flags.requireUpstreamVerification === true,
+      allowUnenforced: flags.allowUnenforced === true,
+    },
+    accessLog: flags.accessLog,
+    allowPartial: flags.allowPartial === true,
+    admin: { address: flags.adminAddress, port: flags.adminPort },
+    logger,
+  };
+  // What Envoy needs, protobuf above all, is not loaded where it is not used.
+  if (flags.engine === "envoy") return (await import("./envoy/run.ts")).createEnvoyGateway(options, flags);
+  return wireGateway({ ...options, limits: { ...limitsOf(flags), retireMs: flags.drainSeconds * 1000 } });
 }
 
 interface Signals {

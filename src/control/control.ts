@@ -3,13 +3,13 @@ import { compile, hashModel } from "../compile/compile.ts";
 import { RouteMemory } from "../compile/route-memory.ts";
 import type { CredentialChange } from "../credentials/credential.ts";
 import type { CredentialStore } from "../credentials/store.ts";
-import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { BoundListener, Engine, EngineProblem } from "../engines/engine.ts";
 import type { Revision } from "../model/gateway.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { engineDiagnostic, type Places, placesIn } from "./engine-problems.ts";
 
 /** Where resources come from, as far as the loop needs to know. */
 export interface ResourceSource {
@@ -51,6 +51,7 @@ export class Control {
   #revision: Revision | null = null;
   #listeners: readonly BoundListener[] = [];
   #found: readonly Diagnostic[] = [];
+  #places: Places = new Map();
   #problems: readonly EngineProblem[] = [];
   /** The revision that serves lacks something, a port perhaps, that may be had by now: it is applied again. */
   #isPartial = false;
@@ -73,9 +74,14 @@ export class Control {
       else this.#sayRotated(change);
     });
     const unsubscribeFindings = options.store.onFindings(() => this.#reportSoon());
+    const unsubscribeProblems = options.engine.onProblems?.(() => {
+      this.#problems = options.engine.problems ?? [];
+      this.#reportSoon();
+    });
     this.#unsubscribe = () => {
       unsubscribe();
       unsubscribeFindings();
+      unsubscribeProblems?.();
     };
   }
 
@@ -108,7 +114,7 @@ export class Control {
       diagnostics: sortDiagnostics([
         ...this.#found,
         ...this.#options.store.diagnostics(),
-        ...this.#problems.map(asDiagnostic),
+        ...this.#problems.map((problem) => engineDiagnostic(problem, this.#places)),
       ]),
       fault: this.#fault,
     };
@@ -161,6 +167,7 @@ export class Control {
       this.#memory,
     );
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
+    this.#places = placesIn(compilation.references);
     const hash = hashModel(compilation.model);
     if (this.#stopped) return;
     if (hash !== this.#revision?.hash || this.#isPartial) {
@@ -181,7 +188,7 @@ export class Control {
           "revision refused, the previous one stays",
         );
       }
-    } else this.#problems = [];
+    } else this.#problems = engine.problems ?? [];
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;
     this.#report();
@@ -243,14 +250,3 @@ function aboutWhat({ code, subject }: Diagnostic): string {
 }
 
 const DEBOUNCE_MS = 30;
-
-function asDiagnostic({ code, subject, message }: EngineProblem): Diagnostic {
-  return diagnose(isKnown(code) ? code : "listener-port-unavailable", {
-    subject: { kind: "Listener", namespace: "", name: subject },
-    message,
-  });
-}
-
-function isKnown(code: string): code is KnownCode {
-  return Object.hasOwn(CATALOGUE, code);
-}

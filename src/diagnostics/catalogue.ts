@@ -273,6 +273,11 @@ export const CATALOGUE = {
     "Name what this engine has, too, or leave the field out: its defaults are as strict.",
   ],
   "engine-cannot": ["error", "route-fails-closed", "Leave this Mapping to an engine that can, or change it."],
+  "engine-refused": [
+    "error",
+    "kept-previous",
+    "Change what the message names; that it came this far is a fault of Credence's, which is worth a report.",
+  ],
   "listener-port-unavailable": ["error", "kept-previous", "Free the port, or choose another one."],
 } as const;
 

@@ -13,6 +13,10 @@ export interface Engine {
   drain(milliseconds: number): Promise<void>;
   /** Closes every connection at once. */
   stop(): Promise<void>;
+  /** What stands against the revision that serves, for an engine in which that may change after `apply`. */
+  readonly problems?: readonly EngineProblem[];
+  /** Called when `problems` may have changed. Returns the function that ends it. */
+  onProblems?(listener: () => void): () => void;
 }
 
 export interface ApplyReport {

@@ -121,7 +121,7 @@ export class EnvoySupervisor {
     });
     this.#child = child;
     const release = child.pid === undefined ? () => {} : endWithUs(child.pid, logger);
-    const log = joinLog(logger);
+    const log = joinLog(logger, () => this.#phase === "stopped");
     child.stderr?.setEncoding("utf8").on("data", log.write);
     this.#exited = new Promise((resolve) => {
       const onEnd = (how: string): void => {

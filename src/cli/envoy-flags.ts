@@ -1,0 +1,35 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { isIP } from "node:net";
+import { positiveNumber } from "./numbers.ts";
+
+/** Flags of `--engine envoy`. */
+export interface EnvoyFlags {
+  readonly envoy?: string;
+  readonly envoyConcurrency?: number;
+  readonly envoyDns: readonly string[];
+}
+
+export function addEnvoyFlags(command: Command): void {
+  for (const option of [
+    new Option("--envoy <file>", "the Envoy to run (default: $CREDENCE_ENVOY, PATH, that of envoy:install)"),
+    new Option("--envoy-concurrency <n>", "worker threads (default: one for each processor)").argParser(
+      positiveNumber,
+    ),
+    dnsOption("--envoy-dns <address:port>"),
+  ])
+    command.addOption(option.helpGroup("With --engine envoy:"));
+}
+
+export function dnsOption(flag: string): Option {
+  return new Option(flag, "name server that Envoy asks; may be given several times")
+    .argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), resolver(text)])
+    .default([], "the system's");
+}
+
+function resolver(text: string): string {
+  const found = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const address = found?.[1] ?? found?.[2] ?? "";
+  if (isIP(address) === 0 || Number(found?.[3]) > 65_535)
+    throw new InvalidArgumentError("It must be ADDRESS:PORT, e.g. 127.0.0.1:53.");
+  return text;
+}

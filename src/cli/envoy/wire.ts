@@ -1,0 +1,105 @@
+import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
+import { createAdminServer } from "../../admin/server.ts";
+import { createAdsServer } from "../../engines/envoy/ads/server.ts";
+import { createEnvoyEngine } from "../../engines/envoy/engine.ts";
+import { bootstrapOf } from "../../engines/envoy/process/bootstrap.ts";
+import { createRunDirectory } from "../../engines/envoy/process/run-directory.ts";
+import { EnvoySupervisor } from "../../engines/envoy/process/supervisor.ts";
+import { systemClock } from "../../telemetry/clock.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
+import { wirePlane } from "../plane.ts";
+import type { Gateway, GatewayOptions } from "../wire.ts";
+import { registerFleetMetrics, registerProcessMetrics } from "./metrics.ts";
+import { reportedProxies } from "./reported-proxies.ts";
+
+export interface EnvoyGatewayOptions extends Omit<GatewayOptions, "limits" | "lookup"> {
+  /** Of the Envoy to run. */
+  readonly envoy: string;
+  /** Worker threads; absent: as many as the machine has. */
+  readonly concurrency?: number | undefined;
+  /** Whom Envoy asks for addresses, `ADDRESS:PORT`; none: the system's. */
+  readonly dnsResolvers: readonly string[];
+  /** Client connections at once. */
+  readonly maxConnections: number;
+}
+
+/** The parts of a gateway with one Envoy of its own, put together. Envoy runs when this resolves, and waits for its first revision. */
+export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Gateway> {
+  const { logger } = options;
+  const clock = systemClock;
+  const directory = createRunDirectory();
+  // Also where the process ends at once.
+  process.once("exit", directory.remove);
+  // Who may open the socket is this user, who may read the keys anyhow.
+  const ads = createAdsServer({
+    clock,
+    logger,
+    authorize: () => ({ group: GROUP, identity: "own process" }),
+  });
+  await ads.listen({ path: directory.xdsSocket });
+  const supervisor = new EnvoySupervisor({
+    path: options.envoy,
+    bootstrap: bootstrapOf({
+      nodeId: GROUP,
+      nodeCluster: "credence",
+      xds: { socket: directory.xdsSocket },
+      admin: { socket: directory.adminSocket },
+      dnsResolvers: options.dnsResolvers,
+      maxConnections: options.maxConnections,
+    }),
+    directory,
+    concurrency: options.concurrency,
+    standardOutput: options.accessLog,
+    logger,
+    clock,
+  });
+  const plane = wirePlane({
+    ...options,
+    clock,
+    engine: ({ store }) =>
+      createEnvoyEngine({ ads, group: GROUP, credentials: store, logger, clock, proxies: supervisor }),
+  });
+  const { control, engine, source } = plane;
+  const metrics = new Metrics();
+  registerGatewayMetrics(metrics, [plane]);
+  registerFleetMetrics(metrics, [plane]);
+  registerProcessMetrics(metrics, supervisor);
+  const proxies = () => reportedProxies(engine.fleet, supervisor);
+  const admin = createAdminServer({
+    ...options.admin,
+    planes: [{ ...plane, proxies }],
+    metrics,
+    clock,
+    logger,
+  });
+  supervisor.start();
+  return {
+    control,
+    admin,
+    source,
+    flush: async () => {},
+    async serving() {
+      if (await supervisor.live(LONGEST_START_MS)) return;
+      const { lastEnd } = supervisor.state;
+      throw new Error(
+        lastEnd === null
+          ? `Envoy has not taken its first configuration within ${LONGEST_START_MS / 1000} s; its log says why`
+          : `Envoy does not stay up, it ended by ${lastEnd}; its log says why`,
+      );
+    },
+    async shutDown(drainMilliseconds) {
+      control.stop();
+      await engine.drain(drainMilliseconds);
+      await engine.stop();
+      await admin.close();
+      plane.close();
+      await ads.close();
+      directory.remove();
+      process.off("exit", directory.remove);
+    },
+  };
+}
+
+/** There is one Envoy, and one group. */
+const GROUP = "gateway";
+const LONGEST_START_MS = 30_000;

@@ -1,0 +1,54 @@
+import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
+import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
+import type { EngineProblem } from "../engines/engine.ts";
+
+/** Where each resource of a compilation stands, by `mapping/default/shop`. */
+export type Places = ReadonlyMap<string, SourcePosition>;
+
+/** From what a compilation says its parts came from: `mapping/default/shop gateway/a.yaml:3`. */
+export function placesIn(references: Readonly<Record<string, readonly string[]>>): Places {
+  const places = new Map<string, SourcePosition>();
+  for (const reference of Object.values(references).flat()) {
+    const found = /^(\S+) (.+):(\d+)$/.exec(reference);
+    if (found === null) continue;
+    const [, resource = "", file = "", line] = found;
+    places.set(resource, { file, line: Number(line), column: 1 });
+  }
+  return places;
+}
+
+/** What an engine does not take, as a finding about the object that it was made from. */
+export function engineDiagnostic({ code, subject, message }: EngineProblem, places: Places): Diagnostic {
+  const source = places.get(subject);
+  return diagnose(isKnown(code) ? code : "engine-refused", {
+    subject: subjectNamed(subject),
+    message,
+    ...(source === undefined ? {} : { source }),
+  });
+}
+
+/** `mapping/default/shop` is an object that somebody wrote; anything else a listener of the model. */
+function subjectNamed(subject: string): Subject {
+  const [kind, namespace, ...name] = subject.split("/");
+  const written = KINDS[kind ?? ""];
+  if (written === undefined || namespace === undefined || name.length === 0)
+    return { kind: "Listener", namespace: "", name: subject };
+  return { kind: written, namespace, name: name.join("/") };
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  authservice: "AuthService",
+  host: "Host",
+  ingress: "Ingress",
+  logservice: "LogService",
+  mapping: "Mapping",
+  ratelimitservice: "RateLimitService",
+  secret: "Secret",
+  tcpmapping: "TCPMapping",
+  tlscontext: "TLSContext",
+  tracingservice: "TracingService",
+};
+
+function isKnown(code: string): code is KnownCode {
+  return Object.hasOwn(CATALOGUE, code);
+}
