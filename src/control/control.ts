@@ -74,8 +74,8 @@ export class Control {
       else this.#sayRotated(change);
     });
     const unsubscribeFindings = options.store.onFindings(() => this.#reportSoon());
-    const unsubscribeProblems = options.engine.onProblems?.(() => {
-      this.#problems = options.engine.problems ?? [];
+    const unsubscribeProblems = options.engine.onProblems?.((problems) => {
+      this.#problems = problems;
       this.#reportSoon();
     });
     this.#unsubscribe = () => {
@@ -188,7 +188,7 @@ export class Control {
           "revision refused, the previous one stays",
         );
       }
-    } else this.#problems = engine.problems ?? [];
+    } else if (engine.onProblems === undefined) this.#problems = [];
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;
     this.#report();

@@ -13,10 +13,11 @@ export interface Engine {
   drain(milliseconds: number): Promise<void>;
   /** Closes every connection at once. */
   stop(): Promise<void>;
-  /** What stands against the revision that serves, for an engine in which that may change after `apply`. */
-  readonly problems?: readonly EngineProblem[];
-  /** Called when `problems` may have changed. Returns the function that ends it. */
-  onProblems?(listener: () => void): () => void;
+  /**
+   * Of an engine in which what stands against the revision that serves may change after `apply`: called with all of it then.
+   * Returns the function that ends it.
+   */
+  onProblems?(listener: (problems: readonly EngineProblem[]) => void): () => void;
 }
 
 export interface ApplyReport {

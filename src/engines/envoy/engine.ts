@@ -68,14 +68,15 @@ export class EnvoyEngine implements Engine {
     return problemsOf(this.fleet);
   }
 
-  /** Called when `problems` may have changed. */
-  onProblems(listener: () => void): () => void {
+  /** Called when `problems` have changed. */
+  onProblems(listener: (problems: readonly EngineProblem[]) => void): () => void {
     let before = "";
     return this.#options.ads.onChange(() => {
-      const now = JSON.stringify(this.problems);
+      const { problems } = this;
+      const now = JSON.stringify(problems);
       if (now === before) return;
       before = now;
-      listener();
+      listener(problems);
     });
   }
 
