@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { after as nodeAfter, before as nodeBefore, describe as nodeDescribe, it as nodeIt } from "node:test";
 import type { EngineName } from "../../src/model/capabilities.ts";
 import { ENGINES, runOn } from "../support/engine-under-test.ts";
+import { closeGrounds, reuseEnvoys } from "../support/envoy-ground.ts";
 import { SKIPS } from "./skips.ts";
 
 /**
@@ -61,6 +62,10 @@ function registerAll(): void {
       within({ engine, path: [] }, () => {
         for (const registration of registrations) registration(engine, []);
       });
+      if (engine === "envoy") {
+        reuseEnvoys();
+        nodeAfter(closeGrounds);
+      }
       nodeIt("every skip is of a test that there is", () =>
         assert.deepEqual(
           SKIPS.filter((skip) => skip.file === FILE && skip.engine === engine && !used.has(skip)),

@@ -1,19 +1,22 @@
 import { lookup } from "node:dns/promises";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type GatewayOptions, wireGateway } from "../../src/cli/wire.ts";
+import { type Gateway, type GatewayOptions, wireGateway } from "../../src/cli/wire.ts";
 import type { Limits } from "../../src/engines/node/limits.ts";
+import type { EngineName } from "../../src/model/capabilities.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { engineUnderTest } from "./engine-under-test.ts";
+import { giveBack, type Ground, groundWithEnvoy } from "./envoy-ground.ts";
 
 export interface RunningGateway {
   readonly httpPort: number;
   readonly httpsPort: number;
   readonly adminUrl: string;
   readonly directory: string;
-  readonly gateway: ReturnType<typeof wireGateway>;
+  readonly gateway: Gateway;
   /** Replaces one file as careful writers do, by rename, and waits until it is in effect. */
   replace(file: string, text: string): Promise<void>;
   diag(): Promise<{
@@ -24,24 +27,26 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
+export interface StartOptions {
+  /** Default: the one that the suite runs on. */
+  readonly engine?: EngineName;
+  readonly limits?: Partial<Limits>;
+  readonly compile?: Partial<GatewayOptions["compile"]>;
+  readonly watch?: boolean;
+  /** Names beside the system's, as a hosts file would have them. */
+  readonly hosts?: Readonly<Record<string, readonly string[]>>;
+}
+
 /** The whole gateway in this process, on free ports, reading a folder of its own. No part of it is a stand-in. */
 export async function startGateway(
   files: Readonly<Record<string, string>>,
-  options: {
-    limits?: Partial<Limits>;
-    compile?: Partial<GatewayOptions["compile"]>;
-    watch?: boolean;
-    /** Names beside the system's, as a hosts file would have them. */
-    hosts?: Readonly<Record<string, readonly string[]>>;
-  } = {},
+  options: StartOptions = {},
 ): Promise<RunningGateway> {
-  const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
-  for (const [file, text] of Object.entries(files)) writeFileSync(join(directory, file), text);
-  const gateway = wireGateway({
-    paths: [directory],
+  const engine = options.engine ?? engineUnderTest();
+  const wired = {
     ambassadorId: "default",
     compile: {
-      engine: "node",
+      engine,
       address: "127.0.0.1",
       httpPort: 0,
       httpsPort: 0,
@@ -54,15 +59,32 @@ export async function startGateway(
     allowPartial: false,
     admin: { address: "127.0.0.1", port: 0 },
     logger: createLogger("silent"),
-    ...(options.hosts === undefined ? {} : { lookup: lookupIn(options.hosts) }),
-  });
-  const admin = await gateway.admin.open();
+  };
+  const ground =
+    engine === "envoy"
+      ? await groundWithEnvoy(wired, options.hosts ?? {})
+      : await freshGround((paths) =>
+          wireGateway({
+            ...wired,
+            paths,
+            ...(options.hosts === undefined ? {} : { lookup: lookupIn(options.hosts) }),
+          }),
+        );
+  const { gateway, directory, adminUrl } = ground;
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(directory, file), text);
   const unwatch =
     options.watch === true ? gateway.source.watch(() => void gateway.control.reload()) : () => {};
+  const diag = async (): ReturnType<RunningGateway["diag"]> => {
+    const response = await fetch(`${adminUrl}/ambassador/v0/diag/?json=true`);
+    return (await response.json()) as Awaited<ReturnType<RunningGateway["diag"]>>;
+  };
+  // Of tests before this one, where an Envoy serves one after the other.
+  const old = new Set(ground.isUsed ? (await diag()).failures.map(({ id }) => id) : []);
   await gateway.control.reload();
+  await gateway.serving();
   const port = (name: string): number =>
     gateway.control.state.listeners.find((listener) => listener.name === name)?.port ?? 0;
-  const adminUrl = `http://127.0.0.1:${admin.port}`;
+  let isTouched = options.watch === true;
   return {
     get httpPort() {
       return port("http");
@@ -72,22 +94,35 @@ export async function startGateway(
     },
     adminUrl,
     directory,
-    gateway,
+    get gateway() {
+      // Whoever reaches behind the scenes may leave it in any state.
+      isTouched = true;
+      return gateway;
+    },
     async replace(file, text) {
       await writeFile(join(directory, `.${file}.tmp`), text);
       await rename(join(directory, `.${file}.tmp`), join(directory, file));
       if (options.watch !== true) await gateway.control.reload();
     },
     async diag() {
-      const response = await fetch(`${adminUrl}/ambassador/v0/diag/?json=true`);
-      return (await response.json()) as Awaited<ReturnType<RunningGateway["diag"]>>;
+      const found = await diag();
+      return { ...found, failures: found.failures.filter(({ id }) => !old.has(id)) };
     },
     async stop() {
       unwatch();
+      for (const file of readdirSync(directory)) rmSync(join(directory, file), { recursive: true });
+      if (!isTouched && (await giveBack(ground))) return;
       await gateway.shutDown(0);
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function freshGround(wire: (paths: readonly string[]) => Gateway): Promise<Ground> {
+  const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
+  const gateway = wire([directory]);
+  const { port } = await gateway.admin.open();
+  return { gateway, directory, adminUrl: `http://127.0.0.1:${port}`, isUsed: false };
 }
 
 function lookupIn(hosts: Readonly<Record<string, readonly string[]>>): GatewayOptions["lookup"] {

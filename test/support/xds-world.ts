@@ -122,8 +122,7 @@ function virtualHost(owner: string, domain: string, routes: readonly WorldRoute[
     "virtual-host",
     `${owner}/${domain}`,
     create(VirtualHostSchema, {
-      // Envoy removes virtual hosts by this name.
-      name: `${owner}/${domain}`,
+      name: domain,
       domains: [domain],
       routes: routes.map(([match, target]) => route(domain, match, target)),
     }),

@@ -1,0 +1,80 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Gateway, GatewayOptions } from "../../src/cli/wire.ts";
+import { type DnsServer, startDnsServer } from "./dns-server.ts";
+import { wireEnvoyForTests } from "./envoy-wiring.ts";
+
+/** A gateway that is put together and open, with an empty folder to read from. */
+export interface Ground {
+  readonly gateway: Gateway;
+  readonly directory: string;
+  readonly adminUrl: string;
+  /** By tests before: what it remembers of them is to be left out. */
+  readonly isUsed: boolean;
+}
+
+type Wired = Omit<GatewayOptions, "paths" | "lookup">;
+
+/** What is ready for the next test, by the options that it was wired with. */
+const idle = new Map<string, Ground[]>();
+const lent = new Map<Gateway, { readonly key: string; readonly dns: DnsServer }>();
+let isPooling = false;
+
+/** From now on an Envoy serves one test after the other: each start costs more than most tests. `closeGrounds` ends them. */
+export function reuseEnvoys(): void {
+  isPooling = true;
+}
+
+/** Nothing of the test before is left in it: the empty folder was applied, with no listener's routes, cluster or secret. */
+export async function groundWithEnvoy(
+  wired: Wired,
+  hosts: Readonly<Record<string, readonly string[]>>,
+): Promise<Ground> {
+  const { logger: _, ...rest } = wired;
+  const key = JSON.stringify(rest);
+  const found = idle.get(key)?.pop();
+  const ground = found ?? (await freshGround(wired, key));
+  const { names } = (lent.get(ground.gateway) as { dns: DnsServer }).dns;
+  names.clear();
+  // Nothing outside of this machine is asked, so this name has to be told as well.
+  names.set("localhost", ["127.0.0.1"]);
+  for (const [name, addresses] of Object.entries(hosts)) names.set(name, addresses);
+  return ground;
+}
+
+/** False: it is not taken, and its user ends it. Its folder is empty. */
+export async function giveBack(ground: Ground): Promise<boolean> {
+  const from = lent.get(ground.gateway);
+  if (!isPooling || from === undefined) return false;
+  await ground.gateway.control.reload();
+  idle.set(from.key, [...(idle.get(from.key) ?? []), { ...ground, isUsed: true }]);
+  return true;
+}
+
+export async function closeGrounds(): Promise<void> {
+  isPooling = false;
+  const all = [...idle.values()].flat();
+  idle.clear();
+  await Promise.all(all.map(({ gateway }) => gateway.shutDown(0)));
+}
+
+async function freshGround(wired: Wired, key: string): Promise<Ground> {
+  const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
+  const dns = await startDnsServer();
+  const wiredGateway = await wireEnvoyForTests({
+    ...wired,
+    paths: [directory],
+    dnsResolvers: [`${dns.address}:${dns.port}`],
+  });
+  const gateway: Gateway = {
+    ...wiredGateway,
+    async shutDown(milliseconds) {
+      await wiredGateway.shutDown(milliseconds);
+      await dns.close();
+    },
+  };
+  lent.set(gateway, { key, dns });
+  const { port } = await gateway.admin.open();
+  return { gateway, directory, adminUrl: `http://127.0.0.1:${port}`, isUsed: false };
+}
