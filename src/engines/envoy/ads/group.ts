@@ -1,10 +1,15 @@
+import type { AdsClient } from "./client.ts";
 import type { ConnectedClient } from "./connected-client.ts";
+import { Inlining } from "./inlined.ts";
 import { changesBetween, EMPTY, type Snapshot } from "./snapshot.ts";
 
 /** Clients that are served the same, and what they are served. */
 export class Group {
   readonly clients: Set<ConnectedClient> = new Set();
+  readonly #inlining = new Inlining();
   #snapshot: Snapshot | null = null;
+  /** For the state-of-the-world protocol; made when there is a client of it. */
+  #inlined: Snapshot | null = null;
   #label = "";
 
   /** Null until something was published: until then clients wait. */
@@ -16,11 +21,26 @@ export class Group {
     return this.#label;
   }
 
+  /** What clients of that protocol are served. */
+  view(protocol: AdsClient["protocol"]): Snapshot | null {
+    if (protocol === "delta" || this.#snapshot === null) return this.#snapshot;
+    this.#inlined ??= this.#inlining.inlined(this.#snapshot);
+    return this.#inlined;
+  }
+
   /** What changed is found once, for all clients. */
   publish(snapshot: Snapshot, label: string): void {
+    const inlinedBefore = this.#inlined;
     const changes = changesBetween(this.#snapshot ?? EMPTY, snapshot);
     this.#snapshot = snapshot;
+    this.#inlined = null;
     this.#label = label;
-    for (const { session } of this.clients) session.update(snapshot, changes, label);
+    const deltas = [...this.clients].filter(({ options }) => options.protocol === "delta");
+    for (const { session } of deltas) session.update(snapshot, changes, label);
+    if (deltas.length === this.clients.size) return;
+    const inlined = this.view("state-of-the-world") as Snapshot;
+    const inlinedChanges = changesBetween(inlinedBefore ?? EMPTY, inlined);
+    for (const { session, options } of this.clients)
+      if (options.protocol !== "delta") session.update(inlined, inlinedChanges, label);
   }
 }

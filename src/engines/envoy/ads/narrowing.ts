@@ -6,6 +6,7 @@ import {
   VirtualHostSchema,
 } from "../../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import { resource } from "../resources.ts";
+import { ownerOf } from "./owner.ts";
 import { type EncodedResource, encode } from "./snapshot.ts";
 import { keyOf, mapRoutes, routesOf } from "./virtual-host-routes.ts";
 
@@ -61,7 +62,7 @@ export function* narrow(refused: EncodedResource): Generator<EncodedResource, Me
 
 /** Where a scratch virtual host lies while its refused sibling is looked into. */
 export function scratchName(virtualHost: string): string {
-  return `${virtualHost.slice(0, virtualHost.lastIndexOf("/"))}/${SCRATCH_DOMAIN}`;
+  return `${ownerOf(virtualHost)}/${SCRATCH_DOMAIN}`;
 }
 
 /** RFC 2606: never the name of anything. */

@@ -12,6 +12,7 @@ import { type Exchange, pump } from "./pump.ts";
 import { Session } from "./session.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type Listening, type ListenOptions, listen, PEER } from "./transport.ts";
+import { WorldExchange } from "./world-exchange.ts";
 
 export interface AdsServerOptions {
   readonly clock: Clock;
@@ -66,6 +67,11 @@ export class AdsServer {
           const client = this.#admit(first.node, "delta", context, wake);
           return this.#noting(client, new DeltaExchange(client.session));
         }),
+      streamAggregatedResources: (requests, context) =>
+        pump(requests, (first, wake) => {
+          const client = this.#admit(first.node, "state-of-the-world", context, wake);
+          return this.#noting(client, new WorldExchange(client.session));
+        }),
     });
     for (const service of this.#options.services ?? []) service(router);
   }
@@ -97,7 +103,7 @@ export class AdsServer {
     const group = this.#group(admission.group);
     const session = new Session(
       { clock, orderLimitMs: orderLimitMs ?? ORDER_LIMIT_MS, onReady: wake },
-      group.snapshot,
+      group.view(protocol),
       group.label,
     );
     const client = new ConnectedClient(

@@ -2,6 +2,7 @@ import type { Clock } from "../../../telemetry/clock.ts";
 import { TYPE_URLS, type XdsKind } from "../resources.ts";
 import type { Batch } from "./batch.ts";
 import { Order } from "./order.ts";
+import { ownerOf } from "./owner.ts";
 import { type Changes, EMPTY, type EncodedResource, KINDS, type Snapshot } from "./snapshot.ts";
 import { type Refusal, Subscription } from "./subscription.ts";
 
@@ -63,6 +64,16 @@ export class Session {
     });
     this.#types.set(typeUrl, subscription);
     return { subscription, isNew: true };
+  }
+
+  /** Every name there is of that type. */
+  namesOf({ kind }: Subscription): Iterable<string> {
+    return kind === null ? [] : (this.#snapshot ?? EMPTY)[kind].keys();
+  }
+
+  /** Those of the names that there are. */
+  known({ kind }: Subscription, names: Iterable<string>): EncodedResource[] {
+    return [...names].flatMap((name) => this.#lookUp(kind, name) ?? []);
   }
 
   /** To be called for each name that a client asks for. */
@@ -199,11 +210,6 @@ export class Session {
     if (until === null) return;
     this.#cancelTimer = this.#options.clock.after(until - this.#options.clock.now(), this.#options.onReady);
   }
-}
-
-/** The route configuration of a virtual host's resource. Domains hold no slash. */
-export function ownerOf(virtualHost: string): string {
-  return virtualHost.slice(0, Math.max(0, virtualHost.lastIndexOf("/")));
 }
 
 /** Whether a listener was refused for its address, as Envoy 1.40 says it: then it may work later with the same bytes. */
