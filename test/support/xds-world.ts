@@ -122,7 +122,8 @@ function virtualHost(owner: string, domain: string, routes: readonly WorldRoute[
     "virtual-host",
     `${owner}/${domain}`,
     create(VirtualHostSchema, {
-      name: domain,
+      // Envoy removes virtual hosts by this name.
+      name: `${owner}/${domain}`,
       domains: [domain],
       routes: routes.map(([match, target]) => route(domain, match, target)),
     }),
