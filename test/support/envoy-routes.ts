@@ -13,25 +13,34 @@ import {
 import { freePort } from "./tcp.ts";
 
 export interface RunningEnvoy {
-  readonly port: number;
+  /** Of the listeners, in their order. */
+  readonly ports: readonly number[];
   stop(): Promise<void>;
 }
 
-/** A real Envoy with one cleartext listener and these virtual hosts, none of them fetched; clusters are ports on loopback. */
+export interface RoutedListener {
+  readonly virtualHosts: readonly VirtualHost[];
+  /** Further fields of the connection manager. */
+  readonly manager?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A real Envoy with cleartext listeners for these virtual hosts, none of them fetched; clusters are ports on loopback. The
+ * name of the route that took a request is in its response's `x-route`.
+ */
 export async function startEnvoyWithRoutes(
-  virtualHosts: readonly VirtualHost[],
+  listeners: readonly RoutedListener[],
   clusters: Readonly<Record<string, number>> = {},
-  manager: Readonly<Record<string, unknown>> = {},
 ): Promise<RunningEnvoy> {
   const directory = mkdtempSync(join(tmpdir(), "credence-routes-"));
   const file = join(directory, "bootstrap.json");
   const { path } = await findEnvoy({ environment: process.env });
-  const port = await freePort();
-  const registry = packedTypes();
-  const hosts = virtualHosts.map((host) =>
-    toJson(VirtualHostSchema, host, { registry, useProtoFieldName: true }),
-  );
-  writeFileSync(file, JSON.stringify(bootstrap(port, hosts, clusters, manager)));
+  // Envoy would open one port twice, and both listeners would get some of its connections.
+  const distinct = new Set<number>();
+  while (distinct.size < listeners.length) distinct.add(await freePort());
+  const ports = [...distinct];
+  const made = listeners.map((each, index) => listener(each, ports[index] as number));
+  writeFileSync(file, JSON.stringify(bootstrap(made, clusters)));
   const child = spawn(
     path,
     [
@@ -55,27 +64,15 @@ export async function startEnvoyWithRoutes(
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    await listening(port, child, () => log);
+    for (const port of ports) await listening(port, child, () => log);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { port, stop };
+  return { ports, stop };
 }
 
-function bootstrap(
-  port: number,
-  hosts: readonly unknown[],
-  clusters: Readonly<Record<string, number>>,
-  manager: Readonly<Record<string, unknown>>,
-): unknown {
-  const address = (number: number): unknown => ({
-    socket_address: { address: "127.0.0.1", port_value: number },
-  });
-  const filter = (name: string, type: string): unknown => ({
-    name,
-    typed_config: { "@type": `type.googleapis.com/envoy.extensions.filters.http.${type}` },
-  });
+function bootstrap(listeners: readonly unknown[], clusters: Readonly<Record<string, number>>): unknown {
   return {
     layered_runtime: {
       layers: [{ name: "static", static_layer: { "re2.max_program_size.error_level": 4_294_967_295 } }],
@@ -89,42 +86,56 @@ function bootstrap(
           endpoints: [{ lb_endpoints: [{ endpoint: { address: address(upstream) } }] }],
         },
       })),
-      listeners: [
-        {
-          name: "http",
-          address: address(port),
-          filter_chains: [
-            {
-              filters: [
-                {
-                  name: "hcm",
-                  typed_config: {
-                    "@type":
-                      "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                    stat_prefix: "http",
-                    use_remote_address: true,
-                    normalize_path: true,
-                    strip_trailing_host_dot: true,
-                    route_config: {
-                      name: "http",
-                      ignore_port_in_host_matching: true,
-                      most_specific_header_mutations_wins: true,
-                      virtual_hosts: hosts,
-                    },
-                    http_filters: [
-                      filter("envoy.filters.http.cors", "cors.v3.Cors"),
-                      filter("envoy.filters.http.router", "router.v3.Router"),
-                    ],
-                    ...manager,
-                  },
-                },
-              ],
-            },
-          ],
-        },
-      ],
+      listeners,
     },
   };
+}
+
+function listener({ virtualHosts, manager }: RoutedListener, port: number): unknown {
+  const registry = packedTypes();
+  return {
+    name: `http-${port}`,
+    address: address(port),
+    filter_chains: [
+      {
+        filters: [
+          {
+            name: "manager",
+            typed_config: {
+              "@type":
+                "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+              stat_prefix: "http",
+              use_remote_address: true,
+              normalize_path: true,
+              strip_trailing_host_dot: true,
+              route_config: {
+                name: "http",
+                ignore_port_in_host_matching: true,
+                most_specific_header_mutations_wins: true,
+                response_headers_to_add: [{ header: { key: "x-route", value: "%ROUTE_NAME%" } }],
+                virtual_hosts: virtualHosts.map((host) =>
+                  toJson(VirtualHostSchema, host, { registry, useProtoFieldName: true }),
+                ),
+              },
+              http_filters: [
+                filter("envoy.filters.http.cors", "cors.v3.Cors"),
+                filter("envoy.filters.http.router", "router.v3.Router"),
+              ],
+              ...manager,
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
+function address(port: number): unknown {
+  return { socket_address: { address: "127.0.0.1", port_value: port } };
+}
+
+function filter(name: string, type: string): unknown {
+  return { name, typed_config: { "@type": `type.googleapis.com/envoy.extensions.filters.http.${type}` } };
 }
 
 async function listening(port: number, child: ChildProcess, log: () => string): Promise<void> {

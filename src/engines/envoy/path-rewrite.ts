@@ -22,8 +22,8 @@ export function envoyRewrite(rewrite: PathRewrite | undefined, match: PathMatch)
   if (rewrite === undefined) return { rewrite: { kind: "none" }, climbs: null };
   if (rewrite.kind === "regex") {
     const { pattern, substitution } = rewrite;
-    // Which segments are cut where nobody can tell: none that ends in two dots goes through.
-    return { rewrite: { kind: "regex", pattern, substitution }, climbs: "[^?]*\\.\\.(?:[/?].*)?" };
+    // Which segments are cut where nobody can tell: none that ends in a dot goes through.
+    return { rewrite: { kind: "regex", pattern, substitution }, climbs: "[^?]*\\.(?:[/?].*)?" };
   }
   const value = rewrite.value === "" || rewrite.value.startsWith("/") ? rewrite.value : `/${rewrite.value}`;
   if (DOT_SEGMENT.test(value)) return { rewrite: { kind: "impossible" }, climbs: null };

@@ -8,7 +8,7 @@ import { VirtualHostTable } from "../../../../../src/engines/node/virtual-hosts.
 import { FAILURE_REASONS } from "../../../../../src/diagnostics/failure.ts";
 import type { RouteScope } from "../../../../../src/engines/envoy/route-scopes.ts";
 import type { GatewayModel } from "../../../../../src/model/gateway.ts";
-import type { Route } from "../../../../../src/model/route.ts";
+import type { RedirectAction, Route } from "../../../../../src/model/route.ts";
 import type { GeneratedRequest } from "./generated.ts";
 
 export type Verdict =
@@ -81,4 +81,18 @@ export function climbs(route: Route, index: number, target: string): boolean {
 export function headBytes({ method, target, host, headers }: GeneratedRequest): Buffer {
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`${method} ${target} HTTP/1.1\r\nhost: ${host}\r\n${lines.join("")}\r\n`, "latin1");
+}
+
+export function pathUpstream(route: Route, index: number, target: string): string | null {
+  const action = route.destinations[index]?.action;
+  return action?.kind === "forward" ? rewritePath(target, route.match.path, action.rewrite) : null;
+}
+
+export function redirectOf(
+  action: RedirectAction,
+  route: Route,
+  target: string,
+  scheme: "http" | "https",
+): string | null {
+  return redirectLocation(action, route.match.path, target, scheme);
 }
