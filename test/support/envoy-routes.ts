@@ -81,6 +81,8 @@ function bootstrap(listeners: readonly unknown[], clusters: Readonly<Record<stri
       clusters: Object.entries(clusters).map(([name, upstream]) => ({
         name,
         type: "STATIC",
+        // Others do not ask for a hash, and no cookie is made.
+        lb_policy: "RING_HASH",
         load_assignment: {
           cluster_name: name,
           endpoints: [{ lb_endpoints: [{ endpoint: { address: address(upstream) } }] }],
