@@ -60,14 +60,25 @@ export function closeWhatTheEngineCannot(
     }
     return { kind: "fail", code: "engine-cannot" };
   };
-  return {
-    routes: routes.map((route) => ({
+  // What stays open stays the same object: whoever compares revisions sees that nothing changed.
+  const closeRoute = (route: Route): Route => {
+    const destinations = route.destinations.map((each) => {
+      const action = close(each.name, each.action);
+      return action === each.action ? each : { ...each, action };
+    });
+    const { mirror } = route;
+    const mirrored = mirror === undefined ? undefined : close(mirror.name, mirror.action);
+    const isSame =
+      mirrored === mirror?.action && destinations.every((each, at) => each === route.destinations[at]);
+    if (isSame) return route;
+    return {
       ...route,
-      destinations: route.destinations.map((each) => ({ ...each, action: close(each.name, each.action) })),
-      ...(route.mirror === undefined
-        ? {}
-        : { mirror: { ...route.mirror, action: close(route.mirror.name, route.mirror.action) } }),
-    })),
+      destinations,
+      ...(mirror === undefined || mirrored === undefined ? {} : { mirror: { ...mirror, action: mirrored } }),
+    };
+  };
+  return {
+    routes: routes.map(closeRoute),
     clusters: clusters.filter(({ name }) => (limits.get(name) ?? null) === null),
   };
 }

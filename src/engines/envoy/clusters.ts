@@ -8,6 +8,7 @@ import {
 import { duration } from "./duration.ts";
 import { resource, type XdsResource } from "./resources.ts";
 import type { TranslationContext } from "./translation-context.ts";
+import { TranslationMemory } from "./translation-memory.ts";
 import { addresses } from "./upstream/addresses.ts";
 import { balancing } from "./upstream/balancer.ts";
 import { circuitBreakers } from "./upstream/breaker.ts";
@@ -21,16 +22,21 @@ import { transportSocket } from "./upstream/tls.ts";
 export function translateClusters(
   model: GatewayModel,
   context: TranslationContext,
+  memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"cluster">[] {
   const users = usersOf(model);
-  return clustersOf(model).map((cluster) =>
-    resource("cluster", cluster.name, translateCluster(cluster, context), [
+  return clustersOf(model).map((cluster) => {
+    const from = [
       ...(users.get(cluster.name) ?? []),
       ...(cluster.tls.mode === "originate" && cluster.tls.context !== undefined
         ? [`tlscontext/${cluster.tls.context}`]
         : []),
-    ]),
-  );
+    ];
+    const key = JSON.stringify([generationMetadata(cluster, context), from]);
+    return memory.cluster(cluster, key, () =>
+      resource("cluster", cluster.name, translateCluster(cluster, context), from),
+    );
+  });
 }
 
 /** Each cluster once: a name is made of everything that decides what it stands for. */

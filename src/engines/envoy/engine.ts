@@ -13,6 +13,7 @@ import { secretNames } from "./secret-names.ts";
 import { secretName, translateSecrets } from "./secrets.ts";
 import { translate } from "./translate.ts";
 import type { TranslationContext } from "./translation-context.ts";
+import { TranslationMemory } from "./translation-memory.ts";
 
 export interface EnvoyEngineOptions {
   readonly ads: AdsServer;
@@ -47,6 +48,7 @@ export class EnvoyEngine implements Engine {
   readonly #options: EnvoyEngineOptions;
   readonly #ports: ListenerPorts;
   readonly #unsubscribe: () => void;
+  readonly #memory = new TranslationMemory();
   #snapshot: Snapshot = EMPTY;
   #revision: Revision | null = null;
   #turn: Promise<unknown> = Promise.resolve();
@@ -125,7 +127,7 @@ export class EnvoyEngine implements Engine {
       ...(ownCluster === undefined ? {} : { ownCluster }),
     };
     const secrets = translateSecrets(names, credentials);
-    this.#snapshot = snapshotOf([...secrets, ...translate(model, context)], this.#snapshot);
+    this.#snapshot = snapshotOf([...secrets, ...translate(model, context, this.#memory)], this.#snapshot);
     ads.publish(group, this.#snapshot, String(number));
   }
 

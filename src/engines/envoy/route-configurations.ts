@@ -5,17 +5,20 @@ import { RouteConfigurationSchema } from "../../protobuf/generated/envoy/config/
 import { resource, type XdsResource } from "./resources.ts";
 import { routeScopes } from "./route-scopes.ts";
 import type { TranslationContext } from "./translation-context.ts";
-import { virtualHosts } from "./virtual-hosts.ts";
+import { TranslationMemory } from "./translation-memory.ts";
+import { MAX_ROUTES, virtualHosts } from "./virtual-hosts.ts";
 
 /** RDS and VHDS: one route configuration a scope (route-scopes.ts), its virtual hosts as resources of their own. */
 export function translateRouteConfigurations(
   model: GatewayModel,
   context: TranslationContext,
+  memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"route-configuration" | "virtual-host">[] {
   const port = httpsPort(model, context);
+  memory.begin(JSON.stringify([model.http, model.authorization, model.outside, port]));
   return routeScopes(model).flatMap((scope) => [
     resource("route-configuration", scope.name, routeConfiguration(scope.name), []),
-    ...virtualHosts(scope, model, port),
+    ...virtualHosts(scope, model, port, MAX_ROUTES, memory),
   ]);
 }
 

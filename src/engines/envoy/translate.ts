@@ -4,18 +4,23 @@ import { translateListeners } from "./listeners.ts";
 import { translateRouteConfigurations } from "./route-configurations.ts";
 import type { XdsResource } from "./resources.ts";
 import type { TranslationContext } from "./translation-context.ts";
+import type { TranslationMemory } from "./translation-memory.ts";
 
 /**
  * The model in Envoy's words, secrets excepted: they go by name (secrets.ts). Pure: the same model gives the same messages
- * in the same order. The parts stand in the order in which Envoy must learn of them (make before break).
+ * in the same order, whatever `memory` holds of models before. The parts stand in the order in which Envoy must learn of them (make before break).
  */
-export function translate(model: GatewayModel, context: TranslationContext): XdsResource[] {
+export function translate(
+  model: GatewayModel,
+  context: TranslationContext,
+  memory?: TranslationMemory,
+): XdsResource[] {
   return [
     // Clusters first: routes and listeners name them.
-    ...translateClusters(model, context),
+    ...translateClusters(model, context, memory),
     // Listeners next: their route configurations are asked for by them.
     ...translateListeners(model, context),
     // Route configurations and their virtual hosts.
-    ...translateRouteConfigurations(model, context),
+    ...translateRouteConfigurations(model, context, memory),
   ];
 }

@@ -9,6 +9,7 @@ import { resource, type XdsResource } from "./resources.ts";
 import { readHost } from "./route-match.ts";
 import type { RouteScope } from "./route-scopes.ts";
 import { routeTable } from "./route-table.ts";
+import { TranslationMemory } from "./translation-memory.ts";
 import { envoyRoutes, type RouteEntry, type RouteSurroundings } from "./routes.ts";
 
 /** Above so many routes in one scope hosts share virtual hosts, and routes ask for their host themselves. */
@@ -23,6 +24,7 @@ export function virtualHosts(
   model: GatewayModel,
   httpsPort: number | null,
   maxRoutes: number = MAX_ROUTES,
+  memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"virtual-host">[] {
   const routes = new RoutesByName(model.routes);
   const groups = groupDomains(scope, model, routes, maxRoutes);
@@ -44,15 +46,17 @@ export function virtualHosts(
     const name = domains.length === 1 && !domains[0]?.startsWith("*") ? (domains[0] ?? null) : null;
     const isServed = decisions.plain.kind === "route" || decisions.forwarded?.kind === "route";
     const inside = isServed ? routes.of(domains) : [];
-    const entries = inside.flatMap((route) => [...translate(route, { ...common, name })]);
-    const domain = domains.includes("*") ? "*" : (domains[0] as string);
-    const table = routeTable(hostRoutes(decisions, entries, name, httpsPort));
-    const message = create(VirtualHostSchema, {
-      name: `${scope.name}/${domain}`,
-      domains: [...domains],
-      ...(table.matcher === undefined ? { routes: [...table.routes] } : { matcher: table.matcher }),
+    const fullName = `${scope.name}/${domains.includes("*") ? "*" : domains[0]}`;
+    return memory.virtualHost(fullName, JSON.stringify([domains, decisions]), inside, () => {
+      const entries = inside.flatMap((route) => [...translate(route, { ...common, name })]);
+      const table = routeTable(hostRoutes(decisions, entries, name, httpsPort));
+      const message = create(VirtualHostSchema, {
+        name: fullName,
+        domains: [...domains],
+        ...(table.matcher === undefined ? { routes: [...table.routes] } : { matcher: table.matcher }),
+      });
+      return resource("virtual-host", fullName, message, namesOf(inside));
     });
-    return resource("virtual-host", message.name, message, namesOf(inside));
   });
 }
 

@@ -30,11 +30,19 @@ export function snapshotOf(resources: readonly XdsResource[], previous: Snapshot
   return snapshot;
 }
 
-export function encode({ kind, name, message, from }: XdsResource): EncodedResource {
+/** The same resource object is encoded once. */
+export function encode(resource: XdsResource): EncodedResource {
+  const known = encodings.get(resource);
+  if (known !== undefined) return known;
+  const { kind, name, message, from } = resource;
   const bytes = toBinary(SCHEMAS[kind], message);
   const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
-  return { kind, name, version, typeUrl: TYPE_URLS[kind], bytes, from };
+  const encoded = { kind, name, version, typeUrl: TYPE_URLS[kind], bytes, from };
+  encodings.set(resource, encoded);
+  return encoded;
 }
+
+const encodings = new WeakMap<XdsResource, EncodedResource>();
 
 /** Names that differ between two snapshots, by kind. Resources are compared as objects: `snapshotOf` keeps what is the same. */
 export function changesBetween(before: Snapshot, after: Snapshot): Changes {
