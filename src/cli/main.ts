@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import type { DemoFlags } from "./demo/demo.ts";
+import { addFleetVerbs } from "./fleet-verbs.ts";
 import { addLimitFlags } from "./limit-flags.ts";
 import { port, wholeNumber } from "./numbers.ts";
 import { addReadingVerbs } from "./reading-verbs.ts";
 import { addEnvoyFlags } from "./envoy-flags.ts";
-import { addResourceFlags, engineOption, PATHS } from "./resource-flags.ts";
+import { addLogFlags, addResourceFlags, engineOption, PATHS } from "./resource-flags.ts";
 import type { RunFlags } from "./run.ts";
 
 /*
@@ -46,6 +47,7 @@ Examples:
     );
   addRun(program);
   addReadingVerbs(program);
+  addFleetVerbs(program);
   addDemo(program);
   return program;
 }
@@ -82,17 +84,8 @@ function addRun(program: Command): void {
         .argParser(wholeNumber)
         .default(30),
     )
-    .option("--no-access-log", "no line of JSON for each request on standard output")
-    .addOption(
-      new Option("--log-level <level>", "least severe level that is logged, on standard error")
-        .choices(["debug", "info", "warn", "error", "silent"])
-        .default("info"),
-    )
-    .addOption(
-      new Option("--log-format <format>", "auto: pretty on a terminal, else json")
-        .choices(["auto", "json", "pretty"])
-        .default("auto"),
-    );
+    .option("--no-access-log", "no line of JSON for each request on standard output");
+  addLogFlags(command);
   addLimitFlags(command);
   addEnvoyFlags(command);
   command

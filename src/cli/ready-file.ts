@@ -10,8 +10,12 @@ export interface Ready {
   readonly admin: string | null;
 }
 
+export function writeReadyFile(file: string, ready: Ready): Promise<void> {
+  return writeJsonFile(file, ready);
+}
+
 /** A reader sees the whole file or none. */
-export async function writeReadyFile(file: string, ready: Ready): Promise<void> {
+export async function writeJsonFile(file: string, ready: object): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
     await writeFile(temporary, `${JSON.stringify(ready)}\n`);

@@ -28,3 +28,17 @@ export function formatOption(): Option {
     .choices(["text", "json"])
     .default("text");
 }
+
+export function addLogFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--log-level <level>", "least severe level that is logged, on standard error")
+        .choices(["debug", "info", "warn", "error", "silent"])
+        .default("info"),
+    )
+    .addOption(
+      new Option("--log-format <format>", "auto: pretty on a terminal, else json")
+        .choices(["auto", "json", "pretty"])
+        .default("auto"),
+    );
+}

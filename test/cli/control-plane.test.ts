@@ -1,0 +1,333 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { TLSSocket } from "node:tls";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
+import { AggregatedDiscoveryService } from "../../src/protobuf/generated/envoy/service/discovery/v3/ads_pb.js";
+import { type Authority, createAuthority, type IssuedCertificate } from "../../src/x509/authority.ts";
+import { secretYaml } from "../support/certificates.ts";
+import { startUpstream } from "../support/upstream.ts";
+import { Credence, eventually, fetchText, scratch } from "./credence.ts";
+
+/** A fleet's certificates, and files of them. */
+interface Pki {
+  readonly folder: string;
+  readonly authority: Authority;
+  /** Writes `NAME.crt` and `NAME.key`. */
+  write(name: string, issued: IssuedCertificate): { certificate: string; privateKey: string };
+  readonly ca: string;
+}
+
+async function pki(t: TestContext): Promise<Pki> {
+  const authority = await createAuthority("fleet CA");
+  const folder = scratch(t, { "ca.pem": authority.certificate });
+  const pki: Pki = {
+    folder,
+    authority,
+    ca: join(folder, "ca.pem"),
+    write(name, { certificate, privateKey }) {
+      const paths = { certificate: join(folder, `${name}.crt`), privateKey: join(folder, `${name}.key`) };
+      for (const [path, text] of [
+        [paths.privateKey, privateKey],
+        [paths.certificate, certificate],
+      ] as const) {
+        writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
+        renameSync(`${path}.tmp`, path);
+      }
+      return paths;
+    },
+  };
+  pki.write("xds", await issueServer(authority, "first"));
+  return pki;
+}
+
+function issueServer(authority: Authority, commonName: string): Promise<IssuedCertificate> {
+  return authority.issue({
+    commonName,
+    dnsNames: ["localhost"],
+    ipAddresses: ["127.0.0.1"],
+    usage: "server",
+  });
+}
+
+interface PlaneReady {
+  readonly pid: number;
+  readonly xds: string;
+  readonly admin: string;
+}
+
+async function startControlPlane(
+  t: TestContext,
+  folder: string,
+  files: Pki,
+  ...flags: string[]
+): Promise<{ process: Credence; ready: PlaneReady }> {
+  const readyFile = join(scratch(t), "ready.json");
+  const process = new Credence(t, [
+    "control-plane",
+    folder,
+    ...["--xds-address", "127.0.0.1:0", "--xds-cert", join(files.folder, "xds.crt")],
+    ...["--xds-key", join(files.folder, "xds.key"), "--xds-client-ca", files.ca],
+    ...["--address", "127.0.0.1", "--admin-port", "0", "--ready-file", readyFile, "--log-format", "json"],
+    ...flags,
+  ]);
+  await eventually(() => {
+    if (process.child.exitCode !== null) throw new Error(`it ended: ${process.stderr}`);
+    return existsSync(readyFile);
+  });
+  return { process, ready: JSON.parse(readFileSync(readyFile, "utf8")) };
+}
+
+/** An Envoy as its operator starts it: with what `credence envoy bootstrap` wrote. */
+async function startEnvoy(
+  t: TestContext,
+  files: Pki,
+  xds: string,
+  name: string,
+): Promise<{ stderr(): string }> {
+  const directory = scratch(t);
+  const { code, stdout, stderr } = await new Credence(t, [
+    ...["envoy", "bootstrap", "--xds-address", xds, "--ca", files.ca],
+    ...["--cert", join(files.folder, `${name}.crt`), "--key", join(files.folder, `${name}.key`)],
+    ...["--node-id", name, "--directory", directory],
+  ]).ended;
+  assert.deepEqual([code, stderr], [0, ""]);
+  const bootstrap = stdout.trim();
+  assert.ok(!readFileSync(bootstrap, "utf8").includes("PRIVATE KEY"));
+  const { path } = await findEnvoy({ environment: process.env });
+  const child: ChildProcess = spawn(
+    path,
+    ["-c", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  let text = "";
+  child.stderr?.setEncoding("utf8").on("data", (piece) => {
+    text += piece;
+  });
+  t.after(async () => {
+    const ended = once(child, "exit");
+    if (child.exitCode === null && child.kill("SIGKILL")) await ended;
+  });
+  return { stderr: () => text };
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+interface Proxy {
+  readonly node: string;
+  readonly identity: string;
+  readonly upToDate: boolean;
+  readonly connectedSince: string;
+}
+
+async function proxies(admin: string): Promise<Map<string | undefined, readonly Proxy[]>> {
+  const { body } = await fetchText(`http://${admin}/ambassador/v0/diag/?json=true`);
+  const { engines } = JSON.parse(body) as { engines: { group?: string; proxies: Proxy[] }[] };
+  return new Map(engines.map(({ group, proxies }) => [group, proxies]));
+}
+
+function object(kind: string, namespace: string, name: string, spec: unknown): string {
+  return `---\n${JSON.stringify({ apiVersion: "getambassador.io/v2", kind, metadata: { name, namespace }, spec })}\n`;
+}
+
+/** Asks for resources as any client might, and says how the stream ended. */
+async function ask(
+  xds: string,
+  files: Pki,
+  identity: { certificate: string; privateKey: string },
+  request: { typeUrl: string; names: string[] },
+): Promise<{ resources: Map<string, string>; removed: string[] } | ConnectError> {
+  const [, port] = xds.split(":");
+  const client = createClient(
+    AggregatedDiscoveryService,
+    createGrpcTransport({
+      baseUrl: `https://localhost:${port}`,
+      nodeOptions: { ca: files.authority.certificate, cert: identity.certificate, key: identity.privateKey },
+    }),
+  );
+  let finish: () => void = () => {};
+  const asked = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  async function* requests() {
+    yield {
+      // What a node says of itself counts for nothing.
+      node: { id: "one" },
+      typeUrl: request.typeUrl,
+      resourceNamesSubscribe: request.names,
+    };
+    await asked;
+  }
+  try {
+    for await (const response of client.deltaAggregatedResources(requests())) {
+      return {
+        resources: new Map(
+          response.resources.map(({ name, resource }) => [
+            name,
+            Buffer.from(resource?.value ?? []).toString("latin1"),
+          ]),
+        ),
+        removed: response.removedResources,
+      };
+    }
+    throw new Error("the stream ended without an answer");
+  } catch (error) {
+    if (error instanceof ConnectError) return error;
+    throw error;
+  } finally {
+    finish();
+  }
+}
+
+const SECRETS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
+test("each group's Envoy gets its own; nobody reads another's secrets, and a stranger is refused", async (t) => {
+  const files = await pki(t);
+  const { authority } = files;
+  const upstream = await startUpstream("cleartext");
+  t.after(() => upstream.close());
+  const service = `127.0.0.1:${upstream.port}`;
+  const [portOne, portTwo] = [await freePort(), await freePort()];
+  const secretOf = async (namespace: string) => {
+    const { certificate, privateKey } = await authority.issue({ commonName: `up of ${namespace}` });
+    return { certificate, text: secretYaml("certs", { certificate, privateKey, namespace }) };
+  };
+  const [one, two] = await Promise.all([secretOf("one"), secretOf("two")]);
+  const folder = scratch(t, {
+    "one.yaml":
+      object("Module", "one", "ambassador", { config: { service_port: portOne } }) +
+      object("Mapping", "one", "shop", { prefix: "/", service }) +
+      object("Mapping", "one", "secure", { prefix: "/s/", service: "https://localhost:1", tls: "up" }) +
+      object("Mapping", "one", "thief", { prefix: "/t/", service: "https://localhost:1", tls: "thief" }) +
+      object("TLSContext", "one", "up", { secret: "certs" }) +
+      // Another namespace's Secret by its full name.
+      object("TLSContext", "one", "thief", { secret: "certs.two" }) +
+      one.text,
+    "two.yaml":
+      object("Module", "two", "ambassador", { config: { service_port: portTwo } }) +
+      object("Mapping", "two", "depot", { prefix: "/depot/", service }) +
+      object("Mapping", "two", "secure", { prefix: "/s/", service: "https://localhost:1", tls: "up" }) +
+      object("TLSContext", "two", "up", { secret: "certs" }) +
+      two.text,
+  });
+  const fleet = join(files.folder, "fleet.yaml");
+  writeFileSync(
+    fleet,
+    `groups:
+  - { name: one, match: { spiffe: "spiffe://example.org/one/*" }, namespaces: [one] }
+  - { name: two, match: { spiffe: "spiffe://example.org/two" }, namespaces: [two] }
+`,
+  );
+  const { ready } = await startControlPlane(t, folder, files, "--fleet", fleet);
+  const member = (commonName: string, uri: string) =>
+    authority.issue({ commonName, uris: [uri], usage: "client" });
+  const [edgeOne, edgeTwo, stranger] = await Promise.all([
+    member("one", "spiffe://example.org/one/edge"),
+    member("two", "spiffe://example.org/two"),
+    member("three", "spiffe://example.org/three"),
+  ]);
+  files.write("edge-one", edgeOne);
+  files.write("edge-two", edgeTwo);
+  await startEnvoy(t, files, ready.xds, "edge-one");
+  await startEnvoy(t, files, ready.xds, "edge-two");
+  await eventually(async () => {
+    const known = await proxies(ready.admin);
+    return known.get("one")?.[0]?.upToDate === true && known.get("two")?.[0]?.upToDate === true;
+  });
+  const known = await proxies(ready.admin);
+  assert.deepEqual(
+    [...known].map(([group, [proxy]]) => [group, proxy?.node, proxy?.identity]),
+    [
+      ["one", "edge-one", "spiffe://example.org/one/edge"],
+      ["two", "edge-two", "spiffe://example.org/two"],
+    ],
+  );
+  await eventually(async () =>
+    fetchText(`http://127.0.0.1:${portOne}/any`).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+  assert.equal((await fetchText(`http://127.0.0.1:${portTwo}/depot/x`)).status, 200);
+  assert.equal((await fetchText(`http://127.0.0.1:${portTwo}/any`)).status, 404);
+  // Its context names what is not there for it: closed.
+  assert.equal((await fetchText(`http://127.0.0.1:${portOne}/t/`)).status, 503);
+
+  const names = ["credential:secret/one/certs", "credential:secret/two/certs"];
+  const answer = await ask(ready.xds, files, edgeOne, { typeUrl: SECRETS, names });
+  assert.ok(!(answer instanceof ConnectError), String(answer));
+  assert.deepEqual([...answer.resources.keys()], ["credential:secret/one/certs"]);
+  assert.deepEqual(answer.removed, ["credential:secret/two/certs"]);
+  const [text = ""] = answer.resources.values();
+  assert.ok(text.includes(one.certificate) && !text.includes(two.certificate));
+
+  const refused = await ask(ready.xds, files, stranger, { typeUrl: SECRETS, names });
+  assert.ok(refused instanceof ConnectError && refused.code === Code.PermissionDenied, String(refused));
+  const outsider = await (await createAuthority("elsewhere")).issue({
+    commonName: "x",
+    uris: ["spiffe://example.org/one/edge"],
+  });
+  const unknown = await ask(ready.xds, files, outsider, { typeUrl: SECRETS, names });
+  assert.ok(unknown instanceof ConnectError, "its certificate is of another CA");
+  assert.notEqual(unknown.code, Code.PermissionDenied);
+  const metrics = (await fetchText(`http://${ready.admin}/metrics`)).body;
+  assert.match(metrics, /^credence_envoys_connected\{group="one"\} 1$/m);
+});
+
+test("the xDS certificate is read again when it changes", async (t) => {
+  const files = await pki(t);
+  const { process: plane, ready } = await startControlPlane(t, scratch(t), files);
+  const client = await files.authority.issue({ commonName: "c", dnsNames: ["c.example"], usage: "client" });
+  const shown = async (): Promise<string> => {
+    const session = connectHttp2(`https://localhost:${ready.xds.split(":")[1]}`, {
+      ca: files.authority.certificate,
+      cert: client.certificate,
+      key: client.privateKey,
+    });
+    await once(session, "connect");
+    const { subject } = (session.socket as TLSSocket).getPeerCertificate();
+    session.close();
+    return subject.CN as string;
+  };
+  assert.equal(await shown(), "first");
+  files.write("xds", await issueServer(files.authority, "second"));
+  await eventually(async () => (await shown()) === "second");
+  plane.child.kill("SIGTERM");
+  assert.equal((await plane.ended).code, 0);
+});
+
+test("rules that are wrong and certificates that are missing keep it from starting", async (t) => {
+  const files = await pki(t);
+  const flags = [
+    ...["control-plane", scratch(t), "--xds-address", "127.0.0.1:0", "--admin-port", "0"],
+    ...["--xds-key", join(files.folder, "xds.key"), "--xds-client-ca", files.ca],
+  ];
+  const fleet = join(files.folder, "fleet.yaml");
+  writeFileSync(fleet, "groups:\n  - name: a\n    match: { spiffe: spiffe://example.org/a }\n");
+  const open = await new Credence(t, [
+    ...flags,
+    "--xds-cert",
+    join(files.folder, "xds.crt"),
+    "--fleet",
+    fleet,
+  ]).ended;
+  assert.equal(open.code, 1);
+  assert.match(open.stderr, /fleet\.yaml:2:5: error fleet-invalid\n {2}group a says neither/);
+  const missing = await new Credence(t, [...flags, "--xds-cert", join(files.folder, "none.crt")]).ended;
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /^credence: the xDS stream: .*none\.crt/m);
+});

@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { startUpstream } from "../support/upstream.ts";
+import { Credence, eventually, fetchText, mapping, scratch, startRun } from "./credence.ts";
+
+/** Answers with the path; `/slow` when `release` is called. */
+let upstream: Server;
+let service: string;
+let release: () => void = () => {};
+let arrived = 0;
+
+before(async () => {
+  upstream = createServer((request, response) => {
+    arrived++;
+    if (request.url === "/slow") release = () => response.end("slow answer");
+    else response.end(`upstream saw ${request.url}`);
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+  service = `127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+});
+after(() => {
+  upstream.close();
+  upstream.closeAllConnections();
+});
+
+const ENVOY = ["--engine", "envoy", "--envoy-concurrency", "1"];
+
+interface Report {
+  readonly diagnostics: readonly { readonly code: string }[];
+  readonly engines: readonly {
+    readonly proxies: readonly {
+      readonly node: string;
+      readonly revision: number | null;
+      readonly upToDate: boolean;
+      readonly process: { readonly phase: string; readonly pid: number; readonly starts: number };
+    }[];
+  }[];
+}
+
+async function diag(admin: string): Promise<Report> {
+  return JSON.parse((await fetchText(`http://${admin}/ambassador/v0/diag/?json=true`)).body) as Report;
+}
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function runDirectories(): string[] {
+  return readdirSync(tmpdir()).filter(
+    (name) => /^credence-[A-Za-z0-9]{6}$/.test(name) && existsSync(join(tmpdir(), name, "bootstrap.json")),
+  );
+}
+
+test("a mutual-TLS upstream is reached through Envoy, changes are followed, and the page shows who has what", async (t) => {
+  const { ca, client } = await certificates();
+  const secure = await startUpstream("mtls");
+  t.after(() => secure.close());
+  const folder = scratch(t, {
+    "a.yaml":
+      mappingYaml("a", { prefix: "/a/", service: `https://localhost:${secure.port}`, tls: "up" }) +
+      tlsContextYaml("up", { secret: "certs" }) +
+      secretYaml("certs", {
+        certificate: client.certificate,
+        privateKey: client.privateKey,
+        ca: ca.certificate,
+      }),
+  });
+  const { process: run, ready } = await startRun(t, folder, ...ENVOY);
+  const answer = await fetchText(`http://${ready.http}/a/b`);
+  assert.equal(answer.status, 200, answer.body);
+  assert.match((JSON.parse(answer.body) as { clientSubject: string }).clientSubject, /CN=gateway/);
+
+  writeFileSync(join(folder, "b.yaml"), mapping("b", "/b/", service));
+  await eventually(async () => (await fetchText(`http://${ready.http}/b/x`)).body === "upstream saw /x");
+  const [engine] = (await diag(ready.admin)).engines;
+  const [proxy] = engine?.proxies ?? [];
+  assert.deepEqual([proxy?.revision, proxy?.upToDate, proxy?.process.phase], [2, true, "live"]);
+  const page = await fetchText(`http://${ready.admin}/ambassador/v0/diag/`);
+  assert.match(page.body, /Envoys \(1\)[\s\S]*up to date/);
+  assert.match((await fetchText(`http://${ready.admin}/metrics`)).body, /^credence_envoy_live 1$/m);
+  for (const text of [run.stderr, page.body]) assert.ok(!text.includes("PRIVATE KEY"));
+});
+
+test("an Envoy that is killed is started again, with all it had", async (t) => {
+  const { ready } = await startRun(t, scratch(t, { "a.yaml": mapping("a", "/a/", service) }), ...ENVOY);
+  const [before] = (await diag(ready.admin)).engines[0]?.proxies ?? [];
+  process.kill(before?.process.pid as number, "SIGKILL");
+  await eventually(async () => {
+    const [now] = (await diag(ready.admin)).engines[0]?.proxies ?? [];
+    return now?.process.starts === 2 && now.process.phase === "live" && now.upToDate;
+  });
+  assert.equal((await fetchText(`http://${ready.http}/a/b`)).body, "upstream saw /b");
+});
+
+test("SIGTERM finishes what is in flight; Envoy and its folder are gone afterwards", async (t) => {
+  const others = new Set(runDirectories());
+  const {
+    process: run,
+    ready,
+    readyFile,
+  } = await startRun(t, scratch(t, { "a.yaml": mapping("a", "/a/", service) }), ...ENVOY);
+  const own = runDirectories().filter((name) => !others.has(name));
+  assert.ok(own.length > 0);
+  const pid = (await diag(ready.admin)).engines[0]?.proxies[0]?.process.pid as number;
+  const before = arrived;
+  const slow = fetchText(`http://${ready.http}/a/slow`);
+  await eventually(() => arrived > before);
+  run.child.kill("SIGTERM");
+  await eventually(() => !existsSync(readyFile));
+  await eventually(() =>
+    fetchText(`http://${ready.http}/a/`).then(
+      () => false,
+      (error: NodeJS.ErrnoException) => error.code === "ECONNREFUSED",
+    ),
+  );
+  assert.equal(run.child.exitCode, null);
+  release();
+  assert.deepEqual(await slow, { status: 200, body: "slow answer" });
+  assert.equal((await run.ended).code, 0);
+  assert.ok(!lives(pid));
+  const left = runDirectories();
+  assert.ok(own.some((name) => !left.includes(name)));
+});
+
+test("a Credence that is killed leaves no Envoy behind", async (t) => {
+  const { process: run, ready } = await startRun(
+    t,
+    scratch(t, { "a.yaml": mapping("a", "/a/", service) }),
+    ...ENVOY,
+  );
+  const pid = (await diag(ready.admin)).engines[0]?.proxies[0]?.process.pid as number;
+  run.child.kill("SIGKILL");
+  await eventually(() => !lives(pid));
+});
+
+test("without an Envoy it is said what to do; limits that Envoy does not have are said too", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", service) });
+  const missing = await new Credence(t, ["run", folder, "--engine", "envoy", "--envoy", "/nonexistent/envoy"])
+    .ended;
+  assert.equal(missing.code, 1);
+  assert.match(
+    missing.stderr,
+    /^credence: --envoy names \/nonexistent\/envoy, which does not exist\. Install/,
+  );
+  const { process: run } = await startRun(t, folder, ...ENVOY, "--max-headers", "50");
+  assert.match(run.stderr, /"flags":\["--max-headers"\]/);
+});
+
+test("dump shows the xDS resources and fingerprints, no key; --validate asks Envoy", async (t) => {
+  const { ca, client } = await certificates();
+  const folder = scratch(t, {
+    "a.yaml":
+      mappingYaml("a", { prefix: "/a/", service: "https://localhost:1", tls: "up" }) +
+      tlsContextYaml("up", { secret: "certs" }) +
+      secretYaml("certs", {
+        certificate: client.certificate,
+        privateKey: client.privateKey,
+        ca: ca.certificate,
+      }),
+  });
+  const dumped = await new Credence(t, ["dump", "--engine", "envoy", folder]).ended;
+  assert.deepEqual([dumped.code, dumped.stderr], [0, ""]);
+  const { resources, secrets } = JSON.parse(dumped.stdout) as {
+    resources: Record<string, Record<string, unknown>>;
+    secrets: Record<string, { certificates: string[]; publicKey?: string }>;
+  };
+  for (const kind of ["cluster", "listener", "route-configuration", "virtual-host"])
+    assert.ok(Object.keys(resources[kind] ?? {}).length > 0, kind);
+  assert.deepEqual(Object.keys(secrets), ["credential:secret/default/certs", "trust:secret/default/certs"]);
+  for (const { certificates } of Object.values(secrets)) assert.match(certificates.join(), /^[0-9a-f]{64}$/);
+  assert.match(secrets["credential:secret/default/certs"]?.publicKey ?? "", /^[0-9a-f]{64}$/);
+  assert.ok(!/PRIVATE KEY|BEGIN/.test(dumped.stdout));
+  const key = client.privateKey.split("\n").slice(1, -2).join("");
+  assert.ok(!dumped.stdout.includes(key.slice(10, 50)));
+
+  const validated = await new Credence(t, ["dump", "--engine", "envoy", "--validate", folder]).ended;
+  assert.deepEqual([validated.code, validated.stderr], [0, ""]);
+  assert.match(validated.stdout, /^OK: Envoy takes these \d+ resources\n$/);
+  const misused = await new Credence(t, ["dump", "--validate", folder]).ended;
+  assert.equal(misused.code, 2);
+});
