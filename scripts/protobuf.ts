@@ -159,22 +159,35 @@ function mendRoutes(): void {
   writeFileSync(path, text);
 }
 
-/** The package is older than the Envoy that is installed, which can remove headers by a pattern of their names. */
+/** Headers are removed by a pattern of their names, and trailers changed, in Envoy 1.40. */
 function mendHeaderMutation(): void {
-  const path = join(work, "envoy-api/envoy/config/common/mutation_rules/v3/mutation_rules.proto");
-  const text = readFileSync(path, "utf8");
+  const rules = join(work, "envoy-api/envoy/config/common/mutation_rules/v3/mutation_rules.proto");
+  const text = readFileSync(rules, "utf8");
   if (text.includes("remove_on_match")) return;
-  const mended = text
-    .replace(
-      /message HeaderMutation \{/,
-      "$&\n  message RemoveOnMatch {\n    type.matcher.v3.StringMatcher key_matcher = 1;\n  }\n",
-    )
-    .replace(/(core\.v3\.HeaderValueOption append = 2.*;)/, "$1\n    RemoveOnMatch remove_on_match = 3;")
-    .replace(
-      /(import "envoy\/type\/matcher\/v3\/regex\.proto";)/,
-      '$1\nimport "envoy/type/matcher/v3/string.proto";',
-    );
-  writeFileSync(path, mended);
+  writeFileSync(
+    rules,
+    text
+      .replace(
+        /message HeaderMutation \{/,
+        "$&\n  message RemoveOnMatch {\n    type.matcher.v3.StringMatcher key_matcher = 1;\n  }\n",
+      )
+      .replace(/(core\.v3\.HeaderValueOption append = 2.*;)/, "$1\n    RemoveOnMatch remove_on_match = 3;")
+      .replace(
+        /(import "envoy\/type\/matcher\/v3\/regex\.proto";)/,
+        '$1\nimport "envoy/type/matcher/v3/string.proto";',
+      ),
+  );
+  const filter = join(
+    work,
+    "envoy-api/envoy/extensions/filters/http/header_mutation/v3/header_mutation.proto",
+  );
+  writeFileSync(
+    filter,
+    readFileSync(filter, "utf8").replace(
+      /repeated (\S+) response_mutations = 2;/,
+      "$&\n  repeated $1 response_trailers_mutations = 4;\n  repeated $1 request_trailers_mutations = 5;",
+    ),
+  );
 }
 
 function readStamp(): string | null {

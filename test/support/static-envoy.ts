@@ -41,9 +41,16 @@ export async function startStaticEnvoy(
   ];
   const folder = mkdtempSync(join(tmpdir(), "envoy-"));
   const file = join(folder, "bootstrap.json");
-  writeFileSync(file, JSON.stringify({ ...bootstrap, static_resources: { ...fixed, secrets, clusters } }), {
-    mode: 0o600,
-  });
+  writeFileSync(
+    file,
+    JSON.stringify({
+      ...bootstrap,
+      static_resources: { ...fixed, secrets, clusters },
+    }),
+    {
+      mode: 0o600,
+    },
+  );
   const child: ChildProcess = spawn(
     path,
     [

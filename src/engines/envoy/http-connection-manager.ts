@@ -2,6 +2,8 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { HttpSettings } from "../../model/http.ts";
 import { pack } from "../../protobuf/any.ts";
+import { HeaderValueOption_HeaderAppendAction as Append } from "../../protobuf/generated/envoy/config/core/v3/base_pb.js";
+import type { TypedExtensionConfigSchema } from "../../protobuf/generated/envoy/config/core/v3/extension_pb.js";
 import type { FilterSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
 import {
   type HttpProtocolOptionsSchema,
@@ -51,9 +53,9 @@ export function httpConnectionManager(
     ...requestId(http),
     ...path(http),
     ...bounds(http),
-    earlyHeaderMutationExtensions: [ASSERTED],
+    earlyHeaderMutationExtensions: [requestMutations(http)],
     // Header names and framing are Envoy's to check; what its parser lets pass beyond RFC 9112 is listed in docs/engines.md.
-    httpProtocolOptions: { allowCustomMethods: true, enableTrailers: true },
+    httpProtocolOptions: { enableTrailers: true },
     proxy100Continue: true,
   });
   return {
@@ -65,12 +67,20 @@ export function httpConnectionManager(
 /** Plain values: a message cannot be spread into another. */
 type Part = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, HttpConnectionManager>;
 
+/**
+ * As Envoy reads X-Forwarded-For, but for a client on the machine itself: for that one Envoy would write an address of the
+ * machine. So the connection's address is written first (`requestMutations`), and is one hop more to count where any are.
+ */
 function clientAddress({ useRemoteAddress, xffTrustedHops }: HttpSettings): Part {
   return {
     useRemoteAddress,
-    xffNumTrustedHops: xffTrustedHops,
-    // Nobody is "internal": Envoy would believe such clients' x-envoy headers, and tell upstreams.
-    internalAddressConfig: { unixSockets: false, cidrRanges: [] },
+    skipXffAppend: true,
+    xffNumTrustedHops: useRemoteAddress && xffTrustedHops > 0 ? xffTrustedHops + 1 : xffTrustedHops,
+    // Nobody is "internal", as Envoy would tell upstreams: of no ranges it would make the private ones.
+    internalAddressConfig: {
+      unixSockets: false,
+      cidrRanges: [{ addressPrefix: "255.255.255.255", prefixLen: 32 }],
+    },
   };
 }
 
@@ -120,24 +130,41 @@ function bounds({ idleTimeoutMs, maxHeadBytes, underscores }: HttpSettings): Par
   };
 }
 
-/** Identity or routing that only the gateway itself may assert: no client's word for it is taken. */
-const ASSERTED = {
-  name: "envoy.http.early_header_mutation.header_mutation",
-  typedConfig: pack(
-    HeaderMutationSchema,
-    create(HeaderMutationSchema, {
-      mutations: [
-        {
-          action: {
-            case: "removeOnMatch",
-            value: { keyMatcher: { matchPattern: { case: "prefix", value: "x-envoy-" } } },
+/** Before anything else reads the request. */
+function requestMutations({
+  useRemoteAddress,
+}: HttpSettings): MessageInitShape<typeof TypedExtensionConfigSchema> {
+  return {
+    name: "envoy.http.early_header_mutation.header_mutation",
+    typedConfig: pack(
+      HeaderMutationSchema,
+      create(HeaderMutationSchema, {
+        mutations: [
+          // Identity or routing that only the gateway itself may assert: no client's word for it is taken.
+          {
+            action: {
+              case: "removeOnMatch",
+              value: { keyMatcher: { matchPattern: { case: "prefix", value: "x-envoy-" } } },
+            },
           },
-        },
-        { action: { case: "remove", value: "l5d-dst-override" } },
-      ],
-    }),
-  ),
-};
+          { action: { case: "remove", value: "l5d-dst-override" } },
+          ...(useRemoteAddress ? [FORWARDED_FOR] : []),
+        ],
+      }),
+    ),
+  };
+}
+
+/** At this moment the operator gives the connection's address, or what a PROXY header tells. */
+const FORWARDED_FOR = {
+  action: {
+    case: "append",
+    value: {
+      header: { key: "x-forwarded-for", value: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%" },
+      appendAction: Append.APPEND_IF_EXISTS_OR_ADD,
+    },
+  },
+} as const;
 
 /**
  * Whether a protocol is switched to is each route's to say. Where bodies are held back until they are whole, the bytes of

@@ -5,11 +5,13 @@ import { pack } from "../../protobuf/any.ts";
 import { BufferSchema } from "../../protobuf/generated/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
 import { CorsSchema } from "../../protobuf/generated/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { CustomResponseSchema } from "../../protobuf/generated/envoy/extensions/filters/http/custom_response/v3/custom_response_pb.js";
+import { HeaderMutationSchema } from "../../protobuf/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
 import { HealthCheckSchema } from "../../protobuf/generated/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
 import { RouterSchema } from "../../protobuf/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
 import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { addressFilters } from "./address-filter.ts";
 import { authorizationFilters } from "./authorization.ts";
+import { requestChecks } from "./request-checks.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
 
@@ -21,6 +23,10 @@ export function httpFilters(model: GatewayModel, options: { readonly forUpgrades
     ...addressFilters(http),
     // A probe comes by address, without a host's name: before any route is asked for.
     ...probes(http),
+    // What neither side is to hear, whoever answers.
+    CLEANING,
+    // What the parser should have refused: before anybody believes it.
+    requestChecks(),
     // First on the way in, so last on the way out: it replaces what the filters below answer.
     ...(routes.some(({ errorResponses }) => errorResponses !== undefined) ? [CUSTOM_RESPONSE] : []),
     // A preflight carries no credentials: it is answered before anybody is asked about it.
@@ -31,6 +37,41 @@ export function httpFilters(model: GatewayModel, options: { readonly forUpgrades
     ROUTER,
   ];
 }
+
+/** RFC 9110 §6.5.1: framing, routing, authentication and identity never come in a trailer. */
+const NEVER_TRAILING =
+  "host|content-(?:length|encoding|type|range)|transfer-encoding|connection|keep-alive|proxy-connection|te|upgrade|expect|" +
+  "trailer|server|date|http2-settings|authorization|proxy-authorization|cookie|set-cookie|cache-control|max-forwards|range|" +
+  "if-.*|www-authenticate|age|expires|location|retry-after|vary|x-forwarded-.*|forwarded|x-request-id|x-envoy-.*|l5d-dst-override";
+
+const CLEANED_TRAILERS = [
+  {
+    action: {
+      case: "removeOnMatch",
+      value: {
+        keyMatcher: { matchPattern: { case: "safeRegex", value: { regex: NEVER_TRAILING } } },
+      },
+    },
+  },
+] as const;
+
+const CLEANING: Filter = {
+  name: "envoy.filters.http.header_mutation",
+  configType: {
+    case: "typedConfig",
+    value: pack(
+      HeaderMutationSchema,
+      create(HeaderMutationSchema, {
+        mutations: {
+          // Envoy tells upstreams whom it takes for a stranger.
+          requestMutations: [{ action: { case: "remove", value: "x-envoy-external-address" } }],
+          requestTrailersMutations: [...CLEANED_TRAILERS],
+          responseTrailersMutations: [...CLEANED_TRAILERS],
+        },
+      }),
+    ),
+  },
+};
 
 const CUSTOM_RESPONSE: Filter = {
   name: "envoy.filters.http.custom_response",

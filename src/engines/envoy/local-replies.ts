@@ -14,11 +14,14 @@ import {
 import { ExpressionFilterSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
 import type {
   LocalReplyConfigSchema,
+  ResponseMapper,
   ResponseMapperSchema,
 } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import type { SubstitutionFormatStringSchema } from "../../protobuf/generated/envoy/config/core/v3/substitution_format_string_pb.js";
+import { bodyFormat } from "./body-format.ts";
+import { REQUEST_CHECKS } from "./request-checks.ts";
 
-type Mapper = MessageInitShape<typeof ResponseMapperSchema>;
+type Mapper = Exclude<MessageInitShape<typeof ResponseMapperSchema>, ResponseMapper>;
+type BodyFormat = ReturnType<typeof bodyFormat>;
 type Filter = MessageInitShape<typeof AccessLogFilterSchema>;
 
 /** Opaque, in the response and in the record of the failure: what a client can tell the operator. */
@@ -27,12 +30,25 @@ export const FAILURE_ID = "x-credence-failure-id";
 /** The one place where a failure becomes a response: the client learns the status and an opaque id, the operator the rest. */
 export function localReplies(model: GatewayModel): MessageInitShape<typeof LocalReplyConfigSchema> {
   const own = new Map((model.http.errorResponses ?? []).map((response) => [response.status, response]));
+  const body = (status: number): BodyFormat => {
+    const response = own.get(status);
+    return response === undefined ? ownBody(status) : bodyFormat(response);
+  };
   const statuses = new Set<number>([...Object.values(FAILURE_REASONS), ...FURTHER, ...own.keys()]);
+  // The first that matches decides.
   return {
     mappers: [
-      // Said by services that were asked, or by scripts: theirs to word. The first that matches decides.
-      { filter: expressionFilter(OTHERS_WORDS) },
-      ...[...statuses].sort((a, b) => a - b).map((status) => mapper(status)),
+      // Said by services that were asked, or by scripts: theirs to word.
+      { filter: expressionFilter(`response.code_details in [${OTHERS_WORDS.map(quoted).join(", ")}]`) },
+      // Envoy would answer with another status.
+      ...OTHER_STATUSES.map(
+        ([expression, status]): Mapper => ({
+          ...mapper(status, body(status)),
+          filter: expressionFilter(expression),
+          statusCode: status,
+        }),
+      ),
+      ...[...statuses].sort((a, b) => a - b).map((status) => mapper(status, body(status))),
     ],
   };
 }
@@ -62,22 +78,42 @@ export function statusFilter(op: Op, status: number): Filter {
   };
 }
 
-const OTHERS_WORDS =
-  "response.code_details in ['ext_authz_denied', 'lua_response', 'request_rate_limited', 'health_check_ok', 'health_check_failed']";
+/** Envoy's response details. */
+const OTHERS_WORDS = [
+  "ext_authz_denied",
+  "health_check_failed",
+  "health_check_ok",
+  "lua_response",
+  "request_rate_limited",
+];
+
+const OTHER_STATUSES: readonly (readonly [expression: string, status: number])[] = [
+  ...[...new Set(REQUEST_CHECKS.map(({ reason }) => FAILURE_REASONS[reason]))].sort().map((status) => {
+    const details = REQUEST_CHECKS.filter(({ reason }) => FAILURE_REASONS[reason] === status).map(
+      ({ policy }) => quoted(`rbac_access_denied_matched_policy[${policy}]`),
+    );
+    return [`response.code_details in [${details.join(", ")}]`, status] as const;
+  }),
+  // RFC 9112 §6.1 lets 501 be said; which reader the other bytes are for is no less unknown.
+  ["response.code_details in ['http1.invalid_transfer_encoding', 'http1.too_many_headers']", 400],
+];
+
+function quoted(text: string): string {
+  return `'${text}'`;
+}
 
 /** Statuses of Envoy's own that are no failure reason's. */
 const FURTHER = [401, 405, 411, 414, 429, 500];
 
-function mapper(status: number): Mapper {
+function mapper(status: number, body: BodyFormat): Mapper {
   return {
     filter: statusFilter(Op.EQ, status),
     headersToAdd: [
       set(FAILURE_ID, "%UNIQUE_ID%"),
       set("cache-control", "no-store"),
       // RFC 9110 §15.5.22 wants the protocol to move to named.
-      ...(status === 426 ? [set("upgrade", "HTTP/1.1"), set("connection", "upgrade, close")] : []),
     ],
-    bodyFormatOverride: ownBody(status),
+    bodyFormatOverride: body,
   };
 }
 
@@ -85,7 +121,7 @@ function set(key: string, value: string): MessageInitShape<typeof HeaderValueOpt
   return { header: { key, value }, appendAction: Append.OVERWRITE_IF_EXISTS_OR_ADD };
 }
 
-function ownBody(status: number): MessageInitShape<typeof SubstitutionFormatStringSchema> {
+function ownBody(status: number): BodyFormat {
   const text = STATUS_CODES[status] ?? "Client Closed Request";
   return {
     format: {

@@ -1,5 +1,5 @@
 import { createAuthority } from "../../x509/authority.ts";
-import { ownCluster } from "./process/bootstrap.ts";
+import { ownCluster, RUNTIME } from "./process/bootstrap.ts";
 import { isObject, type Json, type JsonObject, mapObjects } from "./process/json.ts";
 import { type RenderedResources, renderResources } from "./render.ts";
 import type { XdsKind, XdsResource } from "./resources.ts";
@@ -34,6 +34,7 @@ export async function staticBootstrap(resources: readonly XdsResource[]): Promis
       listeners,
       secrets: await standIns(secrets),
     },
+    layered_runtime: RUNTIME,
   };
 }
 

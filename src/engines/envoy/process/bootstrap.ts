@@ -56,20 +56,25 @@ export function bootstrapOf(options: BootstrapOptions): JsonObject {
     },
     static_resources: { clusters: [ownCluster(options.xds)] },
     ...(dnsResolvers.length === 0 ? {} : { typed_dns_resolver_config: caresAsking(dnsResolvers) }),
-    layered_runtime: {
-      layers: [
-        {
-          name: "credence",
-          static_layer: {
-            // The bound of RE2's programs is 100 by default, which people's patterns exceed; the size is Credence's to judge.
-            re2: { max_program_size: { error_level: 100_000, warn_level: 100_000 } },
-          },
-        },
-      ],
-    },
+    layered_runtime: RUNTIME,
     ...(maxConnections === undefined ? {} : { overload_manager: bounded(maxConnections) }),
   };
 }
+
+/** Flags of Envoy that every bootstrap sets, static ones too. */
+export const RUNTIME: JsonObject = {
+  layers: [
+    {
+      name: "credence",
+      static_layer: {
+        // A chunk ends in CRLF and is as long as it says (RFC 9112 §7.1); by default Envoy takes others too.
+        "envoy.reloadable_features.strict_chunk_parsing": true,
+        // The bound of RE2's programs is 100 by default, which people's patterns exceed; the size is Credence's to judge.
+        re2: { max_program_size: { error_level: 100_000, warn_level: 100_000 } },
+      },
+    },
+  ],
+};
 
 function adminOf(admin: NonNullable<BootstrapOptions["admin"]>): JsonObject {
   return {
