@@ -177,7 +177,8 @@ export class Control {
       this.#problems = report.problems;
       if (report.accepted) {
         this.#revision = revision;
-        this.#isPartial = report.problems.length > 0;
+        // What the engine refuses for its bytes is refused again.
+        this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
         logger.info(
           { revision: revision.number, routes: revision.model.routes.length, hash: hash.slice(0, 12) },
           "revision serves",

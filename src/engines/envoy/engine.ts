@@ -9,6 +9,7 @@ import type { AdsServer } from "./ads/server.ts";
 import { EMPTY, type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
 import { problemsOf } from "./problems.ts";
+import { generationsOf, withRotated } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
 import { secretName, translateSecrets } from "./secrets.ts";
 import { translate } from "./translate.ts";
@@ -51,8 +52,12 @@ export class EnvoyEngine implements Engine {
   readonly #memory = new TranslationMemory();
   #snapshot: Snapshot = EMPTY;
   #revision: Revision | null = null;
+  #serves = false;
   #turn: Promise<unknown> = Promise.resolve();
-  #republishing = false;
+  /** SDS secrets that the revision names. */
+  #secrets: ReadonlySet<string> = new Set();
+  /** Those that have changed since the last publication. */
+  readonly #rotated = new Set<string>();
 
   constructor(options: EnvoyEngineOptions) {
     this.#options = options;
@@ -72,7 +77,7 @@ export class EnvoyEngine implements Engine {
 
   /** Called when `problems` have changed. */
   onProblems(listener: (problems: readonly EngineProblem[]) => void): () => void {
-    let before = "";
+    let before = "[]";
     return this.#options.ads.onChange(() => {
       const { problems } = this;
       const now = JSON.stringify(problems);
@@ -110,41 +115,63 @@ export class EnvoyEngine implements Engine {
       closed.add(subject);
       this.#ports.forget(subject);
     }
+    // Without its ports a first revision serves nothing; later ones leave out what cannot be opened.
+    const accepted = this.#serves || closed.size === 0;
+    this.#serves ||= accepted;
     return {
       revision: revision.number,
-      accepted: true,
+      accepted,
       listeners: boundListeners(revision.model, ports).filter(({ name }) => !closed.has(name)),
       problems,
     };
   }
 
   async #publish({ model, number }: Revision): Promise<void> {
-    const { credentials, ownCluster, ads, group } = this.#options;
-    const names = secretNames(model);
-    const context: TranslationContext = {
-      generations: generationsOf(names, credentials),
-      ports: await this.#ports.choose(model),
-      ...(ownCluster === undefined ? {} : { ownCluster }),
-    };
-    const secrets = translateSecrets(names, credentials);
+    const { credentials, ads, group } = this.#options;
+    this.#secrets = secretNames(model);
+    this.#rotated.clear();
+    const context = this.#context(await this.#ports.choose(model));
+    const secrets = translateSecrets(this.#secrets, credentials);
     this.#snapshot = snapshotOf([...secrets, ...translate(model, context, this.#memory)], this.#snapshot);
     ads.publish(group, this.#snapshot, String(number));
   }
 
-  /** A rotation needs no new revision: the secret goes out by name, with the new generation of the clusters that use it. */
+  #context(ports: ReadonlyMap<string, number>): TranslationContext {
+    const { credentials, ownCluster } = this.#options;
+    return {
+      generations: generationsOf(this.#secrets, credentials),
+      ports,
+      ...(ownCluster === undefined ? {} : { ownCluster }),
+    };
+  }
+
+  /**
+   * A rotation needs no new revision: the secret goes out by name, with the new generation of the clusters that use it. One
+   * that was withdrawn and is back may need none either. One that is withdrawn is no business of the engine: its users are compiled anew.
+   */
   #onCredentialChange({ event, kind, name }: CredentialChange): void {
-    const revision = this.#revision;
-    if (event !== "rotated" || revision === null || this.#republishing) return;
-    if (!secretNames(revision.model).has(secretName(kind, name))) return;
+    const secret = secretName(kind, name);
+    if (event === "unusable" || !this.#secrets.has(secret)) return;
+    this.#rotated.add(secret);
     // Several come together where a CA is rotated.
-    this.#republishing = true;
-    this.#turn = this.#turn.then(async () => {
-      this.#republishing = false;
-      if (this.#revision !== null) await this.#publish(this.#revision);
-    });
-    this.#turn = this.#turn.catch((error: unknown) =>
-      this.#options.logger.error({ err: error }, "a rotated credential cannot be published"),
-    );
+    if (this.#rotated.size > 1) return;
+    this.#turn = this.#turn
+      .then(() => this.#publishRotated())
+      .catch((error: unknown) =>
+        this.#options.logger.error({ err: error }, "a rotated credential cannot be published"),
+      );
+  }
+
+  async #publishRotated(): Promise<void> {
+    const revision = this.#revision;
+    const rotated = new Set(this.#rotated);
+    this.#rotated.clear();
+    // The revision that was published meanwhile had them already.
+    if (revision === null || rotated.size === 0) return;
+    const { credentials, ads, group } = this.#options;
+    const context = this.#context(await this.#ports.choose(revision.model));
+    this.#snapshot = withRotated(this.#snapshot, rotated, revision.model, context, credentials, this.#memory);
+    ads.publish(group, this.#snapshot, String(revision.number));
   }
 
   /** Resolves when every connected client has the revision but for what it refuses, and own listeners are open; or after a while. */
@@ -181,18 +208,6 @@ function boundListeners(model: GatewayModel, ports: ReadonlyMap<string, number>)
     address,
     port: port === 0 ? (ports.get(name) ?? 0) : port,
   }));
-}
-
-/** By `credential NAME` or `trust NAME`. */
-function generationsOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
-  const generations = new Map<string, number>();
-  for (const secret of secrets) {
-    const colon = secret.indexOf(":");
-    const [kind, name] = [secret.slice(0, colon), secret.slice(colon + 1)];
-    const held = kind === "trust" ? credentials.trust(name) : credentials.credential(name);
-    if (held !== undefined) generations.set(`${kind} ${name}`, held.generation);
-  }
-  return generations;
 }
 
 /** A listener opens when its secrets and routes are there: Envoy acknowledges it before. */

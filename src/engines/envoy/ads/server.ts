@@ -34,6 +34,7 @@ export class AdsServer {
   readonly #groups = new Map<string, Group>();
   readonly #listening: Listening[] = [];
   readonly #listeners = new Set<() => void>();
+  #isTelling = false;
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
@@ -54,7 +55,7 @@ export class AdsServer {
     );
   }
 
-  /** Called after whatever `clients` shows has changed. Returns the function that ends it. */
+  /** Called soon after whatever `clients` shows has changed. Returns the function that ends it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -157,8 +158,14 @@ export class AdsServer {
     return made;
   }
 
+  /** A hundred clients answer at once: who listens is told once. */
   #changed(): void {
-    for (const listener of this.#listeners) listener();
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      for (const listener of this.#listeners) listener();
+    });
   }
 }
 

@@ -1,0 +1,49 @@
+import type { CredentialReader } from "../../credentials/credential.ts";
+import type { Cluster } from "../../model/cluster.ts";
+import type { GatewayModel } from "../../model/gateway.ts";
+import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
+import { translateClusters } from "./clusters.ts";
+import { secretName, translateSecrets } from "./secrets.ts";
+import type { TranslationContext } from "./translation-context.ts";
+import type { TranslationMemory } from "./translation-memory.ts";
+
+/** By `credential NAME` or `trust NAME`, of the SDS secrets named. */
+export function generationsOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
+  const generations = new Map<string, number>();
+  for (const secret of secrets) {
+    const colon = secret.indexOf(":");
+    const [kind, name] = [secret.slice(0, colon), secret.slice(colon + 1)];
+    const held = kind === "trust" ? credentials.trust(name) : credentials.credential(name);
+    if (held !== undefined) generations.set(`${kind} ${name}`, held.generation);
+  }
+  return generations;
+}
+
+/** The snapshot with the secrets of these names as the store has them now, and the clusters that use them in a new generation. */
+export function withRotated(
+  snapshot: Snapshot,
+  rotated: ReadonlySet<string>,
+  model: GatewayModel,
+  context: TranslationContext,
+  credentials: CredentialReader,
+  memory: TranslationMemory,
+): Snapshot {
+  const uses = ({ tls }: Cluster): boolean =>
+    tls.mode === "originate" &&
+    ((tls.credential !== undefined && rotated.has(secretName("credential", tls.credential))) ||
+      (tls.verification.mode !== "none" && rotated.has(secretName("trust", tls.verification.trust))));
+  const users: GatewayModel = {
+    ...model,
+    clusters: model.clusters.filter(uses),
+    outside: (model.outside ?? []).filter(({ cluster }) => uses(cluster)),
+  };
+  const renewed = snapshotOf(
+    [...translateSecrets(rotated, credentials), ...translateClusters(users, context, memory)],
+    snapshot,
+  );
+  return {
+    ...snapshot,
+    secret: new Map([...snapshot.secret, ...renewed.secret]),
+    cluster: new Map([...snapshot.cluster, ...renewed.cluster]),
+  };
+}
