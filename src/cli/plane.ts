@@ -63,7 +63,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     logger,
   });
   const control = new Control({
-    source: namespaces === undefined ? source : resourcesOf(namespaces, source),
+    source: namespaces === undefined ? source : resourcesOf(namespaces, source, logger),
     store,
     engine,
     compileOptions: options.compile,
@@ -93,10 +93,18 @@ function secretsOf(namespaces: ReadonlySet<string>, store: CredentialStore): Cre
   };
 }
 
-function resourcesOf(namespaces: ReadonlySet<string>, source: FileSource): ResourceSource {
+function resourcesOf(namespaces: ReadonlySet<string>, source: FileSource, logger: Logger): ResourceSource {
+  let said = "";
   return {
     async load() {
       const { resources, diagnostics, complete } = await source.load();
+      const elsewhere = guardsElsewhere(resources, namespaces);
+      if (elsewhere.length > 0 && elsewhere.join() !== said)
+        logger.warn(
+          { objects: elsewhere },
+          "access control of other namespaces does not hold for this group",
+        );
+      said = elsewhere.join();
       const lists = Object.entries(resources).map(([kind, list]) => [
         kind,
         (list as ResourceSet[keyof ResourceSet]).filter((object: { namespace: string }) =>
@@ -113,6 +121,13 @@ function resourcesOf(namespaces: ReadonlySet<string>, source: FileSource): Resou
       };
     },
   };
+}
+
+/** Who reads the rules of a fleet may think that these guard every group. */
+function guardsElsewhere({ authServices, guards }: ResourceSet, namespaces: ReadonlySet<string>): string[] {
+  return [...authServices, ...guards]
+    .filter(({ namespace }) => !namespaces.has(namespace))
+    .map(({ kind, namespace, name }) => `${kind} ${name} in ${namespace}`);
 }
 
 /** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -189,4 +189,29 @@ test("dump shows the xDS resources and fingerprints, no key; --validate asks Env
   assert.match(validated.stdout, /^OK: Envoy takes these \d+ resources\n$/);
   const misused = await new Credence(t, ["dump", "--validate", folder]).ended;
   assert.equal(misused.code, 2);
+});
+
+test("the node engine's start loads no messages of Envoy's", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", service) });
+  const loaded = join(folder, "loaded.txt");
+  // Node tells each module that it loads.
+  const hook = `data:text/javascript,${encodeURIComponent(`
+    import { registerHooks } from "node:module";
+    import { appendFileSync } from "node:fs";
+    registerHooks({ load(url, context, next) { appendFileSync(${JSON.stringify(loaded)}, url + "\\n"); return next(url, context); } });
+  `)}`;
+  const run = new Credence(
+    t,
+    ["run", folder, "--http-port", "0", "--admin-port", "0", "--ready-file", join(folder, "ready.json")],
+    { NODE_OPTIONS: `--import=${hook}` },
+  );
+  await eventually(() => existsSync(join(folder, "ready.json")));
+  run.child.kill("SIGTERM");
+  await run.ended;
+  const modules = readFileSync(loaded, "utf8").split("\n");
+  assert.ok(modules.some((url) => url.endsWith("/engines/node/engine.ts")));
+  assert.deepEqual(
+    modules.filter((url) => /\/protobuf\/|@bufbuild|@connectrpc|\/engines\/envoy\//.test(url)),
+    [],
+  );
 });
