@@ -20,6 +20,8 @@ export interface RunningEnvoy {
 
 export interface RoutedListener {
   readonly virtualHosts: readonly VirtualHost[];
+  /** HTTP filters before those of every listener, CORS and the router. */
+  readonly filters?: readonly unknown[];
   /** Further fields of the connection manager. */
   readonly manager?: Readonly<Record<string, unknown>>;
 }
@@ -93,7 +95,7 @@ function bootstrap(listeners: readonly unknown[], clusters: Readonly<Record<stri
   };
 }
 
-function listener({ virtualHosts, manager }: RoutedListener, port: number): unknown {
+function listener({ virtualHosts, filters = [], manager }: RoutedListener, port: number): unknown {
   const registry = packedTypes();
   return {
     name: `http-${port}`,
@@ -120,6 +122,7 @@ function listener({ virtualHosts, manager }: RoutedListener, port: number): unkn
                 ),
               },
               http_filters: [
+                ...filters,
                 filter("envoy.filters.http.cors", "cors.v3.Cors"),
                 filter("envoy.filters.http.router", "router.v3.Router"),
               ],

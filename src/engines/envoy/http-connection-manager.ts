@@ -45,7 +45,7 @@ export function httpConnectionManager(
     httpFilters: httpFilters(model, { forUpgrades: false }),
     upgradeConfigs: upgradeConfigs(model),
     accessLog: httpAccessLogs(scope.listener.name, context),
-    localReplyConfig: localReplies(model),
+    localReplyConfig: localReplies(),
     serverName: http.serverName,
     serverHeaderTransformation: ServerHeader.OVERWRITE,
     ...clientAddress(http),

@@ -4,13 +4,13 @@ import type { HttpSettings } from "../../model/http.ts";
 import { pack } from "../../protobuf/any.ts";
 import { BufferSchema } from "../../protobuf/generated/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
 import { CorsSchema } from "../../protobuf/generated/envoy/extensions/filters/http/cors/v3/cors_pb.js";
-import { CustomResponseSchema } from "../../protobuf/generated/envoy/extensions/filters/http/custom_response/v3/custom_response_pb.js";
 import { HeaderMutationSchema } from "../../protobuf/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
 import { HealthCheckSchema } from "../../protobuf/generated/envoy/extensions/filters/http/health_check/v3/health_check_pb.js";
 import { RouterSchema } from "../../protobuf/generated/envoy/extensions/filters/http/router/v3/router_pb.js";
 import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { addressFilters } from "./address-filter.ts";
 import { authorizationFilters } from "./authorization.ts";
+import { errorBodyFilters } from "./error-bodies.ts";
 import { requestChecks } from "./request-checks.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
@@ -19,6 +19,8 @@ type Filter = MessageInitShape<typeof HttpFilterSchema>;
 export function httpFilters(model: GatewayModel, options: { readonly forUpgrades: boolean }): Filter[] {
   const { http, routes } = model;
   return [
+    // First on the way in, so last on the way out: it replaces what the filters below answer.
+    ...errorBodyFilters(model),
     // Whoever may not come in learns nothing else.
     ...addressFilters(http),
     // A probe comes by address, without a host's name: before any route is asked for.
@@ -27,8 +29,6 @@ export function httpFilters(model: GatewayModel, options: { readonly forUpgrades
     CLEANING,
     // What the parser should have refused: before anybody believes it.
     requestChecks(),
-    // First on the way in, so last on the way out: it replaces what the filters below answer.
-    ...(routes.some(({ errorResponses }) => errorResponses !== undefined) ? [CUSTOM_RESPONSE] : []),
     // A preflight carries no credentials: it is answered before anybody is asked about it.
     ...(routes.some(({ cors }) => cors !== undefined) ? [CORS] : []),
     // Before authorization, which may be shown the body: what is too large is refused first.
@@ -71,12 +71,6 @@ const CLEANING: Filter = {
       }),
     ),
   },
-};
-
-const CUSTOM_RESPONSE: Filter = {
-  name: "envoy.filters.http.custom_response",
-  // What is replaced is a matter of each route.
-  configType: { case: "typedConfig", value: pack(CustomResponseSchema, create(CustomResponseSchema)) },
 };
 
 const CORS: Filter = {

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from "node:http";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { FAILURE_REASONS } from "../../diagnostics/failure.ts";
-import type { GatewayModel } from "../../model/gateway.ts";
 import { pack } from "../../protobuf/any.ts";
+import type { SubstitutionFormatStringSchema } from "../../protobuf/generated/envoy/config/core/v3/substitution_format_string_pb.js";
 import {
   type AccessLogFilterSchema,
   ComparisonFilter_Op as Op,
@@ -17,24 +17,18 @@ import type {
   ResponseMapper,
   ResponseMapperSchema,
 } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { bodyFormat } from "./body-format.ts";
 import { REQUEST_CHECKS } from "./request-checks.ts";
 
 type Mapper = Exclude<MessageInitShape<typeof ResponseMapperSchema>, ResponseMapper>;
-type BodyFormat = ReturnType<typeof bodyFormat>;
+type BodyFormat = MessageInitShape<typeof SubstitutionFormatStringSchema>;
 type Filter = MessageInitShape<typeof AccessLogFilterSchema>;
 
 /** Opaque, in the response and in the record of the failure: what a client can tell the operator. */
 export const FAILURE_ID = "x-credence-failure-id";
 
 /** The one place where a failure becomes a response: the client learns the status and an opaque id, the operator the rest. */
-export function localReplies(model: GatewayModel): MessageInitShape<typeof LocalReplyConfigSchema> {
-  const own = new Map((model.http.errorResponses ?? []).map((response) => [response.status, response]));
-  const body = (status: number): BodyFormat => {
-    const response = own.get(status);
-    return response === undefined ? ownBody(status) : bodyFormat(response);
-  };
-  const statuses = new Set<number>([...Object.values(FAILURE_REASONS), ...FURTHER, ...own.keys()]);
+export function localReplies(): MessageInitShape<typeof LocalReplyConfigSchema> {
+  const statuses = new Set<number>([...Object.values(FAILURE_REASONS), ...FURTHER]);
   // The first that matches decides.
   return {
     mappers: [
@@ -43,12 +37,12 @@ export function localReplies(model: GatewayModel): MessageInitShape<typeof Local
       // Envoy would answer with another status.
       ...OTHER_STATUSES.map(
         ([expression, status]): Mapper => ({
-          ...mapper(status, body(status)),
+          ...mapper(status, ownBody(status)),
           filter: expressionFilter(expression),
           statusCode: status,
         }),
       ),
-      ...[...statuses].sort((a, b) => a - b).map((status) => mapper(status, body(status))),
+      ...[...statuses].sort((a, b) => a - b).map((status) => mapper(status, ownBody(status))),
     ],
   };
 }

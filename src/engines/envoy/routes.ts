@@ -38,6 +38,8 @@ export interface RouteSurroundings {
   readonly stripPort: boolean;
   /** `typed_per_filter_config` of what is nobody's to authorize. */
   readonly unauthorized: Readonly<Record<string, Any>>;
+  /** The same of error responses. */
+  readonly errorBodies: (responses: Route["errorResponses"]) => Readonly<Record<string, Any>>;
 }
 
 /**
@@ -84,10 +86,12 @@ function destinationRoutes(
     takesAll:
       upTo === null && climbs === null && match.headers.length === 0 && match.queryParameters.length === 0,
   });
+  const errors = around.errorBodies(route.errorResponses);
+  const unasked = sorted({ ...around.unauthorized, ...errors });
   const fails = (code: string): RouteEntry[] => [
     entry(null, {
       ...failureRoute({ route: name, reason: "route_fails_closed", code }),
-      typedPerFilterConfig: { ...around.unauthorized },
+      typedPerFilterConfig: unasked,
     }),
   ];
   const guard = (climbs: string | null): RouteEntry[] =>
@@ -100,7 +104,7 @@ function destinationRoutes(
               reason: "bad_request",
               code: "path has dot segments once rewritten",
             }),
-            typedPerFilterConfig: { ...around.unauthorized },
+            typedPerFilterConfig: unasked,
           }),
         ];
   // Before CORS, which would tell a browser that all is well.
@@ -116,7 +120,7 @@ function destinationRoutes(
         action: { case: "redirect", value: made.redirect },
         metadata,
         ...responseChanges(action.responseHeaders),
-        typedPerFilterConfig: sorted({ ...cors, ...around.unauthorized }),
+        typedPerFilterConfig: sorted({ ...cors, ...unasked }),
       }),
     ];
   }
@@ -131,7 +135,7 @@ function destinationRoutes(
       requestHeadersToAdd: request.add,
       requestHeadersToRemove: request.remove,
       ...responseChanges(action.responseHeaders),
-      typedPerFilterConfig: sorted({ ...cors, ...(route.bypassAuth === true ? around.unauthorized : {}) }),
+      typedPerFilterConfig: sorted({ ...cors, ...errors, ...(route.bypassAuth === true ? unasked : {}) }),
     }),
   ];
 }

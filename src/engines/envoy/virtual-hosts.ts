@@ -3,6 +3,7 @@ import type { GatewayModel } from "../../model/gateway.ts";
 import type { Route } from "../../model/route.ts";
 import { VirtualHostSchema } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import { withoutAuthorization } from "./authorization.ts";
+import { errorBodiesOf } from "./error-bodies.ts";
 import { decide, type HostDecisions } from "./host-decisions.ts";
 import { hostRoutes } from "./host-routes.ts";
 import { resource, type XdsResource } from "./resources.ts";
@@ -32,6 +33,7 @@ export function virtualHosts(
     scheme: scope.clients === null ? ("http" as const) : ("https" as const),
     stripPort: model.http.stripMatchingHostPort,
     unauthorized: withoutAuthorization(model),
+    errorBodies: (responses: Route["errorResponses"]) => errorBodiesOf(responses, model),
   };
   /** Those of any host are the same everywhere. */
   const ofAnyHost = new Map<Route, readonly RouteEntry[]>();
