@@ -28,8 +28,10 @@ export function addLimitFlags(command: Command): void {
   }
 }
 
-export function limitsOf(flags: LimitFlags): Partial<Limits> {
-  return Object.fromEntries(TABLE.map(([flag, limit, unit]) => [limit, flags[flag] * FACTORS[unit]]));
+/** Of all flags, or of those named. */
+export function limitsOf(flags: LimitFlags, only?: readonly (keyof LimitFlags)[]): Partial<Limits> {
+  const taken = TABLE.filter(([flag]) => only === undefined || only.includes(flag));
+  return Object.fromEntries(taken.map(([flag, limit, unit]) => [limit, flags[flag] * FACTORS[unit]]));
 }
 
 /** Limits that were given another value than the default, by the names of their flags. */

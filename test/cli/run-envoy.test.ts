@@ -153,8 +153,16 @@ test("without an Envoy it is said what to do; limits that Envoy does not have ar
     missing.stderr,
     /^credence: --envoy names \/nonexistent\/envoy, which does not exist\. Install/,
   );
-  const { process: run } = await startRun(t, folder, ...ENVOY, "--max-headers", "50");
-  assert.match(run.stderr, /"flags":\["--max-headers"\]/);
+  const { process: run, ready } = await startRun(
+    t,
+    folder,
+    ...[...ENVOY, "--max-headers", "20", "--max-requests", "5"],
+  );
+  assert.match(run.stderr, /"flags":\["--max-requests"\]/);
+  const many = Object.fromEntries(Array.from({ length: 21 }, (_, index) => [`x-${index}`, "1"]));
+  assert.equal((await fetch(`http://${ready.http}/a/`)).status, 200);
+  const { status } = await fetch(`http://${ready.http}/a/`, { headers: many });
+  assert.ok(status === 431 || status === 400, `${status}`);
 });
 
 test("dump shows the xDS resources and fingerprints, no key; --validate asks Envoy", async (t) => {

@@ -1,6 +1,7 @@
+import { DEFAULT_BOUNDS } from "../../engines/envoy/bounds.ts";
 import { EnvoyNotFound, type FoundEnvoy, findEnvoy } from "../../engines/envoy/process/find.ts";
 import type { EnvoyFlags } from "../envoy-flags.ts";
-import { changedLimits, flagText, type LimitFlags } from "../limit-flags.ts";
+import { changedLimits, flagText, type LimitFlags, limitsOf } from "../limit-flags.ts";
 import type { Gateway, GatewayOptions } from "../wire.ts";
 import { wireEnvoyGateway } from "./wire.ts";
 
@@ -14,7 +15,7 @@ export async function createEnvoyGateway(
   const { logger } = options;
   if (found.warning !== null) logger.warn({ envoy: found.path }, found.warning);
   // Envoy's own bounds hold for the others; what somebody asks for and does not get is said.
-  const unheeded = changedLimits(flags).filter((flag) => flag !== "maxConnections");
+  const unheeded = changedLimits(flags).filter((flag) => !HEEDED.has(flag));
   if (unheeded.length > 0)
     logger.warn(
       { flags: unheeded.map(flagText) },
@@ -27,8 +28,13 @@ export async function createEnvoyGateway(
     concurrency: flags.envoyConcurrency,
     dnsResolvers: flags.envoyDns,
     maxConnections: flags.maxConnections,
+    bounds: { ...DEFAULT_BOUNDS, ...limitsOf(flags, BOUNDS) },
   });
 }
+
+/** Limits that a listener of Envoy has too. */
+const BOUNDS = ["maxHeadKib", "maxHeaders", "handshakeTimeout", "headTimeout", "idleTimeout"] as const;
+const HEEDED: ReadonlySet<keyof LimitFlags> = new Set(["maxConnections", ...BOUNDS]);
 
 async function foundEnvoy(flag: string | undefined): Promise<FoundEnvoy | null> {
   try {

@@ -1,6 +1,7 @@
 import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
+import type { ListenerBounds } from "../../engines/envoy/bounds.ts";
 import { createEnvoyEngine } from "../../engines/envoy/engine.ts";
 import { bootstrapOf } from "../../engines/envoy/process/bootstrap.ts";
 import { createRunDirectory } from "../../engines/envoy/process/run-directory.ts";
@@ -21,6 +22,8 @@ export interface EnvoyGatewayOptions extends Omit<GatewayOptions, "limits" | "lo
   readonly dnsResolvers: readonly string[];
   /** Client connections at once. */
   readonly maxConnections: number;
+  /** Absent: the defaults. */
+  readonly bounds?: ListenerBounds;
 }
 
 /** The parts of a gateway with one Envoy of its own, put together. Envoy runs when this resolves, and waits for its first revision. */
@@ -57,7 +60,15 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     ...options,
     clock,
     engine: ({ store }) =>
-      createEnvoyEngine({ ads, group: GROUP, credentials: store, logger, clock, proxies: supervisor }),
+      createEnvoyEngine({
+        ads,
+        group: GROUP,
+        credentials: store,
+        logger,
+        clock,
+        proxies: supervisor,
+        ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
+      }),
   });
   const { control, engine, source } = plane;
   const metrics = new Metrics();

@@ -7,6 +7,7 @@ import type { ApplyReport, BoundListener, Engine, EngineProblem } from "../engin
 import type { AdsClient } from "./ads/client.ts";
 import type { AdsServer } from "./ads/server.ts";
 import { EMPTY, type Snapshot, snapshotOf } from "./ads/snapshot.ts";
+import type { ListenerBounds } from "./bounds.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
 import { problemsOf } from "./problems.ts";
 import { generationsOf, withRotated } from "./rotation.ts";
@@ -25,6 +26,7 @@ export interface EnvoyEngineOptions {
   readonly clock: Clock;
   /** The bootstrap's static cluster that leads to Credence itself. */
   readonly ownCluster?: string;
+  readonly bounds?: ListenerBounds;
   /** Processes that this engine has of its own; absent: a fleet that others run. */
   readonly proxies?: Proxies;
   readonly choosePort?: ChoosePort;
@@ -137,10 +139,11 @@ export class EnvoyEngine implements Engine {
   }
 
   #context(ports: ReadonlyMap<string, number>): TranslationContext {
-    const { credentials, ownCluster } = this.#options;
+    const { credentials, ownCluster, bounds } = this.#options;
     return {
       generations: generationsOf(this.#secrets, credentials),
       ports,
+      ...(bounds === undefined ? {} : { bounds }),
       ...(ownCluster === undefined ? {} : { ownCluster }),
     };
   }

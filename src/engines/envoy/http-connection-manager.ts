@@ -21,6 +21,7 @@ import { UuidRequestIdConfigSchema } from "../../protobuf/generated/envoy/extens
 import { httpAccessLogs } from "./access-log.ts";
 import { clientCertificateHeader } from "./client-certificate-header.ts";
 import { ADS } from "./config-source.ts";
+import { DEFAULT_BOUNDS, headKib, type ListenerBounds } from "./bounds.ts";
 import { duration } from "./duration.ts";
 import { httpFilters } from "./http-filters.ts";
 import { localReplies } from "./local-replies.ts";
@@ -52,7 +53,7 @@ export function httpConnectionManager(
     ...clientCertificateHeader(http),
     ...requestId(http),
     ...path(http),
-    ...bounds(http),
+    ...bounds(http, context.bounds),
     earlyHeaderMutationExtensions: [requestMutations(http)],
     // Header names and framing are Envoy's to check; what its parser lets pass beyond RFC 9112 is listed in docs/engines.md.
     httpProtocolOptions: { enableTrailers: true },
@@ -111,10 +112,13 @@ function path({ mergeSlashes, rejectEscapedSlashes }: HttpSettings): Part {
 }
 
 /** Times and sizes, by the limits of the other engine where the model says nothing. */
-function bounds({ idleTimeoutMs, maxHeadBytes, underscores }: HttpSettings): Part {
+function bounds(
+  { idleTimeoutMs, maxHeadBytes, underscores }: HttpSettings,
+  given: ListenerBounds = DEFAULT_BOUNDS,
+): Part {
   const common: MessageInitShape<typeof HttpProtocolOptionsSchema> = {
-    idleTimeout: duration(idleTimeoutMs ?? 60_000),
-    maxHeadersCount: 100,
+    idleTimeout: duration(idleTimeoutMs ?? given.idleTimeoutMs),
+    maxHeadersCount: given.maxHeaders,
     headersWithUnderscoresAction:
       underscores === "reject"
         ? Underscores.REJECT_REQUEST
@@ -124,8 +128,8 @@ function bounds({ idleTimeoutMs, maxHeadBytes, underscores }: HttpSettings): Par
   };
   return {
     commonHttpProtocolOptions: common,
-    maxRequestHeadersKb: maxHeadBytes === undefined ? 60 : Math.max(1, Math.ceil(maxHeadBytes / 1024)),
-    requestHeadersTimeout: duration(10_000),
+    maxRequestHeadersKb: headKib(maxHeadBytes ?? given.maxHeadBytes),
+    requestHeadersTimeout: duration(given.headTimeoutMs),
     streamIdleTimeout: duration(300_000),
   };
 }

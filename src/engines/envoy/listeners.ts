@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { Listener, VirtualHost } from "../../model/listener.ts";
 import { ListenerSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_pb.js";
+import { DEFAULT_BOUNDS } from "./bounds.ts";
 import { duration } from "./duration.ts";
 import { type FilterChainInit, plaintextChain, refusingChain, tlsMatch } from "./filter-chains.ts";
 import { httpConnectionManager } from "./http-connection-manager.ts";
@@ -74,7 +75,7 @@ function tlsChains(listener: Listener, model: GatewayModel, context: Translation
       name,
       filterChainMatch: tlsMatch(domains),
       transportSocket: terminatingSocket(tls),
-      transportSocketConnectTimeout: duration(10_000),
+      transportSocketConnectTimeout: duration((context.bounds ?? DEFAULT_BOUNDS).handshakeTimeoutMs),
       filters: managerOf(tls),
     };
   });

@@ -8,6 +8,7 @@ import type {
 } from "../../protobuf/generated/envoy/config/listener/v3/listener_pb.js";
 import { ProxyProtocolSchema } from "../../protobuf/generated/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js";
 import { TlsInspectorSchema } from "../../protobuf/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
+import { DEFAULT_BOUNDS } from "./bounds.ts";
 import { duration } from "./duration.ts";
 import type { TranslationContext } from "./translation-context.ts";
 
@@ -39,7 +40,7 @@ export function listeningSocket(
       ...(readsServerName ? [TLS_INSPECTOR] : []),
     ],
     // Then the connection is closed: what is not known is not guessed.
-    listenerFiltersTimeout: duration(10_000),
+    listenerFiltersTimeout: duration((context.bounds ?? DEFAULT_BOUNDS).handshakeTimeoutMs),
     continueOnListenerFiltersTimeout: false,
     tcpBacklogSize: 4096,
   };

@@ -1,9 +1,13 @@
+import type { ListenerBounds } from "./bounds.ts";
+
 /** What translation knows beside the model. */
 export interface TranslationContext {
   /** Generation of each credential and trust bundle by `credential NAME` or `trust NAME`: it retires upstream connections. */
   readonly generations: ReadonlyMap<string, number>;
   /** The bootstrap's static cluster that leads to Credence itself, for the stream of failures; absent: nobody takes them. */
   readonly ownCluster?: string;
+  /** Absent: the defaults. */
+  readonly bounds?: ListenerBounds;
   /** Where listeners with port 0 are open, by listener name: chosen before translation. */
   readonly ports: ReadonlyMap<string, number>;
 }

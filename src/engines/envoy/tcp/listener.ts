@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { GatewayModel } from "../../../model/gateway.ts";
 import type { TcpChain, TcpListener } from "../../../model/tcp.ts";
 import { ListenerSchema } from "../../../protobuf/generated/envoy/config/listener/v3/listener_pb.js";
+import { DEFAULT_BOUNDS } from "../bounds.ts";
 import { duration } from "../duration.ts";
 import { type FilterChainInit, refusingChain, tlsMatch } from "../filter-chains.ts";
 import { listeningSocket } from "../listening-socket.ts";
@@ -46,7 +47,10 @@ function namedChain(chain: TcpChain, listener: TcpListener, context: Translation
     filterChainMatch: tlsMatch(domains),
     ...(tls.mode === "passthrough"
       ? {}
-      : { transportSocket: terminatingSocket(tls), transportSocketConnectTimeout: duration(10_000) }),
+      : {
+          transportSocket: terminatingSocket(tls),
+          transportSocketConnectTimeout: duration((context.bounds ?? DEFAULT_BOUNDS).handshakeTimeoutMs),
+        }),
     filters: [tcpProxy(chain, listener.name, context)],
   };
 }
