@@ -1,21 +1,193 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import type { TcpDestination } from "../../model/tcp.ts";
-import type { AccessLogSchema } from "../../protobuf/generated/envoy/config/accesslog/v3/accesslog_pb.js";
+import { pack } from "../../protobuf/any.ts";
+import {
+  type AccessLogFilterSchema,
+  type AccessLogSchema,
+  ComparisonFilter_Op as Op,
+} from "../../protobuf/generated/envoy/config/accesslog/v3/accesslog_pb.js";
+import { ApiVersion } from "../../protobuf/generated/envoy/config/core/v3/config_source_pb.js";
+import {
+  type CommonGrpcAccessLogConfigSchema,
+  HttpGrpcAccessLogConfigSchema,
+  TcpGrpcAccessLogConfigSchema,
+} from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
+import { StdoutAccessLogSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
+import type { CustomTagSchema } from "../../protobuf/generated/envoy/type/tracing/v3/custom_tag_pb.js";
+import { METADATA } from "./direct-response.ts";
+import { duration } from "./duration.ts";
+import { expressionFilter, FAILURE_ID, statusFilter } from "./local-replies.ts";
+import { clusterOf } from "./tcp/destination.ts";
 import type { TranslationContext } from "./translation-context.ts";
 
+type AccessLog = MessageInitShape<typeof AccessLogSchema>;
+type CustomTag = MessageInitShape<typeof CustomTagSchema>;
+
 /** The logs of a listener's requests. */
-export function httpAccessLogs(
-  _listener: string,
-  _context: TranslationContext,
-): MessageInitShape<typeof AccessLogSchema>[] {
-  return [];
+export function httpAccessLogs(listener: string, context: TranslationContext): AccessLog[] {
+  const { ownCluster, accessLog } = context;
+  return [
+    ...(ownCluster === undefined ? [] : [failuresOfRequests(ownCluster)]),
+    ...(accessLog === true ? [standardOutput(requestLine(listener))] : []),
+  ];
 }
 
 /** The logs of a chain of a TCP listener. */
 export function tcpAccessLogs(
-  _listener: string,
-  _destinations: readonly TcpDestination[],
-  _context: TranslationContext,
-): MessageInitShape<typeof AccessLogSchema>[] {
-  return [];
+  listener: string,
+  destinations: readonly TcpDestination[],
+  context: TranslationContext,
+): AccessLog[] {
+  const { ownCluster, accessLog } = context;
+  return [
+    ...(ownCluster === undefined ? [] : [failuresOfConnections(ownCluster, destinations)]),
+    ...(accessLog === true ? [standardOutput(connectionLine(listener, destinations))] : []),
+  ];
 }
+
+/** What goes with a failure on the stream: of a route's metadata, and for TCP the TCPMapping of each cluster. */
+export const TAGS = { route: "route", code: "code", reason: "reason" } as const;
+export const DESTINATION_TAG = "to ";
+
+/** Of what is no failure nothing is sent: an upstream's own answer, whatever its status. */
+function failuresOfRequests(ownCluster: string): AccessLog {
+  const config = create(HttpGrpcAccessLogConfigSchema, {
+    commonConfig: stream(ownCluster, Object.values(TAGS).map(routeMetadata)),
+    additionalResponseHeadersToLog: [FAILURE_ID],
+  });
+  return {
+    name: "envoy.access_loggers.http_grpc",
+    filter: {
+      filterSpecifier: {
+        case: "orFilter",
+        value: {
+          filters: [
+            ANY_FLAG,
+            {
+              filterSpecifier: {
+                case: "andFilter",
+                value: {
+                  filters: [
+                    statusFilter(Op.GE, 400),
+                    expressionFilter("response.code_details != 'via_upstream'"),
+                  ],
+                },
+              },
+            },
+          ],
+        },
+      },
+    },
+    configType: { case: "typedConfig", value: pack(HttpGrpcAccessLogConfigSchema, config) },
+  };
+}
+
+function failuresOfConnections(ownCluster: string, destinations: readonly TcpDestination[]): AccessLog {
+  const tags = destinations.map(
+    (destination): CustomTag => ({
+      tag: DESTINATION_TAG + clusterOf(destination),
+      type: { case: "literal", value: { value: destination.name } },
+    }),
+  );
+  const config = create(TcpGrpcAccessLogConfigSchema, { commonConfig: stream(ownCluster, tags) });
+  return {
+    name: "envoy.access_loggers.tcp_grpc",
+    filter: ANY_FLAG,
+    configType: { case: "typedConfig", value: pack(TcpGrpcAccessLogConfigSchema, config) },
+  };
+}
+
+const ANY_FLAG: MessageInitShape<typeof AccessLogFilterSchema> = {
+  filterSpecifier: { case: "responseFlagFilter", value: { flags: [] } },
+};
+
+function stream(
+  ownCluster: string,
+  customTags: CustomTag[],
+): MessageInitShape<typeof CommonGrpcAccessLogConfigSchema> {
+  return {
+    logName: "failures",
+    transportApiVersion: ApiVersion.V3,
+    grpcService: { targetSpecifier: { case: "envoyGrpc", value: { clusterName: ownCluster } } },
+    bufferFlushInterval: duration(100),
+    customTags,
+  };
+}
+
+function routeMetadata(key: string): CustomTag {
+  return {
+    tag: key,
+    type: {
+      case: "metadata",
+      value: {
+        kind: { kind: { case: "route", value: {} } },
+        metadataKey: { key: METADATA, path: [{ segment: { case: "key", value: key } }] },
+      },
+    },
+  };
+}
+
+function standardOutput(line: JsonObject): AccessLog {
+  const config = create(StdoutAccessLogSchema, {
+    accessLogFormat: { case: "logFormat", value: { format: { case: "jsonFormat", value: line } } },
+  });
+  return {
+    name: "envoy.access_loggers.stdout",
+    configType: { case: "typedConfig", value: pack(StdoutAccessLogSchema, config) },
+  };
+}
+
+/**
+ * A line of the access log, by the other engine's names (telemetry/access-log.ts) as far as Envoy knows the same thing. It
+ * knows no reason of our list: `response_flags` and `response_details` are Envoy's own words.
+ */
+function requestLine(listener: string): JsonObject {
+  return {
+    ...COMMON,
+    listener,
+    method: "%REQ(:METHOD)%",
+    path: "%REQ(:PATH)%",
+    host: "%REQ(:AUTHORITY)%",
+    status: "%RESPONSE_CODE%",
+    upstream_ms: "%RESPONSE_DURATION%",
+    request_id: "%REQ(X-REQUEST-ID)%",
+    route: `%METADATA(ROUTE:${METADATA}:route)%`,
+    response_details: "%RESPONSE_CODE_DETAILS%",
+    failure_id: `%RESP(${FAILURE_ID})%`,
+  };
+}
+
+function connectionLine(listener: string, destinations: readonly TcpDestination[]): JsonObject {
+  return {
+    ...COMMON,
+    listener,
+    method: "TCP",
+    path: "-",
+    host: "%REQUESTED_SERVER_NAME%",
+    status: 0,
+    upstream_ms: null,
+    request_id: "%STREAM_ID%",
+    // Of several the cluster tells which it was.
+    route: destinations.length === 1 ? (destinations[0]?.name ?? null) : "%UPSTREAM_CLUSTER%",
+    response_details: "%CONNECTION_TERMINATION_DETAILS%",
+    failure_id: null,
+  };
+}
+
+const COMMON: JsonObject = {
+  time: "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+  client: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+  request_bytes: "%BYTES_RECEIVED%",
+  response_bytes: "%BYTES_SENT%",
+  duration_ms: "%DURATION%",
+  upstream: "%UPSTREAM_HOST%",
+  tls_version: "%DOWNSTREAM_TLS_VERSION%",
+  tls_cipher: "%DOWNSTREAM_TLS_CIPHER%",
+  client_identity: "%DOWNSTREAM_PEER_SUBJECT%",
+  upstream_tls_version: "%UPSTREAM_TLS_VERSION%",
+  upstream_tls_cipher: "%UPSTREAM_TLS_CIPHER%",
+  identity_presented: "%UPSTREAM_LOCAL_SUBJECT%",
+  identity_verified: "%UPSTREAM_PEER_SUBJECT%",
+  response_flags: "%RESPONSE_FLAGS%",
+  upstream_failure: "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+};

@@ -8,6 +8,8 @@ export interface TranslationContext {
   readonly ownCluster?: string;
   /** Absent: the defaults. */
   readonly bounds?: ListenerBounds;
+  /** A line of JSON for each request and connection on Envoy's standard output. */
+  readonly accessLog?: boolean;
   /** Where listeners with port 0 are open, by listener name: chosen before translation. */
   readonly ports: ReadonlyMap<string, number>;
 }

@@ -6,6 +6,7 @@ import { TcpProxySchema } from "../../../protobuf/generated/envoy/extensions/fil
 import { tcpAccessLogs } from "../access-log.ts";
 import { duration } from "../duration.ts";
 import type { TranslationContext } from "../translation-context.ts";
+import { clusterOf } from "./destination.ts";
 
 /** Passes the connections of a chain on, each to one destination by weight. */
 export function tcpProxy(
@@ -34,11 +35,6 @@ export function tcpProxy(
     name: "envoy.filters.network.tcp_proxy",
     configType: { case: "typedConfig", value: pack(TcpProxySchema, proxy) },
   };
-}
-
-/** A destination that fails closed leads to a cluster that there never is: Envoy closes the connection. */
-export function clusterOf({ name, action }: TcpDestination): string {
-  return action.kind === "forward" ? action.cluster : `closed ${action.code} ${name}`;
 }
 
 /** Envoy has one for all destinations of a chain; 0: no limit, an hour where nothing is said. */

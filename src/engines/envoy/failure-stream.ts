@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { FAILURE_REASONS, type FailureReason, type FailureRecord } from "../../diagnostics/failure.ts";
+import type { Address } from "../../protobuf/generated/envoy/config/core/v3/address_pb.js";
+import type {
+  AccessLogCommon,
+  HTTPAccessLogEntry,
+  TCPAccessLogEntry,
+} from "../../protobuf/generated/envoy/data/accesslog/v3/accesslog_pb.js";
+import { AccessLogService } from "../../protobuf/generated/envoy/service/accesslog/v3/als_pb.js";
+import type { FailureSink } from "../engine.ts";
+import { DESTINATION_TAG, TAGS } from "./access-log.ts";
+import { failureCause } from "./failure-reasons.ts";
+import { FAILURE_ID } from "./local-replies.ts";
+
+/** The gRPC service (ALS) that Envoy tells of what failed, for the connections of the xDS stream. */
+export function failureStream(onFailure: FailureSink): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(AccessLogService, {
+      async streamAccessLogs(messages) {
+        for await (const { logEntries } of messages) {
+          if (logEntries.case === undefined) continue;
+          const failures =
+            logEntries.case === "httpLogs"
+              ? logEntries.value.logEntry.map(requestFailure)
+              : logEntries.value.logEntry.map(connectionFailure);
+          for (const failure of failures) if (failure !== null) onFailure(failure);
+        }
+        return {};
+      },
+    });
+  };
+}
+
+/** Null: nothing failed that is the gateway's to tell of. */
+export function requestFailure(entry: HTTPAccessLogEntry): FailureRecord | null {
+  const { commonProperties: common, response } = entry;
+  if (common === undefined) return null;
+  const { customTags } = common;
+  const details = response?.responseCodeDetails ?? "";
+  // A route that is a failure by itself says why.
+  const said = details === "direct_response" ? customTags[TAGS.reason] : undefined;
+  const found = isReason(said)
+    ? { reason: said, cause: customTags[TAGS.code] ?? said }
+    : details === "direct_response"
+      ? null
+      : failureCause({ status: response?.responseCode ?? 0, details, common });
+  if (found === null) return null;
+  const id = response?.responseHeaders[FAILURE_ID];
+  return recordOf(common, found, customTags[TAGS.route] || null, id);
+}
+
+/** Of a TCP listener. */
+export function connectionFailure({ commonProperties: common }: TCPAccessLogEntry): FailureRecord | null {
+  if (common === undefined) return null;
+  const found = failureCause({ status: 0, details: common.connectionTerminationDetails, common });
+  if (found === null) return null;
+  const destinations = Object.entries(common.customTags).filter(([tag]) => tag.startsWith(DESTINATION_TAG));
+  const chosen = destinations.find(([tag]) => tag === DESTINATION_TAG + common.upstreamCluster);
+  // Where there is but one it needs no cluster to be known by.
+  const [, route = null] = chosen ?? (destinations.length === 1 ? (destinations[0] ?? []) : []);
+  return recordOf(common, found, route, undefined);
+}
+
+function recordOf(
+  common: AccessLogCommon,
+  { reason, cause }: { readonly reason: FailureReason; readonly cause: string },
+  route: string | null,
+  id: string | undefined,
+): FailureRecord {
+  return {
+    id: id || randomUUID(),
+    time: isoTime(common.startTime),
+    route,
+    reason,
+    cause: cause.slice(0, MAX_CAUSE),
+    upstream: addressOf(common.upstreamRemoteAddress),
+  };
+}
+
+/** BoringSSL's errors can be a page. */
+const MAX_CAUSE = 500;
+
+function isReason(text: string | undefined): text is FailureReason {
+  return text !== undefined && Object.hasOwn(FAILURE_REASONS, text);
+}
+
+function isoTime(time: Timestamp | undefined): string {
+  const milliseconds =
+    time === undefined ? Date.now() : Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
+  return new Date(milliseconds).toISOString();
+}
+
+function addressOf(address: Address | undefined): string | null {
+  if (address?.address.case !== "socketAddress") return null;
+  const { address: host, portSpecifier } = address.address.value;
+  const port = portSpecifier.case === "portValue" ? portSpecifier.value : 0;
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
