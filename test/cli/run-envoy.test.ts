@@ -88,7 +88,14 @@ test("a mutual-TLS upstream is reached through Envoy, changes are followed, and 
   assert.deepEqual([proxy?.revision, proxy?.upToDate, proxy?.process.phase], [2, true, "live"]);
   const page = await fetchText(`http://${ready.admin}/ambassador/v0/diag/`);
   assert.match(page.body, /Envoys \(1\)[\s\S]*up to date/);
-  assert.match((await fetchText(`http://${ready.admin}/metrics`)).body, /^credence_envoy_live 1$/m);
+  const metrics = (await fetchText(`http://${ready.admin}/metrics`)).body;
+  for (const line of [
+    /^credence_envoy_live 1$/m,
+    /^credence_envoy_revision\{node="gateway"\} 2$/m,
+    /^credence_xds_bytes_total\{node="gateway"\} [1-9]/m,
+    /^credence_xds_nacks_total\{node="gateway"\} 0$/m,
+  ])
+    assert.match(metrics, line);
   for (const text of [run.stderr, page.body]) assert.ok(!text.includes("PRIVATE KEY"));
 });
 

@@ -40,6 +40,21 @@ export function registerFleetMetrics(
     "Resources that the Envoy refuses now.",
     envoys(({ nacks }) => nacks.length),
   );
+  metrics.counter(
+    "credence_xds_responses_total",
+    "xDS responses sent to the Envoy on its stream.",
+    envoys(({ sent }) => sent.responses),
+  );
+  metrics.counter(
+    "credence_xds_bytes_total",
+    "Bytes of resources sent to the Envoy on its stream.",
+    envoys(({ sent }) => sent.bytes),
+  );
+  metrics.counter(
+    "credence_xds_nacks_total",
+    "xDS responses that the Envoy refused on its stream.",
+    envoys(({ sent }) => sent.refused),
+  );
 }
 
 /** Of the Envoy that this process runs. */

@@ -44,6 +44,8 @@ export interface AdsSent {
   readonly resources: number;
   /** Of the resources, without what is around them. */
   readonly bytes: number;
+  /** Responses of them that it refused. */
+  readonly refused: number;
 }
 
 export interface AdsKindState {

@@ -24,10 +24,11 @@ export class Session {
   #snapshot: Snapshot | null;
   #label: string;
   #cancelTimer: () => void = () => undefined;
-  readonly sent: { responses: number; resources: number; bytes: number } = {
+  readonly sent: { responses: number; resources: number; bytes: number; refused: number } = {
     responses: 0,
     resources: 0,
     bytes: 0,
+    refused: 0,
   };
 
   constructor(options: SessionOptions, snapshot: Snapshot | null, label: string) {
@@ -113,6 +114,7 @@ export class Session {
       for (const { name } of subscription.inFlight?.resources ?? [])
         if (!subscription.held.has(name)) this.#owedHosts.add(name);
     }
+    this.sent.refused++;
     subscription.onNack(detail);
   }
 
