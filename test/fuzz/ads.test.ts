@@ -75,38 +75,51 @@ const event = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: "reconnect" as const }) },
 );
 
+const anyOrder = fc.shuffledSubarray([...KINDS], { minLength: KINDS.length });
+
 test("delta: whatever a client does, it ends with what it asks for, but for what it refuses", () => {
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 40 }), world, (events, last) => {
-      const side = new DeltaSide();
-      for (const each of events) {
-        if (each.do === "publish") side.publish(each.world);
-        else if (each.do === "answer") side.answer(each.which, each.nack ? "refused by chance" : undefined);
-        else if (each.do === "ask")
-          side.ask(each.kind, {
-            resourceNamesSubscribe: each.subscribe,
-            resourceNamesUnsubscribe: each.unsubscribe,
-            responseNonce: each.nonce,
-            initialResourceVersions: each.versions,
-          });
-        else if (each.do === "read") side.read(each.count);
-        else if (each.do === "wait") side.clock.move(each.ms);
-        else side.reconnect();
-      }
-      // However it went, it comes to rest.
-      side.publish(last);
-      side.settle();
-      // A client in its right mind from here on: another stream, as Envoy opens it.
-      side.reconnect();
-      side.publish(last);
-      side.askLikeEnvoy();
-      side.settle();
-      side.check();
-      // And whatever comes next is followed too.
-      side.publish({});
-      side.settle();
-      side.check();
-    }),
+    fc.property(
+      fc.array(event, { maxLength: 40 }),
+      world,
+      anyOrder,
+      fc.nat(2),
+      (events, last, kinds, reads) => {
+        const side = new DeltaSide();
+        for (const each of events) {
+          if (each.do === "publish") side.publish(each.world);
+          else if (each.do === "answer") side.answer(each.which, each.nack ? "refused by chance" : undefined);
+          else if (each.do === "ask")
+            side.ask(each.kind, {
+              resourceNamesSubscribe: each.subscribe,
+              resourceNamesUnsubscribe: each.unsubscribe,
+              responseNonce: each.nonce,
+              initialResourceVersions: each.versions,
+            });
+          else if (each.do === "read") side.read(each.count);
+          else if (each.do === "wait") side.clock.move(each.ms);
+          else side.reconnect();
+        }
+        // However it went, it comes to rest.
+        side.publish(last);
+        side.settle();
+        // A client in its right mind from here on: another stream, as Envoy opens it.
+        side.reconnect();
+        side.publish(last);
+        side.askLikeEnvoy(kinds, reads);
+        side.settle();
+        side.check();
+        // Once more on a new stream: it has all of it.
+        side.reconnect();
+        side.askLikeEnvoy(kinds, reads);
+        side.settle();
+        side.check();
+        // And whatever comes next is followed too.
+        side.publish({});
+        side.settle();
+        side.check();
+      },
+    ),
     { numRuns: RUNS },
   );
 });
@@ -204,15 +217,16 @@ class DeltaSide {
     this.#exchange.take(create(DeltaRequest, { ...request, typeUrl: TYPE_URLS[kind as XdsKind] ?? kind }));
   }
 
-  askLikeEnvoy(): void {
-    for (const kind of ["cluster", "listener"] as const)
-      this.ask(kind, { initialResourceVersions: Object.fromEntries(this.held[kind]) });
-    for (const kind of KINDS.filter((kind) => kind !== "cluster" && kind !== "listener"))
+  /** In any order, and perhaps reading in between. */
+  askLikeEnvoy(kinds: readonly XdsKind[], reads: number): void {
+    for (const kind of kinds) {
+      const names = kind === "route-configuration" ? OWNERS : ["none"];
       this.ask(kind, {
-        resourceNamesSubscribe:
-          kind === "virtual-host" ? [] : kind === "route-configuration" ? OWNERS : ["none"],
+        resourceNamesSubscribe: ["cluster", "listener", "virtual-host"].includes(kind) ? [] : names,
         initialResourceVersions: Object.fromEntries(this.held[kind]),
       });
+      this.read(reads);
+    }
   }
 
   read(count: number): void {

@@ -22,7 +22,7 @@ export interface World {
   readonly hosts?: Readonly<Record<string, Readonly<Record<string, readonly WorldRoute[]>>>>;
 }
 
-/** Prefix, or `~` and a regular expression; and a cluster, or the text of a direct answer after `=`. */
+/** Prefix, or `~` and a regular expression; and a cluster, `=` and the text of a direct answer, or `!` and the regular expression of a redirect. */
 export type WorldRoute = readonly [match: string, target: string];
 
 export function worldOf(world: World, previous?: Snapshot): Snapshot {
@@ -139,11 +139,21 @@ function route(domain: string, match: string, target: string): MessageInitShape<
         ? { case: "safeRegex", value: { regex: match.slice(1) } }
         : { case: "prefix", value: match },
     },
-    action: target.startsWith("=")
+    action: target.startsWith("!")
       ? {
-          case: "directResponse",
-          value: { status: 200, body: { specifier: { case: "inlineString", value: target.slice(1) } } },
+          case: "redirect",
+          value: {
+            pathRewriteSpecifier: {
+              case: "regexRewrite",
+              value: { pattern: { regex: target.slice(1) }, substitution: "/" },
+            },
+          },
         }
-      : { case: "route", value: { clusterSpecifier: { case: "cluster", value: target } } },
+      : target.startsWith("=")
+        ? {
+            case: "directResponse",
+            value: { status: 200, body: { specifier: { case: "inlineString", value: target.slice(1) } } },
+          }
+        : { case: "route", value: { clusterSpecifier: { case: "cluster", value: target } } },
   };
 }

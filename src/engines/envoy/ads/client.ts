@@ -1,6 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Node } from "../../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import type { XdsKind } from "../resources.ts";
+import type { Holdings } from "./holdings.ts";
 
 /** Who opened the connection, as the transport knows it. */
 export interface Peer {
@@ -52,7 +53,7 @@ export interface AdsKindState {
   /** `*`: all there are. */
   readonly subscribed: "*" | number;
   /** Version by name, of what the client has acknowledged. */
-  readonly acknowledged: ReadonlyMap<string, { readonly version: string }>;
+  readonly acknowledged: Pick<Holdings, "size" | "get" | "keys" | "entries">;
   /** How many wait or are under way. */
   readonly pending: number;
 }

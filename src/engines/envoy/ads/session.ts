@@ -59,7 +59,7 @@ export class Session {
     const subscription = new Subscription({
       kind,
       lookUp: (name) => this.#lookUp(kind, name),
-      names: () => (kind === null ? [] : (this.#snapshot ?? EMPTY)[kind].keys()),
+      published: () => (kind === null ? NOTHING : (this.#snapshot ?? EMPTY)[kind]),
       isInWildcard: kind === "virtual-host" ? (name) => this.#knowsOwner(name) : () => true,
       now: () => this.#options.clock.now(),
     });
@@ -80,7 +80,9 @@ export class Session {
   /** To be called for each name that a client asks for. */
   subscribe(subscription: Subscription, name: string, mayHave: boolean): void {
     subscription.subscribe(name, mayHave);
-    if (subscription.kind === "route-configuration" && !mayHave) this.#owedHosts.add(name);
+    if (subscription.kind !== "route-configuration") return;
+    if (mayHave) this.#markHosts(new Set([name]), false);
+    else this.#owedHosts.add(name);
   }
 
   subscribeAll(subscription: Subscription): void {
@@ -184,16 +186,21 @@ export class Session {
   /** A route configuration that was asked for is warming: its virtual hosts go out again, right after it. */
   #oweHosts(sent: readonly EncodedResource[]): void {
     const owners = sent.filter(({ name }) => this.#owedHosts.delete(name)).map(({ name }) => name);
+    if (owners.length > 0) this.#markHosts(new Set(owners), true);
+  }
+
+  #markHosts(owners: ReadonlySet<string>, force: boolean): void {
     const hosts = this.get("virtual-host");
-    if (owners.length === 0 || hosts === undefined) return;
+    if (hosts === undefined) return;
     const bare = new Set(owners);
-    for (const name of this.#snapshot?.["virtual-host"].keys() ?? []) {
-      const owner = ownerOf(name);
-      if (!owners.includes(owner)) continue;
-      bare.delete(owner);
-      if (hosts.isSubscribed(name)) hosts.mark(name, true);
+    for (const name of (this.#snapshot ?? EMPTY)["virtual-host"].keys()) {
+      if (!owners.has(ownerOf(name))) continue;
+      bare.delete(ownerOf(name));
+      if (hosts.isSubscribed(name)) hosts.mark(name, force);
     }
-    this.#sayNone(hosts, bare);
+    // What the client had before this stream, and is gone.
+    for (const name of hosts.held.keys()) if (owners.has(ownerOf(name))) hosts.mark(name, false);
+    if (force) this.#sayNone(hosts, bare);
   }
 
   /** A route configuration without any virtual host would warm on; that one of it is removed tells it that there are none. */
@@ -220,3 +227,4 @@ export function isBindFailure({ detail }: { readonly detail: string }): boolean 
 }
 
 const MOST_TYPES = 32;
+const NOTHING: ReadonlyMap<string, EncodedResource> = new Map();

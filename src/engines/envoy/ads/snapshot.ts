@@ -27,7 +27,19 @@ export function snapshotOf(resources: readonly XdsResource[], previous: Snapshot
     const isSame = before?.version === encoded.version && before.from.join() === from.join();
     snapshot[kind].set(name, isSame ? before : encoded);
   }
-  return snapshot;
+  return withSameMaps(snapshot, previous);
+}
+
+/** A kind of which nothing has changed keeps its map: clients share it. */
+function withSameMaps(snapshot: Record<XdsKind, Map<string, EncodedResource>>, previous: Snapshot): Snapshot {
+  const kept: Partial<Record<XdsKind, ReadonlyMap<string, EncodedResource>>> = {};
+  for (const kind of KINDS) {
+    const [now, before] = [snapshot[kind], previous[kind]];
+    const isSame =
+      now.size === before.size && [...now].every(([name, encoded]) => before.get(name) === encoded);
+    if (isSame) kept[kind] = before;
+  }
+  return { ...snapshot, ...kept };
 }
 
 /** The same resource object is encoded once. */
@@ -48,6 +60,7 @@ const encodings = new WeakMap<XdsResource, EncodedResource>();
 export function changesBetween(before: Snapshot, after: Snapshot): Changes {
   const changes: Partial<Record<XdsKind, string[]>> = {};
   for (const kind of KINDS) {
+    if (before[kind] === after[kind]) continue;
     const names: string[] = [];
     for (const [name, encoded] of after[kind]) if (before[kind].get(name) !== encoded) names.push(name);
     for (const name of before[kind].keys()) if (!after[kind].has(name)) names.push(name);

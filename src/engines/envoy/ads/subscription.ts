@@ -1,10 +1,8 @@
 import type { XdsKind } from "../resources.ts";
 import { type Batch, halves } from "./batch.ts";
+import { Holdings } from "./holdings.ts";
 import { type Mended, narrow, scratchName, type Verdict } from "./narrowing.ts";
 import type { EncodedResource } from "./snapshot.ts";
-
-/** What a client is known to have. Of what it had before this stream only the version is known. */
-export type Held = EncodedResource | { readonly version: string };
 
 /** A resource that the client refused: not sent again until its bytes change. */
 export interface Refusal {
@@ -24,8 +22,8 @@ export interface SubscriptionOptions {
   readonly kind: XdsKind | null;
   /** The resource of that name as it should be. */
   readonly lookUp: (name: string) => EncodedResource | undefined;
-  /** Every name there is. */
-  readonly names: () => Iterable<string>;
+  /** Everything there is, by name. */
+  readonly published: () => ReadonlyMap<string, EncodedResource>;
   /** Whether a name is among those that a wildcard means. */
   readonly isInWildcard: (name: string) => boolean;
   readonly now: () => number;
@@ -44,7 +42,7 @@ export interface Gate {
 export class Subscription {
   readonly kind: XdsKind | null;
   readonly names: Set<string> = new Set();
-  readonly held: Map<string, Held> = new Map();
+  readonly held: Holdings = new Holdings();
   readonly refusals: Map<string, Refusal> = new Map();
   wildcard = false;
   /** The next response goes out even if it is empty: the client waits for the first one. */
@@ -100,7 +98,7 @@ export class Subscription {
 
   subscribeAll(): void {
     this.wildcard = true;
-    for (const name of this.#options.names()) this.#dirty.add(name);
+    for (const name of this.#options.published().keys()) this.#dirty.add(name);
     for (const name of this.held.keys()) this.#dirty.add(name);
   }
 
@@ -167,6 +165,7 @@ export class Subscription {
     for (const name of batch.removed) this.held.delete(name);
     if (batch.resources[0] === this.#narrowing?.next) this.#narrowed({ accepted: true, detail: "" });
     else for (const { name } of batch.resources) if (!this.isSubscribed(name)) this.held.delete(name);
+    if (this.wildcard && this.isQuiet && this.refusals.size === 0) this.held.share(this.#options.published());
   }
 
   onNack(detail: string): void {

@@ -35,14 +35,9 @@ export class WorldExchange implements Exchange<DiscoveryRequest, DiscoveryRespon
     if (!isNew && !this.#isCurrent(subscription, request)) return;
     const names = new Set(request.resourceNames);
     const isEverything = names.delete("*") || (isNew && names.size === 0);
-    const wanted = isEverything ? session.namesOf(subscription) : names;
-    const hasAll =
-      isNew &&
-      request.versionInfo !== "" &&
-      request.versionInfo === versionOf(session.known(subscription, wanted));
-    if (hasAll)
-      for (const resource of session.known(subscription, wanted))
-        subscription.held.set(resource.name, resource);
+    const known = session.known(subscription, isEverything ? session.namesOf(subscription) : names);
+    const hasAll = isNew && request.versionInfo !== "" && request.versionInfo === versionOf(known);
+    if (hasAll) for (const resource of known) subscription.held.set(resource.name, resource);
     for (const name of subscription.names) if (!names.has(name)) session.unsubscribe(subscription, name);
     for (const name of names)
       if (!subscription.names.has(name)) session.subscribe(subscription, name, hasAll);
@@ -98,7 +93,7 @@ function isWhole(kind: XdsKind | null): boolean {
 /** All that the client has once it has taken the batch. */
 function afterwards(subscription: Subscription, { resources, removed }: Batch): EncodedResource[] {
   const all = new Map<string, EncodedResource>();
-  for (const [name, held] of subscription.held)
+  for (const [name, held] of subscription.held.entries())
     if ("bytes" in held && subscription.isSubscribed(name)) all.set(name, held);
   for (const resource of resources) all.set(resource.name, resource);
   for (const name of removed) all.delete(name);

@@ -34,7 +34,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function start(t: TestContext): Promise<Bench> {
+async function start(t: TestContext, protocol: "DELTA_GRPC" | "GRPC" = "DELTA_GRPC"): Promise<Bench> {
   const directory = createRunDirectory();
   const options = {
     clock: systemClock,
@@ -43,14 +43,15 @@ async function start(t: TestContext): Promise<Bench> {
   };
   const ads = createAdsServer(options);
   await ads.listen({ path: directory.xdsSocket });
+  const bootstrap = bootstrapOf({
+    nodeId: "one",
+    nodeCluster: "test",
+    xds: { socket: directory.xdsSocket },
+    admin: { socket: directory.adminSocket },
+  });
   const supervisor = new EnvoySupervisor({
     path: (await findEnvoy({ environment: process.env })).path,
-    bootstrap: bootstrapOf({
-      nodeId: "one",
-      nodeCluster: "test",
-      xds: { socket: directory.xdsSocket },
-      admin: { socket: directory.adminSocket },
-    }),
+    bootstrap: JSON.parse(JSON.stringify(bootstrap).replace('"DELTA_GRPC"', JSON.stringify(protocol))),
     directory,
     concurrency: 1,
     standardOutput: false,
@@ -292,6 +293,52 @@ test("a listener added later gets its routes, and one without any virtual host o
   );
   // Envoy gives up waiting after 15 s, and opens the listener then.
   assert.ok(Date.now() - started < 14_000);
+});
+
+test("a route whose match is understood and whose rest is not answers 503, and nothing else gets its requests", async (t) => {
+  const bench = await start(t);
+  bench.publish({
+    listeners: { http: bench.port },
+    hosts: {
+      http: {
+        "a.example": [
+          ["/bad/", "!((("],
+          ["/", "=a"],
+        ],
+      },
+    },
+  });
+  const client = await bench.caughtUp();
+  await until(
+    async () => (await bench.get("a.example", "/")) === "200 a",
+    () => "a",
+  );
+  assert.equal(await bench.get("a.example", "/bad/x"), "503");
+  assert.deepEqual(
+    client.nacks.map(({ from }) => from),
+    [["mapping/default/a.example/bad/"]],
+  );
+});
+
+test("an Envoy of the state-of-the-world protocol is served the same", async (t) => {
+  const bench = await start(t, "GRPC");
+  const world: World = { listeners: { http: bench.port }, hosts: { http: { "a.example": [["/", "=a1"]] } } };
+  bench.publish(world);
+  const client = await bench.caughtUp();
+  assert.equal(client.protocol, "state-of-the-world");
+  await until(
+    async () => (await bench.get("a.example", "/")) === "200 a1",
+    () => "a1",
+  );
+  bench.publish({ ...world, hosts: { http: { "b.example": [["/", "=b"]] } } });
+  await bench.caughtUp();
+  await until(
+    async () => (await bench.get("b.example", "/")) === "200 b",
+    () => "b",
+  );
+  assert.equal(await bench.get("a.example", "/"), "404");
+  await bench.restart();
+  assert.equal((await bench.caughtUp()).sent.resources, 0);
 });
 
 async function upstream(t: TestContext, name: string): Promise<number> {
