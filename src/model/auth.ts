@@ -1,10 +1,15 @@
 /**
- * External authorization over HTTP (AuthService): what routes without `bypassAuth` forward is first asked about. Redirects and
+ * External authorization (AuthService): what routes without `bypassAuth` forward is first asked about. Redirects and
  * CORS preflights are not. Header names are in lower case, and lists of them sorted.
  */
 export interface Authorization {
   /** At least one. Each question goes to one of them, by weight. */
   readonly services: readonly AuthDestination[];
+  /**
+   * `envoy.service.auth.v3.Authorization` is asked: it is shown every header and says itself what changes, so the lists of
+   * headers are empty. Absent: the request is put to the service as an HTTP request.
+   */
+  readonly protocol?: "grpc";
   /** Stands before the request's path in the question; absent: nothing. */
   readonly pathPrefix?: string;
   /** Until the answer is complete, in milliseconds. */

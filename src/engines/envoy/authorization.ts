@@ -1,13 +1,155 @@
-import type { GatewayModel } from "../../model/gateway.ts";
-import type { HttpFilter } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
+import type { AuthDestination, Authorization } from "../../model/auth.ts";
+import type { GatewayModel } from "../../model/gateway.ts";
+import { pack } from "../../protobuf/any.ts";
+import type { HeaderMutationSchema } from "../../protobuf/generated/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js";
+import { HeaderValueOption_HeaderAppendAction as AppendAction } from "../../protobuf/generated/envoy/config/core/v3/base_pb.js";
+import { ApiVersion } from "../../protobuf/generated/envoy/config/core/v3/config_source_pb.js";
+import { FilterConfigSchema } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
+import {
+  type ExtAuthz,
+  ExtAuthzSchema,
+  type HttpService,
+  type HttpServiceSchema,
+} from "../../protobuf/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js";
+import { HeaderMutationSchema as MutationFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
+import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
+import type { ListStringMatcherSchema } from "../../protobuf/generated/envoy/type/matcher/v3/string_pb.js";
+import { duration } from "./duration.ts";
 
-/** The ext_authz filters that ask the model's AuthServices; none: nobody is asked. */
-export function authorizationFilters(_model: GatewayModel): HttpFilter[] {
-  return [];
+type Filter = MessageInitShape<typeof HttpFilterSchema>;
+type Fields<Message, Init> = Exclude<Init, Message>;
+
+/** The filters that ask the model's AuthServices, in order; none: nobody is asked. */
+export function authorizationFilters({ authorization }: GatewayModel): Filter[] {
+  if (authorization === undefined) return [];
+  return [
+    ...authorization.services.map((service, index) => ({
+      name: filterName(index),
+      configType: { case: "typedConfig" as const, value: question(authorization, service) },
+    })),
+    // After the answer: the service may be shown what a client says, and the upstream may not.
+    ...ownedHeaders(authorization),
+  ];
 }
 
 /** `typed_per_filter_config` entries of a route that goes past the authorization (`bypass_auth`, redirects, closed routes). */
-export function withoutAuthorization(_model: GatewayModel): Readonly<Record<string, Any>> {
-  return {};
+export function withoutAuthorization(model: GatewayModel): Readonly<Record<string, Any>> {
+  return Object.fromEntries(authorizationFilters(model).map(({ name = "" }) => [name, DISABLED]));
+}
+
+const DISABLED = pack(FilterConfigSchema, create(FilterConfigSchema, { disabled: true }));
+
+const OWNED_FILTER = "credence.authorization.owned_headers";
+
+function filterName(index: number): string {
+  return index === 0 ? "envoy.filters.http.ext_authz" : `envoy.filters.http.ext_authz.${index}`;
+}
+
+function question(authorization: Authorization, service: AuthDestination): Any {
+  const { body, allowOnError, statusOnError } = authorization;
+  const message = create(ExtAuthzSchema, {
+    transportApiVersion: ApiVersion.V3,
+    ...(authorization.protocol === "grpc"
+      ? overGrpc(authorization, service)
+      : overHttp(authorization, service)),
+    ...(body === undefined
+      ? {}
+      : { withRequestBody: { maxRequestBytes: body.maxBytes, allowPartialMessage: body.allowPartial } }),
+    failureModeAllow: allowOnError === true,
+    statusOnError: { code: statusOnError },
+  });
+  return pack(ExtAuthzSchema, message);
+}
+
+type ExtAuthzFields = Fields<ExtAuthz, MessageInitShape<typeof ExtAuthzSchema>>;
+
+function overGrpc({ timeoutMs }: Authorization, { cluster, linkerd }: AuthDestination): ExtAuthzFields {
+  return {
+    services: {
+      case: "grpcService",
+      value: {
+        targetSpecifier: { case: "envoyGrpc", value: { clusterName: cluster } },
+        timeout: duration(timeoutMs),
+        ...(linkerd === undefined ? {} : { initialMetadata: [{ key: "l5d-dst-override", value: linkerd }] }),
+      },
+    },
+  };
+}
+
+function overHttp(authorization: Authorization, service: AuthDestination): ExtAuthzFields {
+  const added = (authorization.added ?? []).map(({ name }) => name);
+  return {
+    services: { case: "httpService", value: httpService(authorization, service) },
+    // What is added replaces the client's.
+    allowedHeaders: exactly(authorization.shown.filter((name) => !added.includes(name))),
+  };
+}
+
+function httpService(
+  { pathPrefix = "", timeoutMs, added = [], taken, owned = [] }: Authorization,
+  { cluster, linkerd }: AuthDestination,
+): Fields<HttpService, MessageInitShape<typeof HttpServiceSchema>> {
+  return {
+    // The URI's own text is not used; it has to be one.
+    serverUri: {
+      uri: "http://authorization.invalid",
+      httpUpstreamType: { case: "cluster", value: cluster },
+      timeout: duration(timeoutMs),
+    },
+    pathPrefix,
+    authorizationRequest: {
+      headersToAdd: [
+        ...added.map(({ name, value }) => ({ key: name, value: literally(value) })),
+        ...(linkerd === undefined ? [] : [{ key: "l5d-dst-override", value: literally(linkerd) }]),
+      ],
+    },
+    authorizationResponse: {
+      allowedUpstreamHeaders: exactly(taken.filter((name) => !owned.includes(name))),
+      dynamicMetadataFromHeaders: exactly(owned),
+      allowedClientHeaders: exactly([...taken, ...OF_A_REFUSAL].sort()),
+    },
+  };
+}
+
+/**
+ * Headers that only the service may set. Envoy would leave a client's own copy where the service says nothing, so they are
+ * removed first and then set from what the service said, which Envoy kept beside the request.
+ */
+function ownedHeaders({ owned = [], protocol }: Authorization): Filter[] {
+  if (owned.length === 0 || protocol === "grpc") return [];
+  const requestMutations = owned.flatMap((name): MessageInitShape<typeof HeaderMutationSchema>[] => [
+    { action: { case: "remove", value: name } },
+    {
+      action: {
+        case: "append",
+        value: {
+          header: { key: name, value: `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:${name})%` },
+          appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+        },
+      },
+    },
+  ]);
+  const message = create(MutationFilterSchema, { mutations: { requestMutations } });
+  return [
+    {
+      name: OWNED_FILTER,
+      configType: { case: "typedConfig", value: pack(MutationFilterSchema, message) },
+    },
+  ];
+}
+
+/** What describes a refusal's body, and whether it may be kept. */
+const OF_A_REFUSAL = ["cache-control", "content-encoding", "content-language", "content-type", "retry-after"];
+
+function exactly(names: readonly string[]): MessageInitShape<typeof ListStringMatcherSchema> {
+  return {
+    patterns: names.map((value) => ({ matchPattern: { case: "exact", value }, ignoreCase: true })),
+  };
+}
+
+/** Values that Envoy would read as a format. */
+function literally(value: string): string {
+  return value.replaceAll("%", "%%");
 }
