@@ -19,6 +19,7 @@ import type { ListStringMatcherSchema } from "../../protobuf/generated/envoy/typ
 import { duration } from "./duration.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
+type Mutation = MessageInitShape<typeof HeaderMutationSchema>;
 type Fields<Message, Init> = Exclude<Init, Message>;
 
 /** The filters that ask the model's AuthServices, in order; none: nobody is asked. */
@@ -29,8 +30,7 @@ export function authorizationFilters({ authorization }: GatewayModel): Filter[] 
       name: filterName(index),
       configType: { case: "typedConfig" as const, value: question(authorization, service) },
     })),
-    // After the answer: the service may be shown what a client says, and the upstream may not.
-    ...ownedHeaders(authorization),
+    ...afterwards(authorization),
   ];
 }
 
@@ -41,7 +41,7 @@ export function withoutAuthorization(model: GatewayModel): Readonly<Record<strin
 
 const DISABLED = pack(FilterConfigSchema, create(FilterConfigSchema, { disabled: true }));
 
-const OWNED_FILTER = "credence.authorization.owned_headers";
+const AFTERWARDS = "credence.authorization.afterwards";
 
 function filterName(index: number): string {
   return index === 0 ? "envoy.filters.http.ext_authz" : `envoy.filters.http.ext_authz.${index}`;
@@ -107,19 +107,19 @@ function httpService(
     },
     authorizationResponse: {
       allowedUpstreamHeaders: exactly(taken.filter((name) => !owned.includes(name))),
-      dynamicMetadataFromHeaders: exactly(owned),
+      ...(owned.length === 0 ? {} : { dynamicMetadataFromHeaders: exactly(owned) }),
       allowedClientHeaders: exactly([...taken, ...OF_A_REFUSAL].sort()),
     },
   };
 }
 
 /**
- * Headers that only the service may set. Envoy would leave a client's own copy where the service says nothing, so they are
+ * Headers that only the service may set: Envoy would leave a client's own copy where the service says nothing, so they are
  * removed first and then set from what the service said, which Envoy kept beside the request.
  */
-function ownedHeaders({ owned = [], protocol }: Authorization): Filter[] {
-  if (owned.length === 0 || protocol === "grpc") return [];
-  const requestMutations = owned.flatMap((name): MessageInitShape<typeof HeaderMutationSchema>[] => [
+function ownedHeaders({ owned = [], protocol }: Authorization): Mutation[] {
+  if (protocol === "grpc") return [];
+  return owned.flatMap((name): Mutation[] => [
     { action: { case: "remove", value: name } },
     {
       action: {
@@ -131,12 +131,19 @@ function ownedHeaders({ owned = [], protocol }: Authorization): Filter[] {
       },
     },
   ]);
+}
+
+/** What becomes of the request's headers after the answer, when the service has seen them. */
+function afterwards(authorization: Authorization): Filter[] {
+  const requestMutations: Mutation[] = [
+    ...ownedHeaders(authorization),
+    // A body that was collected has been asked for already (RFC 9110 §10.1.1).
+    ...(authorization.body === undefined ? [] : [{ action: { case: "remove" as const, value: "expect" } }]),
+  ];
+  if (requestMutations.length === 0) return [];
   const message = create(MutationFilterSchema, { mutations: { requestMutations } });
   return [
-    {
-      name: OWNED_FILTER,
-      configType: { case: "typedConfig", value: pack(MutationFilterSchema, message) },
-    },
+    { name: AFTERWARDS, configType: { case: "typedConfig", value: pack(MutationFilterSchema, message) } },
   ];
 }
 
