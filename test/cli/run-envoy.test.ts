@@ -230,3 +230,19 @@ test("the node engine's start loads no messages of Envoy's", async (t) => {
     [],
   );
 });
+
+test("a port that another gateway's Envoy has is refused, though Envoys could share it", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", service) });
+  const { ready } = await startRun(t, folder, ...ENVOY);
+  const port = ready.http.split(":")[1] as string;
+  const second = new Credence(t, ["run", folder, ...ENVOY, "--http-port", port, "--admin-port", "0"]);
+  const { code, stderr } = await second.ended;
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    new RegExp(`^credence: listener http cannot open 127\\.0\\.0\\.1:${port}: EADDRINUSE\\. Free`, "m"),
+  );
+  // A change of ours on a port that we have is none of that.
+  writeFileSync(join(folder, "b.yaml"), mapping("b", "/b/", service));
+  await eventually(async () => (await fetchText(`http://${ready.http}/b/x`)).body === "upstream saw /x");
+});

@@ -9,6 +9,7 @@ import type { AdsServer } from "./ads/server.ts";
 import { EMPTY, type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import type { ListenerBounds } from "./bounds.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
+import { portProblems, withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
 import { generationsOf, withRotated } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
@@ -55,6 +56,10 @@ export class EnvoyEngine implements Engine {
   #snapshot: Snapshot = EMPTY;
   #revision: Revision | null = null;
   #serves = false;
+  /** Listeners whose port somebody else on this machine has. */
+  #taken: readonly EngineProblem[] = [];
+  /** Of the listeners that own proxies have. */
+  #openPorts: ReadonlySet<number> = new Set();
   #turn: Promise<unknown> = Promise.resolve();
   /** SDS secrets that the revision names. */
   #secrets: ReadonlySet<string> = new Set();
@@ -72,9 +77,9 @@ export class EnvoyEngine implements Engine {
     return this.#options.ads.clients.filter(({ group }) => group === this.#options.group);
   }
 
-  /** What the connected clients refuse, of what serves now. */
+  /** What the connected clients refuse of what serves now, and listeners that they were not given. */
   get problems(): EngineProblem[] {
-    return problemsOf(this.fleet);
+    return [...this.#taken, ...problemsOf(this.fleet)];
   }
 
   /** Called when `problems` have changed. */
@@ -107,25 +112,29 @@ export class EnvoyEngine implements Engine {
 
   async #apply(revision: Revision): Promise<ApplyReport> {
     const ports = await this.#ports.choose(revision.model);
-    this.#revision = revision;
-    await this.#publish(revision);
-    await this.#caughtUp(revision, ports);
-    const problems = this.problems;
+    const bound = boundListeners(revision.model, ports);
+    // A fleet's ports are those of other machines.
+    this.#taken = this.#options.proxies === undefined ? [] : await portProblems(bound, this.#openPorts);
+    const served = {
+      ...revision,
+      model: withoutListeners(revision.model, new Set(this.#taken.map(({ subject }) => subject))),
+    };
+    this.#revision = served;
+    await this.#publish(served);
+    await this.#caughtUp(served, ports);
+    const { problems } = this;
     const closed = new Set<string>();
     for (const { code, subject } of problems) {
       if (code !== "listener-port-unavailable") continue;
       closed.add(subject);
       this.#ports.forget(subject);
     }
-    // Without its ports a first revision serves nothing; later ones leave out what cannot be opened.
-    const accepted = this.#serves || closed.size === 0;
+    // Without its HTTP ports a first revision serves nothing; else what cannot be opened is left out.
+    const accepted = this.#serves || !revision.model.listeners.some(({ name }) => closed.has(name));
     this.#serves ||= accepted;
-    return {
-      revision: revision.number,
-      accepted,
-      listeners: boundListeners(revision.model, ports).filter(({ name }) => !closed.has(name)),
-      problems,
-    };
+    const listeners = bound.filter(({ name }) => !closed.has(name));
+    this.#openPorts = new Set(listeners.map(({ port }) => port));
+    return { revision: revision.number, accepted, listeners, problems };
   }
 
   async #publish({ model, number }: Revision): Promise<void> {

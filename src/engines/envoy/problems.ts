@@ -30,7 +30,7 @@ function problemsOfNack(nack: AdsNack): EngineProblem[] {
       {
         code: "listener-port-unavailable",
         subject: name,
-        message: `listener ${name} cannot be opened: ${detail}`,
+        message: `listener ${name} cannot be opened: ${detail.trim()}`,
       },
     ];
   const subjects = from.length === 0 ? [name] : from;

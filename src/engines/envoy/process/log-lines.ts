@@ -65,7 +65,7 @@ function isRoutine(text: string): boolean {
 
 /** `--log-format-escaped` writes C's escapes. */
 function unescaped(text: string): string {
-  return text.replace(/\\(.)/g, (whole, letter: string) => ESCAPES[letter] ?? whole);
+  return text.replace(/\\(.)/g, (whole, letter: string) => ESCAPES[letter] ?? whole).trimEnd();
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
