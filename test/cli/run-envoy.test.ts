@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -245,4 +245,44 @@ test("a port that another gateway's Envoy has is refused, though Envoys could sh
   // A change of ours on a port that we have is none of that.
   writeFileSync(join(folder, "b.yaml"), mapping("b", "/b/", service));
   await eventually(async () => (await fetchText(`http://${ready.http}/b/x`)).body === "upstream saw /x");
+});
+
+test("SIGTERM lets a TCPMapping's connection end by itself", async (t) => {
+  const echo = createTcpServer((socket) => socket.pipe(socket));
+  await new Promise<void>((resolve) => echo.listen(0, "127.0.0.1", resolve));
+  t.after(() => echo.close());
+  const free = createTcpServer();
+  await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
+  const { port } = free.address() as AddressInfo;
+  await new Promise((resolve) => free.close(resolve));
+  const spec = { port, address: "127.0.0.1", service: `127.0.0.1:${(echo.address() as AddressInfo).port}` };
+  const object = { apiVersion: "getambassador.io/v2", kind: "TCPMapping", metadata: { name: "t" }, spec };
+  const folder = scratch(t, { "a.yaml": JSON.stringify(object) });
+  const { process: run, readyFile } = await startRun(t, folder, ...ENVOY);
+  const socket = connect(port, "127.0.0.1");
+  let received = "";
+  socket.setEncoding("utf8").on("data", (piece) => {
+    received += piece;
+  });
+  socket.write("before");
+  await eventually(() => received === "before");
+  run.child.kill("SIGTERM");
+  await eventually(() => !existsSync(readyFile));
+  await eventually(
+    () =>
+      new Promise((resolve) => {
+        const late = connect(port, "127.0.0.1", () => {
+          late.destroy();
+          resolve(false);
+        });
+        late.once("error", () => resolve(true));
+      }),
+  );
+  // Longer than an idle Envoy is waited for.
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  assert.equal(run.child.exitCode, null);
+  socket.write(", after");
+  await eventually(() => received === "before, after");
+  socket.end();
+  assert.equal((await run.ended).code, 0);
 });
