@@ -20,6 +20,8 @@ const MODULES = ["envoy-api", "xds", "googleapis", "protoc-gen-validate"];
 const ENTRIES = [
   "envoy-api/envoy/service/discovery/v3",
   "envoy-api/envoy/config/bootstrap/v3/bootstrap.proto",
+  "envoy-api/envoy/config/trace/v3/datadog.proto",
+  "envoy-api/envoy/config/trace/v3/zipkin.proto",
   "envoy-api/envoy/data/accesslog/v3/accesslog.proto",
   "envoy-api/envoy/extensions/access_loggers/file/v3",
   "envoy-api/envoy/extensions/access_loggers/filters/cel/v3",
@@ -36,6 +38,7 @@ const ENTRIES = [
   "envoy-api/envoy/extensions/filters/http/grpc_web/v3",
   "envoy-api/envoy/extensions/filters/http/header_mutation/v3",
   "envoy-api/envoy/extensions/filters/http/health_check/v3",
+  "envoy-api/envoy/extensions/filters/http/header_to_metadata/v3",
   "envoy-api/envoy/extensions/filters/http/lua/v3",
   "envoy-api/envoy/extensions/filters/http/on_demand/v3",
   "envoy-api/envoy/extensions/filters/http/ratelimit/v3",
@@ -93,6 +96,7 @@ function generate(): void {
   mendValidate();
   mendRoutes();
   mendHeaderMutation();
+  mendExternalAuthorization();
   writeFileSync(
     join(work, "buf.yaml"),
     JSON.stringify({ version: "v2", modules: MODULES.map((path) => ({ path })) }),
@@ -157,6 +161,20 @@ function mendRoutes(): void {
       "$1\n  core.v3.SubstitutionFormatString body_format = 3;",
     );
   writeFileSync(path, text);
+}
+
+/** Envoy 1.40 asks again where a kept connection closes as it is used. */
+function mendExternalAuthorization(): void {
+  const path = join(work, "envoy-api/envoy/extensions/filters/http/ext_authz/v3/ext_authz.proto");
+  const text = readFileSync(path, "utf8");
+  if (text.includes("RetryPolicy")) return;
+  writeFileSync(
+    path,
+    text.replace(
+      "AuthorizationResponse authorization_response = 8;",
+      "$&\n\n  config.core.v3.RetryPolicy retry_policy = 9;",
+    ),
+  );
 }
 
 /** Headers are removed by a pattern of their names, and trailers changed, in Envoy 1.40. */

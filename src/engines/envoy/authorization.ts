@@ -16,6 +16,7 @@ import {
 import { HeaderMutationSchema as MutationFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
 import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import type { ListStringMatcherSchema } from "../../protobuf/generated/envoy/type/matcher/v3/string_pb.js";
+import { drawFilter, drawn } from "./authorization-draw.ts";
 import { duration } from "./duration.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
@@ -25,8 +26,10 @@ type Fields<Message, Init> = Exclude<Init, Message>;
 /** The filters that ask the model's AuthServices, in order; none: nobody is asked. */
 export function authorizationFilters({ authorization }: GatewayModel): Filter[] {
   if (authorization === undefined) return [];
+  const { services } = authorization;
   return [
-    ...authorization.services.map((service, index) => ({
+    ...(services.length > 1 ? [drawFilter()] : []),
+    ...services.map((service, index) => ({
       name: filterName(index),
       configType: { case: "typedConfig" as const, value: question(authorization, service) },
     })),
@@ -48,7 +51,7 @@ function filterName(index: number): string {
 }
 
 function question(authorization: Authorization, service: AuthDestination): Any {
-  const { body, allowOnError, statusOnError } = authorization;
+  const { services, body, allowOnError, statusOnError } = authorization;
   const message = create(ExtAuthzSchema, {
     transportApiVersion: ApiVersion.V3,
     ...(authorization.protocol === "grpc"
@@ -59,6 +62,7 @@ function question(authorization: Authorization, service: AuthDestination): Any {
       : { withRequestBody: { maxRequestBytes: body.maxBytes, allowPartialMessage: body.allowPartial } }),
     failureModeAllow: allowOnError === true,
     statusOnError: { code: statusOnError },
+    ...(services.length > 1 ? { filterEnabledMetadata: drawn(services, service) } : {}),
   });
   return pack(ExtAuthzSchema, message);
 }
@@ -98,6 +102,8 @@ function httpService(
       httpUpstreamType: { case: "cluster", value: cluster },
       timeout: duration(timeoutMs),
     },
+    // A kept connection may close as it is used. A question may be asked twice, whatever the method of what it is about.
+    retryPolicy: { retryOn: "connect-failure,refused-stream,reset", numRetries: 1 },
     pathPrefix,
     authorizationRequest: {
       headersToAdd: [
@@ -135,11 +141,7 @@ function ownedHeaders({ owned = [], protocol }: Authorization): Mutation[] {
 
 /** What becomes of the request's headers after the answer, when the service has seen them. */
 function afterwards(authorization: Authorization): Filter[] {
-  const requestMutations: Mutation[] = [
-    ...ownedHeaders(authorization),
-    // A body that was collected has been asked for already (RFC 9110 §10.1.1).
-    ...(authorization.body === undefined ? [] : [{ action: { case: "remove" as const, value: "expect" } }]),
-  ];
+  const requestMutations = ownedHeaders(authorization);
   if (requestMutations.length === 0) return [];
   const message = create(MutationFilterSchema, { mutations: { requestMutations } });
   return [

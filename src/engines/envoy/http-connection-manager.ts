@@ -57,7 +57,8 @@ export function httpConnectionManager(
     earlyHeaderMutationExtensions: [requestMutations(http)],
     // Header names and framing are Envoy's to check; what its parser lets pass beyond RFC 9112 is listed in docs/engines.md.
     httpProtocolOptions: { enableTrailers: true },
-    proxy100Continue: true,
+    // A body that an AuthService is shown is asked for here: nobody upstream could before the answer.
+    proxy100Continue: model.authorization?.body === undefined,
   });
   return {
     name: "envoy.filters.network.http_connection_manager",
