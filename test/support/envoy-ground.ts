@@ -1,9 +1,11 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { wireEnvoyGateway } from "../../src/cli/envoy/wire.ts";
 import type { Gateway, GatewayOptions } from "../../src/cli/wire.ts";
+import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
+import { DEFAULT_LIMITS } from "../../src/engines/node/limits.ts";
 import { type DnsServer, startDnsServer } from "./dns-server.ts";
-import { wireEnvoyForTests } from "./envoy-wiring.ts";
 
 /** A gateway that is put together and open, with an empty folder to read from. */
 export interface Ground {
@@ -31,8 +33,8 @@ export async function groundWithEnvoy(
   wired: Wired,
   hosts: Readonly<Record<string, readonly string[]>>,
 ): Promise<Ground> {
-  const { logger: _, ...rest } = wired;
-  const key = JSON.stringify(rest);
+  // Limits of the other engine have no counterpart but this one.
+  const key = JSON.stringify([wired.compile, wired.limits.maxConnections]);
   const found = idle.get(key)?.pop();
   const ground = found ?? (await freshGround(wired, key));
   const { names } = (lent.get(ground.gateway) as { dns: DnsServer }).dns;
@@ -62,10 +64,15 @@ export async function closeGrounds(): Promise<void> {
 async function freshGround(wired: Wired, key: string): Promise<Ground> {
   const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
   const dns = await startDnsServer();
-  const wiredGateway = await wireEnvoyForTests({
-    ...wired,
+  const { limits, ...options } = wired;
+  const { path: envoy } = await findEnvoy({ environment: process.env });
+  const wiredGateway = await wireEnvoyGateway({
+    ...options,
+    envoy,
+    concurrency: 1,
     paths: [directory],
     dnsResolvers: [`${dns.address}:${dns.port}`],
+    maxConnections: limits.maxConnections ?? DEFAULT_LIMITS.maxConnections,
   });
   const gateway: Gateway = {
     ...wiredGateway,
