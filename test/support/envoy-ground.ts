@@ -74,11 +74,13 @@ async function freshGround(wired: Wired, key: string): Promise<Ground> {
     dnsResolvers: [`${dns.address}:${dns.port}`],
     maxConnections: limits.maxConnections ?? DEFAULT_LIMITS.maxConnections,
   });
+  let closing: Promise<void> | undefined;
+  const closed = (): Promise<void> => (closing ??= dns.close());
   const gateway: Gateway = {
     ...wiredGateway,
     async shutDown(milliseconds) {
       await wiredGateway.shutDown(milliseconds);
-      await dns.close();
+      await closed();
     },
   };
   lent.set(gateway, { key, dns });

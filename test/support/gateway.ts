@@ -24,6 +24,8 @@ export interface RunningGateway {
     diagnostics: { code: string; effect: string }[];
     failures: { id: string; reason: string; cause: string; route: string | null }[];
   }>;
+  /** The newest one, once it is known: an Envoy tells of failures a moment later. */
+  failure(): Promise<{ id: string; reason: string; cause: string; route: string | null } | undefined>;
   stop(): Promise<void>;
 }
 
@@ -80,6 +82,12 @@ export async function startGateway(
   };
   // Of tests before this one, where an Envoy serves one after the other.
   const old = new Set(ground.isUsed ? (await diag()).failures.map(({ id }) => id) : []);
+  const own = async (): ReturnType<RunningGateway["diag"]> => {
+    // What an Envoy has still in its buffer.
+    if (engine === "envoy") await new Promise((resolve) => setTimeout(resolve, FLUSHED_AFTER_MS));
+    const found = await diag();
+    return { ...found, failures: found.failures.filter(({ id }) => !old.has(id)) };
+  };
   await gateway.control.reload();
   await gateway.serving();
   const port = (name: string): number =>
@@ -104,9 +112,14 @@ export async function startGateway(
       await rename(join(directory, `.${file}.tmp`), join(directory, file));
       if (options.watch !== true) await gateway.control.reload();
     },
-    async diag() {
-      const found = await diag();
-      return { ...found, failures: found.failures.filter(({ id }) => !old.has(id)) };
+    diag: own,
+    async failure() {
+      const end = performance.now() + REPORTED_WITHIN_MS;
+      for (;;) {
+        const [newest] = (await own()).failures;
+        if (newest !== undefined || performance.now() > end) return newest;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
     },
     async stop() {
       unwatch();
@@ -117,6 +130,10 @@ export async function startGateway(
     },
   };
 }
+
+const REPORTED_WITHIN_MS = 1000;
+/** Twice the interval of Envoy's log of failures. */
+const FLUSHED_AFTER_MS = 200;
 
 async function freshGround(wire: (paths: readonly string[]) => Gateway): Promise<Ground> {
   const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
