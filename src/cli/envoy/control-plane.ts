@@ -2,8 +2,11 @@ import { readFileSync } from "node:fs";
 import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
 import { renderText } from "../../diagnostics/render.ts";
+import type { FailureSink } from "../../engines/engine.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import { createEnvoyEngine, type EnvoyEngine } from "../../engines/envoy/engine.ts";
+import { failureStream } from "../../engines/envoy/failure-stream.ts";
+import { OWN_CLUSTER } from "../../engines/envoy/process/bootstrap.ts";
 import { authorizeEverybody, authorizeFleet } from "../../engines/envoy/fleet/authorize.ts";
 import type { FleetGroup } from "../../engines/envoy/fleet/groups.ts";
 import { systemClock } from "../../telemetry/clock.ts";
@@ -55,10 +58,13 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     for (const problem of identity.problems) console.error(`credence: the xDS stream: ${problem}.`);
     process.exit(1);
   }
+  const authorize = groups === null ? authorizeEverybody(EVERYBODY) : authorizeFleet(groups);
+  const failureSinks = new Map<string, FailureSink>();
   const ads = createAdsServer({
     clock,
     logger,
-    authorize: groups === null ? authorizeEverybody(EVERYBODY) : authorizeFleet(groups),
+    authorize,
+    services: [failureStream(authorize, (group) => failureSinks.get(group))],
   });
   const planes: FleetPlane[] = (groups ?? [null]).map((group) => {
     const plane = wirePlane({
@@ -76,8 +82,18 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
       allowPartial: flags.allowPartial === true,
       logger: group === null ? logger : logger.child({ group: group.name }),
       clock,
-      engine: ({ store }) =>
-        createEnvoyEngine({ ads, group: group?.name ?? EVERYBODY, credentials: store, logger, clock }),
+      engine: ({ store, onFailure }) => {
+        const name = group?.name ?? EVERYBODY;
+        failureSinks.set(name, onFailure);
+        return createEnvoyEngine({
+          ads,
+          group: name,
+          credentials: store,
+          logger,
+          clock,
+          ownCluster: OWN_CLUSTER,
+        });
+      },
     });
     return group === null ? plane : { ...plane, group: group.name };
   });

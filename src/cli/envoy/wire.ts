@@ -1,9 +1,12 @@
 import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
+import type { FailureSink } from "../../engines/engine.ts";
+import type { Authorize } from "../../engines/envoy/ads/client.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import type { ListenerBounds } from "../../engines/envoy/bounds.ts";
 import { createEnvoyEngine } from "../../engines/envoy/engine.ts";
-import { bootstrapOf } from "../../engines/envoy/process/bootstrap.ts";
+import { failureStream } from "../../engines/envoy/failure-stream.ts";
+import { bootstrapOf, OWN_CLUSTER } from "../../engines/envoy/process/bootstrap.ts";
 import { createRunDirectory } from "../../engines/envoy/process/run-directory.ts";
 import { EnvoySupervisor } from "../../engines/envoy/process/supervisor.ts";
 import { systemClock } from "../../telemetry/clock.ts";
@@ -34,10 +37,13 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   // Also where the process ends at once.
   process.once("exit", directory.remove);
   // Who may open the socket is this user, who may read the keys anyhow.
+  let takeFailure: FailureSink = () => {};
+  const authorize: Authorize = () => ({ group: GROUP, identity: "own process" });
   const ads = createAdsServer({
     clock,
     logger,
-    authorize: () => ({ group: GROUP, identity: "own process" }),
+    authorize,
+    services: [failureStream(authorize, () => takeFailure)],
   });
   await ads.listen({ path: directory.xdsSocket });
   const supervisor = new EnvoySupervisor({
@@ -59,16 +65,20 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   const plane = wirePlane({
     ...options,
     clock,
-    engine: ({ store }) =>
-      createEnvoyEngine({
+    engine: ({ store, onFailure }) => {
+      takeFailure = onFailure;
+      return createEnvoyEngine({
         ads,
         group: GROUP,
         credentials: store,
         logger,
         clock,
+        ownCluster: OWN_CLUSTER,
+        accessLog: options.accessLog,
         proxies: supervisor,
         ...(options.bounds === undefined ? {} : { bounds: options.bounds }),
-      }),
+      });
+    },
   });
   const { control, engine, source } = plane;
   const metrics = new Metrics();

@@ -27,6 +27,8 @@ export interface EnvoyEngineOptions {
   readonly clock: Clock;
   /** The bootstrap's static cluster that leads to Credence itself. */
   readonly ownCluster?: string;
+  /** A line for each request on Envoy's standard output. */
+  readonly accessLog?: boolean;
   readonly bounds?: ListenerBounds;
   /** Processes that this engine has of its own; absent: a fleet that others run. */
   readonly proxies?: Proxies;
@@ -148,12 +150,13 @@ export class EnvoyEngine implements Engine {
   }
 
   #context(ports: ReadonlyMap<string, number>): TranslationContext {
-    const { credentials, ownCluster, bounds } = this.#options;
+    const { credentials, ownCluster, bounds, accessLog } = this.#options;
     return {
       generations: generationsOf(this.#secrets, credentials),
       ports,
       ...(bounds === undefined ? {} : { bounds }),
       ...(ownCluster === undefined ? {} : { ownCluster }),
+      ...(accessLog === undefined ? {} : { accessLog }),
     };
   }
 

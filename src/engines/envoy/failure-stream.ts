@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { ConnectRouter } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { FAILURE_REASONS, type FailureReason, type FailureRecord } from "../../diagnostics/failure.ts";
 import type { Address } from "../../protobuf/generated/envoy/config/core/v3/address_pb.js";
+import { NodeSchema } from "../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import type {
   AccessLogCommon,
   HTTPAccessLogEntry,
@@ -11,21 +13,37 @@ import type {
 import { AccessLogService } from "../../protobuf/generated/envoy/service/accesslog/v3/als_pb.js";
 import type { FailureSink } from "../engine.ts";
 import { DESTINATION_TAG, TAGS } from "./access-log.ts";
+import type { Authorize } from "./ads/client.ts";
+import { PEER } from "./ads/transport.ts";
 import { failureCause } from "./failure-reasons.ts";
 import { FAILURE_ID } from "./local-replies.ts";
 
-/** The gRPC service (ALS) that Envoy tells of what failed, for the connections of the xDS stream. */
-export function failureStream(onFailure: FailureSink): (router: ConnectRouter) => void {
+/**
+ * The gRPC service (ALS) that Envoys tell of what failed, for the connections of the xDS stream. Whoever may not have a
+ * group's resources may not report for it either.
+ */
+export function failureStream(
+  authorize: Authorize,
+  sinkOf: (group: string) => FailureSink | undefined,
+): (router: ConnectRouter) => void {
   return (router) => {
     router.service(AccessLogService, {
-      async streamAccessLogs(messages) {
-        for await (const { logEntries } of messages) {
-          if (logEntries.case === undefined) continue;
+      async streamAccessLogs(messages, context) {
+        let sink: FailureSink | undefined;
+        for await (const { identifier, logEntries } of messages) {
+          // It comes with the first message of a stream.
+          if (identifier !== undefined) {
+            const node = identifier.node ?? create(NodeSchema);
+            const admission = authorize({ peer: context.values.get(PEER), node });
+            if ("refused" in admission) throw new ConnectError(admission.message, Code.PermissionDenied);
+            sink = sinkOf(admission.group);
+          }
+          if (sink === undefined || logEntries.case === undefined) continue;
           const failures =
             logEntries.case === "httpLogs"
               ? logEntries.value.logEntry.map(requestFailure)
               : logEntries.value.logEntry.map(connectionFailure);
-          for (const failure of failures) if (failure !== null) onFailure(failure);
+          for (const failure of failures) if (failure !== null) sink(failure);
         }
         return {};
       },

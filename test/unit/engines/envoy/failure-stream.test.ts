@@ -31,7 +31,10 @@ before(async () => {
   const ca = await createAuthority("upstream CA");
   listening = await listen(
     { address: "127.0.0.1", port: 0 },
-    failureStream((failure) => failures.push(failure)),
+    failureStream(
+      () => ({ group: "test", identity: "test" }),
+      () => (failure) => failures.push(failure),
+    ),
     createLogger("silent"),
   );
   const clusters = [
