@@ -117,6 +117,7 @@ end`;
 /**
  * Headers are changed before the body is asked for: after that they may be on their way. Envoy would send the body of a
  * response to HEAD, which a client takes for the next response: there is none, and none where the method is not known.
+ * What is longer than Envoy holds back is replaced as it comes.
  */
 const ON_RESPONSE = `
 function envoy_on_response(handle)
@@ -146,8 +147,15 @@ function envoy_on_response(handle)
     else out[index] = response.quote(value_of(part):sub(1, part.length)) end
   end
   local body = table.concat(out)
+  local is_head = request[":method"] == "HEAD"
+  local is_long = not is_head and (tonumber(headers:get("content-length") or "") or 0) > 524288
   for _, name in ipairs(of_the_body) do headers:remove(name) end
   headers:add("content-type", response.type)
-  if request[":method"] == "HEAD" then headers:add("content-length", tostring(#body))
-  else handle:body(true):setBytes(body) end
+  if is_head or is_long then headers:add("content-length", tostring(#body)) end
+  if is_long then
+    for chunk in handle:bodyChunks() do
+      chunk:setBytes(body)
+      body = ""
+    end
+  elseif not is_head then handle:body(true):setBytes(body) end
 end`;

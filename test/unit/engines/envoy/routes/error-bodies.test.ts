@@ -71,21 +71,17 @@ let upstream: Upstream;
 let envoy: RunningEnvoy;
 
 before(async () => {
-  upstream = await startUpstream("cleartext", (request, response) => {
-    const status = Number(request.url?.slice(-3));
-    response.writeHead(status, {
+  upstream = await startUpstream("cleartext", ({ url = "" }, response) => {
+    const body = url.includes("large") ? "x".repeat(3_000_000) : "the upstream's own words";
+    const sent = url.includes("empty") ? "" : body;
+    response.writeHead(Number(url.slice(-3)), {
       "content-type": "x/y",
       "content-language": "de",
       etag: '"1"',
       "x-kept": "1",
+      ...(url.includes("chunked") ? {} : { "content-length": sent.length }),
     });
-    response.end(
-      request.url?.includes("empty")
-        ? undefined
-        : request.url?.includes("large")
-          ? "x".repeat(3_000_000)
-          : "the upstream's own words",
-    );
+    response.end(sent);
   });
   const [scope] = routeScopes(MODEL);
   assert(scope !== undefined);
@@ -119,7 +115,7 @@ after(async () => {
 const HEADERS = { "x-a": "<\"'&\\\té>", "x-b": "abcdef" };
 
 for (const status of [404, 410, 500, 502]) {
-  for (const path of [`/own/${status}`, `/own/empty/${status}`])
+  for (const path of ["", "chunked/", "empty/", "empty/chunked/"].map((kind) => `/own/${kind}${status}`))
     test(`${path}: the body is what the node engine makes of it`, async () => {
       const answer = await ask(path, HEADERS);
       const expected = bodyOf(path, status);
@@ -147,10 +143,14 @@ test("HEAD gets the head alone", async () => {
   assert.equal(answer.headers["content-type"], "text/plain");
 });
 
-test("a body larger than Envoy holds back is not passed on: 500", async () => {
-  const { status, body } = await ask("/own/large/404");
-  assert.equal(status, 500);
-  assert(body.length < 1000);
+test("a body larger than Envoy holds back is replaced as it comes; one of unknown length is not passed on", async () => {
+  const known = await ask("/own/large/404");
+  assert.equal(known.status, 404);
+  assert.match(known.body.toString(), /^plain /);
+  assert.equal(known.headers["content-length"], String(known.body.length));
+  const unknown = await ask("/own/large/chunked/404");
+  assert.equal(unknown.status, 500);
+  assert(unknown.body.length < 1000);
 });
 
 test("other statuses, and routes without responses of their own, stay as they are", async () => {
