@@ -2,10 +2,10 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { RouteSchema } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import { failureRoute } from "./direct-response.ts";
 import type { HostDecision, HostDecisions } from "./host-decisions.ts";
+import type { HeaderMatcher } from "./route-match.ts";
 import type { RouteEntry } from "./routes.ts";
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
-type HeaderMatcher = NonNullable<NonNullable<RouteInit["match"]>["headers"]>[number];
 
 /**
  * A virtual host's routes behind what is decided of its hosts. `name`: all requests are for this name; null: they may be
@@ -44,7 +44,7 @@ function decisionRoutes(
   if (decision.kind === "route") return [];
   if (decision.kind === "refuse") {
     const { reason, cause } = decision;
-    return [entry({ name: reason, ...failureRoute({ route: null, reason, code: cause }) }, when)];
+    return [entry({ name: reason, ...failureRoute({ route: null, reason, code: cause }) }, when, when[0])];
   }
   const host = name === null ? {} : { hostRedirect: name };
   const redirect = (port: number | null, more: readonly HeaderMatcher[]): RouteEntry =>
@@ -61,6 +61,7 @@ function decisionRoutes(
         },
       },
       [...when, ...more],
+      when[0],
     );
   const isDefault = httpsPort === null || httpsPort === 443;
   // Without a name of ours a port cannot be left out, only replaced: 443 says the same.
@@ -70,7 +71,11 @@ function decisionRoutes(
 }
 
 /** For every path, `*` and the empty one included. */
-function entry(init: Omit<RouteInit, "$typeName" | "match">, headers: readonly HeaderMatcher[]): RouteEntry {
+function entry(
+  init: Omit<RouteInit, "$typeName" | "match">,
+  headers: readonly HeaderMatcher[],
+  gate: HeaderMatcher | undefined,
+): RouteEntry {
   return {
     message: create(RouteSchema, {
       ...init,
@@ -78,20 +83,22 @@ function entry(init: Omit<RouteInit, "$typeName" | "match">, headers: readonly H
     }),
     path: { kind: "prefix", value: "" },
     takesAll: headers.length === 0,
+    ...(gate === undefined ? {} : { gate }),
   };
 }
 
 /** What is no host is refused before anybody compares it. */
 function malformedHost(): RouteEntry {
   const code = "malformed Host";
-  return entry({ name: "bad_request", ...failureRoute({ route: null, reason: "bad_request", code }) }, [
-    { ...AUTHORITY, invertMatch: true, treatMissingHeaderAsEmpty: true },
-  ]);
+  const failure = failureRoute({ route: null, reason: "bad_request", code });
+  return entry({ name: "bad_request", ...failure }, [MALFORMED], MALFORMED);
 }
 
-/** uri-host [ ":" port ] of RFC 9110 §7.2: a reg-name as DNS and Kubernetes use it, or an address. */
-const AUTHORITY: HeaderMatcher = {
+/** Not uri-host [ ":" port ] of RFC 9110 §7.2: a reg-name as DNS and Kubernetes use it, or an address. */
+const MALFORMED: HeaderMatcher = {
   name: ":authority",
+  invertMatch: true,
+  treatMissingHeaderAsEmpty: true,
   headerMatchSpecifier: {
     case: "stringMatch",
     value: {

@@ -1,13 +1,14 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { FieldMatch, PathMatch, RouteMatch, TextMatch } from "../../model/route.ts";
 import type {
+  HeaderMatcher as EnvoyHeaderMatcher,
   HeaderMatcherSchema,
   QueryParameterMatcherSchema,
   RouteMatchSchema,
 } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import type { StringMatcherSchema } from "../../protobuf/generated/envoy/type/matcher/v3/string_pb.js";
 
-type HeaderMatcher = MessageInitShape<typeof HeaderMatcherSchema>;
+export type HeaderMatcher = Exclude<MessageInitShape<typeof HeaderMatcherSchema>, EnvoyHeaderMatcher>;
 type StringMatcher = MessageInitShape<typeof StringMatcherSchema>;
 
 /** What a match becomes in a virtual host. */

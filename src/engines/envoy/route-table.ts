@@ -7,10 +7,12 @@ import {
 } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import { HttpRequestHeaderMatchInputSchema } from "../../protobuf/generated/envoy/type/matcher/v3/http_inputs_pb.js";
 import type {
+  Matcher_MatcherList_PredicateSchema,
   Matcher_MatcherTree_MatchMapSchema,
   Matcher_OnMatchSchema,
   MatcherSchema,
 } from "../../protobuf/generated/xds/type/matcher/v3/matcher_pb.js";
+import type { HeaderMatcher } from "./route-match.ts";
 import type { RouteEntry } from "./routes.ts";
 
 /** A virtual host's routes: as a list that is scanned, or as a tree that is looked up in. */
@@ -23,9 +25,12 @@ export type RouteTable =
  * the longest known path that a request's begins with the few that may match it, in their order (a RouteList in which none
  * does is final: each holds all that can).
  */
-export function routeTable(entries: readonly RouteEntry[]): RouteTable {
-  const list = { routes: entries.map(({ message }) => message) };
-  if (entries.length <= SCANNED) return list;
+export function routeTable(all: readonly RouteEntry[]): RouteTable {
+  const list = { routes: all.map(({ message }) => message) };
+  if (all.length <= SCANNED) return list;
+  // Gates stand first, and once: not before each of the lists.
+  const gates = all.filter(({ gate }) => gate !== undefined);
+  const entries = all.filter(({ gate }) => gate === undefined);
   const index = new PathIndex(entries);
   const lists = new Map<string, readonly RouteEntry[]>();
   let size = 0;
@@ -37,7 +42,7 @@ export function routeTable(entries: readonly RouteEntry[]): RouteTable {
     if (size > entries.length * MAX_GROWTH + MAX_ADDED) return list;
   }
   if (lists.size === 0) return list;
-  return { matcher: matcher(lists, index.elsewhere()) };
+  return { matcher: behindGates(gates, matcher(lists, index.elsewhere())) };
 }
 
 /** So few are as fast in a list. */
@@ -129,6 +134,58 @@ function matcher(
   };
 }
 
+function behindGates(
+  gates: readonly RouteEntry[],
+  tree: MessageInitShape<typeof MatcherSchema>,
+): MessageInitShape<typeof MatcherSchema> {
+  if (gates.length === 0) return tree;
+  const byGate = [...Map.groupBy(gates, ({ gate }) => gate as HeaderMatcher)];
+  return {
+    matcherType: {
+      case: "matcherList",
+      value: {
+        matchers: byGate.map(([gate, entries]) => ({
+          predicate: predicate(gate),
+          onMatch: onMatch(entries),
+        })),
+      },
+    },
+    onNoMatch: { onMatch: { case: "matcher", value: tree } },
+  };
+}
+
+type Predicate = MessageInitShape<typeof Matcher_MatcherList_PredicateSchema>;
+
+/** A header that is absent meets no predicate, and so every inverted one: as gates treat it. */
+function predicate({ name = "", headerMatchSpecifier: wanted, invertMatch }: HeaderMatcher): Predicate {
+  if (wanted?.case !== "stringMatch") throw new TypeError(`a gate compares text, and ${name} does not`);
+  const { matchPattern, ignoreCase = false } = wanted.value;
+  const single: Predicate = {
+    matchType: {
+      case: "singlePredicate",
+      value: {
+        input: { name: "header", typedConfig: headerInput(name) },
+        matcher: {
+          case: "valueMatch",
+          value:
+            matchPattern?.case === "safeRegex"
+              ? {
+                  matchPattern: {
+                    case: "safeRegex",
+                    value: {
+                      regex: matchPattern.value.regex ?? "",
+                      engineType: { case: "googleRe2", value: {} },
+                    },
+                  },
+                }
+              : { matchPattern: { case: "exact", value: String(matchPattern?.value ?? "") }, ignoreCase },
+        },
+      },
+    },
+  };
+  return invertMatch === true ? { matchType: { case: "notMatcher", value: single } } : single;
+}
+
 function onMatch(entries: readonly RouteEntry[]): MessageInitShape<typeof Matcher_OnMatchSchema> {
   return {
     onMatch: {
@@ -143,7 +200,8 @@ function packRoutes(routes: readonly Route[]): Any {
 }
 
 /** The path with its query: a known path has no `?`, so the query changes nothing. */
-const PATH: Any = pack(
-  HttpRequestHeaderMatchInputSchema,
-  create(HttpRequestHeaderMatchInputSchema, { headerName: ":path" }),
-);
+const PATH: Any = headerInput(":path");
+
+function headerInput(headerName: string): Any {
+  return pack(HttpRequestHeaderMatchInputSchema, create(HttpRequestHeaderMatchInputSchema, { headerName }));
+}

@@ -18,7 +18,7 @@ import { envoyMirror } from "./mirror.ts";
 import { envoyRewrite } from "./path-rewrite.ts";
 import { envoyRedirect } from "./redirect.ts";
 import { envoyRetry } from "./retry.ts";
-import { type EnvoyMatch, envoyMatch } from "./route-match.ts";
+import { type EnvoyMatch, envoyMatch, type HeaderMatcher } from "./route-match.ts";
 
 /** An Envoy route, with what an index must know of it. */
 export interface RouteEntry {
@@ -27,6 +27,8 @@ export interface RouteEntry {
   readonly path: PathMatch;
   /** It takes all of them: what stands behind is never reached by way of its path. */
   readonly takesAll: boolean;
+  /** Of what is decided before any path: it, or one beside it with the same gate, takes whatever meets this. */
+  readonly gate?: HeaderMatcher;
 }
 
 /** What routes of one scope and virtual host have in common. */

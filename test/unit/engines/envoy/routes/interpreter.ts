@@ -9,8 +9,10 @@ import {
   type VirtualHost,
 } from "../../../../../src/protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import type { StringMatcher } from "../../../../../src/protobuf/generated/envoy/type/matcher/v3/string_pb.js";
+import { HttpRequestHeaderMatchInputSchema } from "../../../../../src/protobuf/generated/envoy/type/matcher/v3/http_inputs_pb.js";
 import type {
   Matcher,
+  Matcher_MatcherList_Predicate,
   Matcher_OnMatch,
 } from "../../../../../src/protobuf/generated/xds/type/matcher/v3/matcher_pb.js";
 
@@ -53,8 +55,14 @@ function findVirtualHost(hosts: readonly VirtualHost[], authority: string): Virt
   return best?.host ?? null;
 }
 
-/** A tree over the path's prefixes whose actions are lists of routes. */
+/** Gates by headers, and a tree over the path's prefixes whose actions are lists of routes. */
 function evaluate(matcher: Matcher, request: EnvoyRequest): Route | null {
+  if (matcher.matcherType.case === "matcherList") {
+    const { matchers } = matcher.matcherType.value;
+    const gate = matchers.find(({ predicate }) => predicate !== undefined && holds(predicate, request));
+    const found = gate === undefined ? matcher.onNoMatch : gate.onMatch;
+    return found === undefined ? null : act(found, request);
+  }
   assert(matcher.matcherType.case === "matcherTree");
   const { treeType } = matcher.matcherType.value;
   assert(treeType.case === "prefixMatchMap");
@@ -66,7 +74,22 @@ function evaluate(matcher: Matcher, request: EnvoyRequest): Route | null {
   return found === undefined ? null : act(found, request);
 }
 
+function holds({ matchType }: Matcher_MatcherList_Predicate, request: EnvoyRequest): boolean {
+  if (matchType.case === "notMatcher") return !holds(matchType.value, request);
+  assert(matchType.case === "singlePredicate");
+  const { input, matcher } = matchType.value;
+  assert(input?.typedConfig !== undefined && matcher.case === "valueMatch");
+  const { headerName } = fromBinary(HttpRequestHeaderMatchInputSchema, input.typedConfig.value);
+  const value = headerName === ":authority" ? request.authority : request.headers.get(headerName);
+  const { matchPattern, ignoreCase } = matcher.value;
+  if (value === undefined) return false;
+  if (matchPattern.case === "safeRegex") return wholly(matchPattern.value.regex, value);
+  assert(matchPattern.case === "exact");
+  return ignoreCase ? matchPattern.value.toLowerCase() === value.toLowerCase() : matchPattern.value === value;
+}
+
 function act({ onMatch }: Matcher_OnMatch, request: EnvoyRequest): Route | null {
+  if (onMatch.case === "matcher") return evaluate(onMatch.value, request);
   assert(onMatch.case === "action" && onMatch.value.typedConfig !== undefined);
   const { routes } = fromBinary(RouteListSchema, onMatch.value.typedConfig.value);
   return routes.find((route) => matches(route, request)) ?? null;
