@@ -121,7 +121,7 @@ function destinationRoutes(
       entry(null, {
         action: { case: "redirect", value: made.redirect },
         metadata,
-        ...responseChanges(action.responseHeaders),
+        ...responseChanges(action.responseHeaders, route.cors),
         typedPerFilterConfig: sorted({ ...cors, ...unasked }),
       }),
     ];
@@ -136,7 +136,7 @@ function destinationRoutes(
       metadata,
       requestHeadersToAdd: request.add,
       requestHeadersToRemove: request.remove,
-      ...responseChanges(action.responseHeaders),
+      ...responseChanges(action.responseHeaders, route.cors),
       typedPerFilterConfig: sorted({ ...cors, ...errors, ...(route.bypassAuth === true ? unasked : {}) }),
     }),
   ];
@@ -190,11 +190,17 @@ function routeAction(
   };
 }
 
+/** With CORS the answer depends on who asks: a cache may not give it to another (Fetch standard), and Envoy does not say so. */
 function responseChanges(
   changes: HeaderChanges | undefined,
+  cors: Route["cors"],
 ): Pick<RouteInit, "responseHeadersToAdd" | "responseHeadersToRemove"> {
   const { add, remove } = headerChanges(changes);
-  return { responseHeadersToAdd: add, responseHeadersToRemove: remove };
+  const vary = headerChanges({ add: [{ name: "vary", value: "Origin", append: true }] }).add;
+  return {
+    responseHeadersToAdd: cors === undefined ? add : [...add, ...vary],
+    responseHeadersToRemove: remove,
+  };
 }
 
 /** Maps are written in the order in which they were filled. */

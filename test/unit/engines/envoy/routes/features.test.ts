@@ -166,6 +166,7 @@ test("CORS: preflights of allowed origins are answered, others go on", async () 
   const actual = await ask("/cors/", { origin: "https://a.example" });
   assert.equal(actual.body, "ok");
   assert.equal(actual.headers["access-control-expose-headers"], "x-b");
+  assert.equal(actual.headers.vary, "Origin");
   const other = await ask("/cors/", { origin: "https://b.example", ...preflight }, "OPTIONS");
   assert.equal(other.body, "ok");
   assert.equal(other.headers["access-control-allow-origin"], undefined);
