@@ -22,6 +22,8 @@ export function envoyRewrite(rewrite: PathRewrite | undefined, match: PathMatch)
   if (rewrite === undefined) return { rewrite: { kind: "none" }, climbs: null };
   if (rewrite.kind === "regex") {
     const { pattern, substitution } = rewrite;
+    if (substitution.split("/").some((segment) => DOTS_AND_GROUPS.test(segment)))
+      return { rewrite: { kind: "regex", pattern, substitution }, climbs: ".*" };
     // Which segments are cut where nobody can tell: none that ends in a dot goes through.
     return { rewrite: { kind: "regex", pattern, substitution }, climbs: "[^?]*\\.(?:[/?].*)?" };
   }
@@ -38,3 +40,5 @@ export function envoyRewrite(rewrite: PathRewrite | undefined, match: PathMatch)
 }
 
 const DOT_SEGMENT = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i;
+/** Of a substitution: a segment that is, or may come to be, one of dots. */
+const DOTS_AND_GROUPS = /^(?:\\\d)*(?:\.|%2e)(?:\\\d|\.|%2e)*$/i;
