@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toJson } from "@bufbuild/protobuf";
+import { RUNTIME } from "../../src/engines/envoy/process/bootstrap.ts";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 import { packedTypes } from "../../src/protobuf/any.ts";
 import {
@@ -76,9 +77,7 @@ export async function startEnvoyWithRoutes(
 
 function bootstrap(listeners: readonly unknown[], clusters: Readonly<Record<string, number>>): unknown {
   return {
-    layered_runtime: {
-      layers: [{ name: "static", static_layer: { "re2.max_program_size.error_level": 4_294_967_295 } }],
-    },
+    layered_runtime: RUNTIME,
     static_resources: {
       clusters: Object.entries(clusters).map(([name, upstream]) => ({
         name,

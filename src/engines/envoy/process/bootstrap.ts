@@ -69,6 +69,8 @@ export const RUNTIME: JsonObject = {
       static_layer: {
         // A chunk ends in CRLF and is as long as it says (RFC 9112 §7.1); by default Envoy takes others too.
         "envoy.reloadable_features.strict_chunk_parsing": true,
+        // A header on several lines is one value (RFC 9110 §5.3): else a second line passes a match on the first.
+        "envoy.reloadable_features.match_headers_individually": false,
         // The bound of RE2's programs is 100 by default, which people's patterns exceed; the size is Credence's to judge.
         re2: { max_program_size: { error_level: 100_000, warn_level: 100_000 } },
       },

@@ -75,6 +75,12 @@ const ROUTES: readonly Route[] = [
   route("/cookie/", { ...FORWARD, hash: { kind: "cookie", name: "stay", path: "/c", ttlSeconds: 0 } }),
   route("/kept/", { ...FORWARD, hash: { kind: "cookie", name: "stay", ttlSeconds: 90 } }),
   route("/upgrades/", { ...FORWARD, timeoutMs: 300 }, { upgrades: ["websocket"] }),
+  route("/matched/", FORWARD, {
+    match: {
+      path: { kind: "prefix", value: "/plain/" },
+      headers: [{ name: "x-a", kind: "exact", value: "1" }],
+    },
+  }),
   route("/plain/", FORWARD),
 ];
 
@@ -151,6 +157,16 @@ test("headers are removed, added and filled in; framing is left alone", async ()
   assert.notEqual(seen?.["content-length"], "7");
   assert.equal(headers["content-type"], undefined);
   assert.match(String(headers["x-back"]), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+});
+
+test("a header on several lines is one value", async () => {
+  const taken = async (lines: string): Promise<string | undefined> => {
+    const text = `GET /plain/ HTTP/1.1\r\nhost: a\r\n${lines}connection: close\r\n\r\n`;
+    return /x-route: (.*)\r\n/.exec(await exchangeBytes(envoy.ports[0] as number, text))?.[1];
+  };
+  assert.equal(await taken("x-a: 1\r\n"), "mapping/d-matched-");
+  assert.equal(await taken("x-a: 1\r\nx-a: 2\r\n"), "mapping/d-plain-");
+  assert.equal(await taken("x-a: 2\r\nx-a: 1\r\n"), "mapping/d-plain-");
 });
 
 test("CORS: preflights of allowed origins are answered, others go on", async () => {
