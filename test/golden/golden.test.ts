@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { readEnvoyFiles, tellOfEnvoy } from "./envoy.ts";
 import { asText, goldenCases, runCase } from "./case.ts";
 
 for (const golden of goldenCases()) {
@@ -11,6 +12,10 @@ for (const golden of goldenCases()) {
     // Through JSON: what is undefined does not count, what is written down does.
     assert.deepEqual(JSON.parse(asText(result.model)), expected("model.json"));
     assert.deepEqual(JSON.parse(asText(result.diagnostics)), expected("diagnostics.json"));
+  });
+
+  test(`${golden.name}: on Envoy`, () => {
+    assert.deepEqual(JSON.parse(asText(tellOfEnvoy(golden))), readEnvoyFiles(golden));
   });
 
   test(`${golden.name}: the order of its documents decides nothing`, () => {

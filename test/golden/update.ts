@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeEnvoyFiles } from "./envoy.ts";
 import { asText, goldenCases, runCase } from "./case.ts";
 
 const cases = goldenCases();
@@ -10,5 +11,6 @@ for (const golden of cases) {
   writeFileSync(join(golden.folder, "model.json"), asText(model));
   writeFileSync(join(golden.folder, "diagnostics.json"), asText(diagnostics));
 }
-spawnSync("npx", ["biome", "format", "--write", "test/golden/cases"], { stdio: "ignore" });
+writeEnvoyFiles(cases);
+spawnSync("npx", ["biome", "format", "--write", "test/golden"], { stdio: "ignore" });
 console.log(`${cases.length} cases written; read the diff`);
