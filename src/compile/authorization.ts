@@ -1,6 +1,7 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { AuthDestination, Authorization } from "../model/auth.ts";
+import { type EngineName, limitOf } from "../model/capabilities.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { FRAMING_FIELDS } from "../model/framing.ts";
 import type { AuthServiceResource, AuthServiceSpec } from "../resources/auth-service.ts";
@@ -25,13 +26,13 @@ const NONE: CompiledAuthorization = { authorization: null, clusters: [], closedB
 export function compileAuthorization(
   authServices: readonly AuthServiceResource[],
   input: ClusterInput,
-  allowUnenforced: boolean,
+  { allowUnenforced, engine }: { readonly allowUnenforced: boolean; readonly engine: EngineName },
   diagnostics: Diagnostic[],
 ): CompiledAuthorization {
   const [first] = authServices;
   if (first === undefined) return NONE;
   const unenforced = { ...NONE, closedBy: allowUnenforced ? null : "access-control-not-enforced" };
-  const problems = authServices.map((each) => problemOf(each, first, diagnostics));
+  const problems = authServices.map((each) => problemOf(each, first, engine, diagnostics));
   if (problems.some((found) => found)) return unenforced;
   const clusters = new Map<string, Cluster>();
   const services = new Map<string, AuthDestination>();
@@ -75,6 +76,7 @@ const CONNECT_TIMEOUT_MS = 3000;
 function problemOf(
   service: AuthServiceResource,
   first: AuthServiceResource,
+  engine: EngineName,
   diagnostics: Diagnostic[],
 ): boolean {
   if (service.closedBy !== null) {
@@ -82,9 +84,15 @@ function problemOf(
     return true;
   }
   if (service.spec.proto === "grpc") {
-    const message = "proto: grpc is not spoken yet, so the service cannot be asked";
-    notEnforced(service, "proto", message, diagnostics);
-    return true;
+    const limit = limitOf(engine, "grpc-auth-service");
+    if (limit !== null) {
+      notEnforced(service, "proto", limit.message, diagnostics);
+      return true;
+    }
+    if (service.spec.protocol_version === "v2") {
+      notEnforced(service, "protocol_version", "the interface v2 is gone, Envoy speaks v3", diagnostics);
+      return true;
+    }
   }
   const differs = differences(service.spec, first.spec);
   if (differs.length === 0) return false;
@@ -142,6 +150,7 @@ function asServiceUser(service: AuthServiceResource): Parameters<typeof compileC
     // 1.14 finds it by DNS whatever the Module's resolver is.
     spec: {
       service: spec.auth_service,
+      ...(spec.proto === "grpc" ? { grpc: true } : {}),
       ...(spec.tls === undefined ? {} : { tls: spec.tls }),
       resolver: "kubernetes-service",
     },
@@ -150,6 +159,7 @@ function asServiceUser(service: AuthServiceResource): Parameters<typeof compileC
 }
 
 function question(spec: AuthServiceSpec, services: readonly AuthDestination[]): Authorization {
+  const isGrpc = spec.proto === "grpc";
   const listed = names(spec.allowed_authorization_headers);
   const owned = listed.filter((name) => !SHOWN.includes(name));
   const added = Object.entries(spec.add_auth_headers ?? {})
@@ -159,12 +169,19 @@ function question(spec: AuthServiceSpec, services: readonly AuthDestination[]): 
   const body = spec.include_body ?? (spec.allow_request_body === true ? {} : undefined);
   return {
     services: [...services].sort((a, b) => (a.cluster < b.cluster ? -1 : 1)),
-    ...(spec.path_prefix === undefined || spec.path_prefix === "" ? {} : { pathPrefix: spec.path_prefix }),
     timeoutMs: spec.timeout_ms ?? 5000,
-    shown: names([...SHOWN, ...(spec.allowed_request_headers ?? [])]),
-    ...(added.length === 0 ? {} : { added }),
-    taken: names([...TAKEN, ...listed]),
-    ...(owned.length === 0 ? {} : { owned }),
+    // Over gRPC the service is shown everything, and says itself what changes: as in 1.14 the rest is for HTTP.
+    ...(isGrpc
+      ? { protocol: "grpc" as const, shown: [], taken: [] }
+      : {
+          ...(spec.path_prefix === undefined || spec.path_prefix === ""
+            ? {}
+            : { pathPrefix: spec.path_prefix }),
+          shown: names([...SHOWN, ...(spec.allowed_request_headers ?? [])]),
+          ...(added.length === 0 ? {} : { added }),
+          taken: names([...TAKEN, ...listed]),
+          ...(owned.length === 0 ? {} : { owned }),
+        }),
     ...(body === undefined
       ? {}
       : { body: { maxBytes: body.max_bytes ?? 4096, allowPartial: body.allow_partial ?? true } }),

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { limitOf } from "../model/capabilities.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { GatewayModel } from "../model/gateway.ts";
 import type { MappingResource } from "../resources/mapping.ts";
@@ -11,6 +12,7 @@ import { compileHosts } from "./hosts.ts";
 import { compileIngresses } from "./ingresses.ts";
 import { compileListeners } from "./listeners.ts";
 import { compileOutsideServices } from "./outside-services.ts";
+import { rateLimitDomain } from "./rate-limits.ts";
 import { compileResolvers } from "./resolvers.ts";
 import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
@@ -76,20 +78,23 @@ export function compile(
     verificationRequired: settings.verificationRequired,
   };
   // 6. Authorization: what cannot be asked about is closed, and the routes are to know.
-  const auth = compileAuthorization(resources.authServices, input, options.allowUnenforced, diagnostics);
-  // 7. Routes and clusters: they need the contexts for their upstreams.
+  const auth = compileAuthorization(resources.authServices, input, options, diagnostics);
+  // 7. Services beside the way of a request: routes say what limits their requests count for.
+  const outside = compileOutsideServices(resources.outsideServices, input, options.engine, diagnostics);
+  // 8. Routes and clusters: they need the contexts for their upstreams.
   const compiled = compileRoutes(
     {
       ...input,
       mappings,
       closedBy: settings.closedBy,
       authClosedBy: auth.closedBy,
+      rateLimitDomain: rateLimitDomain(outside, limitOf(options.engine, "rate-limit-service") === null),
       guarded: options.allowUnenforced ? [] : guardedBy(resources.guards),
     },
     memory,
     diagnostics,
   );
-  // 8. What the engine cannot do: it needs the clusters, and closes the routes to them.
+  // 9. What the engine cannot do: it needs the clusters, and closes the routes to them.
   const { routes, clusters } = closeWhatTheEngineCannot(
     compiled.routes,
     withClusters(compiled.clusters, auth.clusters),
@@ -97,7 +102,7 @@ export function compile(
     options.engine,
     diagnostics,
   );
-  // 9. Listeners, and TCPMappings: they need the names for their TLS, and get the ports that are left.
+  // 10. Listeners, and TCPMappings: they need the names for their TLS, and get the ports that are left.
   const listeners = compileListeners(names, options, diagnostics);
   const tcp = compileTcp(
     {
@@ -110,8 +115,6 @@ export function compile(
     },
     diagnostics,
   );
-  // 10. Services beside the way of a request: nothing waits for them.
-  const outside = compileOutsideServices(resources.outsideServices, input, options.engine, diagnostics);
   const model: GatewayModel = {
     http: settings.http,
     listeners,

@@ -8,6 +8,7 @@ import { corsPolicy } from "./cors.ts";
 import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 import { type SettledGroup, settleGroup } from "./group.ts";
 import { mayBeGuarded } from "./guards.ts";
+import { compileRateLimits } from "./rate-limits.ts";
 import { compileMatch } from "./route-match.ts";
 import type { Found, MadeRoute, RouteMemory } from "./route-memory.ts";
 import { type MatchedMapping, orderedGroups, placed } from "./route-order.ts";
@@ -87,6 +88,11 @@ function compileRoute(
     };
   });
   const reached = destinations.filter(({ weight }) => weight > 0);
+  const rateLimits = members.flatMap(({ mapping }, index) => {
+    // The first Mapping's are the group's; what is wrong with the others' is the same.
+    const found = compileRateLimits(mapping, input.rateLimitDomain, diagnostics);
+    return index === 0 ? found : [];
+  });
   const cors = corsPolicy(shared.cors);
   const upgrades = upgradesOf(shared);
   const errors = shared.bypass_error_response_overrides
@@ -110,6 +116,7 @@ function compileRoute(
     ...(upgrades === undefined ? {} : { upgrades }),
     ...(shared.bypass_auth === true ? { bypassAuth: true as const } : {}),
     ...(errors === undefined ? {} : { errorResponses: errors }),
+    ...(rateLimits.length === 0 ? {} : { rateLimits }),
   };
 }
 

@@ -56,6 +56,14 @@ const CAPABILITIES = {
       remedy: "Remove `resolver`: the service is found by DNS, and `load_balancer` works over its addresses.",
     },
   },
+  "grpc-auth-service": {
+    what: "AuthService with `proto: grpc`",
+    node: {
+      message: "the node engine does not speak proto: grpc, so the service cannot be asked",
+      remedy: "Have it asked over HTTP (`proto: http`), or use the envoy engine.",
+    },
+    envoy: null,
+  },
   "rate-limit-service": {
     what: "RateLimitService",
     node: {

@@ -13,7 +13,19 @@ export interface Route {
   /** Past the external authorization. */
   readonly bypassAuth?: true;
   readonly errorResponses?: readonly ErrorResponse[];
+  /** What a request is counted as by the RateLimitService. Absent: it is not asked. */
+  readonly rateLimits?: readonly RateLimit[];
 }
+
+/** One limit: at least one label. */
+export type RateLimit = readonly RateLimitLabel[];
+
+export type RateLimitLabel =
+  /** The gateway's own name, the cluster that the request goes to, or the client's address. */
+  | { readonly kind: "source-cluster" | "destination-cluster" | "remote-address" }
+  | { readonly kind: "generic-key"; readonly value: string }
+  /** A request without the header is not counted; `omitted`: it is counted without this label. */
+  | { readonly kind: "header"; readonly key: string; readonly name: string; readonly omitted?: true };
 
 export interface RouteMatch {
   readonly path: PathMatch;

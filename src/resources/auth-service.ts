@@ -42,7 +42,7 @@ export const AUTH_SERVICE_FIELDS = {
     ),
   ),
   proto: oneOf(["http", "grpc"], {
-    does: "How the service is asked; grpc is not spoken yet and closes what the AuthService covers.",
+    does: "How the service is asked; grpc (Envoy's interface v3) is spoken by the envoy engine, and with the node engine closes what the AuthService covers.",
     byDefault: "http",
   }),
   timeout_ms: milliseconds({ does: "How long the answer may take.", byDefault: "5000" }, 1),
@@ -96,7 +96,7 @@ export const AUTH_SERVICE_FIELDS = {
     },
   ),
   protocol_version: oneOf(["v2", "v3"], {
-    does: "The version of Envoy's gRPC interface; a service that speaks HTTP has none.",
+    does: "The version of Envoy's gRPC interface; v2, where it is written, closes what the AuthService covers: v3 is spoken. A service that speaks HTTP has none.",
     byDefault: "v2",
   }),
   weight: count(

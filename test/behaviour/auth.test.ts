@@ -262,11 +262,12 @@ describe("AuthService over HTTP", () => {
     assert.equal((await apart.send(get("/past/")))[0]?.status, 200);
   });
 
-  it("gRPC: what would be asked about is closed, the rest is served", async () => {
-    const world = await start(undefined, { proto: "grpc" });
+  it("gRPC that is not spoken: what would be asked about is closed, the rest is served", async () => {
+    const spec = { proto: "grpc", protocol_version: "v2" };
+    const world = await start(undefined, spec);
     assert.equal((await world.send(get("/")))[0]?.status, 503);
     assert.equal((await world.send(get("/past/")))[0]?.status, 200);
-    const open = await start(undefined, { proto: "grpc" }, { allowUnenforced: true });
+    const open = await start(undefined, spec, { allowUnenforced: true });
     assert.equal((await open.send(get("/")))[0]?.status, 200, "--allow-unenforced serves it without");
   });
 });

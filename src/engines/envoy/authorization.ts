@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { AuthDestination, Authorization } from "../../model/auth.ts";
+import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import { pack } from "../../protobuf/any.ts";
 import type { HeaderMutationSchema } from "../../protobuf/generated/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js";
@@ -18,20 +19,21 @@ import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions
 import type { ListStringMatcherSchema } from "../../protobuf/generated/envoy/type/matcher/v3/string_pb.js";
 import { drawFilter, drawn } from "./authorization-draw.ts";
 import { duration } from "./duration.ts";
+import { grpcService } from "./grpc-service.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
 type Mutation = MessageInitShape<typeof HeaderMutationSchema>;
 type Fields<Message, Init> = Exclude<Init, Message>;
 
 /** The filters that ask the model's AuthServices, in order; none: nobody is asked. */
-export function authorizationFilters({ authorization }: GatewayModel): Filter[] {
+export function authorizationFilters({ authorization, clusters }: GatewayModel): Filter[] {
   if (authorization === undefined) return [];
   const { services } = authorization;
   return [
     ...(services.length > 1 ? [drawFilter()] : []),
     ...services.map((service, index) => ({
       name: filterName(index),
-      configType: { case: "typedConfig" as const, value: question(authorization, service) },
+      configType: { case: "typedConfig" as const, value: question(authorization, service, clusters) },
     })),
     ...afterwards(authorization),
   ];
@@ -50,12 +52,13 @@ function filterName(index: number): string {
   return index === 0 ? "envoy.filters.http.ext_authz" : `envoy.filters.http.ext_authz.${index}`;
 }
 
-function question(authorization: Authorization, service: AuthDestination): Any {
+function question(authorization: Authorization, service: AuthDestination, clusters: readonly Cluster[]): Any {
   const { services, body, allowOnError, statusOnError } = authorization;
+  const cluster = clusters.find(({ name }) => name === service.cluster);
   const message = create(ExtAuthzSchema, {
     transportApiVersion: ApiVersion.V3,
-    ...(authorization.protocol === "grpc"
-      ? overGrpc(authorization, service)
+    ...(authorization.protocol === "grpc" && cluster !== undefined
+      ? overGrpc(authorization.timeoutMs, cluster, service)
       : overHttp(authorization, service)),
     ...(body === undefined
       ? {}
@@ -69,13 +72,12 @@ function question(authorization: Authorization, service: AuthDestination): Any {
 
 type ExtAuthzFields = Fields<ExtAuthz, MessageInitShape<typeof ExtAuthzSchema>>;
 
-function overGrpc({ timeoutMs }: Authorization, { cluster, linkerd }: AuthDestination): ExtAuthzFields {
+function overGrpc(timeoutMs: number, cluster: Cluster, { linkerd }: AuthDestination): ExtAuthzFields {
   return {
     services: {
       case: "grpcService",
       value: {
-        targetSpecifier: { case: "envoyGrpc", value: { clusterName: cluster } },
-        timeout: duration(timeoutMs),
+        ...grpcService(cluster, timeoutMs),
         ...(linkerd === undefined ? {} : { initialMetadata: [{ key: "l5d-dst-override", value: linkerd }] }),
       },
     },

@@ -4,28 +4,30 @@ import type { HttpSettings } from "../../model/http.ts";
 import { pack } from "../../protobuf/any.ts";
 import { HeaderValueOption_HeaderAppendAction as Append } from "../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import type { TypedExtensionConfigSchema } from "../../protobuf/generated/envoy/config/core/v3/extension_pb.js";
-import type { FilterSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
 import {
   type HttpProtocolOptionsSchema,
   HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores,
 } from "../../protobuf/generated/envoy/config/core/v3/protocol_pb.js";
+import type { FilterSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
 import {
-  type HttpConnectionManager,
-  HttpConnectionManagerSchema,
   HttpConnectionManager_CodecType as Codec,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
+  type HttpConnectionManager,
+  HttpConnectionManagerSchema,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { HeaderMutationSchema } from "../../protobuf/generated/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js";
 import { UuidRequestIdConfigSchema } from "../../protobuf/generated/envoy/extensions/request_id/uuid/v3/uuid_pb.js";
 import { httpAccessLogs } from "./access-log.ts";
+import { DEFAULT_BOUNDS, headKib, type ListenerBounds } from "./bounds.ts";
 import { clientCertificateHeader } from "./client-certificate-header.ts";
 import { ADS } from "./config-source.ts";
-import { DEFAULT_BOUNDS, headKib, type ListenerBounds } from "./bounds.ts";
 import { duration } from "./duration.ts";
 import { httpFilters } from "./http-filters.ts";
 import { localReplies } from "./local-replies.ts";
+import { logServices } from "./outside-services.ts";
 import type { RouteScope } from "./route-scopes.ts";
+import { tracing } from "./tracing.ts";
 import type { TranslationContext } from "./translation-context.ts";
 
 /**
@@ -45,7 +47,8 @@ export function httpConnectionManager(
     routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName: scope.name } },
     httpFilters: httpFilters(model, { forUpgrades: false }),
     upgradeConfigs: upgradeConfigs(model),
-    accessLog: httpAccessLogs(scope.listener.name, context),
+    accessLog: [...httpAccessLogs(scope.listener.name, context), ...logServices(model, "http")],
+    ...tracing(model),
     localReplyConfig: localReplies(),
     serverName: http.serverName,
     serverHeaderTransformation: ServerHeader.OVERWRITE,

@@ -11,6 +11,7 @@ import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions
 import { addressFilters } from "./address-filter.ts";
 import { authorizationFilters } from "./authorization.ts";
 import { errorBodyFilters } from "./error-bodies.ts";
+import { rateLimitFilters } from "./outside-services.ts";
 import { requestChecks } from "./request-checks.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
@@ -34,6 +35,8 @@ export function httpFilters(model: GatewayModel, options: { readonly forUpgrades
     // Before authorization, which may be shown the body: what is too large is refused first.
     ...(http.maxBodyBytes !== undefined && !options.forUpgrades ? [buffer(http.maxBodyBytes)] : []),
     ...authorizationFilters(model),
+    // After it: who is refused does not use up anybody's rate, and limits may go by what the service said.
+    ...rateLimitFilters(model),
     ROUTER,
   ];
 }

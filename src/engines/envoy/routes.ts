@@ -16,6 +16,7 @@ import { fraction } from "./fraction.ts";
 import { headerChanges } from "./header-changes.ts";
 import { envoyMirror } from "./mirror.ts";
 import { envoyRewrite } from "./path-rewrite.ts";
+import { rateLimitsOf } from "./rate-limits.ts";
 import { envoyRedirect } from "./redirect.ts";
 import { envoyRetry } from "./retry.ts";
 import { type EnvoyMatch, envoyMatch, type HeaderMatcher } from "./route-match.ts";
@@ -164,10 +165,11 @@ function routeMatch(
 }
 
 function routeAction(
-  { mirror, upgrades = [] }: Route,
+  route: Route,
   action: ForwardAction,
   rewrite: ReturnType<typeof envoyRewrite>["rewrite"],
 ): MessageInitShape<typeof RouteActionSchema> {
+  const { mirror, upgrades = [] } = route;
   const { cluster, timeoutMs, idleTimeoutMs, hostRewrite, retry, hash, priority } = action;
   const hosted: RouteAction["hostRewriteSpecifier"] =
     hostRewrite === undefined ? { case: undefined } : { case: "hostRewriteLiteral", value: hostRewrite };
@@ -184,6 +186,7 @@ function routeAction(
     ...(retry === undefined ? {} : { retryPolicy: envoyRetry(retry) }),
     ...(hash === undefined ? {} : { hashPolicy: [envoyHashPolicy(hash)] }),
     ...(priority === "high" ? { priority: RoutingPriority.HIGH } : {}),
+    rateLimits: rateLimitsOf(route),
     requestMirrorPolicies: envoyMirror(mirror),
     // Any other upgrade is answered 403.
     upgradeConfigs: upgrades.map((upgradeType) => ({ upgradeType, enabled: true })),

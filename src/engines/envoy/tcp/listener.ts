@@ -25,19 +25,24 @@ export function tcpListener(
     filterChains: [
       ...listener.chains
         .filter(({ serverName }) => serverName !== null)
-        .map((chain) => namedChain(chain, listener, context)),
+        .map((chain) => namedChain(chain, listener, model, context)),
       ...(rest === undefined && !takesAnyName ? [refusingChain("tls", [])] : []),
     ],
     // Whatever no name is for, TLS or not; without it such a connection is closed.
     ...(rest === undefined
       ? {}
-      : { defaultFilterChain: { name: "rest", filters: [tcpProxy(rest, listener.name, context)] } }),
+      : { defaultFilterChain: { name: "rest", filters: [tcpProxy(rest, listener.name, model, context)] } }),
   });
   const from = listener.chains.flatMap(({ destinations }) => destinations.map(({ name }) => name));
   return resource("listener", listener.name, message, [...new Set(from)].sort());
 }
 
-function namedChain(chain: TcpChain, listener: TcpListener, context: TranslationContext): FilterChainInit {
+function namedChain(
+  chain: TcpChain,
+  listener: TcpListener,
+  model: GatewayModel,
+  context: TranslationContext,
+): FilterChainInit {
   const { serverName, tls } = chain;
   const name = `tls ${serverName}`;
   const domains = [serverName as string];
@@ -51,6 +56,6 @@ function namedChain(chain: TcpChain, listener: TcpListener, context: Translation
           transportSocket: terminatingSocket(tls),
           transportSocketConnectTimeout: duration((context.bounds ?? DEFAULT_BOUNDS).handshakeTimeoutMs),
         }),
-    filters: [tcpProxy(chain, listener.name, context)],
+    filters: [tcpProxy(chain, listener.name, model, context)],
   };
 }

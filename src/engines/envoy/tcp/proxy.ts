@@ -1,10 +1,12 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { GatewayModel } from "../../../model/gateway.ts";
 import type { TcpChain, TcpDestination } from "../../../model/tcp.ts";
 import { pack } from "../../../protobuf/any.ts";
 import type { FilterSchema } from "../../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
 import { TcpProxySchema } from "../../../protobuf/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { tcpAccessLogs } from "../access-log.ts";
 import { duration } from "../duration.ts";
+import { logServices } from "../outside-services.ts";
 import type { TranslationContext } from "../translation-context.ts";
 import { clusterOf } from "./destination.ts";
 
@@ -12,6 +14,7 @@ import { clusterOf } from "./destination.ts";
 export function tcpProxy(
   { destinations }: TcpChain,
   listener: string,
+  model: GatewayModel,
   context: TranslationContext,
 ): MessageInitShape<typeof FilterSchema> {
   const shares = destinations.filter(({ weight }) => weight > 0);
@@ -29,7 +32,7 @@ export function tcpProxy(
     // One attempt: bytes that a service took are not said to another.
     maxConnectAttempts: 1,
     idleTimeout: duration(shortestIdle(reached)),
-    accessLog: tcpAccessLogs(listener, reached, context),
+    accessLog: [...tcpAccessLogs(listener, reached, context), ...logServices(model, "tcp")],
   });
   return {
     name: "envoy.filters.network.tcp_proxy",
