@@ -17,6 +17,7 @@ import { compileResolvers } from "./resolvers.ts";
 import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
+import { statusesFor } from "./statuses.ts";
 import { compileTcp } from "./tcp.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
 import { compileTlsModules } from "./tls-modules.ts";
@@ -28,10 +29,11 @@ import { compileVirtualHosts } from "./virtual-hosts.ts";
  * stand in the order in which each needs the ones before.
  */
 export function compile(
-  { resources, statuses, options }: CompileInput,
+  { resources, statuses: offered, options }: CompileInput,
   memory: RouteMemory = new RouteMemory(),
 ): Compilation {
   const diagnostics: Diagnostic[] = [];
+  const statuses = statusesFor(options.engine, offered);
   // 1. Settings: everything later reads defaults from them.
   const settings = compileSettings(resources, options, diagnostics);
   const { config } = settings;

@@ -1,3 +1,5 @@
+import type { EngineName } from "../model/capabilities.ts";
+
 /**
  * What compile may know of credentials: enough to fail closed, nothing that changes with a rotation. It is the shape of
  * credentials/CredentialStatuses, said again because compile reads facts and may not know the store.
@@ -9,5 +11,21 @@ export interface CredentialStatuses {
 }
 
 export type Status =
-  | { readonly usable: true }
+  /** `refusedByEnvoy`: why the envoy engine cannot use it all the same. */
+  | { readonly usable: true; readonly refusedByEnvoy?: string }
   | { readonly usable: false; readonly code: string; readonly reason: string };
+
+/** As the engine sees them: what it would refuse is unusable to it, and closes what names it before the engine is told. */
+export function statusesFor(engine: EngineName, statuses: CredentialStatuses): CredentialStatuses {
+  if (engine !== "envoy") return statuses;
+  return {
+    credential(name) {
+      const status = statuses.credential(name);
+      if (status?.usable !== true || status.refusedByEnvoy === undefined) return status;
+      const reason = `Envoy does not present ${status.refusedByEnvoy}`;
+      return { usable: false, code: "tls-engine-cannot", reason };
+    },
+    trust: (name) => statuses.trust(name),
+    hasTrustAnchors: (name) => statuses.hasTrustAnchors(name),
+  };
+}

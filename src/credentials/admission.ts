@@ -2,6 +2,7 @@ import { createPrivateKey, type KeyObject, type X509Certificate } from "node:cry
 import { createSecureContext } from "node:tls";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
 import type { SourcePosition } from "../diagnostics/diagnostic.ts";
+import { refusedByBoringSsl } from "../x509/boringssl.ts";
 import { certificateFacts, keyType, parseCertificate } from "../x509/certificate.ts";
 import { isSelfIssued, orderChain } from "../x509/chain.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
@@ -28,6 +29,7 @@ export interface AdmittedIdentity {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly spiffeId: string | undefined;
+  readonly refusedByEnvoy?: string;
 }
 
 /** Refuses what could not be read, for that reason and not for being empty; null where all of these parts were read. */
@@ -64,6 +66,7 @@ export function admitIdentity(certificateChain: string, privateKey: string): Adm
   const refused = refusal(text, key.value.text);
   if (refused !== null) return refused;
   const facts = chain.map(certificateFacts);
+  const refusedByEnvoy = refusedByBoringSsl(key.value.object);
   const leaf = facts[0] as CertificateFacts;
   const warnings: Finding[] = [];
   if (ordered.reordered) {
@@ -88,6 +91,7 @@ export function admitIdentity(certificateChain: string, privateKey: string): Adm
       notBefore: Math.max(...facts.map(({ notBefore }) => notBefore)),
       notAfter: Math.min(...facts.map(({ notAfter }) => notAfter)),
       spiffeId: spiffeIdOf(leaf.uris),
+      ...(refusedByEnvoy === null ? {} : { refusedByEnvoy }),
     },
   };
 }

@@ -16,6 +16,8 @@ export interface Credential {
   readonly notAfter: number;
   /** The leaf's SPIFFE ID, if it has exactly one. */
   readonly spiffeId?: string;
+  /** Why Envoy would not present it, one clause; absent: it would. */
+  readonly refusedByEnvoy?: string;
 }
 
 export interface TrustBundle {
@@ -28,7 +30,7 @@ export interface TrustBundle {
 
 /** What compile may know of a name: enough to fail closed, nothing that changes with a rotation. */
 export type CredentialStatus =
-  | { readonly usable: true }
+  | { readonly usable: true; readonly refusedByEnvoy?: string }
   /** `code` is a diagnostic code, `reason` one sentence without key material. */
   | { readonly usable: false; readonly code: string; readonly reason: string };
 

@@ -76,7 +76,8 @@ export class Face {
   }
 
   status(now: number): CredentialStatus {
-    if (this.current(now) !== undefined) return { usable: true };
+    const current = this.current(now);
+    if (current !== undefined) return { usable: true, ...refusal(current) };
     const finding = this.dateFinding(now) ?? this.#rejected;
     return {
       usable: false,
@@ -168,4 +169,10 @@ function dateFinding(name: string, notBefore: number, notAfter: number, now: num
       ? `expired at ${new Date(notAfter).toISOString()}`
       : `is valid from ${new Date(notBefore).toISOString()}`;
   return { code, message: `${name} ${when}` };
+}
+
+function refusal({ value }: Published): { refusedByEnvoy?: string } {
+  return "refusedByEnvoy" in value && value.refusedByEnvoy !== undefined
+    ? { refusedByEnvoy: value.refusedByEnvoy }
+    : {};
 }

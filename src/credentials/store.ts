@@ -191,13 +191,15 @@ export class CredentialStore implements CredentialReader {
     const now = this.#clock.now();
     // By the clock too: between its end and a late timer it was unusable to whoever asked.
     const usableBefore = face.announced !== 0 && face.current(now) !== undefined;
+    const before = JSON.stringify(face.status(now));
     change(face, now);
     this.#schedule(face, now);
     const told = face.announced;
     face.announced = face.current(now) === undefined ? 0 : face.generation;
     if (face.announced === 0) {
       if (told !== 0 || recompile) this.#emit(face, "unusable");
-    } else if (!usableBefore || recompile) this.#emit(face, "usable");
+    } else if (!usableBefore || recompile || JSON.stringify(face.status(now)) !== before)
+      this.#emit(face, "usable");
     else if (face.announced !== told) this.#emit(face, "rotated");
     for (const listener of this.#findingListeners) listener();
   }

@@ -32,7 +32,10 @@ interface Offered {
   readonly trustAnchors?: readonly string[];
 }
 
-type Verdict = true | { readonly code: string; readonly reason: string };
+type Verdict =
+  | true
+  | { readonly refusedByEnvoy: string }
+  | { readonly code: string; readonly reason: string };
 
 /** From a case's YAML to what the gateway should do, in the order of its documents or in the opposite one. */
 export function runCase(
@@ -85,7 +88,8 @@ export function compileText(
 function statusesOf(offered: Offered): CredentialStatuses {
   const status = (verdict: Verdict | undefined): Status | undefined => {
     if (verdict === undefined) return undefined;
-    return verdict === true ? { usable: true } : { usable: false, ...verdict };
+    if (verdict === true) return { usable: true };
+    return "refusedByEnvoy" in verdict ? { usable: true, ...verdict } : { usable: false, ...verdict };
   };
   return {
     credential: (name) => status(offered.credential?.[name]),
