@@ -57,7 +57,7 @@ function translateCluster(cluster: Cluster, context: TranslationContext): Cluste
     ...outlierDetection(cluster),
     ...keepalive(cluster),
     ...protocolOptions(cluster),
-    ...transportSocket(cluster),
+    ...transportSocket(cluster, context),
     ...generationMetadata(cluster, context),
   });
 }

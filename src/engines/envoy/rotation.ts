@@ -1,6 +1,7 @@
 import type { CredentialReader } from "../../credentials/credential.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
+import { trustDomainOf } from "../../x509/spiffe.ts";
 import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import { translateClusters } from "./clusters.ts";
 import { secretName, translateSecrets } from "./secrets.ts";
@@ -17,6 +18,22 @@ export function generationsOf(secrets: Iterable<string>, credentials: Credential
     if (held !== undefined) generations.set(`${kind} ${name}`, held.generation);
   }
   return generations;
+}
+
+/** Of the SDS secrets named: who has a SPIFFE ID meets peers of its own trust domain by it. */
+export function trustDomainsOf(
+  secrets: Iterable<string>,
+  credentials: CredentialReader,
+): Map<string, string> {
+  const domains = new Map<string, string>();
+  for (const secret of secrets) {
+    if (!secret.startsWith("credential:")) continue;
+    const name = secret.slice("credential:".length);
+    const { spiffeId } = credentials.credential(name) ?? {};
+    const domain = spiffeId === undefined ? null : trustDomainOf(spiffeId);
+    if (domain !== null) domains.set(name, domain);
+  }
+  return domains;
 }
 
 /** The snapshot with the secrets of these names as the store has them now, and the clusters that use them in a new generation. */

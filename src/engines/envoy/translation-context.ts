@@ -4,6 +4,8 @@ import type { ListenerBounds } from "./bounds.ts";
 export interface TranslationContext {
   /** Generation of each credential and trust bundle by `credential NAME` or `trust NAME`: it retires upstream connections. */
   readonly generations: ReadonlyMap<string, number>;
+  /** The SPIFFE trust domain of each credential that has one, by the credential's name. Absent: none has. */
+  readonly trustDomains?: ReadonlyMap<string, string>;
   /** The bootstrap's static cluster that leads to Credence itself, for the stream of failures; absent: nobody takes them. */
   readonly ownCluster?: string;
   /** Absent: the defaults. */

@@ -26,6 +26,15 @@ export function sanMatcher(name: string): MessageInitShape<typeof SubjectAltName
   };
 }
 
+/**
+ * Any workload of our own trust domain, as between SPIFFE identities (design §9). Envoy's matchers are alternatives, so unlike
+ * on the node engine it is not asked whether the certificate has names of hosts beside it.
+ */
+export function workloadMatcher(trustDomain: string): MessageInitShape<typeof SubjectAltNameMatcherSchema> {
+  const regex = `spiffe://${trustDomain.replaceAll(".", "\\.")}(?:/[A-Za-z0-9._-]+)*`;
+  return { sanType: SanType.URI, matcher: { matchPattern: { case: "safeRegex", value: { regex } } } };
+}
+
 /** RFC 9525 §6.3: the name itself, or a wildcard for all of its first label where two more follow, in any case. */
 function dnsPattern(name: string): string {
   const host = hostName(name);

@@ -8,8 +8,9 @@ import {
   UpstreamTlsContextSchema,
 } from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { sdsSecret, tlsParameters } from "../tls/parameters.ts";
+import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
-import { sanMatcher } from "./peer-name.ts";
+import { sanMatcher, workloadMatcher } from "./peer-name.ts";
 
 type Originated = Extract<UpstreamTls, { mode: "originate" }>;
 
@@ -17,7 +18,7 @@ type Originated = Extract<UpstreamTls, { mode: "originate" }>;
  * TLS to a cluster. The certificate and the anchors go by name (SDS): without the secret Envoy opens no connection, so a
  * cluster never goes without what it names.
  */
-export function transportSocket(cluster: Cluster): ClusterFields {
+export function transportSocket(cluster: Cluster, { trustDomains }: TranslationContext): ClusterFields {
   const { tls, protocol } = cluster;
   if (tls.mode === "cleartext") return {};
   const message = create(UpstreamTlsContextSchema, {
@@ -26,7 +27,10 @@ export function transportSocket(cluster: Cluster): ClusterFields {
       alpnProtocols: alpnProtocols(tls.parameters, protocol),
       tlsCertificateSdsSecretConfigs:
         tls.credential === undefined ? [] : [sdsSecret("credential", tls.credential)],
-      ...validation(tls.verification),
+      ...validation(
+        tls.verification,
+        tls.credential === undefined ? undefined : trustDomains?.get(tls.credential),
+      ),
     },
     ...(tls.sni === undefined ? {} : { sni: tls.sni }),
   });
@@ -48,13 +52,19 @@ function alpnProtocols({ alpn, carries }: TlsParameters, protocol: Cluster["prot
 
 function validation(
   verification: Originated["verification"],
+  trustDomain: string | undefined,
 ): Exclude<MessageInitShape<typeof CommonTlsContextSchema>, CommonTlsContext> {
   if (verification.mode === "none") return {};
   return {
     validationContextType: {
       case: "combinedValidationContext",
       value: {
-        defaultValidationContext: { matchTypedSubjectAltNames: [sanMatcher(verification.name)] },
+        defaultValidationContext: {
+          matchTypedSubjectAltNames: [
+            sanMatcher(verification.name),
+            ...(trustDomain === undefined ? [] : [workloadMatcher(trustDomain)]),
+          ],
+        },
         validationContextSdsSecretConfig: sdsSecret("trust", verification.trust),
       },
     },

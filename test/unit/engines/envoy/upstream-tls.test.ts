@@ -40,6 +40,8 @@ const CASES: readonly {
   readonly peer: Peer;
   readonly verification: Originate["verification"];
   readonly sni?: string;
+  /** Our own certificate is one of the trust domain mesh.example. */
+  readonly spiffe?: true;
   readonly believed: boolean;
 }[] = [
   {
@@ -254,6 +256,33 @@ const CASES: readonly {
     sni: "peer.example",
     believed: true,
   },
+  {
+    what: "a workload of our trust domain",
+    peer: leaf({ uris: ["spiffe://mesh.example/ns/a/sa/b"] }),
+    verification: named("peer.example"),
+    spiffe: true,
+    believed: true,
+  },
+  {
+    what: "a workload of another trust domain",
+    peer: leaf({ uris: ["spiffe://meshxexample/ns/a/sa/b"] }),
+    verification: named("peer.example"),
+    spiffe: true,
+    believed: false,
+  },
+  {
+    what: "a trust domain with ours in front",
+    peer: leaf({ uris: ["spiffe://mesh.example.evil/ns/a"] }),
+    verification: named("peer.example"),
+    spiffe: true,
+    believed: false,
+  },
+  {
+    what: "a workload, met without a SPIFFE ID of our own",
+    peer: leaf({ uris: ["spiffe://mesh.example/ns/a/sa/b"] }),
+    verification: named("peer.example"),
+    believed: false,
+  },
 ];
 
 function named(name: string, trust = "root"): Originate["verification"] {
@@ -276,7 +305,7 @@ before(async () => {
   const authorities = { root, intermediate, stranger };
   const client = await root.issue({ commonName: "gateway", usage: "client" });
   const clusters = await Promise.all(
-    CASES.map(async ({ what, peer, verification, sni }): Promise<Cluster> => {
+    CASES.map(async ({ what, peer, verification, sni, spiffe }): Promise<Cluster> => {
       const { certificate, privateKey } = await authorities[peer.by].issue(peer.certificate);
       certificateOf.set(what, certificate);
       const server = createServer(
@@ -300,7 +329,7 @@ before(async () => {
         connectTimeoutMs: 3000,
         tls: {
           mode: "originate",
-          credential: "client",
+          credential: spiffe === true ? "workload" : "client",
           verification,
           ...(sni === undefined ? {} : { sni }),
           parameters: PARAMETERS,
@@ -316,13 +345,17 @@ before(async () => {
   };
   const store: CredentialReader = {
     credential: (name) =>
-      name === "client"
+      name === "client" || name === "workload"
         ? ({ certificateChain: client.certificate, privateKey: client.privateKey } as Credential)
         : undefined,
     trust: (name) => ({ name, generation: 1, anchors: anchors[name] ?? [], facts: [] }),
     onChange: () => () => {},
   };
-  const context = { generations: new Map<string, number>(), ports: new Map<string, number>() };
+  const context = {
+    generations: new Map<string, number>(),
+    ports: new Map<string, number>(),
+    trustDomains: new Map([["workload", "mesh.example"]]),
+  };
   envoy = await startEnvoyOfClusters({
     resources: [...translateSecrets(secretNames(model), store), ...translateClusters(model, context)],
   });
@@ -344,7 +377,7 @@ for (const { what, verification, believed, sni } of CASES) {
     if (believed) {
       assert.deepEqual(seen.get(what), { subject: "CN=gateway", servername: sni ?? false, alpn: "http/1.1" });
     } else assert.equal(seen.has(what), false, "the request was not sent");
-    if (verification.mode === "none" || !/name|wildcard|address|CN/.test(what)) return;
+    if (verification.mode === "none" || !/\bname|wildcard|address|CN/.test(what)) return;
     const judged = verifyPeerName(new X509Certificate(certificateOf.get(what) ?? ""), verification.name).ok;
     assert.equal(judged, believed, "as the node engine judges names");
   });
