@@ -1,4 +1,5 @@
 import { certificates } from "../support/certificates.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
 import { startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
 import type { BehaviourCase, CasePeers } from "./case.ts";
@@ -25,6 +26,8 @@ export async function runCase(testCase: BehaviourCase, peers: CasePeers): Promis
           ? await stranger.issue({ commonName: "stranger", usage: "client" })
           : undefined;
     const received = await exchangeBytes(secure ? gateway.httpsPort : gateway.httpPort, testCase.request, {
+      // After an answer of its own Envoy closes a second later, lest a reset overtakes the answer.
+      ...(engineUnderTest() === "envoy" ? { isEnough: (bytes) => hasAll(bytes, testCase) } : {}),
       ...(secure
         ? {
             tls: {
@@ -41,4 +44,12 @@ export async function runCase(testCase: BehaviourCase, peers: CasePeers): Promis
   } finally {
     await gateway.stop();
   }
+}
+
+function hasAll(received: string, { expect, request }: BehaviourCase): boolean {
+  const answers = parseAnswers(received);
+  const last = answers.at(-1);
+  if (last === undefined || answers.length < expect.statuses.length) return false;
+  const length = Number(/\r\ncontent-length: (\d+)/i.exec(last.head)?.[1] ?? 0);
+  return last.body.length >= length || String(request).startsWith("HEAD");
 }

@@ -11,7 +11,13 @@ export interface RawAnswer {
 export function exchangeBytes(
   port: number,
   bytes: string | readonly string[],
-  options: { tls?: ConnectionOptions; milliseconds?: number; until?: RegExp } = {},
+  options: {
+    tls?: ConnectionOptions;
+    milliseconds?: number;
+    until?: RegExp;
+    /** That all has come that is to come: what else comes within a moment is taken, a close is not waited for. */
+    isEnough?: (received: string) => boolean;
+  } = {},
 ): Promise<string> {
   return new Promise((resolve) => {
     const socket: Socket =
@@ -28,6 +34,7 @@ export function exchangeBytes(
     socket.on("data", (chunk: Buffer) => {
       received += chunk.toString("latin1");
       if (options.until?.test(received) === true) finish();
+      if (options.isEnough?.(received) === true) setTimeout(finish, MOMENT_MS);
     });
     socket.on("error", finish);
     socket.on("end", finish);
@@ -40,6 +47,8 @@ export function exchangeBytes(
     });
   });
 }
+
+const MOMENT_MS = 50;
 
 /** The responses in some bytes, sized and bodiless ones. */
 export function parseAnswers(text: string): RawAnswer[] {
