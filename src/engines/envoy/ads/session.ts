@@ -183,9 +183,15 @@ export class Session {
     return routes.held.has(owner) || routes.inFlight?.resources.some(({ name }) => name === owner) === true;
   }
 
-  /** A route configuration that was asked for is warming: its virtual hosts go out again, right after it. */
+  /**
+   * A route configuration that was asked for is warming: its virtual hosts go out again, right after it. So they do where it
+   * went and comes again while a draining listener still holds it: nobody asks for it a second time then.
+   */
   #oweHosts(sent: readonly EncodedResource[]): void {
-    const owners = sent.filter(({ name }) => this.#owedHosts.delete(name)).map(({ name }) => name);
+    const held = this.get("route-configuration")?.held;
+    const owners = sent
+      .map(({ name }) => name)
+      .filter((name) => this.#owedHosts.delete(name) || held?.has(name) !== true);
     if (owners.length > 0) this.#markHosts(new Set(owners), true);
   }
 
