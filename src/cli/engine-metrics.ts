@@ -1,4 +1,5 @@
 import { DURATION_BUCKETS_MS, type EngineStats } from "../engines/node/stats.ts";
+import { registerFailureMetrics } from "./failure-metrics.ts";
 import type { Metrics, Sample } from "../telemetry/metrics.ts";
 
 /** What `/metrics` shows of the data plane. */
@@ -62,9 +63,7 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
     { labels: { outcome: "too_large" }, value: stats.mirrorsTooLarge },
     { labels: { outcome: "failed" }, value: stats.mirrorFailures },
   ]);
-  metrics.counter("credence_failures_total", "Failed requests by reason", function* () {
-    for (const [reason, value] of stats.failures) yield { labels: { reason }, value };
-  });
+  registerFailureMetrics(metrics, [{ counts: stats.failures }]);
   metrics.counter("credence_requests_total", "Requests by route and class of status", function* () {
     for (const [route, { byClass }] of stats.routes) {
       for (const [group, value] of byClass.entries())

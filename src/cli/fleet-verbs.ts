@@ -43,6 +43,7 @@ function addControlPlane(program: Command): void {
         "of the https listener (default: Module's service_port, else 8443)",
       ).argParser(port),
     )
+    .option("--no-access-log", "no line of JSON for each request on their standard output")
     .optionsGroup("What is served:");
   addResourceFlags(command)
     .option("--allow-partial", "be ready although some documents could not be read at the start")

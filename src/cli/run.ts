@@ -53,7 +53,9 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
   if (signals.ending) return;
   const { revision, listeners, diagnostics, fault } = gateway.control.state;
   if (revision === null) {
-    const errors = diagnostics.filter(({ code }) => code === "listener-port-unavailable");
+    const errors = diagnostics.filter(
+      ({ code }) => code === "listener-port-unavailable" || code === "engine-refused",
+    );
     await fail(gateway, [
       ...(fault === null ? [] : [`the resources cannot be loaded, by a fault of Credence's own: ${fault}.`]),
       ...errors.map(({ message, remedy }) => `${message}. ${remedy}`),

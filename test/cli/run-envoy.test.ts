@@ -236,6 +236,8 @@ test("a port that another gateway's Envoy has is refused, though Envoys could sh
   const { ready } = await startRun(t, folder, ...ENVOY);
   const port = ready.http.split(":")[1] as string;
   const second = new Credence(t, ["run", folder, ...ENVOY, "--http-port", port, "--admin-port", "0"]);
+  // One that serves does not end.
+  await eventually(() => second.child.exitCode !== null);
   const { code, stderr } = await second.ended;
   assert.equal(code, 1);
   assert.match(
@@ -285,4 +287,41 @@ test("SIGTERM lets a TCPMapping's connection end by itself", async (t) => {
   await eventually(() => received === "before, after");
   socket.end();
   assert.equal((await run.ended).code, 0);
+});
+
+test("what fails is on the page by the id that the client was told; requests are on standard output", async (t) => {
+  const free = createTcpServer();
+  await new Promise<void>((resolve) => free.listen(0, "127.0.0.1", resolve));
+  const { port } = free.address() as AddressInfo;
+  await new Promise((resolve) => free.close(resolve));
+  const folder = scratch(t, {
+    "a.yaml": `${mapping("a", "/a/", service)}---\n${mapping("gone", "/gone/", `127.0.0.1:${port}`)}`,
+  });
+  const { process: run, ready } = await startRun(t, folder, ...ENVOY);
+  assert.equal((await fetchText(`http://${ready.http}/a/b`)).status, 200);
+  const failed = await fetchText(`http://${ready.http}/gone/`);
+  assert.equal(failed.status, 503);
+  interface Failures {
+    readonly failures: readonly { id: string; reason: string; route: string }[];
+  }
+  const failures = async () => ((await diag(ready.admin)) as unknown as Failures).failures;
+  await eventually(async () => (await failures()).length > 0);
+  const [failure] = await failures();
+  assert.equal(failure?.route, "mapping/default/gone");
+  assert.ok(failed.body.includes(failure.id), failed.body);
+  const metrics = (await fetchText(`http://${ready.admin}/metrics`)).body;
+  assert.match(metrics, new RegExp(`^credence_failures_total\\{reason="${failure.reason}"\\} 1$`, "m"));
+  run.child.kill("SIGTERM");
+  const { stdout } = await run.ended;
+  const lines = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    lines.map(({ method, status, route }) => [method, status, route]),
+    [
+      ["GET", 200, "mapping/default/a"],
+      ["GET", 503, "mapping/default/gone"],
+    ],
+  );
 });

@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
 import { renderText } from "../../diagnostics/render.ts";
-import type { FailureSink } from "../../engines/engine.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import { createEnvoyEngine, type EnvoyEngine } from "../../engines/envoy/engine.ts";
 import { failureStream } from "../../engines/envoy/failure-stream.ts";
@@ -13,10 +12,12 @@ import { systemClock } from "../../telemetry/clock.ts";
 import { createLogger, type LogFormat, type Logger, logDestination } from "../../telemetry/logger.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { allExist } from "../paths.ts";
+import { registerFailureMetrics } from "../failure-metrics.ts";
 import { type Plane, wirePlane } from "../plane.ts";
 import type { ResourceFlags } from "../load.ts";
 import { removeReadyFile, writeJsonFile } from "../ready-file.ts";
 import { inColour } from "../standard-output.ts";
+import { FailureCounts } from "./failure-counts.ts";
 import { readFleetFile } from "./fleet-file.ts";
 import { registerFleetMetrics } from "./metrics.ts";
 import type { HostPort } from "./places.ts";
@@ -33,6 +34,7 @@ export interface ControlPlaneFlags extends ResourceFlags, XdsFiles {
   readonly adminPort: number;
   readonly readyFile?: string;
   readonly allowPartial?: boolean;
+  readonly accessLog: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
 }
@@ -59,12 +61,12 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     process.exit(1);
   }
   const authorize = groups === null ? authorizeEverybody(EVERYBODY) : authorizeFleet(groups);
-  const failureSinks = new Map<string, FailureSink>();
+  const failed = new Map((groups ?? [{ name: EVERYBODY }]).map(({ name }) => [name, new FailureCounts()]));
   const ads = createAdsServer({
     clock,
     logger,
     authorize,
-    services: [failureStream(authorize, (group) => failureSinks.get(group))],
+    services: [failureStream(authorize, (group) => failed.get(group)?.take)],
   });
   const planes: FleetPlane[] = (groups ?? [null]).map((group) => {
     const plane = wirePlane({
@@ -84,7 +86,8 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
       clock,
       engine: ({ store, onFailure }) => {
         const name = group?.name ?? EVERYBODY;
-        failureSinks.set(name, onFailure);
+        const counts = failed.get(name);
+        if (counts !== undefined) counts.onFailure = onFailure;
         return createEnvoyEngine({
           ads,
           group: name,
@@ -92,6 +95,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
           logger,
           clock,
           ownCluster: OWN_CLUSTER,
+          accessLog: flags.accessLog,
         });
       },
     });
@@ -100,6 +104,13 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
   const metrics = new Metrics();
   registerGatewayMetrics(metrics, planes);
   registerFleetMetrics(metrics, planes);
+  registerFailureMetrics(
+    metrics,
+    [...failed].map(([group, { byReason }]) => ({
+      ...(groups === null ? {} : { group }),
+      counts: byReason,
+    })),
+  );
   const admin = createAdminServer({
     address: flags.adminAddress,
     port: flags.adminPort,

@@ -1,6 +1,5 @@
 import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
-import type { FailureSink } from "../../engines/engine.ts";
 import type { Authorize } from "../../engines/envoy/ads/client.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import type { ListenerBounds } from "../../engines/envoy/bounds.ts";
@@ -11,8 +10,10 @@ import { createRunDirectory } from "../../engines/envoy/process/run-directory.ts
 import { EnvoySupervisor } from "../../engines/envoy/process/supervisor.ts";
 import { systemClock } from "../../telemetry/clock.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
+import { registerFailureMetrics } from "../failure-metrics.ts";
 import { wirePlane } from "../plane.ts";
 import type { Gateway, GatewayOptions } from "../wire.ts";
+import { FailureCounts } from "./failure-counts.ts";
 import { registerFleetMetrics, registerProcessMetrics } from "./metrics.ts";
 import { reportedProxies } from "./reported-proxies.ts";
 
@@ -37,13 +38,13 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   // Also where the process ends at once.
   process.once("exit", directory.remove);
   // Who may open the socket is this user, who may read the keys anyhow.
-  let takeFailure: FailureSink = () => {};
+  const failed = new FailureCounts();
   const authorize: Authorize = () => ({ group: GROUP, identity: "own process" });
   const ads = createAdsServer({
     clock,
     logger,
     authorize,
-    services: [failureStream(authorize, () => takeFailure)],
+    services: [failureStream(authorize, () => failed.take)],
   });
   await ads.listen({ path: directory.xdsSocket });
   const supervisor = new EnvoySupervisor({
@@ -66,7 +67,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     ...options,
     clock,
     engine: ({ store, onFailure }) => {
-      takeFailure = onFailure;
+      failed.onFailure = onFailure;
       return createEnvoyEngine({
         ads,
         group: GROUP,
@@ -85,6 +86,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   registerGatewayMetrics(metrics, [plane]);
   registerFleetMetrics(metrics, [plane]);
   registerProcessMetrics(metrics, supervisor);
+  registerFailureMetrics(metrics, [{ counts: failed.byReason }]);
   const proxies = () => reportedProxies(engine.fleet, supervisor);
   const admin = createAdminServer({
     ...options.admin,

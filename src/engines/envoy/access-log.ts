@@ -146,6 +146,7 @@ function requestLine(listener: string): JsonObject {
     ...COMMON,
     listener,
     method: "%REQ(:METHOD)%",
+    // As it went upstream: router headers that would tell the one that came are suppressed.
     path: "%REQ(:PATH)%",
     host: "%REQ(:AUTHORITY)%",
     status: "%RESPONSE_CODE%",
@@ -186,7 +187,8 @@ const COMMON: JsonObject = {
   client_identity: "%DOWNSTREAM_PEER_SUBJECT%",
   upstream_tls_version: "%UPSTREAM_TLS_VERSION%",
   upstream_tls_cipher: "%UPSTREAM_TLS_CIPHER%",
-  identity_presented: "%UPSTREAM_LOCAL_SUBJECT%",
+  // Envoy does not tell of its own certificate.
+  identity_presented: null,
   identity_verified: "%UPSTREAM_PEER_SUBJECT%",
   response_flags: "%RESPONSE_FLAGS%",
   upstream_failure: "%UPSTREAM_TRANSPORT_FAILURE_REASON%",

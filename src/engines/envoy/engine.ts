@@ -125,18 +125,28 @@ export class EnvoyEngine implements Engine {
     await this.#publish(served);
     await this.#caughtUp(served, ports);
     const { problems } = this;
-    const closed = new Set<string>();
+    const closed = new Set(this.#refusedListeners());
     for (const { code, subject } of problems) {
       if (code !== "listener-port-unavailable") continue;
       closed.add(subject);
       this.#ports.forget(subject);
     }
-    // Without its HTTP ports a first revision serves nothing; else what cannot be opened is left out.
+    // Without its HTTP listeners a first revision serves nothing; else what cannot be opened is left out.
     const accepted = this.#serves || !revision.model.listeners.some(({ name }) => closed.has(name));
     this.#serves ||= accepted;
     const listeners = bound.filter(({ name }) => !closed.has(name));
     this.#openPorts = new Set(listeners.map(({ port }) => port));
     return { revision: revision.number, accepted, listeners, problems };
+  }
+
+  /** Those that own proxies have no version of. */
+  #refusedListeners(): string[] {
+    if (this.#options.proxies === undefined) return [];
+    return this.fleet.flatMap(({ nacks }) =>
+      nacks.flatMap(({ kind, instead, name }) =>
+        kind === "listener" && instead === "nothing" ? [name] : [],
+      ),
+    );
   }
 
   async #publish({ model, number }: Revision): Promise<void> {
