@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 import { TYPE_URLS, type XdsKind } from "../../src/engines/envoy/resources.ts";
 import { AggregatedDiscoveryService } from "../../src/protobuf/generated/envoy/service/discovery/v3/ads_pb.js";
 import {
@@ -12,7 +13,9 @@ import {
 
 export interface DeltaClientOptions {
   /** Unix socket of the server. */
-  readonly path: string;
+  readonly path?: string;
+  /** How the server is reached where it is not by a Unix socket: a connection that speaks HTTP/2 from the beginning. */
+  readonly connect?: () => Duplex;
   readonly node: string;
   /** Undefined: taken. Else the client refuses the whole response, saying that. */
   readonly judge?: (response: DeltaDiscoveryResponse) => string | undefined;
@@ -106,9 +109,10 @@ export class DeltaClient {
 
   async #run(): Promise<void> {
     const options: CallOptions = { signal: this.#abort.signal };
+    const { path = "", connect: dial = () => connect(path) } = this.#options;
     const transport = createGrpcTransport({
       baseUrl: "http://xds",
-      nodeOptions: { createConnection: () => connect(this.#options.path) },
+      nodeOptions: { createConnection: () => dial() },
     });
     const client = createClient(AggregatedDiscoveryService, transport);
     for await (const response of client.deltaAggregatedResources(this.#requests(), options))

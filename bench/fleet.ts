@@ -1,0 +1,287 @@
+// A fleet at scale: `node bench/fleet.ts [--mappings 10000] [--hosts 500] [--contexts 1000] [--clients 100] [--rounds 20]`.
+// The control plane as people run it, over mutual TLS, with simulated Envoys (bench/fleet-clients.ts) and one real one.
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdirSync, readFileSync, renameSync } from "node:fs";
+import { get } from "node:http";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { createAuthority } from "../src/x509/authority.ts";
+import type { ClientsMessage, Receipt } from "./fleet-clients.ts";
+import { PEER_CORE, PROXY_CORE, type Running, start, stopAll } from "./processes.ts";
+import { createWorkspace, freePort } from "./workspace.ts";
+
+const { values } = parseArgs({
+  options: {
+    mappings: { type: "string", default: "10000" },
+    hosts: { type: "string", default: "500" },
+    contexts: { type: "string", default: "1000" },
+    clients: { type: "string", default: "100" },
+    rounds: { type: "string", default: "20" },
+  },
+});
+const [mappings, hosts, contexts, clients, rounds] = [
+  values.mappings,
+  values.hosts,
+  values.contexts,
+  values.clients,
+  values.rounds,
+].map(Number) as [number, number, number, number, number];
+
+const workspace = await createWorkspace();
+const root = join(import.meta.dirname, "..");
+const credence = join(root, "bin/credence.js");
+const [xdsPort, httpPort, adminPort] = [await freePort(), await freePort(), await freePort()];
+let child: ChildProcess | undefined;
+try {
+  await run();
+} finally {
+  child?.kill();
+  await stopAll();
+  workspace.remove();
+}
+
+async function run(): Promise<void> {
+  console.log(
+    `${mappings} Mappings on ${hosts} hosts, ${contexts} TLSContexts with a Secret each, ${clients} simulated clients, one Envoy`,
+  );
+  const authority = await createAuthority("fleet bench CA");
+  await writeResources(authority);
+  const { ca, server, client } = workspace.files;
+  const args = [
+    "control-plane",
+    join(workspace.directory, "resources"),
+    "--xds-address",
+    `127.0.0.1:${xdsPort}`,
+  ];
+  args.push("--xds-cert", server.certificate, "--xds-key", server.key, "--xds-client-ca", ca);
+  args.push("--admin-port", String(adminPort), "--address", "127.0.0.1", "--http-port", String(httpPort));
+  const started = now();
+  const plane = start({ file: process.execPath, args: [credence, ...args] }, PROXY_CORE);
+  await until(
+    () => answers(`http://127.0.0.1:${adminPort}/ambassador/v0/check_ready`),
+    "the control plane is ready",
+  );
+  console.log(`ready after ${seconds(now() - started)}, ${memory(plane)} MB`);
+
+  const fleet = new Fleet();
+  const clientArgs = [String(clients), String(xdsPort), String(contexts), ca, client.certificate, client.key];
+  const connected = now();
+  child = fork(join(import.meta.dirname, "fleet-clients.ts"), clientArgs, { execArgv: [] });
+  child.on("message", (message: ClientsMessage) => fleet.take(message));
+  await until(() => fleet.isComplete, "every simulated client has the world", 300_000);
+  console.log(`${clients} clients have the world after ${seconds(now() - connected)}, ${memory(plane)} MB`);
+  await startEnvoy();
+
+  const changes: number[] = [];
+  const effective: number[] = [];
+  const bytes = new Set<string>();
+  const cpuBefore = plane.cpuSeconds();
+  for (let round = 1; round <= rounds; round++) {
+    const host = (round * 7) % hosts;
+    fleet.receipts = [];
+    const at = now();
+    writeHost(host, `round-${round}`);
+    const envoy = until(
+      async () => (await marker(host)) === `round-${round}`,
+      "the real Envoy follows",
+      10_000,
+      2,
+    );
+    await until(() => fleet.reached(clients), "every client has the change");
+    changes.push(
+      ...fleet.receipts.filter(({ kind }) => kind === "virtual-host").map((receipt) => receipt.at - at),
+    );
+    await envoy;
+    effective.push(now() - at);
+    for (const receipt of fleet.receipts)
+      bytes.add(`${receipt.kind} ${receipt.names.length}x ${receipt.bytes} bytes`);
+  }
+  const cpu = ((plane.cpuSeconds() - cpuBefore) * 1000) / rounds;
+  report("one Mapping changed", changes);
+  report("in effect on a real Envoy", effective);
+  console.log(`  sent to each client: ${[...bytes].sort().join("; ")}`);
+  console.log(`  CPU of the control plane: ${Math.round(cpu)} ms a change`);
+
+  const rotations: number[] = [];
+  const sent = new Set<string>();
+  const cpuRotation = plane.cpuSeconds();
+  for (let round = 1; round <= rounds; round++) {
+    fleet.receipts = [];
+    const at = now();
+    await writeSecret(authority, (round * 13) % contexts);
+    await until(() => fleet.reached(clients, "cluster"), "every client has the rotation");
+    for (const receipt of fleet.receipts) {
+      if (receipt.kind === "secret") rotations.push(receipt.at - at);
+      sent.add(`${receipt.kind} ${receipt.names.length}x`);
+    }
+  }
+  report("one Secret rotated", rotations);
+  console.log(`  sent to each client: ${[...sent].sort().join("; ")}`);
+  console.log(
+    `  CPU of the control plane: ${Math.round(((plane.cpuSeconds() - cpuRotation) * 1000) / rounds)} ms a rotation`,
+  );
+  console.log(`memory of the control plane: ${memory(plane)} MB now, ${memory(plane, "VmHWM")} MB at most`);
+}
+
+/** What the simulated clients have said. */
+class Fleet {
+  receipts: Receipt[] = [];
+  readonly #holds = new Map<number, Readonly<Record<string, number>>>();
+
+  take(message: ClientsMessage): void {
+    if ("receipt" in message) this.receipts.push(message.receipt);
+    else this.#holds.set(message.client, message.holds);
+  }
+
+  get isComplete(): boolean {
+    const complete = [...this.#holds.values()].filter(
+      (holds) =>
+        (holds["virtual-host"] ?? 0) > hosts &&
+        (holds.cluster ?? 0) >= mappings &&
+        (holds.secret ?? 0) > contexts,
+    );
+    return complete.length === clients;
+  }
+
+  reached(count: number, kind: Receipt["kind"] = "virtual-host"): boolean {
+    return (
+      new Set(this.receipts.filter((receipt) => receipt.kind === kind).map(({ client }) => client)).size >=
+      count
+    );
+  }
+}
+
+async function writeResources(authority: Authority): Promise<void> {
+  mkdirSync(join(workspace.directory, "resources"));
+  for (let host = 0; host < hosts; host++) writeHost(host, "start");
+  const ofContexts = Array.from(
+    { length: contexts },
+    (_, index) =>
+      `apiVersion: getambassador.io/v2\nkind: TLSContext\nmetadata: { name: context-${index} }\n` +
+      `spec: { hosts: [], secret: secret-${index}, ca_secret: ca }\n`,
+  );
+  workspace.write("resources/contexts.yaml", ofContexts.join("---\n"));
+  workspace.write("resources/ca.yaml", secretYaml("ca", { "ca.crt": authority.certificate }));
+  for (let index = 0; index < contexts; index++) await writeSecret(authority, index);
+}
+
+type Authority = Awaited<ReturnType<typeof createAuthority>>;
+
+/** A host's Mappings, and one that tells which state of the file is in effect. */
+function writeHost(host: number, state: string): void {
+  const documents: string[] = [];
+  for (let index = host; index < mappings; index += hosts) {
+    documents.push(
+      `apiVersion: getambassador.io/v2\nkind: Mapping\nmetadata: { name: mapping-${index} }\n` +
+        `spec: { host: host-${host}.example, prefix: /service-${index}/, service: "127.0.0.1:9", tls: context-${index % contexts} }\n`,
+    );
+  }
+  documents.push(
+    `apiVersion: getambassador.io/v2\nkind: Mapping\nmetadata: { name: state-${host} }\n` +
+      `spec: { host: host-${host}.example, prefix: /state/, service: ${state}.example, host_redirect: true }\n`,
+  );
+  replace(`resources/host-${host}.yaml`, documents.join("---\n"));
+}
+
+async function writeSecret(authority: Authority, index: number): Promise<void> {
+  const issued = await authority.issue({ commonName: `client ${index}`, usage: "client" });
+  const parts = { "tls.crt": issued.certificate, "tls.key": issued.privateKey };
+  replace(`resources/secret-${index}.yaml`, secretYaml(`secret-${index}`, parts));
+}
+
+function secretYaml(name: string, parts: Readonly<Record<string, string>>): string {
+  const data = Object.entries(parts).map(
+    ([key, text]) => `  ${key}: ${Buffer.from(text).toString("base64")}\n`,
+  );
+  return `apiVersion: v1\nkind: Secret\nmetadata: { name: ${name} }\ndata:\n${data.join("")}`;
+}
+
+/** As careful writers do. */
+function replace(path: string, text: string): void {
+  renameSync(workspace.write(`new/${path}`, text), join(workspace.directory, path));
+}
+
+async function startEnvoy(): Promise<void> {
+  const { ca, client } = workspace.files;
+  const args = ["envoy", "bootstrap", "--xds-address", `localhost:${xdsPort}`, "--node-id", "real"];
+  args.push("--ca", ca, "--cert", client.certificate, "--key", client.key);
+  const file = join(workspace.directory, "envoy.json");
+  const printing = start(
+    { file: "sh", args: ["-c", `"$0" "$@" > ${file}`, process.execPath, credence, ...args] },
+    PEER_CORE,
+  );
+  await until(() => readable(file), "the bootstrap is printed");
+  await printing.stop();
+  const before = now();
+  start(
+    {
+      file: join(root, ".cache/envoy/envoy"),
+      args: ["-c", file, "--concurrency", "1", "--disable-hot-restart", "-l", "error"],
+    },
+    PEER_CORE,
+  );
+  await until(async () => (await marker(0)) === "start", "the real Envoy serves", 60_000);
+  console.log(`a real Envoy has the world after ${seconds(now() - before)}`);
+}
+
+function readable(file: string): boolean {
+  try {
+    JSON.parse(readFileSync(file, "utf8"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Which state of a host's file the real Envoy serves; null: none. */
+function marker(host: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const headers = { host: `host-${host}.example` };
+    get({ port: httpPort, host: "127.0.0.1", path: "/state/", headers, agent: false }, (response) => {
+      response.resume();
+      resolve(/^https?:\/\/([^./]+)\.example/.exec(response.headers.location ?? "")?.[1] ?? null);
+    }).on("error", () => resolve(null));
+  });
+}
+
+function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
+async function until(
+  isSo: () => boolean | Promise<boolean>,
+  what: string,
+  limitMs = 120_000,
+  everyMs = 5,
+): Promise<void> {
+  const end = now() + limitMs;
+  while (!(await isSo())) {
+    if (now() > end) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+function report(what: string, times: readonly number[]): void {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (share: number): number =>
+    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number);
+  console.log(
+    `${what}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, at most ${at(1)} ms (${sorted.length} of them)`,
+  );
+}
+
+function memory({ pid }: Running, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
+  const kilobytes = new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Math.round(Number(kilobytes) / 1000);
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+function now(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
+}
