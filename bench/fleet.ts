@@ -1,13 +1,14 @@
 // A fleet at scale: `node bench/fleet.ts [--mappings 10000] [--hosts 500] [--contexts 1000] [--clients 100] [--rounds 20]`.
 // The control plane as people run it, over mutual TLS, with simulated Envoys (bench/fleet-clients.ts) and one real one.
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createAuthority } from "../src/x509/authority.ts";
-import type { ClientsMessage, Receipt } from "./fleet-clients.ts";
+import type { ClientsMessage } from "./fleet-clients.ts";
 import { PEER_CORE, PROXY_CORE, type Running, start, stopAll } from "./processes.ts";
+import { SimulatedFleet } from "./simulated-fleet.ts";
 import { createWorkspace, freePort } from "./workspace.ts";
 
 const { values } = parseArgs({
@@ -63,7 +64,7 @@ async function run(): Promise<void> {
   );
   console.log(`ready after ${seconds(now() - started)}, ${memory(plane)} MB`);
 
-  const fleet = new Fleet();
+  const fleet = new SimulatedFleet({ clients, hosts, mappings, contexts });
   const clientArgs = [String(clients), String(xdsPort), String(contexts), ca, client.certificate, client.key];
   const connected = now();
   child = fork(join(import.meta.dirname, "fleet-clients.ts"), clientArgs, { execArgv: [] });
@@ -123,34 +124,6 @@ async function run(): Promise<void> {
   console.log(`memory of the control plane: ${memory(plane)} MB now, ${memory(plane, "VmHWM")} MB at most`);
 }
 
-/** What the simulated clients have said. */
-class Fleet {
-  receipts: Receipt[] = [];
-  readonly #holds = new Map<number, Readonly<Record<string, number>>>();
-
-  take(message: ClientsMessage): void {
-    if ("receipt" in message) this.receipts.push(message.receipt);
-    else this.#holds.set(message.client, message.holds);
-  }
-
-  get isComplete(): boolean {
-    const complete = [...this.#holds.values()].filter(
-      (holds) =>
-        (holds["virtual-host"] ?? 0) > hosts &&
-        (holds.cluster ?? 0) >= mappings &&
-        (holds.secret ?? 0) > contexts,
-    );
-    return complete.length === clients;
-  }
-
-  reached(count: number, kind: Receipt["kind"] = "virtual-host"): boolean {
-    return (
-      new Set(this.receipts.filter((receipt) => receipt.kind === kind).map(({ client }) => client)).size >=
-      count
-    );
-  }
-}
-
 async function writeResources(authority: Authority): Promise<void> {
   mkdirSync(join(workspace.directory, "resources"));
   for (let host = 0; host < hosts; host++) writeHost(host, "start");
@@ -173,7 +146,7 @@ function writeHost(host: number, state: string): void {
   for (let index = host; index < mappings; index += hosts) {
     documents.push(
       `apiVersion: getambassador.io/v2\nkind: Mapping\nmetadata: { name: mapping-${index} }\n` +
-        `spec: { host: host-${host}.example, prefix: /service-${index}/, service: "127.0.0.1:9", tls: context-${index % contexts} }\n`,
+        `spec: { host: host-${host}.example, prefix: /service-${index}/, service: "127.0.0.1:${10_000 + index}", tls: context-${index % contexts} }\n`,
     );
   }
   documents.push(
@@ -205,13 +178,7 @@ async function startEnvoy(): Promise<void> {
   const { ca, client } = workspace.files;
   const args = ["envoy", "bootstrap", "--xds-address", `localhost:${xdsPort}`, "--node-id", "real"];
   args.push("--ca", ca, "--cert", client.certificate, "--key", client.key);
-  const file = join(workspace.directory, "envoy.json");
-  const printing = start(
-    { file: "sh", args: ["-c", `"$0" "$@" > ${file}`, process.execPath, credence, ...args] },
-    PEER_CORE,
-  );
-  await until(() => readable(file), "the bootstrap is printed");
-  await printing.stop();
+  const file = workspace.write("envoy.yaml", execFileSync(process.execPath, [credence, ...args]));
   const before = now();
   start(
     {
@@ -222,15 +189,6 @@ async function startEnvoy(): Promise<void> {
   );
   await until(async () => (await marker(0)) === "start", "the real Envoy serves", 60_000);
   console.log(`a real Envoy has the world after ${seconds(now() - before)}`);
-}
-
-function readable(file: string): boolean {
-  try {
-    JSON.parse(readFileSync(file, "utf8"));
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Which state of a host's file the real Envoy serves; null: none. */

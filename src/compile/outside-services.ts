@@ -54,9 +54,7 @@ export function compileOutsideServices(
 }
 
 /** What no engine of today speaks: Envoy has dropped it. */
-function refusal({
-  spec,
-}: OutsideServiceResource): {
+function refusal({ spec }: OutsideServiceResource): {
   readonly field: string;
   readonly message: string;
   readonly remedy: string;

@@ -95,6 +95,8 @@ export function ownCluster(xds: XdsPlace): JsonObject {
   return {
     name: OWN_CLUSTER,
     type: byName ? "STRICT_DNS" : "STATIC",
+    // By default Envoy goes to the IPv6 address alone where a name has both, and `localhost` has.
+    ...(byName ? { dns_lookup_family: "ALL" } : {}),
     connect_timeout: "5s",
     load_assignment: {
       cluster_name: OWN_CLUSTER,
