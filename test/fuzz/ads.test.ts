@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { DeltaExchange } from "../../src/engines/envoy/ads/delta-exchange.ts";
 import { Session } from "../../src/engines/envoy/ads/session.ts";
 import { changesBetween, EMPTY, KINDS, type Snapshot } from "../../src/engines/envoy/ads/snapshot.ts";
+import { Turns } from "../../src/engines/envoy/ads/turns.ts";
 import { WorldExchange } from "../../src/engines/envoy/ads/world-exchange.ts";
 import { TYPE_URLS, type XdsKind } from "../../src/engines/envoy/resources.ts";
 import {
@@ -130,7 +131,11 @@ test("state of the world: whatever a client does, it ends with what it asks for"
       const clock = handClock(0);
       let snapshot: Snapshot = EMPTY;
       let label = 0;
-      let session = new Session({ clock, orderLimitMs: 5000, onReady: () => undefined }, null, "");
+      let session = new Session(
+        { clock, orderLimitMs: 5000, onReady: () => undefined, turns: new Turns(clock) },
+        null,
+        "",
+      );
       let exchange = new WorldExchange(session);
       const open: DiscoveryResponse[] = [];
       const held = new Map<string, number>();
@@ -164,7 +169,11 @@ test("state of the world: whatever a client does, it ends with what it asks for"
           ask(typeUrl, [], nonce, each.nack ? "by chance" : undefined);
         }
       }
-      session = new Session({ clock, orderLimitMs: 5000, onReady: () => undefined }, snapshot, String(label));
+      session = new Session(
+        { clock, orderLimitMs: 5000, onReady: () => undefined, turns: new Turns(clock) },
+        snapshot,
+        String(label),
+      );
       exchange = new WorldExchange(session);
       open.length = 0;
       publish(last);
@@ -299,7 +308,12 @@ class DeltaSide {
   }
 
   #connect(): Session {
-    const options = { clock: this.clock, orderLimitMs: 5000, onReady: () => undefined };
+    const options = {
+      clock: this.clock,
+      orderLimitMs: 5000,
+      onReady: () => undefined,
+      turns: new Turns(this.clock),
+    };
     return new Session(options, this.#published ? this.#snapshot : null, String(this.#label));
   }
 }

@@ -12,6 +12,7 @@ import { type Exchange, pump } from "./pump.ts";
 import { Session } from "./session.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type Listening, type ListenOptions, listen, PEER } from "./transport.ts";
+import { Turns } from "./turns.ts";
 import { WorldExchange } from "./world-exchange.ts";
 
 export interface AdsServerOptions {
@@ -32,12 +33,14 @@ export function createAdsServer(options: AdsServerOptions): AdsServer {
 export class AdsServer {
   readonly #options: AdsServerOptions;
   readonly #groups = new Map<string, Group>();
+  readonly #turns: Turns;
   readonly #listening: Listening[] = [];
   readonly #listeners = new Set<() => void>();
   #isTelling = false;
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
   }
 
   /** What the group is served from now on. `label` is a name for it, e.g. the revision's number. */
@@ -103,7 +106,7 @@ export class AdsServer {
     }
     const group = this.#group(admission.group);
     const session = new Session(
-      { clock, orderLimitMs: orderLimitMs ?? ORDER_LIMIT_MS, onReady: wake },
+      { clock, orderLimitMs: orderLimitMs ?? ORDER_LIMIT_MS, onReady: wake, turns: this.#turns },
       group.view(protocol),
       group.label,
     );

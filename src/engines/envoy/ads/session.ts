@@ -5,6 +5,7 @@ import { Order } from "./order.ts";
 import { ownerOf } from "./owner.ts";
 import { type Changes, EMPTY, type EncodedResource, KINDS, type Snapshot } from "./snapshot.ts";
 import { type Refusal, Subscription } from "./subscription.ts";
+import type { Turns, Waiting } from "./turns.ts";
 
 export interface SessionOptions {
   readonly clock: Clock;
@@ -12,6 +13,8 @@ export interface SessionOptions {
   readonly orderLimitMs: number;
   /** Called when there may be something to send. */
   readonly onReady: () => void;
+  /** Of the server's clients, for large responses. */
+  readonly turns: Turns;
 }
 
 /** Everything about one client's stream but the wire: which types it asks for, and what it is to be sent next. */
@@ -24,6 +27,7 @@ export class Session {
   #snapshot: Snapshot | null;
   #label: string;
   #cancelTimer: () => void = () => undefined;
+  readonly #turn: Waiting;
   readonly sent: { responses: number; resources: number; bytes: number; refused: number } = {
     responses: 0,
     resources: 0,
@@ -35,6 +39,7 @@ export class Session {
     this.#options = options;
     this.#snapshot = snapshot;
     this.#label = label;
+    this.#turn = { onTurn: options.onReady };
     const kinds = {
       get: (kind: XdsKind) => this.get(kind),
       [Symbol.iterator]: () => this.#types.values(),
@@ -107,6 +112,7 @@ export class Session {
 
   /** The client has what is under way for that type. */
   acknowledge(subscription: Subscription): void {
+    this.#options.turns.end(this.#turn);
     subscription.onAck();
   }
 
@@ -116,6 +122,7 @@ export class Session {
       for (const { name } of subscription.inFlight?.resources ?? [])
         if (!subscription.held.has(name)) this.#owedHosts.add(name);
     }
+    this.#options.turns.end(this.#turn);
     this.sent.refused++;
     subscription.onNack(detail);
   }
@@ -144,8 +151,13 @@ export class Session {
     for (const typeUrl of this.#typeUrls()) {
       const subscription = this.#types.get(typeUrl);
       if (subscription === undefined || subscription.isQuiet) continue;
+      const isLarge = subscription.inFlight === null && subscription.dirty.size > MANY;
+      if (isLarge && !this.#options.turns.take(this.#turn)) continue;
       const batch = subscription.next(this.#order.gate(subscription.kind));
-      if (batch === null) continue;
+      if (batch === null) {
+        if (isLarge) this.#options.turns.end(this.#turn);
+        continue;
+      }
       this.sent.responses++;
       this.sent.resources += batch.resources.length;
       for (const { bytes } of batch.resources) this.sent.bytes += bytes.length;
@@ -168,6 +180,7 @@ export class Session {
   }
 
   close(): void {
+    this.#options.turns.end(this.#turn);
     this.#cancelTimer();
   }
 
@@ -233,4 +246,6 @@ export function isBindFailure({ detail }: { readonly detail: string }): boolean 
 }
 
 const MOST_TYPES = 32;
+/** Resources in a response that make it a large one. */
+const MANY = 64;
 const NOTHING: ReadonlyMap<string, EncodedResource> = new Map();

@@ -205,7 +205,9 @@ export class Subscription {
   #nextChanges(gate: Gate): Batch | null {
     const resources: EncodedResource[] = [];
     const removed: string[] = [];
+    let bytes = 0;
     for (const name of this.#dirty) {
+      if (bytes >= MOST_BYTES && this.#mayComeInParts) break;
       const forced = this.#forced.has(name);
       const wanted = this.isSubscribed(name) ? this.#wanted(name) : "nothing";
       let isDone = true;
@@ -214,6 +216,7 @@ export class Subscription {
         if (forced || this.held.has(name)) isDone = gate.mayRemove(name) && removed.push(name) > 0;
       } else if (forced || this.held.get(name)?.version !== wanted.version)
         isDone = gate.mayAdd(wanted) && resources.push(wanted) > 0;
+      if (isDone && typeof wanted === "object") bytes += wanted.bytes.length;
       if (isDone) {
         this.#dirty.delete(name);
         this.#forced.delete(name);
@@ -221,6 +224,11 @@ export class Subscription {
     }
     const mustAnswer = this.mustAnswer && this.#dirty.size === 0;
     return resources.length + removed.length > 0 || mustAnswer ? { resources, removed } : null;
+  }
+
+  /** Virtual hosts come together: a listener opens with the first of them. */
+  get #mayComeInParts(): boolean {
+    return this.kind === "cluster" || this.kind === "secret" || this.kind === "endpoints";
   }
 
   /** What the client should have by that name: undefined for nothing, "nothing" for whatever it has. */
@@ -277,4 +285,6 @@ export class Subscription {
   }
 }
 
+/** Of one response, where it may come in parts. */
+const MOST_BYTES = 512 * 1024;
 const NOTHING: Batch = { resources: [], removed: [] };

@@ -1,0 +1,54 @@
+import type { Clock } from "../../../telemetry/clock.ts";
+
+/** Who waits for a turn. */
+export interface Waiting {
+  /** Called when a turn may be had: first come, first called. */
+  readonly onTurn: () => void;
+}
+
+/**
+ * Large responses are sent to a few clients at a time: a fleet that connects at once, after a restart of the control
+ * plane say, would else have the world in memory once a client. A turn ends with the client's answer, or after a while.
+ */
+export class Turns {
+  readonly #clock: Clock;
+  readonly #most: number;
+  readonly #taken = new Map<Waiting, () => void>();
+  readonly #waiting = new Set<Waiting>();
+
+  constructor(clock: Clock, most: number = MOST) {
+    this.#clock = clock;
+    this.#most = most;
+  }
+
+  /** false: `onTurn` will be called. Who has a turn keeps it. */
+  take(who: Waiting): boolean {
+    if (this.#taken.has(who)) return true;
+    if (this.#taken.size >= this.#most) {
+      this.#waiting.add(who);
+      return false;
+    }
+    this.#waiting.delete(who);
+    this.#taken.set(
+      who,
+      this.#clock.after(LONGEST_MS, () => this.end(who)),
+    );
+    return true;
+  }
+
+  /** Has answered, needs none any more, or is gone. */
+  end(who: Waiting): void {
+    this.#waiting.delete(who);
+    const cancel = this.#taken.get(who);
+    if (cancel === undefined) return;
+    cancel();
+    this.#taken.delete(who);
+    const [next] = this.#waiting;
+    next?.onTurn();
+  }
+}
+
+/** With responses of half a mebibyte (subscription.ts), a few megabytes are under way. */
+const MOST = 8;
+/** A client that does not answer holds up the others for so long. */
+const LONGEST_MS = 2000;
