@@ -4,7 +4,7 @@ import { after as nodeAfter, before as nodeBefore, describe as nodeDescribe, it 
 import type { EngineName } from "../../src/model/capabilities.ts";
 import { ENGINES, runOn } from "../support/engine-under-test.ts";
 import { closeGrounds, reuseEnvoys } from "../support/envoy-ground.ts";
-import { SKIPS } from "./skips.ts";
+import { type Skip, SKIPS } from "./skips.ts";
 
 /**
  * `describe`, `it`, `before` and `after` of node:test, for suites that run whole on each engine: what a file registers is
@@ -16,10 +16,12 @@ export function describe(name: string, define: () => void): void {
   );
 }
 
-export function it(name: string, run: Run): void {
+/** `run` is told what is expected differently on that engine, where the list of skips says so. */
+export function it(name: string, run: (skip: Skip | null) => unknown): void {
   register((engine, path) => {
-    const reason = skipped(engine, [...path, name].join(" > "));
-    nodeIt(name, reason === null ? {} : { skip: reason }, async () => void (await runOn(engine, run)));
+    const skip = skipOf(engine, [...path, name].join(" > "));
+    const options = skip === null || skip.instead !== undefined ? {} : { skip: skip.reason };
+    nodeIt(name, options, async () => void (await runOn(engine, () => run(skip))));
   });
 }
 
@@ -68,7 +70,9 @@ function registerAll(): void {
       }
       nodeIt("every skip is of a test that there is", () =>
         assert.deepEqual(
-          SKIPS.filter((skip) => skip.file === FILE && skip.engine === engine && !used.has(skip)),
+          SKIPS.filter((skip) => skip.file === FILE && skip.engine === engine)
+            .flatMap(({ tests }) => tests)
+            .filter((part) => !used.has(part)),
           [],
         ),
       );
@@ -86,13 +90,14 @@ function within(inner: Block, define: () => void): void {
 }
 
 const FILE = basename(process.argv[1] ?? "").replace(/\.test\.ts$/, "");
-const used = new Set<(typeof SKIPS)[number]>();
+/** Of FILE. */
+const used = new Set<string>();
 
-function skipped(engine: EngineName, name: string): string | null {
+function skipOf(engine: EngineName, name: string): Skip | null {
   const skip = SKIPS.find(
     (each) => each.file === FILE && each.engine === engine && each.tests.some((test) => name.includes(test)),
   );
   if (skip === undefined) return null;
-  used.add(skip);
-  return skip.reason;
+  for (const part of skip.tests) if (name.includes(part)) used.add(part);
+  return skip;
 }

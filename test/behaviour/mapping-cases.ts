@@ -48,6 +48,12 @@ const matching = (
     }),
   );
 
+/** A head with all of these lines, in any order. */
+function fields(...lines: readonly string[]): RegExp {
+  const all = lines.map((line) => `(?=[^]*\\r\\n${line.replace(/[.*/]/g, "\\$&")}(?:\\r\\n|$))`);
+  return new RegExp(`^${all.join("")}`);
+}
+
 export const mappingCases: readonly BehaviourCase[] = [
   ...matching("prefix_exact", { prefix_exact: true }, [ask("/a/"), ask("/a/?q=1")], [ask("/a/b")]),
   ...matching(
@@ -251,7 +257,13 @@ export const mappingCases: readonly BehaviourCase[] = [
     }),
     expect: {
       statuses: [200],
-      head: /access-control-allow-origin: https:\/\/a\.example\r\naccess-control-allow-credentials: true\r\nvary: Origin\r\naccess-control-allow-methods: GET, PUT\r\naccess-control-max-age: 600\r\n/,
+      head: fields(
+        "access-control-allow-origin: https://a.example",
+        "access-control-allow-credentials: true",
+        "vary: Origin",
+        "access-control-allow-methods: GET, PUT",
+        "access-control-max-age: 600",
+      ),
       seen: null,
     },
   },
@@ -267,7 +279,11 @@ export const mappingCases: readonly BehaviourCase[] = [
     request: ask("/a/", { headers: "Origin: https://a.example\r\n" }),
     expect: {
       statuses: [200],
-      head: /access-control-allow-origin: https:\/\/a\.example\r\nvary: Origin\r\naccess-control-expose-headers: x-a(?:\r\n|$)/,
+      head: fields(
+        "access-control-allow-origin: https://a.example",
+        "vary: Origin",
+        "access-control-expose-headers: x-a",
+      ),
       seen: path("/"),
     },
   },

@@ -110,7 +110,7 @@ export const routingCases: readonly BehaviourCase[] = [
     name: "a Mapping that cannot be followed keeps its place: 503, not the shorter prefix",
     resources: ({ cleartext }) =>
       mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}` }) +
-      mappingYaml("b", { prefix: "/closed/", service: `localhost:${cleartext}`, grpc: true }),
+      mappingYaml("b", { prefix: "/closed/", service: `localhost:${cleartext}`, resolver: "nobody" }),
     request: get("/closed/x"),
     expect: { statuses: [503], seen: null, failure: "route_fails_closed" },
   },
@@ -206,7 +206,12 @@ export const routingCases: readonly BehaviourCase[] = [
       "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\nConnection: close\r\n\r\n",
     expect: {
       statuses: [200],
-      seen: ({ headers }) => assert.equal(headers["x-forwarded-for"], "192.0.2.1, 192.0.2.2, 127.0.0.1"),
+      seen: ({ headers }) =>
+        assert.deepEqual(String(headers["x-forwarded-for"]).split(/, ?/), [
+          "192.0.2.1",
+          "192.0.2.2",
+          "127.0.0.1",
+        ]),
     },
   },
   {

@@ -15,5 +15,5 @@ export function runOn<Result>(engine: EngineName, run: () => Result): Result {
 /** `CREDENCE_TEST_ENGINES=node` leaves the others out while somebody works on one. */
 export const ENGINES: readonly EngineName[] =
   process.env.CREDENCE_TEST_ENGINES === undefined
-    ? ["node"]
+    ? ENGINE_NAMES
     : ENGINE_NAMES.filter((name) => process.env.CREDENCE_TEST_ENGINES?.split(",").includes(name));

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { wireEnvoyGateway } from "../../src/cli/envoy/wire.ts";
 import type { Gateway, GatewayOptions } from "../../src/cli/wire.ts";
+import type { ListenerBounds } from "../../src/engines/envoy/bounds.ts";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
-import { DEFAULT_LIMITS } from "../../src/engines/node/limits.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../src/engines/node/limits.ts";
 import { type DnsServer, startDnsServer } from "./dns-server.ts";
 
 /** A gateway that is put together and open, with an empty folder to read from. */
@@ -33,8 +34,7 @@ export async function groundWithEnvoy(
   wired: Wired,
   hosts: Readonly<Record<string, readonly string[]>>,
 ): Promise<Ground> {
-  // Limits of the other engine have no counterpart but this one.
-  const key = JSON.stringify([wired.compile, wired.limits.maxConnections]);
+  const key = JSON.stringify([wired.compile, limitsOfBoth(wired.limits)]);
   const found = idle.get(key)?.pop();
   const ground = found ?? (await freshGround(wired, key));
   const { names } = (lent.get(ground.gateway) as { dns: DnsServer }).dns;
@@ -61,10 +61,20 @@ export async function closeGrounds(): Promise<void> {
   await Promise.all(all.map(({ gateway }) => gateway.shutDown(0)));
 }
 
+/** Those that an Envoy is given; the others are the other engine's own. */
+function limitsOfBoth(limits: Partial<Limits>): ListenerBounds & { readonly maxConnections: number } {
+  const { maxConnections, maxHeadBytes, maxHeaders, handshakeTimeoutMs, headTimeoutMs, idleTimeoutMs } = {
+    ...DEFAULT_LIMITS,
+    ...limits,
+  };
+  return { maxConnections, maxHeadBytes, maxHeaders, handshakeTimeoutMs, headTimeoutMs, idleTimeoutMs };
+}
+
 async function freshGround(wired: Wired, key: string): Promise<Ground> {
   const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
   const dns = await startDnsServer();
   const { limits, ...options } = wired;
+  const { maxConnections, ...bounds } = limitsOfBoth(limits);
   const { path: envoy } = await findEnvoy({ environment: process.env });
   const wiredGateway = await wireEnvoyGateway({
     ...options,
@@ -72,7 +82,8 @@ async function freshGround(wired: Wired, key: string): Promise<Ground> {
     concurrency: 1,
     paths: [directory],
     dnsResolvers: [`${dns.address}:${dns.port}`],
-    maxConnections: limits.maxConnections ?? DEFAULT_LIMITS.maxConnections,
+    maxConnections,
+    bounds,
   });
   let closing: Promise<void> | undefined;
   const closed = (): Promise<void> => (closing ??= dns.close());
