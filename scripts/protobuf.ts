@@ -96,6 +96,7 @@ function generate(): void {
   mendValidate();
   mendRoutes();
   mendHeaderMutation();
+  mendTcpProxy();
   mendExternalAuthorization();
   writeFileSync(
     join(work, "buf.yaml"),
@@ -205,6 +206,25 @@ function mendHeaderMutation(): void {
       /repeated (\S+) response_mutations = 2;/,
       "$&\n  repeated $1 response_trailers_mutations = 4;\n  repeated $1 request_trailers_mutations = 5;",
     ),
+  );
+}
+
+/** When a connection to the upstream is opened: Envoy 1.40 can wait until the client's handshake is done. */
+function mendTcpProxy(): void {
+  const path = join(work, "envoy-api/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto");
+  const text = readFileSync(path, "utf8");
+  if (text.includes("upstream_connect_mode")) return;
+  writeFileSync(
+    path,
+    text
+      .replace(
+        /(\nmessage TcpProxy \{[\s\S]*?string stat_prefix = 1.*;)/,
+        "$1\n  UpstreamConnectMode upstream_connect_mode = 21;\n  google.protobuf.UInt32Value max_early_data_bytes = 22;",
+      )
+      .replace(
+        "\nmessage TcpProxy {",
+        "\nenum UpstreamConnectMode {\n  IMMEDIATE = 0;\n  ON_DOWNSTREAM_DATA = 1;\n  ON_DOWNSTREAM_TLS_HANDSHAKE = 2;\n}\n$&",
+      ),
   );
 }
 

@@ -1,5 +1,5 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
+import { isIP } from "node:net";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { AddressRange, HttpSettings } from "../../model/http.ts";
 import { pack } from "../../protobuf/any.ts";
 import { type PrincipalSchema, RBAC_Action } from "../../protobuf/generated/envoy/config/rbac/v3/rbac_pb.js";
@@ -12,7 +12,9 @@ export function addressFilters({
   proxyProtocol,
 }: HttpSettings): MessageInitShape<typeof HttpFilterSchema>[] {
   if (addresses === undefined) return [];
-  const principals = addresses.ranges.map((range) => principal(range, proxyProtocol === true));
+  const principals = addresses.ranges
+    .flatMap(withMapped)
+    .map((range) => principal(range, proxyProtocol === true));
   const config = create(RBACSchema, {
     rules: {
       action: addresses.action === "allow" ? RBAC_Action.ALLOW : RBAC_Action.DENY,
@@ -29,6 +31,13 @@ export function addressFilters({
 }
 
 const ANY = { rule: { case: "any", value: true } } as const;
+
+/** An IPv4 address that comes as an IPv6 one (RFC 4291 §2.5.5.2) is what it is: a PROXY header may tell of it so. */
+function withMapped(range: AddressRange): AddressRange[] {
+  const { address, prefixLength } = range;
+  if (isIP(address) !== 4) return [range];
+  return [range, { ...range, address: `::ffff:${address}`, prefixLength: 96 + prefixLength }];
+}
 
 /**
  * `remote` is the client's address as trusted proxies tell it. The connection's own is `direct_remote_ip`, but where a PROXY

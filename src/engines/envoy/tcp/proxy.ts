@@ -3,7 +3,10 @@ import type { GatewayModel } from "../../../model/gateway.ts";
 import type { TcpChain, TcpDestination } from "../../../model/tcp.ts";
 import { pack } from "../../../protobuf/any.ts";
 import type { FilterSchema } from "../../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
-import { TcpProxySchema } from "../../../protobuf/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import {
+  TcpProxySchema,
+  UpstreamConnectMode,
+} from "../../../protobuf/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import { tcpAccessLogs } from "../access-log.ts";
 import { duration } from "../duration.ts";
 import { logServices } from "../outside-services.ts";
@@ -12,7 +15,7 @@ import { clusterOf } from "./destination.ts";
 
 /** Passes the connections of a chain on, each to one destination by weight. */
 export function tcpProxy(
-  { destinations }: TcpChain,
+  { destinations, tls }: TcpChain,
   listener: string,
   model: GatewayModel,
   context: TranslationContext,
@@ -29,6 +32,7 @@ export function tcpProxy(
             case: "weightedClusters",
             value: { clusters: reached.map((each) => ({ name: clusterOf(each), weight: each.weight })) },
           },
+    ...(tls.mode === "terminate" ? AFTER_HANDSHAKE : {}),
     // One attempt: bytes that a service took are not said to another.
     maxConnectAttempts: 1,
     idleTimeout: duration(shortestIdle(reached)),
@@ -39,6 +43,12 @@ export function tcpProxy(
     configType: { case: "typedConfig", value: pack(TcpProxySchema, proxy) },
   };
 }
+
+/** Envoy would open the upstream's connection at once: before a client has shown that it may come in. */
+const AFTER_HANDSHAKE = {
+  upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE,
+  maxEarlyDataBytes: 65_536,
+};
 
 /** Envoy has one for all destinations of a chain; 0: no limit, an hour where nothing is said. */
 function shortestIdle(destinations: readonly TcpDestination[]): number {
