@@ -273,13 +273,6 @@ export const SKIPS: readonly Skip[] = [
   },
   {
     engine: "envoy",
-    file: "proxy-protocol",
-    group: "open",
-    tests: ["ip_allow asks for the address"],
-    reason: "an IPv4 address inside of IPv6 is not taken for IPv4",
-  },
-  {
-    engine: "envoy",
     file: "upstream-limits",
     group: "reasons of failures",
     tests: ["silence before the response is 504"],
@@ -303,14 +296,13 @@ export const SKIPS: readonly Skip[] = [
     file: "tcp-tls",
     group: "open",
     tests: [
-      "each host of a port is terminated",
       "bytes in cleartext, and those",
       "without a context that is usable",
       "after a rotation new connections",
       "a client may offer any protocol",
     ],
     reason:
-      "the upstream is connected to before the client's handshake is over, and once when a listener opens",
+      "the upstream is connected to once when a listener opens; a client whose protocols are all others is served",
   },
   {
     engine: "envoy",
