@@ -3,6 +3,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { limitOf } from "../model/capabilities.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { GatewayModel } from "../model/gateway.ts";
+import type { Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { compileAuthorization } from "./authorization.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
@@ -142,10 +143,25 @@ function withClusters(clusters: readonly Cluster[], more: readonly Cluster[]): r
   return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. */
-export function hashModel(model: GatewayModel): string {
-  return createHash("sha256").update(JSON.stringify(model)).digest("hex");
+/**
+ * SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. Routes
+ * and clusters, the long lists, go in by their own digests: those that stay the same objects are not written out again.
+ */
+export function hashModel({ routes, clusters, ...rest }: GatewayModel): string {
+  const hash = createHash("sha256").update(JSON.stringify(rest));
+  for (const part of [...routes, null, ...clusters]) hash.update(part === null ? "/" : digestOf(part));
+  return hash.digest("hex");
 }
+
+function digestOf(part: Route | Cluster): string {
+  const known = digests.get(part);
+  if (known !== undefined) return known;
+  const digest = createHash("sha256").update(JSON.stringify(part)).digest("base64");
+  digests.set(part, digest);
+  return digest;
+}
+
+const digests = new WeakMap<Route | Cluster, string>();
 
 function references(model: GatewayModel, mappings: readonly MappingResource[]): Record<string, string[]> {
   const found: Record<string, string[]> = {};

@@ -1,4 +1,4 @@
-import type { CompileOptions } from "../compile/compilation.ts";
+import type { Compilation, CompileOptions } from "../compile/compilation.ts";
 import { compile, hashModel } from "../compile/compile.ts";
 import { RouteMemory } from "../compile/route-memory.ts";
 import type { CredentialChange } from "../credentials/credential.ts";
@@ -9,7 +9,7 @@ import type { BoundListener, Engine, EngineProblem } from "../engines/engine.ts"
 import type { Revision } from "../model/gateway.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { engineDiagnostic, type Places, placesIn } from "./engine-problems.ts";
+import { engineDiagnostic, placesIn } from "./engine-problems.ts";
 
 /** Where resources come from, as far as the loop needs to know. */
 export interface ResourceSource {
@@ -51,7 +51,8 @@ export class Control {
   #revision: Revision | null = null;
   #listeners: readonly BoundListener[] = [];
   #found: readonly Diagnostic[] = [];
-  #places: Places = new Map();
+  /** The newest. Its references are made when a finding asks for them. */
+  #compilation: Compilation | null = null;
   #problems: readonly EngineProblem[] = [];
   /** The revision that serves lacks something, a port perhaps, that may be had by now: it is applied again. */
   #isPartial = false;
@@ -106,6 +107,7 @@ export class Control {
         : this.#complete || this.#options.allowPartial
           ? null
           : "some documents could not be read at the start; see /ambassador/v0/diag/ (--allow-partial serves without them)";
+    const places = placesIn(this.#problems.length === 0 ? {} : (this.#compilation?.references ?? {}));
     return {
       revision: this.#revision,
       ready: notReady === null,
@@ -114,7 +116,7 @@ export class Control {
       diagnostics: sortDiagnostics([
         ...this.#found,
         ...this.#options.store.diagnostics(),
-        ...this.#problems.map((problem) => engineDiagnostic(problem, this.#places)),
+        ...this.#problems.map((problem) => engineDiagnostic(problem, places)),
       ]),
       fault: this.#fault,
     };
@@ -167,7 +169,7 @@ export class Control {
       this.#memory,
     );
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
-    this.#places = placesIn(compilation.references);
+    this.#compilation = compilation;
     const hash = hashModel(compilation.model);
     if (this.#stopped) return;
     if (hash !== this.#revision?.hash || this.#isPartial) {

@@ -32,7 +32,7 @@ export interface GatewayModel {
 export interface Revision {
   /** Counts up from 1 in each process. */
   readonly number: number;
-  /** SHA-256 (hex) of the canonical JSON of `model`: equal for the same resources in any order. */
+  /** SHA-256 (hex) of what `model` says: equal for the same resources in any order. */
   readonly hash: string;
   readonly model: GatewayModel;
 }

@@ -62,6 +62,8 @@ export async function listen(
     connect: false,
     contextValues: ({ socket }) => peerValues(socket as TLSSocket, options),
     readMaxBytes: MOST_REQUEST_BYTES,
+    // Envoy asks for none; compressing the world for a hundred others would cost more than sending it.
+    acceptCompression: [],
   });
   const server: Http2Server | Http2SecureServer =
     tls === undefined ? createServer(handler) : createSecureServer(secureOptions(tls), handler);
