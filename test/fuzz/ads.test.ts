@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { DeltaExchange } from "../../src/engines/envoy/ads/delta-exchange.ts";
 import { Session } from "../../src/engines/envoy/ads/session.ts";
@@ -12,6 +12,7 @@ import {
   type DeltaDiscoveryRequestSchema,
   DeltaDiscoveryRequestSchema as DeltaRequest,
   type DeltaDiscoveryResponse,
+  DeltaDiscoveryResponseSchema,
   DiscoveryRequestSchema,
   type DiscoveryResponse,
 } from "../../src/protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
@@ -240,7 +241,7 @@ class DeltaSide {
 
   read(count: number): void {
     for (let i = 0; i < count; i++) {
-      const response = this.#exchange.next();
+      const response = onTheWire(this.#exchange.next());
       if (response === null) return;
       this.#open.push(response);
     }
@@ -327,4 +328,10 @@ function fresh(): Record<XdsKind, Map<string, string>> {
 
 function versionsOf(snapshot: Snapshot, kind: XdsKind): Map<string, string> {
   return new Map([...snapshot[kind].values()].map(({ name, version }) => [name, version]));
+}
+
+/** As a client reads it. */
+function onTheWire(response: DeltaDiscoveryResponse | null): DeltaDiscoveryResponse | null {
+  if (response === null) return null;
+  return fromBinary(DeltaDiscoveryResponseSchema, toBinary(DeltaDiscoveryResponseSchema, response));
 }

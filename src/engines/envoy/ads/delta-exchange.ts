@@ -1,10 +1,10 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
-  type Resource,
   ResourceSchema,
 } from "../../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import type { Exchange } from "./pump.ts";
@@ -51,13 +51,14 @@ export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDisco
     const { typeUrl, subscription, batch } = next;
     const nonce = String(++this.#count);
     this.#nonces.set(subscription, nonce);
-    return create(DeltaDiscoveryResponseSchema, {
+    const response = create(DeltaDiscoveryResponseSchema, {
       systemVersionInfo: this.#session.label,
       typeUrl,
       nonce,
-      resources: batch.resources.map(wrapped),
       removedResources: [...batch.removed],
     });
+    response.$unknown = batch.resources.map((resource) => ({ ...RESOURCES, data: written(resource) }));
+    return response;
   }
 
   close(): void {
@@ -73,18 +74,25 @@ export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDisco
   }
 }
 
-/** Made once a resource, for all clients. */
-const WRAPPED = new WeakMap<EncodedResource, Resource>();
+/** `repeated Resource resources = 2`. What is written already goes in as a field that the encoder takes as it is. */
+const RESOURCES = {
+  no: DeltaDiscoveryResponseSchema.field.resources.number,
+  wireType: WireType.LengthDelimited,
+} as const;
 
-function wrapped(encoded: EncodedResource): Resource {
-  const known = WRAPPED.get(encoded);
+/** The Resource with its length before it: made once, for all clients. */
+function written(encoded: EncodedResource): Uint8Array {
+  const known = WRITTEN.get(encoded);
   if (known !== undefined) return known;
   const { name, version, typeUrl, bytes } = encoded;
-  const made = create(ResourceSchema, {
+  const message = create(ResourceSchema, {
     name,
     version,
     resource: create(AnySchema, { typeUrl, value: bytes }),
   });
-  WRAPPED.set(encoded, made);
+  const made = new BinaryWriter().bytes(toBinary(ResourceSchema, message)).finish();
+  WRITTEN.set(encoded, made);
   return made;
 }
+
+const WRITTEN = new WeakMap<EncodedResource, Uint8Array>();
