@@ -51,4 +51,4 @@ export class Turns {
 /** With responses of half a mebibyte (subscription.ts), a few megabytes are under way. */
 const MOST = 8;
 /** A client that does not answer holds up the others for so long. */
-const LONGEST_MS = 2000;
+const LONGEST_MS = 10_000;
