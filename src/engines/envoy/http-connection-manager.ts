@@ -141,6 +141,7 @@ function bounds(
 /** Before anything else reads the request. */
 function requestMutations({
   useRemoteAddress,
+  preserveRequestId,
 }: HttpSettings): MessageInitShape<typeof TypedExtensionConfigSchema> {
   return {
     name: "envoy.http.early_header_mutation.header_mutation",
@@ -156,12 +157,16 @@ function requestMutations({
             },
           },
           { action: { case: "remove", value: "l5d-dst-override" } },
+          // Envoy would keep it where the connection's address is not the client's.
+          ...(preserveRequestId ? [] : [REQUEST_ID]),
           ...(useRemoteAddress ? [FORWARDED_FOR] : []),
         ],
       }),
     ),
   };
 }
+
+const REQUEST_ID = { action: { case: "remove", value: "x-request-id" } } as const;
 
 /** At this moment the operator gives the connection's address, or what a PROXY header tells. */
 const FORWARDED_FOR = {
