@@ -26,6 +26,8 @@ export const SKIP_GROUPS = {
   "headers of its own":
     "What Envoy writes into answers and copies of its own making, and what it passes on of interim ones.",
   "connections and retries": "When a connection is used again, and when a request is said again.",
+  "ports that are taken":
+    "A port of a listener that somebody else on the machine has, when a revision comes.",
   "reasons of failures": "Refused or failed alike; the words and the place that tell of it are Envoy's.",
   open: "Not looked into to the end: each of these is a difference to be mended, or to be put into a group above.",
 } as const;
@@ -311,5 +313,13 @@ export const SKIPS: readonly Skip[] = [
     tests: ["by cookie with a ttl"],
     reason:
       "a new cookie's value is made of the connection's addresses: clients behind one connection get the same one",
+  },
+  {
+    engine: "envoy",
+    file: "reload",
+    group: "ports that are taken",
+    tests: ["the previous revision goes on to the last request"],
+    reason:
+      "it costs its listener alone, of HTTP too, where the node engine keeps the previous revision whole",
   },
 ];

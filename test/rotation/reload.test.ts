@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
-import { it } from "node:test";
+import { it } from "../behaviour/engines.ts";
 import {
   certificates,
   mappingYaml,
@@ -204,7 +204,9 @@ it("a listener that moves answers at its new port and no more at the old one", a
   try {
     assert.deepEqual(await Promise.all(ports.map(isOpen)), [true, false]);
     await gateway.replace("a.yaml", resources(ports[1]));
-    assert.deepEqual(await Promise.all(ports.map(isOpen)), [false, true]);
+    assert.equal(await isOpen(ports[1]), true);
+    // Envoy closes the old one a moment after the new one is open.
+    while (await isOpen(ports[0])) await new Promise((resolve) => setTimeout(resolve, 5));
   } finally {
     await gateway.stop();
   }

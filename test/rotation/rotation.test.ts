@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Agent, get } from "node:http";
-import { it } from "node:test";
+import { it } from "../behaviour/engines.ts";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { startGateway } from "../support/gateway.ts";
 import { startUpstream } from "../support/upstream.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
-import { it } from "node:test";
+import { it } from "../behaviour/engines.ts";
 import { mappingYaml } from "../support/certificates.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startUpstream } from "../support/upstream.ts";
 
@@ -41,6 +42,14 @@ class Client {
 const later = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+function outcomeOfConnecting(port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => resolve("connected")).on("connect", () => socket.destroy());
+    socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+  });
+}
+
 it("whatever a client is in the middle of is finished; idle connections are closed once nothing can be on its way", async () => {
   const release: (() => void)[] = [];
   const upstream = await startUpstream("cleartext", (request, response) => {
@@ -60,12 +69,15 @@ it("whatever a client is in the middle of is finished; idle connections are clos
     recent.send(get("/quick"));
     await recent.answers(2);
 
+    const port = gateway.httpPort;
     const over = gateway.gateway.shutDown(10_000);
-    await old.closed;
+    // Envoy's idle connections end with its process.
+    if (engineUnderTest() === "node") await old.closed;
+    else while ((await outcomeOfConnecting(port)) === "connected") await later(5);
     sending.send("st: localhost\r\n\r\n");
     recent.send(get("/quick"));
     await Promise.all([sending.answers(1), recent.answers(3)]);
-    for (const { heads } of [sending, recent]) assert.match(heads.at(-1) ?? "", /\r\nconnection: close\r\n/);
+    for (const { heads } of [sending, recent]) assert.match(heads.at(-1) ?? "", /\r\nconnection: close\r\n/i);
     await Promise.all([sending.closed, recent.closed]);
     assert.equal(running.received, "");
     assert.equal(release.length, 1);
@@ -73,6 +85,7 @@ it("whatever a client is in the middle of is finished; idle connections are clos
     await running.answers(1);
     assert.match(running.received, /slow/);
     await over;
+    await old.closed;
   } finally {
     await gateway.stop();
     await upstream.close();
@@ -90,12 +103,7 @@ it("a connection that is not there yet is not accepted any more", async () => {
     const port = gateway.httpPort;
     const over = gateway.gateway.shutDown(5000);
     await later(20);
-    const refused = await new Promise((resolve) =>
-      connect(port, "127.0.0.1")
-        .on("connect", () => resolve("connected"))
-        .on("error", (error: NodeJS.ErrnoException) => resolve(error.code)),
-    );
-    assert.equal(refused, "ECONNREFUSED");
+    assert.equal(await outcomeOfConnecting(port), "ECONNREFUSED");
     await over;
   } finally {
     await gateway.stop();
