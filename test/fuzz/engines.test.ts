@@ -87,8 +87,7 @@ function isEnough(received: string): boolean {
   return answer.body.length >= length;
 }
 
-const OF_INTEREST =
-  /^(?:location|server|allow|x-answer|x-upstream|access-control-.*)$/;
+const OF_INTEREST = /^(?:location|server|allow|x-answer|x-upstream|access-control-.*)$/;
 
 function fieldsOf(head: string): Record<string, string> {
   const fields = head
