@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type IncomingHttpHeaders, type Reques
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import type { IssuedCertificate } from "../../src/x509/authority.ts";
 import { certificates } from "./certificates.ts";
 
 /** What an upstream saw of one request. */
@@ -24,6 +25,10 @@ export interface Upstream {
   connections: number;
   /** Connections that are open. */
   open: number;
+  /** Those with TLS, by the serial number of the client's certificate ("" without one). */
+  readonly live: ReadonlyMap<string, number>;
+  /** Handshakes from now on are held with this certificate; connections that are open stay. */
+  present(identity: IssuedCertificate): void;
   close(): Promise<void>;
 }
 
@@ -58,22 +63,34 @@ export async function startUpstream(kind: UpstreamKind, answer?: RequestListener
       else response.setHeader("content-type", "application/json").end(JSON.stringify(seen.at(-1)));
     });
   };
-  const server =
-    kind === "cleartext"
-      ? createHttpServer(listener)
-      : createHttpsServer(
-          {
-            cert: identity.certificate,
-            key: identity.privateKey,
-            ...(kind === "mtls" ? { ca: ca.certificate, requestCert: true, rejectUnauthorized: true } : {}),
-          },
-          listener,
-        );
+  const clients = kind === "mtls" ? { ca: ca.certificate, requestCert: true, rejectUnauthorized: true } : {};
+  const tls = (shown: IssuedCertificate) => ({
+    cert: shown.certificate,
+    key: shown.privateKey,
+    ...clients,
+  });
+  const secure = kind === "cleartext" ? null : createHttpsServer(tls(identity), listener);
+  const server = secure ?? createHttpServer(listener);
+  const live = new Map<string, number>();
+  secure?.on("secureConnection", (socket: TLSSocket) => {
+    const serial = socket.getPeerX509Certificate()?.serialNumber.toLowerCase() ?? "";
+    const count = (by: number): void => {
+      const left = (live.get(serial) ?? 0) + by;
+      if (left === 0) live.delete(serial);
+      else live.set(serial, left);
+    };
+    count(1);
+    socket.on("close", () => count(-1));
+  });
   const upstream: Upstream = {
     port: await listen(server),
     seen,
     connections: 0,
     open: 0,
+    live,
+    present(shown) {
+      secure?.setSecureContext(tls(shown));
+    },
     async close() {
       server.close();
       server.closeAllConnections();

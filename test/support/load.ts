@@ -1,0 +1,39 @@
+import { Agent, get } from "node:http";
+
+export interface Load {
+  /** Ends it when its last requests are answered, and tells how it went. */
+  stop(): Promise<{ readonly requests: number; readonly failures: readonly string[] }>;
+}
+
+/** Constant load of `workers` clients on kept-alive connections. Whatever is not answered with 200 is a failure. */
+export function startLoad(url: string, workers: number): Load {
+  const agent = new Agent({ keepAlive: true, maxSockets: workers });
+  let stopped = false;
+  let requests = 0;
+  const failures: string[] = [];
+  const once = (): Promise<void> =>
+    new Promise((resolve) => {
+      const fail = (error: Error): void => {
+        failures.push(error.message);
+        resolve();
+      };
+      get(url, { agent }, (response) => {
+        if (response.statusCode !== 200) failures.push(`status ${response.statusCode}`);
+        response.resume().on("end", resolve).on("error", fail);
+      }).on("error", fail);
+    });
+  const running = Array.from({ length: workers }, async () => {
+    while (!stopped) {
+      await once();
+      requests++;
+    }
+  });
+  return {
+    async stop() {
+      stopped = true;
+      await Promise.all(running);
+      agent.destroy();
+      return { requests, failures };
+    },
+  };
+}
