@@ -22,7 +22,9 @@ export interface World {
   readonly hosts?: Readonly<Record<string, Readonly<Record<string, readonly WorldRoute[]>>>>;
 }
 
-/** Prefix, or `~` and a regular expression; and a cluster, `=` and the text of a direct answer, or `!` and the regular expression of a redirect. */
+/**
+ * Prefix, or `~` and a regular expression, then perhaps headers, each ` NAME~` and a regular expression; and a cluster, `=` and the text of a direct answer, or `!` and the regular expression of a redirect.
+ */
 export type WorldRoute = readonly [match: string, target: string];
 
 export function worldOf(world: World, previous?: Snapshot): Snapshot {
@@ -131,10 +133,20 @@ function virtualHost(owner: string, domain: string, routes: readonly WorldRoute[
   );
 }
 
-function route(domain: string, match: string, target: string): MessageInitShape<typeof RouteSchema> {
+function route(domain: string, whole: string, target: string): MessageInitShape<typeof RouteSchema> {
+  const [match = "", ...headers] = whole.split(" ");
   return {
-    name: `mapping/default/${domain}${match}`,
+    name: `mapping/default/${domain}${whole}`,
     match: {
+      headers: headers.map((header) => ({
+        name: header.slice(0, header.indexOf("~")),
+        headerMatchSpecifier: {
+          case: "stringMatch",
+          value: {
+            matchPattern: { case: "safeRegex", value: { regex: header.slice(header.indexOf("~") + 1) } },
+          },
+        },
+      })),
       pathSpecifier: match.startsWith("~")
         ? { case: "safeRegex", value: { regex: match.slice(1) } }
         : { case: "prefix", value: match },

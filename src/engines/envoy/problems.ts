@@ -1,5 +1,5 @@
 import type { EngineProblem } from "../engine.ts";
-import type { AdsClient, AdsNack } from "./ads/client.ts";
+import type { AdsClient, AdsNack, NackOutcome } from "./ads/client.ts";
 import { isBindFailure } from "./ads/session.ts";
 
 /** What clients refuse, once for each part of the model, in a stable order. */
@@ -41,8 +41,13 @@ function problemsOfNack(nack: AdsNack): EngineProblem[] {
   }));
 }
 
-const INSTEAD: Readonly<Record<AdsNack["instead"], string>> = {
-  mended: "the route answers 503, the others of its host are served",
-  "last-good": "its last good version stays",
+const INSTEAD: Readonly<Record<NackOutcome, string>> = {
+  closed: "the route answers 503, the others of its host are served",
+  "closed-wider":
+    "conditions of its match are refused, so whatever meets those that are left, its path among them, answers 503, even " +
+    "requests that are for routes behind it; the other routes of its host are served",
+  "host-closed":
+    "its part in this host cannot be told from the rest, and there is no earlier version: all of the host answers 503",
+  "last-good": "its last good version stays, with all else that is in it",
   nothing: "it is left out",
 };

@@ -69,6 +69,17 @@ export interface AdsNack {
   readonly at: number;
   /** The parts of the model concerned: single routes where they could be found, else all that the resource was made from. */
   readonly from: readonly string[];
-  /** What the client has instead: the resource with the bad routes closed, its last good version, or nothing. */
-  readonly instead: "mended" | "last-good" | "nothing";
+  readonly instead: NackOutcome;
 }
+
+/** What a client has instead of what it refuses. */
+export type NackOutcome =
+  /** The route answers 503, the others of its host are served. */
+  | "closed"
+  /** So it does, and takes requests that it would not have taken: conditions of its match are what is refused. */
+  | "closed-wider"
+  /** The whole host answers 503: not even the route's path is understood, and there is no earlier version. */
+  | "host-closed"
+  /** The resource as it was. */
+  | "last-good"
+  | "nothing";

@@ -1,5 +1,5 @@
 import type { XdsKind } from "../resources.ts";
-import type { AdsClient, AdsKindState, AdsNack } from "./client.ts";
+import type { AdsClient, AdsKindState, AdsNack, NackOutcome } from "./client.ts";
 import type { Session } from "./session.ts";
 import { KINDS, type Snapshot } from "./snapshot.ts";
 
@@ -67,9 +67,11 @@ export class ConnectedClient {
       const subscription = this.session.get(kind);
       return [...(subscription?.refusals.values() ?? [])].flatMap((refusal): AdsNack[] => {
         const { name, version, at, resource, mended } = refusal;
-        const instead =
-          mended !== undefined ? "mended" : subscription?.held.has(name) === true ? "last-good" : "nothing";
-        const found = mended?.culprits ?? [{ name: null, detail: refusal.detail }];
+        const left: NackOutcome = subscription?.held.has(name) === true ? "last-good" : "nothing";
+        const found =
+          mended === undefined || mended.culprits.length === 0
+            ? [{ name: null, detail: refusal.detail, instead: mended?.host ?? left }]
+            : mended.culprits;
         return found.map((culprit) => ({
           kind,
           name,
@@ -77,7 +79,7 @@ export class ConnectedClient {
           detail: culprit.detail,
           at,
           from: culprit.name === null || culprit.name === "" ? resource.from : [culprit.name],
-          instead,
+          instead: culprit.instead,
         }));
       });
     });

@@ -1,7 +1,7 @@
 import type { XdsKind } from "../resources.ts";
 import { type Batch, halves } from "./batch.ts";
 import { Holdings } from "./holdings.ts";
-import { type Mended, narrow, scratchName, type Verdict } from "./narrowing.ts";
+import { type Mended, narrow, scratchName, type Verdict, wholeHost } from "./narrowing.ts";
 import type { EncodedResource } from "./snapshot.ts";
 
 /** A resource that the client refused: not sent again until its bytes change. */
@@ -11,7 +11,7 @@ export interface Refusal {
   readonly detail: string;
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** Sent in its place; absent: the last good one stays. */
+  /** What was found out about it, and is sent in its place; absent: the last good one stays. */
   readonly mended?: Mended;
   /** The resource, with what it was made from. */
   readonly resource: EncodedResource;
@@ -236,7 +236,8 @@ export class Subscription {
     const resource = this.#options.lookUp(name);
     const refusal = this.refusals.get(name);
     if (resource === undefined || refusal?.version !== resource.version) return resource;
-    if (refusal.mended !== undefined) return refusal.mended.replacement;
+    const replacement = refusal.mended?.replacement ?? null;
+    if (replacement !== null) return replacement;
     const held = this.held.get(name);
     if (held === undefined) return undefined;
     return "bytes" in held ? held : "nothing";
@@ -248,18 +249,25 @@ export class Subscription {
     // It is not wanted any more: nothing is learned from it.
     if (refused === undefined) return;
     const known = this.refusals.get(resource.name);
+    const lastGood = (): string | undefined => this.held.get(resource.name)?.version;
     if (known?.mended?.replacement === resource) {
-      const { mended: _, ...without } = known;
-      this.refusals.set(resource.name, without);
+      const { mended, ...without } = known;
+      const isWhole = mended.host !== null;
+      this.refusals.set(
+        resource.name,
+        isWhole ? without : { ...without, mended: wholeHost(known.resource, lastGood(), mended.culprits) },
+      );
+      if (!isWhole) this.#dirty.add(resource.name);
       return;
     }
     if (refused !== resource) return;
     const { name, version } = resource;
     this.refusals.set(name, { name, version, detail, at: this.#options.now(), resource });
     if (resource.kind !== "virtual-host") return;
-    const steps = narrow(resource);
+    const steps = narrow(resource, lastGood);
     const first = steps.next();
     if (first.done !== true) this.#narrowing = { resource, steps, next: first.value, detail };
+    else this.#mend(name, first.value);
   }
 
   #narrowed(verdict: Verdict): void {
@@ -270,11 +278,14 @@ export class Subscription {
       narrowing.next = value;
       return;
     }
-    const refusal = this.refusals.get(narrowing.resource.name);
-    if (value !== null && refusal !== undefined)
-      this.refusals.set(refusal.name, { ...refusal, mended: value });
-    this.#dirty.add(narrowing.resource.name);
+    this.#mend(narrowing.resource.name, value);
     this.#endNarrowing();
+  }
+
+  #mend(name: string, mended: Mended): void {
+    const refusal = this.refusals.get(name);
+    if (refusal !== undefined) this.refusals.set(name, { ...refusal, mended });
+    this.#dirty.add(name);
   }
 
   /** The scratch resource is held perhaps, and wanted by nobody: it goes with the next response. */

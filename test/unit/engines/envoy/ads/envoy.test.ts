@@ -22,7 +22,7 @@ interface Bench {
   caughtUp(): Promise<AdsClient>;
   /** A new server in the place of the old one, with the same snapshot. */
   restart(): Promise<void>;
-  get(host: string, path: string): Promise<string>;
+  get(host: string, path: string, method?: string): Promise<string>;
 }
 
 async function freePort(): Promise<number> {
@@ -82,7 +82,7 @@ async function start(t: TestContext, protocol: "DELTA_GRPC" | "GRPC" = "DELTA_GR
       if (snapshot !== undefined) bench.ads.publish("all", snapshot, String(number));
       await bench.ads.listen({ path: directory.xdsSocket });
     },
-    get: (host, path) => fetchFrom(bench.port, host, path),
+    get: (host, path, method) => fetchFrom(bench.port, host, path, method),
   };
   supervisor.start();
   t.after(async () => {
@@ -102,15 +102,18 @@ async function until(isSo: () => boolean | Promise<boolean>, what: () => string)
 }
 
 /** Status and body; `closed` while nobody listens. */
-async function fetchFrom(port: number, host: string, path: string): Promise<string> {
+async function fetchFrom(port: number, host: string, path: string, method = "GET"): Promise<string> {
   return new Promise((resolve) => {
-    const sent = request({ host: "127.0.0.1", port, path, headers: { host }, agent: false }, (response) => {
-      let body = "";
-      response.on("data", (chunk) => {
-        body += String(chunk);
-      });
-      response.on("end", () => resolve(`${response.statusCode} ${body}`.trim()));
-    });
+    const sent = request(
+      { host: "127.0.0.1", port, path, method, headers: { host }, agent: false },
+      (response) => {
+        let body = "";
+        response.on("data", (chunk) => {
+          body += String(chunk);
+        });
+        response.on("end", () => resolve(`${response.statusCode} ${body}`.trim()));
+      },
+    );
     sent.on("error", () => resolve("closed"));
     sent.end();
   });
@@ -148,7 +151,7 @@ test("one bad route is found, is reported by name, and everything else is served
     listeners,
     hosts: {
       http: {
-        "a.example": [...routes.slice(0, 17), ["~(((", "=bad"], ...routes.slice(17)],
+        "a.example": [...routes.slice(0, 17), ["/bad/", "!((("], ...routes.slice(17)],
         "b.example": [["/", "=b1"]],
       },
     },
@@ -163,9 +166,83 @@ test("one bad route is found, is reported by name, and everything else is served
   assert.equal(await bench.get("nack-probe.invalid", "/3/"), "404");
   assert.deepEqual(
     client.nacks.map(({ kind, name, from, instead }) => [kind, name, from, instead]),
-    [["virtual-host", "http/a.example", ["mapping/default/a.example~((("], "mended"]],
+    [["virtual-host", "http/a.example", ["mapping/default/a.example/bad/"], "closed"]],
   );
   assert.match(client.nacks[0]?.detail ?? "", /missing \)/);
+  assert.equal(await bench.get("a.example", "/bad/x"), "503");
+});
+
+test("a route whose conditions are refused closes all that it may have taken, and never leaves it to a shorter prefix", async (t) => {
+  const bench = await start(t);
+  bench.publish({
+    listeners: { http: bench.port },
+    hosts: {
+      http: {
+        "a.example": [
+          ["/shop/admin/ x-who~((( :method~GET", "=admin"],
+          ["/shop/admin/ :method~HEAD", "=behind"],
+          ["/shop/first/ x-who~(((", "=closed"],
+          ["/shop/", "=shop"],
+        ],
+      },
+    },
+  });
+  const client = await bench.caughtUp();
+  assert.deepEqual(
+    client.nacks.map(({ from, instead }) => [from, instead]),
+    [
+      [["mapping/default/a.example/shop/admin/ x-who~((( :method~GET"], "closed-wider"],
+      [["mapping/default/a.example/shop/first/ x-who~((("], "closed-wider"],
+    ],
+  );
+  await until(
+    async () => (await bench.get("a.example", "/shop/")) === "200 shop",
+    () => "shop",
+  );
+  assert.equal(await bench.get("a.example", "/shop/admin/x"), "503");
+  assert.equal(
+    await bench.get("a.example", "/shop/admin/x", "HEAD"),
+    "200",
+    "the condition that is understood",
+  );
+  assert.equal(await bench.get("a.example", "/shop/first/x"), "503");
+});
+
+test("a host with a route whose path is refused keeps its last good version, or answers 503; others go on", async (t) => {
+  const bench = await start(t);
+  const listeners = { http: bench.port };
+  const bad = [
+    ["~(((", "=bad"],
+    ["/", "=a2"],
+  ] as const;
+  bench.publish({ listeners, hosts: { http: { "a.example": [["/", "=a1"]], "*": [["/", "=any"]] } } });
+  await bench.caughtUp();
+  await until(
+    async () => (await bench.get("a.example", "/")) === "200 a1",
+    () => "a1",
+  );
+  for (const turn of ["b1", "b2"]) {
+    const hosts: World["hosts"] = {
+      http: { "a.example": bad, "b.example": [...bad, ["/x", `=${turn}`]], "*": [["/", "=any"]] },
+    };
+    bench.publish({ listeners, hosts });
+    const client = await bench.caughtUp();
+    assert.equal(await bench.get("a.example", "/"), "200 a1");
+    assert.equal(await bench.get("b.example", "/"), "503", "nor does it fall to the host for any name");
+    assert.equal(await bench.get("c.example", "/"), "200 any");
+    assert.deepEqual(
+      client.nacks.map(({ from, instead }) => [from, instead]),
+      [
+        [["mapping/default/a.example~((("], "last-good"],
+        [["mapping/default/b.example~((("], "host-closed"],
+      ],
+    );
+  }
+  bench.publish({ listeners, hosts: { http: { "a.example": [["/", "=a3"]], "b.example": [["/", "=b3"]] } } });
+  const client = await bench.caughtUp();
+  assert.equal(await bench.get("a.example", "/"), "200 a3");
+  assert.equal(await bench.get("b.example", "/"), "200 b3");
+  assert.deepEqual(client.nacks, []);
 });
 
 test("after a restart of the control plane, nothing is sent that Envoy has", async (t) => {
