@@ -1,5 +1,6 @@
 import type { Cluster } from "../../model/cluster.ts";
 import type { Route } from "../../model/route.ts";
+import { sealed } from "./ads/snapshot.ts";
 import type { XdsResource } from "./resources.ts";
 
 /**
@@ -16,7 +17,7 @@ export class TranslationMemory {
   cluster(cluster: Cluster, key: string, make: () => XdsResource<"cluster">): XdsResource<"cluster"> {
     const known = this.#clusters.get(cluster);
     if (known?.key === key) return known.resource;
-    const resource = make();
+    const resource = sealed(make());
     this.#clusters.set(cluster, { key, resource });
     return resource;
   }
@@ -32,7 +33,7 @@ export class TranslationMemory {
       known?.key === key &&
       known.routes.length === routes.length &&
       routes.every((route, at) => route === known.routes[at]);
-    const remembered = isSame ? known : { key, routes, resource: make() };
+    const remembered = isSame ? known : { key, routes, resource: sealed(make()) };
     this.#seen.set(name, remembered);
     return remembered.resource;
   }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { toBinary } from "@bufbuild/protobuf";
-import { SCHEMAS, TYPE_URLS, type XdsKind, type XdsResource } from "../resources.ts";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { SCHEMAS, TYPE_URLS, type XdsKind, type XdsMessages, type XdsResource } from "../resources.ts";
 
 /** A resource as it is sent, encoded once for all clients. */
 export interface EncodedResource {
@@ -52,6 +52,22 @@ export function encode(resource: XdsResource): EncodedResource {
   const encoded = { kind, name, version, typeUrl: TYPE_URLS[kind], bytes, from };
   encodings.set(resource, encoded);
   return encoded;
+}
+
+/** The resource with its bytes alone: a message as objects takes some ten times as much memory. It is read again when somebody asks. */
+export function sealed<Kind extends XdsKind>(resource: XdsResource<Kind>): XdsResource<Kind> {
+  const encoded = encode(resource);
+  const { kind, name, from } = resource;
+  const seal: XdsResource<Kind> = {
+    kind,
+    name,
+    from,
+    get message() {
+      return fromBinary(SCHEMAS[kind], encoded.bytes) as unknown as XdsMessages[Kind];
+    },
+  };
+  encodings.set(seal, encoded);
+  return seal;
 }
 
 const encodings = new WeakMap<XdsResource, EncodedResource>();
