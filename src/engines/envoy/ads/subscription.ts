@@ -297,5 +297,5 @@ export class Subscription {
 }
 
 /** Of one response, where it may come in parts. */
-const MOST_BYTES = 512 * 1024;
+const MOST_BYTES = 128 * 1024;
 const NOTHING: Batch = { resources: [], removed: [] };
