@@ -103,7 +103,8 @@ it("trust is rotated without an outage: the old root, both, the new one; then th
       "secret.yaml",
       trusting(next.certificate, (await createAuthority("x")).certificate),
     );
-    assert.equal(await status(gateway), 503, "what is not trusted any more");
+    await within(SOON_MS, "nobody is trusted", async () => (await status(gateway)) === 503);
+    for (let turn = 0; turn < 3; turn++) assert.equal(await status(gateway), 503);
   } finally {
     await load.stop();
     await gateway.stop();
@@ -244,6 +245,30 @@ nodeIt("an Envoy that is killed while a secret is rotated comes back with the ne
     assert.deepEqual([...upstream.live.keys()], [serialOf(next)]);
     assert.equal(upstream.seen.at(-1)?.clientSubject, "CN=next");
     assert.equal(control.state.ready, true);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+it("a request that would go on for ever is cut: its connection does not outlive the certificate", async () => {
+  const upstream = await startUpstream("mtls", (_, response) => void response.write("begun"));
+  const { ca, client } = await certificates();
+  // An Envoy cuts it after half of the lifetime.
+  const notBefore = new Date(Date.now() - 1000);
+  const notAfter = new Date(notBefore.getTime() + 8000);
+  const short = await ca.issue({ commonName: "short", usage: "client", notBefore, notAfter });
+  const gateway = await start(upstream, short);
+  try {
+    const long = status(gateway).then(
+      () => "ended",
+      () => "cut",
+    );
+    await within(SOON_MS, "it is under way", () => upstream.live.has(serialOf(short)));
+    await gateway.replace("secret.yaml", secretYaml("certs", { ...client, ca: ca.certificate }));
+    assert.equal(await long, "cut");
+    await within(SOON_MS, "its connection is gone", () => !upstream.live.has(serialOf(short)));
+    assert.ok(Date.now() < notAfter.getTime());
   } finally {
     await gateway.stop();
     await upstream.close();

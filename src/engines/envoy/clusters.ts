@@ -56,7 +56,7 @@ function translateCluster(cluster: Cluster, context: TranslationContext): Cluste
     ...circuitBreakers(cluster),
     ...outlierDetection(cluster),
     ...keepalive(cluster),
-    ...protocolOptions(cluster),
+    ...protocolOptions(cluster, context),
     ...transportSocket(cluster, context),
     ...generationMetadata(cluster, context),
   });

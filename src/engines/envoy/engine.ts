@@ -11,7 +11,7 @@ import type { ListenerBounds } from "./bounds.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
 import { portProblems, withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
-import { generationsOf, trustDomainsOf, withRotated } from "./rotation.ts";
+import { generationsOf, lifetimesOf, trustDomainsOf, withRotated } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
 import { secretName, translateSecrets } from "./secrets.ts";
 import { translate } from "./translate.ts";
@@ -164,6 +164,7 @@ export class EnvoyEngine implements Engine {
     return {
       generations: generationsOf(this.#secrets, credentials),
       trustDomains: trustDomainsOf(this.#secrets, credentials),
+      lifetimes: lifetimesOf(this.#secrets, credentials),
       ports,
       ...(bounds === undefined ? {} : { bounds }),
       ...(ownCluster === undefined ? {} : { ownCluster }),

@@ -36,6 +36,20 @@ export function trustDomainsOf(
   return domains;
 }
 
+/** Of the credentials among the SDS secrets named: milliseconds from the leaf's beginning to the earliest end in its chain. */
+export function lifetimesOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
+  const lifetimes = new Map<string, number>();
+  for (const secret of secrets) {
+    if (!secret.startsWith("credential:")) continue;
+    const name = secret.slice("credential:".length);
+    const credential = credentials.credential(name);
+    const [leaf] = credential?.facts ?? [];
+    if (credential !== undefined && leaf !== undefined)
+      lifetimes.set(name, credential.notAfter - leaf.notBefore);
+  }
+  return lifetimes;
+}
+
 /** The snapshot with the secrets of these names as the store has them now, and the clusters that use them in a new generation. */
 export function withRotated(
   snapshot: Snapshot,

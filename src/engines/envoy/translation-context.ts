@@ -6,6 +6,8 @@ export interface TranslationContext {
   readonly generations: ReadonlyMap<string, number>;
   /** The SPIFFE trust domain of each credential that has one, by the credential's name. Absent: none has. */
   readonly trustDomains?: ReadonlyMap<string, string>;
+  /** Milliseconds from a credential's beginning to its end, by its name. Absent: not known. */
+  readonly lifetimes?: ReadonlyMap<string, number>;
   /** The bootstrap's static cluster that leads to Credence itself, for the stream of failures; absent: nobody takes them. */
   readonly ownCluster?: string;
   /** Absent: the defaults. */

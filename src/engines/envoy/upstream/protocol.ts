@@ -5,15 +5,17 @@ import type { Http1ProtocolOptionsSchema } from "../../../protobuf/generated/env
 import { PreserveCaseFormatterConfigSchema } from "../../../protobuf/generated/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import { HttpProtocolOptionsSchema } from "../../../protobuf/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { duration } from "../duration.ts";
+import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
 
 /** HTTP/1.1 or HTTP/2, and for how long connections are kept. Never by ALPN: the model says what is spoken. */
-export function protocolOptions(cluster: Cluster): ClusterFields {
+export function protocolOptions(cluster: Cluster, context: TranslationContext): ClusterFields {
   const options = create(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: {
       // 0 is "not given" here, as in the node engine.
       idleTimeout: duration(cluster.idleTimeoutMs || IDLE_MS),
       ...(cluster.maxLifetimeMs ? { maxConnectionDuration: duration(cluster.maxLifetimeMs) } : {}),
+      ...longestStream(cluster, context),
     },
     upstreamProtocolOptions: {
       case: "explicitHttpConfig",
@@ -26,6 +28,19 @@ export function protocolOptions(cluster: Cluster): ClusterFields {
     },
   });
   return { typedExtensionProtocolOptions: { [OPTIONS]: pack(HttpProtocolOptionsSchema, options) } };
+}
+
+/**
+ * Envoy lets a stream of a cluster's old generation end whenever it ends. Half of the certificate's lifetime bounds it: what
+ * began before a rotation in the first half is over when the certificate is.
+ */
+function longestStream(
+  { tls }: Cluster,
+  { lifetimes }: TranslationContext,
+): { maxStreamDuration?: ReturnType<typeof duration> } {
+  if (tls.mode === "cleartext" || tls.credential === undefined) return {};
+  const lifetime = lifetimes?.get(tls.credential);
+  return lifetime === undefined ? {} : { maxStreamDuration: duration(Math.max(1, Math.floor(lifetime / 2))) };
 }
 
 /** Names of headers go on as they were written, trailers too: the node engine passes on the bytes. */
