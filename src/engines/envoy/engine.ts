@@ -1,4 +1,3 @@
-import { connect } from "node:net";
 import type { CredentialChange, CredentialReader } from "../../credentials/credential.ts";
 import type { GatewayModel, Revision } from "../../model/gateway.ts";
 import type { Clock } from "../../telemetry/clock.ts";
@@ -39,6 +38,8 @@ export interface EnvoyEngineOptions {
 
 /** Envoy processes of this machine. */
 export interface Proxies {
+  /** The version of each listener that takes connections, by name; none while that cannot be told. */
+  listenerVersions(): Promise<ReadonlyMap<string, string>>;
   /** Stop accepting; resolves when what is in flight has ended, or after `milliseconds`. */
   drain(milliseconds: number): Promise<void>;
   stop(): Promise<void>;
@@ -81,7 +82,7 @@ export class EnvoyEngine implements Engine {
 
   /** What the connected clients refuse of what serves now, and listeners that they were not given. */
   get problems(): EngineProblem[] {
-    return [...this.#taken, ...problemsOf(this.fleet)];
+    return [...this.#taken, ...problemsOf(this.fleet, tcpNames(this.#revision?.model))];
   }
 
   /** Called when `problems` have changed. */
@@ -116,18 +117,21 @@ export class EnvoyEngine implements Engine {
     const ports = await this.#ports.choose(revision.model);
     const bound = boundListeners(revision.model, ports);
     // A fleet's ports are those of other machines.
-    this.#taken = this.#options.proxies === undefined ? [] : await portProblems(bound, this.#openPorts);
+    this.#taken =
+      this.#options.proxies === undefined
+        ? []
+        : await portProblems(bound, this.#openPorts, tcpNames(revision.model));
     const served = {
       ...revision,
       model: withoutListeners(revision.model, new Set(this.#taken.map(({ subject }) => subject))),
     };
     this.#revision = served;
     await this.#publish(served);
-    await this.#caughtUp(served, ports);
+    await this.#caughtUp(served);
     const { problems } = this;
     const closed = new Set(this.#refusedListeners());
     for (const { code, subject } of problems) {
-      if (code !== "listener-port-unavailable") continue;
+      if (code !== "listener-port-unavailable" && code !== "tcp-port-unavailable") continue;
       closed.add(subject);
       this.#ports.forget(subject);
     }
@@ -202,7 +206,7 @@ export class EnvoyEngine implements Engine {
   }
 
   /** Resolves when every connected client has the revision but for what it refuses, and own listeners are open; or after a while. */
-  async #caughtUp({ model, number }: Revision, ports: ReadonlyMap<string, number>): Promise<void> {
+  async #caughtUp({ number }: Revision): Promise<void> {
     const { ads, clock, proxies, waitForClientsMs = WAIT_MS } = this.#options;
     const end = clock.now() + waitForClientsMs;
     const isDone = (): boolean => {
@@ -223,9 +227,25 @@ export class EnvoyEngine implements Engine {
       if (isDone()) finish();
     });
     if (proxies === undefined) return;
-    const refused = new Set(this.problems.map(({ subject }) => subject));
-    const waiting = boundListeners(model, ports).filter(({ name }) => !refused.has(name));
-    await Promise.all(waiting.map((listener) => untilOpen(listener, end, clock)));
+    while (!(await this.#takesConnections(proxies)) && clock.now() < end)
+      await new Promise<void>((resolve) => clock.after(OPEN_POLL_MS, resolve));
+  }
+
+  /**
+   * A listener opens when its secrets and routes are there: Envoy acknowledges it before. A connection would tell too, but of one to
+   * a TCPMapping's port the service hears.
+   */
+  async #takesConnections(proxies: Proxies): Promise<boolean> {
+    const versions = await proxies.listenerVersions();
+    const { fleet } = this;
+    return (
+      fleet.length > 0 &&
+      fleet.every(({ kinds }) =>
+        [...(kinds.listener?.acknowledged.entries() ?? [])].every(
+          ([name, { version }]) => versions.get(name) === version,
+        ),
+      )
+    );
   }
 }
 
@@ -237,22 +257,8 @@ function boundListeners(model: GatewayModel, ports: ReadonlyMap<string, number>)
   }));
 }
 
-/** A listener opens when its secrets and routes are there: Envoy acknowledges it before. */
-async function untilOpen({ address, port }: BoundListener, end: number, clock: Clock): Promise<void> {
-  while (!(await accepts(address, port)) && clock.now() < end)
-    await new Promise<void>((resolve) => clock.after(OPEN_POLL_MS, resolve));
-}
-
-function accepts(address: string, port: number): Promise<boolean> {
-  const host = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
+function tcpNames(model: GatewayModel | undefined): ReadonlySet<string> {
+  return new Set((model?.tcpListeners ?? []).map(({ name }) => name));
 }
 
 const WAIT_MS = 10_000;

@@ -9,6 +9,7 @@ import type { BoundListener, EngineProblem } from "../engine.ts";
 export async function portProblems(
   listeners: readonly BoundListener[],
   own: ReadonlySet<number>,
+  tcp: ReadonlySet<string>,
 ): Promise<EngineProblem[]> {
   const problems = await Promise.all(
     listeners
@@ -18,10 +19,15 @@ export async function portProblems(
         if (fault === null) return null;
         const place = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
         const message = `listener ${name} cannot open ${place}: ${fault}`;
-        return { code: "listener-port-unavailable", subject: name, message };
+        return { code: unavailable(name, tcp), subject: name, message };
       }),
   );
   return problems.filter((problem) => problem !== null);
+}
+
+/** A TCPMapping's port costs its TCPMappings alone. `tcp`: names of TCP listeners. */
+export function unavailable(name: string, tcp: ReadonlySet<string>): string {
+  return tcp.has(name) ? "tcp-port-unavailable" : "listener-port-unavailable";
 }
 
 /** The model without listeners of these names. */

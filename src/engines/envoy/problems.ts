@@ -1,13 +1,14 @@
 import type { EngineProblem } from "../engine.ts";
 import type { AdsClient, AdsNack, NackOutcome } from "./ads/client.ts";
 import { isBindFailure } from "./ads/session.ts";
+import { unavailable } from "./port-probe.ts";
 
-/** What clients refuse, once for each part of the model, in a stable order. */
-export function problemsOf(fleet: readonly AdsClient[]): EngineProblem[] {
+/** What clients refuse, once for each part of the model, in a stable order. `tcp`: names of TCP listeners. */
+export function problemsOf(fleet: readonly AdsClient[], tcp: ReadonlySet<string>): EngineProblem[] {
   const problems = new Map<string, EngineProblem & { clients: string[] }>();
   for (const { node, nacks } of fleet) {
     for (const nack of nacks) {
-      for (const problem of problemsOfNack(nack)) {
+      for (const problem of problemsOfNack(nack, tcp)) {
         const key = `${problem.code} ${problem.subject} ${problem.message}`;
         const known = problems.get(key);
         if (known === undefined) problems.set(key, { ...problem, clients: [node] });
@@ -23,12 +24,12 @@ export function problemsOf(fleet: readonly AdsClient[]): EngineProblem[] {
     }));
 }
 
-function problemsOfNack(nack: AdsNack): EngineProblem[] {
+function problemsOfNack(nack: AdsNack, tcp: ReadonlySet<string>): EngineProblem[] {
   const { kind, name, detail, from } = nack;
   if (kind === "listener" && isBindFailure(nack))
     return [
       {
-        code: "listener-port-unavailable",
+        code: unavailable(name, tcp),
         subject: name,
         message: `listener ${name} cannot be opened: ${detail.trim()}`,
       },

@@ -32,6 +32,20 @@ export class EnvoyAdmin {
     );
   }
 
+  /** The version of each listener that takes connections, by name: one that still warms has none, or its old one. */
+  async listenerVersions(): Promise<Map<string, string>> {
+    const { body } = await this.#ask(
+      "GET",
+      `/config_dump?resource=dynamic_listeners&mask=${LISTENER_FIELDS}`,
+    );
+    const { configs = [] } = JSON.parse(body) as { configs?: DumpedListener[] };
+    return new Map(
+      configs.flatMap(({ name, active_state: active }) =>
+        active?.version_info === undefined ? [] : [[name, active.version_info]],
+      ),
+    );
+  }
+
   #ask(method: string, path: string): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
       const asked = request(
@@ -53,4 +67,10 @@ export class EnvoyAdmin {
   }
 }
 
+interface DumpedListener {
+  readonly name: string;
+  readonly active_state?: { readonly version_info?: string };
+}
+
+const LISTENER_FIELDS = "name,active_state.version_info";
 const TIMEOUT_MS = 5_000;

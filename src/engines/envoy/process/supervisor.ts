@@ -74,6 +74,15 @@ export class EnvoySupervisor {
     return this.#phase === "live";
   }
 
+  /** The version of each listener that takes connections, by name; empty while Envoy cannot be asked. */
+  async listenerVersions(): Promise<ReadonlyMap<string, string>> {
+    try {
+      return await this.#admin.listenerVersions();
+    } catch {
+      return new Map();
+    }
+  }
+
   /** Lets what is in flight end, for so long; accepts nothing new. Envoy is not started again from now on. */
   async drain(milliseconds: number): Promise<void> {
     this.#cancelStart();
