@@ -198,6 +198,22 @@ it("a certificate that ends without another one: 503 from then on, and no connec
   }
 });
 
+it("an idle connection is closed by a rotation, though nobody asks for anything", async () => {
+  const upstream = await startUpstream("mtls");
+  const { ca, client } = await certificates();
+  const next = await ca.issue({ commonName: "next", usage: "client" });
+  const gateway = await start(upstream, client);
+  try {
+    assert.equal(await status(gateway), 200);
+    assert.equal(upstream.live.get(serialOf(client)), 1);
+    await gateway.replace("secret.yaml", secretYaml("certs", { ...next, ca: ca.certificate }));
+    await within(SOON_MS, "it is closed", () => upstream.live.size === 0);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
 it("a request that goes on keeps its connection, which is closed as it ends; new ones are made with the new certificate", async () => {
   const finish: (() => void)[] = [];
   const upstream = await startUpstream("mtls", (request, response) => {

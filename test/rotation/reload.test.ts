@@ -9,6 +9,7 @@ import {
   tlsContextYaml,
 } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { startLoad } from "../support/load.ts";
 import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startUpstream } from "../support/upstream.ts";
 
@@ -229,5 +230,38 @@ it("new handshakes are for the hosts of the moment", async () => {
     assert.deepEqual([await ask("a.example"), await ask("b.example")], [undefined, 503]);
   } finally {
     await gateway.stop();
+  }
+});
+
+it("hosts, certificates and routes that come and go lose no request of the hosts that stay", async () => {
+  const upstream = await startUpstream("cleartext");
+  const { server, ca } = await certificates();
+  const other = await ca.issue({ commonName: "other", dnsNames: ["b.example"], usage: "server" });
+  const context = (name: string): string =>
+    tlsContextYaml(name, { hosts: [`${name}.example`], secret: name === "a" ? "server" : "other" });
+  const stays =
+    mappingYaml("m", { prefix: "/", service: `localhost:${upstream.port}` }) +
+    context("a") +
+    secretYaml("server", server);
+  const comes = [
+    context("b") + secretYaml("other", other),
+    context("b") + context("c") + secretYaml("other", other),
+    mappingYaml("n", { prefix: "/n/", host: "a.example", service: `localhost:${upstream.port}` }),
+    mappingYaml("n", { prefix: "/n/", host: "b.example", service: "localhost:1" }),
+    moduleYaml({ use_remote_address: false }),
+    "",
+  ];
+  const gateway = await startGateway({ "a.yaml": stays });
+  const load = startLoad(`https://127.0.0.1:${gateway.httpsPort}/`, 4, "a.example");
+  try {
+    for (let turn = 0; turn < 3; turn++)
+      for (const more of comes) await gateway.replace("a.yaml", stays + more);
+    const { requests, failures } = await load.stop();
+    assert.deepEqual(failures, []);
+    assert.ok(requests > 18, `only ${requests} requests`);
+  } finally {
+    await load.stop();
+    await gateway.stop();
+    await upstream.close();
   }
 });

@@ -1,13 +1,21 @@
 import { Agent, get } from "node:http";
+import { Agent as TlsAgent, get as getSecurely } from "node:https";
 
 export interface Load {
   /** Ends it when its last requests are answered, and tells how it went. */
   stop(): Promise<{ readonly requests: number; readonly failures: readonly string[] }>;
 }
 
-/** Constant load of `workers` clients on kept-alive connections. Whatever is not answered with 200 is a failure. */
-export function startLoad(url: string, workers: number): Load {
-  const agent = new Agent({ keepAlive: true, maxSockets: workers });
+/**
+ * Constant load of `workers` clients on kept-alive connections. Whatever is not answered with 200 is a failure. `host`: the
+ * name that is asked for, in TLS too, and whatever certificate shows up is taken.
+ */
+export function startLoad(url: string, workers: number, host?: string): Load {
+  const isSecure = url.startsWith("https:");
+  const pool = { keepAlive: true, maxSockets: workers };
+  const agent = isSecure ? new TlsAgent({ ...pool, rejectUnauthorized: false }) : new Agent(pool);
+  const request = isSecure ? getSecurely : get;
+  const named = host === undefined ? {} : { headers: { host }, servername: host };
   let stopped = false;
   let requests = 0;
   const failures: string[] = [];
@@ -17,7 +25,7 @@ export function startLoad(url: string, workers: number): Load {
         failures.push(error.message);
         resolve();
       };
-      get(url, { agent }, (response) => {
+      request(url, { agent, ...named }, (response) => {
         if (response.statusCode !== 200) failures.push(`status ${response.statusCode}`);
         response.resume().on("end", resolve).on("error", fail);
       }).on("error", fail);
