@@ -57,7 +57,10 @@ async function run(): Promise<void> {
   args.push("--xds-cert", server.certificate, "--xds-key", server.key, "--xds-client-ca", ca);
   args.push("--admin-port", String(adminPort), "--address", "127.0.0.1", "--http-port", String(httpPort));
   const started = now();
-  const plane = start({ file: process.execPath, args: [credence, ...args] }, PROXY_CORE);
+  const plane = start(
+    { file: process.execPath, args: ["--cpu-prof", "--cpu-prof-dir=/tmp/prof", credence, ...args] },
+    PROXY_CORE,
+  );
   await until(
     () => answers(`http://127.0.0.1:${adminPort}/ambassador/v0/check_ready`),
     "the control plane is ready",

@@ -12,7 +12,7 @@ import { TranslationMemory } from "./translation-memory.ts";
 import { addresses } from "./upstream/addresses.ts";
 import { balancing } from "./upstream/balancer.ts";
 import { circuitBreakers } from "./upstream/breaker.ts";
-import { generationMetadata } from "./upstream/generation.ts";
+import { generationKey, generationMetadata } from "./upstream/generation.ts";
 import { keepalive } from "./upstream/keepalive.ts";
 import { outlierDetection } from "./upstream/outliers.ts";
 import { protocolOptions } from "./upstream/protocol.ts";
@@ -32,7 +32,7 @@ export function translateClusters(
         ? [`tlscontext/${cluster.tls.context}`]
         : []),
     ];
-    const key = JSON.stringify([generationMetadata(cluster, context), from]);
+    const key = `${generationKey(cluster, context)} ${from.join()}`;
     return memory.cluster(cluster, key, () =>
       resource("cluster", cluster.name, translateCluster(cluster, context), from),
     );

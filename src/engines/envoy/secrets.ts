@@ -1,9 +1,6 @@
-import { create } from "@bufbuild/protobuf";
-import type { CredentialReader } from "../../credentials/credential.ts";
-import {
-  type Secret,
-  SecretSchema,
-} from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Credential, CredentialReader, TrustBundle } from "../../credentials/credential.ts";
+import { SecretSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { resource, type XdsResource } from "./resources.ts";
 
 /** Names of SDS secrets: `credential:NAME` (certificate and key) and `trust:NAME` (trusted CAs). */
@@ -17,34 +14,38 @@ export function secretName(kind: "credential" | "trust", name: string): string {
  */
 export function translateSecrets(names: Iterable<string>, store: CredentialReader): XdsResource<"secret">[] {
   return [...new Set(names)].sort().flatMap((name) => {
-    const message = secret(name, store);
+    const colon = name.indexOf(":");
+    const [kind, key] = [name.slice(0, colon), name.slice(colon + 1)];
+    const held =
+      kind === "trust" ? store.trust(key) : kind === "credential" ? store.credential(key) : undefined;
+    if (held === undefined) return [];
+    const known = TRANSLATED.get(held);
+    if (known !== undefined) return [known];
+    const type = "privateKey" in held ? certificate(held) : anchors(held);
+    if (type === null) return [];
     // Whoever names a secret is told of a NACK by the listener or cluster that it is for; the credential's name says the rest.
-    return message === null ? [] : [resource("secret", name, message, [name.slice(name.indexOf(":") + 1)])];
+    const made = resource("secret", name, create(SecretSchema, { name, type }), [key]);
+    TRANSLATED.set(held, made);
+    return [made];
   });
 }
 
-function secret(name: string, store: CredentialReader): Secret | null {
-  const colon = name.indexOf(":");
-  const [kind, key] = [name.slice(0, colon), name.slice(colon + 1)];
-  if (kind === "credential") {
-    const credential = store.credential(key);
-    if (credential === undefined) return null;
-    const { certificateChain, privateKey } = credential;
-    return create(SecretSchema, {
-      name,
-      type: {
-        case: "tlsCertificate",
-        value: { certificateChain: inline(certificateChain), privateKey: inline(privateKey) },
-      },
-    });
-  }
-  // An empty bundle would mean that nothing is verified.
-  const anchors = kind === "trust" ? (store.trust(key)?.anchors ?? []) : [];
+/** What the store holds is a new object with each generation: a thousand that stay are not translated and encoded again for one that changes. */
+const TRANSLATED = new WeakMap<Credential | TrustBundle, XdsResource<"secret">>();
+
+type SecretType = NonNullable<MessageInitShape<typeof SecretSchema>["type"]>;
+
+function certificate({ certificateChain, privateKey }: Credential): SecretType {
+  return {
+    case: "tlsCertificate",
+    value: { certificateChain: inline(certificateChain), privateKey: inline(privateKey) },
+  };
+}
+
+/** null: an empty bundle would mean that nothing is verified. */
+function anchors({ anchors }: TrustBundle): SecretType | null {
   if (anchors.length === 0) return null;
-  return create(SecretSchema, {
-    name,
-    type: { case: "validationContext", value: { trustedCa: inline(anchors.join("\n")) } },
-  });
+  return { case: "validationContext", value: { trustedCa: inline(anchors.join("\n")) } };
 }
 
 function inline(text: string): { specifier: { case: "inlineBytes"; value: Uint8Array } } {

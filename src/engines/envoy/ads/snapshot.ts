@@ -24,8 +24,10 @@ export function snapshotOf(resources: readonly XdsResource[], previous: Snapshot
     const { kind, name, from } = resource;
     const encoded = encode(resource);
     const before = previous[kind].get(name);
-    const isSame = before?.version === encoded.version && before.from.join() === from.join();
-    snapshot[kind].set(name, isSame ? before : encoded);
+    // The object of before is the rule where the world is large: nothing more is compared then.
+    const isSame =
+      before === encoded || (before?.version === encoded.version && before.from.join() === from.join());
+    snapshot[kind].set(name, isSame && before !== undefined ? before : encoded);
   }
   return withSameMaps(snapshot, previous);
 }

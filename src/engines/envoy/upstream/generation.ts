@@ -17,3 +17,14 @@ export function generationMetadata({ tls }: Cluster, { generations }: Translatio
   if (Object.keys(fields).length === 0) return {};
   return { metadata: { filterMetadata: { credence: { generation: fields } } } };
 }
+
+/** Tells those generations apart; as text, for whoever keeps what was made of them. */
+export function generationKey({ tls }: Cluster, { generations }: TranslationContext): string {
+  if (tls.mode === "cleartext") return "";
+  const { credential, verification } = tls;
+  const [own, trust] = [
+    credential === undefined ? undefined : generations.get(`credential ${credential}`),
+    verification.mode === "none" ? undefined : generations.get(`trust ${verification.trust}`),
+  ];
+  return `${own} ${trust}`;
+}
