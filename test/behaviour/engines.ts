@@ -20,7 +20,8 @@ export function describe(name: string, define: () => void): void {
 export function it(name: string, run: (skip: Skip | null) => unknown): void {
   register((engine, path) => {
     const skip = skipOf(engine, [...path, name].join(" > "));
-    const options = skip === null || skip.instead !== undefined ? {} : { skip: skip.reason };
+    const isRun = skip === null || skip.instead !== undefined || skip.isRun === true;
+    const options = isRun ? {} : { skip: skip.reason };
     nodeIt(name, options, async () => void (await runOn(engine, () => run(skip))));
   });
 }

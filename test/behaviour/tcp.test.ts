@@ -167,7 +167,7 @@ it("whoever does not read holds the other side back instead of filling memory", 
   );
 });
 
-it("what is cut is reset on the other side, and never looks like an end", async () => {
+it("what is cut is reset on the other side, and never looks like an end", async (skip) => {
   await beforeServer(
     (socket) => {
       socket.write("half of");
@@ -198,12 +198,16 @@ it("what is cut is reset on the other side, and never looks like an end", async 
       client.socket.resetAndDestroy();
       await eventually(() => seen !== "", "the end");
       assert.equal(seen, "ECONNRESET");
-      assert.equal((await gateway.diag()).failures[0]?.reason, "client_disconnected");
+      const { failures } = await gateway.diag();
+      assert.deepEqual(
+        failures.map(({ reason }) => reason),
+        skip === null ? ["client_disconnected"] : [],
+      );
     },
   );
 });
 
-it("what a server said before it ended and went away is the client's, whatever the client says meanwhile", () =>
+it("what a server said before it ended and went away is the client's, whatever the client says meanwhile", (skip) =>
   beforeServer(
     (socket) => {
       socket.end(Buffer.alloc(200_000, "word"));
@@ -215,6 +219,7 @@ it("what a server said before it ended and went away is the client's, whatever t
       client.on("error", (found) => {
         error = found.message;
       });
+      const closed = new Promise((resolve) => client.on("end", resolve).on("close", resolve));
       client.pause();
       // The gateway learns of the reset from what it sends after it.
       for (let round = 0; round < 5; round++) {
@@ -226,7 +231,11 @@ it("what a server said before it ended and went away is the client's, whatever t
         bytes += chunk.length;
       });
       client.resume();
-      await new Promise((resolve) => client.on("end", resolve).on("close", resolve));
+      await closed;
+      if (skip !== null) {
+        assert.match(String(error), /ECONNRESET|EPIPE/, "a part is never taken for the whole");
+        return;
+      }
       assert.equal(bytes, 200_000);
       assert.equal(error, null);
       client.destroy();
@@ -269,7 +278,7 @@ it("weights are what they say, and a lone one takes everything", async () => {
   for (const server of servers) server.close();
 });
 
-it("idle_timeout_ms ends a connection on which neither side speaks, and no other", () =>
+it("idle_timeout_ms ends a connection on which neither side speaks, and no other", (skip) =>
   beforeServer(
     echoing("e"),
     async (port, gateway) => {
@@ -280,11 +289,12 @@ it("idle_timeout_ms ends a connection on which neither side speaks, and no other
         speaking.socket.write("!");
         said++;
       }
-      assert.equal(silent.closed(), "ECONNRESET");
+      assert.equal(silent.closed(), skip === null ? "ECONNRESET" : "");
       assert.equal(speaking.closed(), null);
       speaking.socket.end();
       await eventually(() => speaking.closed() === "", "an orderly end");
       assert.equal(speaking.received(), `e:hello${"!".repeat(said)}`);
+      if (skip !== null) return;
       const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
       const route = 'route="tcpmapping/default/m"';
       assert.match(metrics, new RegExp(`credence_tcp_connections_total{${route},end="idle"} 1`));
@@ -298,7 +308,7 @@ it("idle_timeout_ms ends a connection on which neither side speaks, and no other
     { idle_timeout_ms: "1000" },
   ));
 
-it("draining waits for connections until its deadline, then cuts them", async () => {
+it("draining waits for connections until its deadline, then cuts them", async (skip) => {
   const port = await freePort();
   const gateway = await startGateway({
     "tcp.yaml": tcpMappingYaml("m", { port, service: `127.0.0.1:${echo.port}` }),
@@ -314,7 +324,7 @@ it("draining waits for connections until its deadline, then cuts them", async ()
   await down;
   assert.ok(performance.now() - started >= 600);
   await eventually(() => long.closed() !== null, "the cut");
-  assert.equal(long.closed(), "ECONNRESET");
+  assert.equal(long.closed(), skip === null ? "ECONNRESET" : "");
   await gateway.stop();
 });
 

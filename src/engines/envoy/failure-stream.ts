@@ -15,6 +15,7 @@ import type { FailureSink } from "../engine.ts";
 import { DESTINATION_TAG, TAGS } from "./access-log.ts";
 import type { Authorize } from "./ads/client.ts";
 import { PEER } from "./ads/transport.ts";
+import { closedBecause } from "./tcp/destination.ts";
 import { failureCause } from "./failure-reasons.ts";
 import { FAILURE_ID } from "./local-replies.ts";
 
@@ -74,11 +75,16 @@ export function connectionFailure({ commonProperties: common }: TCPAccessLogEntr
   if (common === undefined) return null;
   const found = failureCause({ status: 0, details: common.connectionTerminationDetails, common });
   if (found === null) return null;
-  const destinations = Object.entries(common.customTags).filter(([tag]) => tag.startsWith(DESTINATION_TAG));
-  const chosen = destinations.find(([tag]) => tag === DESTINATION_TAG + common.upstreamCluster);
+  const destinations = Object.entries(common.customTags)
+    .filter(([tag]) => tag.startsWith(DESTINATION_TAG))
+    .map(([tag, route]) => ({ cluster: tag.slice(DESTINATION_TAG.length), route }))
+    // Where no cluster was found it was one of those that there never are.
+    .filter(({ cluster }) => found.reason !== "route_fails_closed" || closedBecause(cluster) !== null);
+  const chosen = destinations.find(({ cluster }) => cluster === common.upstreamCluster);
   // Where there is but one it needs no cluster to be known by.
-  const [, route = null] = chosen ?? (destinations.length === 1 ? (destinations[0] ?? []) : []);
-  return recordOf(common, found, route, undefined);
+  const [only] = destinations.length === 1 ? destinations : [];
+  const { cluster, route } = chosen ?? only ?? { cluster: "", route: null };
+  return recordOf(common, { ...found, cause: closedBecause(cluster) ?? found.cause }, route, undefined);
 }
 
 function recordOf(

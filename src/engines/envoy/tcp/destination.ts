@@ -4,3 +4,8 @@ import type { TcpDestination } from "../../../model/tcp.ts";
 export function clusterOf({ name, action }: TcpDestination): string {
   return action.kind === "forward" ? action.cluster : `closed ${action.code} ${name}`;
 }
+
+/** The diagnostic's code, of a name of a cluster that there never is; null: it is that of one that there is, or may be. */
+export function closedBecause(cluster: string): string | null {
+  return /^closed (\S+) /.exec(cluster)?.[1] ?? null;
+}
