@@ -38,8 +38,8 @@ export interface EnvoyEngineOptions {
 
 /** Envoy processes of this machine. */
 export interface Proxies {
-  /** The version of each listener that takes connections, by name; none while that cannot be told. */
-  listenerVersions(): Promise<ReadonlyMap<string, string>>;
+  /** Names of the listeners that take connections as they were acknowledged; none while that cannot be told. */
+  openListeners(): Promise<ReadonlySet<string>>;
   /** Stop accepting; resolves when what is in flight has ended, or after `milliseconds`. */
   drain(milliseconds: number): Promise<void>;
   stop(): Promise<void>;
@@ -236,14 +236,12 @@ export class EnvoyEngine implements Engine {
    * a TCPMapping's port the service hears.
    */
   async #takesConnections(proxies: Proxies): Promise<boolean> {
-    const versions = await proxies.listenerVersions();
+    const open = await proxies.openListeners();
     const { fleet } = this;
     return (
       fleet.length > 0 &&
       fleet.every(({ kinds }) =>
-        [...(kinds.listener?.acknowledged.entries() ?? [])].every(
-          ([name, { version }]) => versions.get(name) === version,
-        ),
+        [...(kinds.listener?.acknowledged.keys() ?? [])].every((name) => open.has(name)),
       )
     );
   }

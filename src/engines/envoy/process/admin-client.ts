@@ -32,16 +32,19 @@ export class EnvoyAdmin {
     );
   }
 
-  /** The version of each listener that takes connections, by name: one that still warms has none, or its old one. */
-  async listenerVersions(): Promise<Map<string, string>> {
+  /**
+   * Names of the listeners that take connections as they were acknowledged: none of them has a version that still warms. The
+   * version itself would not tell: of a listener whose filter chains alone change, Envoy 1.40 goes on naming the one before.
+   */
+  async openListeners(): Promise<Set<string>> {
     const { body } = await this.#ask(
       "GET",
       `/config_dump?resource=dynamic_listeners&mask=${LISTENER_FIELDS}`,
     );
     const { configs = [] } = JSON.parse(body) as { configs?: DumpedListener[] };
-    return new Map(
-      configs.flatMap(({ name, active_state: active }) =>
-        active?.version_info === undefined ? [] : [[name, active.version_info]],
+    return new Set(
+      configs.flatMap(({ name, active_state: active, warming_state: warming }) =>
+        active?.version_info !== undefined && warming === undefined ? [name] : [],
       ),
     );
   }
@@ -70,7 +73,8 @@ export class EnvoyAdmin {
 interface DumpedListener {
   readonly name: string;
   readonly active_state?: { readonly version_info?: string };
+  readonly warming_state?: { readonly version_info?: string };
 }
 
-const LISTENER_FIELDS = "name,active_state.version_info";
+const LISTENER_FIELDS = "name,active_state.version_info,warming_state.version_info";
 const TIMEOUT_MS = 5_000;

@@ -74,12 +74,12 @@ export class EnvoySupervisor {
     return this.#phase === "live";
   }
 
-  /** The version of each listener that takes connections, by name; empty while Envoy cannot be asked. */
-  async listenerVersions(): Promise<ReadonlyMap<string, string>> {
+  /** Names of the listeners that take connections as they were acknowledged; empty while Envoy cannot be asked. */
+  async openListeners(): Promise<ReadonlySet<string>> {
     try {
-      return await this.#admin.listenerVersions();
+      return await this.#admin.openListeners();
     } catch {
-      return new Map();
+      return new Set();
     }
   }
 
