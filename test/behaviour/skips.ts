@@ -335,7 +335,7 @@ export const SKIPS: readonly Skip[] = [
     group: "how TCP connections end",
     tests: ["after a rotation new connections"],
     reason:
-      "the new certificate is used a moment later; an old connection goes on until one of its sides ends it",
+      "the new certificate is used a moment later; an old connection has ten minutes (Envoy's drain time) to end, and is then ended in order",
     isRun: true,
   },
   {

@@ -302,7 +302,7 @@ it("after a rotation new connections show the new certificate, and old ones end 
       await eventually(() => old.received() === "mtls:hello still here", "the old connection's echo");
       if (skip !== null) {
         await new Promise((resolve) => setTimeout(resolve, 700));
-        assert.equal(old.closed(), null, "no grace ends it");
+        assert.equal(old.closed(), null, "its grace is ten minutes");
         old.socket.end();
         await eventually(() => old.closed() === "", "its own end");
         return;

@@ -5,6 +5,7 @@ import { trustDomainOf } from "../../x509/spiffe.ts";
 import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import { translateClusters } from "./clusters.ts";
 import { secretName, translateSecrets } from "./secrets.ts";
+import { tcpListener } from "./tcp/listener.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import type { TranslationMemory } from "./translation-memory.ts";
 
@@ -50,7 +51,7 @@ export function lifetimesOf(secrets: Iterable<string>, credentials: CredentialRe
   return lifetimes;
 }
 
-/** The snapshot with the secrets of these names as the store has them now, and the clusters that use them in a new generation. */
+/** The snapshot with the secrets of these names as the store has them now, and what uses them in a new generation: clusters, and TCP listeners. */
 export function withRotated(
   snapshot: Snapshot,
   rotated: ReadonlySet<string>,
@@ -63,18 +64,30 @@ export function withRotated(
     tls.mode === "originate" &&
     ((tls.credential !== undefined && rotated.has(secretName("credential", tls.credential))) ||
       (tls.verification.mode !== "none" && rotated.has(secretName("trust", tls.verification.trust))));
+  const clusters = model.clusters.filter(uses);
+  const names = new Set(clusters.map(({ name }) => name));
   const users: GatewayModel = {
     ...model,
-    clusters: model.clusters.filter(uses),
+    clusters,
     outside: (model.outside ?? []).filter(({ cluster }) => uses(cluster)),
   };
+  const ports = (model.tcpListeners ?? []).filter(({ chains }) =>
+    chains.some(({ destinations }) =>
+      destinations.some(({ action }) => action.kind === "forward" && names.has(action.cluster)),
+    ),
+  );
   const renewed = snapshotOf(
-    [...translateSecrets(rotated, credentials), ...translateClusters(users, context, memory)],
+    [
+      ...translateSecrets(rotated, credentials),
+      ...translateClusters(users, context, memory),
+      ...ports.map((listener) => tcpListener(listener, model, context)),
+    ],
     snapshot,
   );
   return {
     ...snapshot,
     secret: new Map([...snapshot.secret, ...renewed.secret]),
     cluster: new Map([...snapshot.cluster, ...renewed.cluster]),
+    listener: new Map([...snapshot.listener, ...renewed.listener]),
   };
 }

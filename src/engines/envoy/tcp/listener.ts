@@ -9,6 +9,7 @@ import { listeningSocket } from "../listening-socket.ts";
 import { resource, type XdsResource } from "../resources.ts";
 import { terminatingSocket } from "../tls/termination.ts";
 import type { TranslationContext } from "../translation-context.ts";
+import { chainGeneration } from "./generation.ts";
 import { tcpProxy } from "./proxy.ts";
 
 /** A port whose connections are passed on byte by byte: a chain for each TCPMapping group, by server name. */
@@ -31,7 +32,13 @@ export function tcpListener(
     // Whatever no name is for, TLS or not; without it such a connection is closed.
     ...(rest === undefined
       ? {}
-      : { defaultFilterChain: { name: "rest", filters: [tcpProxy(rest, listener.name, model, context)] } }),
+      : {
+          defaultFilterChain: {
+            name: "rest",
+            filters: [tcpProxy(rest, listener.name, model, context)],
+            ...chainGeneration(rest, model, context),
+          },
+        }),
   });
   const from = listener.chains.flatMap(({ destinations }) => destinations.map(({ name }) => name));
   return resource("listener", listener.name, message, [...new Set(from)].sort());
@@ -57,5 +64,6 @@ function namedChain(
           transportSocketConnectTimeout: duration((context.bounds ?? DEFAULT_BOUNDS).handshakeTimeoutMs),
         }),
     filters: [tcpProxy(chain, listener.name, model, context)],
+    ...chainGeneration(chain, model, context),
   };
 }

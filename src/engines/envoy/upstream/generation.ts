@@ -7,15 +7,20 @@ import type { ClusterFields } from "./cluster-fields.ts";
  * The generations of the credential and the trust that a cluster uses. A new secret alone would leave connections that were
  * made with the old one in use; a cluster that differs is warmed, swapped in, and the old one's connections drain.
  */
-export function generationMetadata({ tls }: Cluster, { generations }: TranslationContext): ClusterFields {
-  if (tls.mode === "cleartext") return {};
+export function generationMetadata(cluster: Cluster, context: TranslationContext): ClusterFields {
+  const generation = clusterGeneration(cluster, context);
+  return generation === null ? {} : { metadata: { filterMetadata: { credence: { generation } } } };
+}
+
+/** null: it uses neither. */
+export function clusterGeneration({ tls }: Cluster, { generations }: TranslationContext): JsonObject | null {
+  if (tls.mode === "cleartext") return null;
   const { credential, verification } = tls;
   const fields: JsonObject = {
     ...(credential === undefined ? {} : { credential: generations.get(`credential ${credential}`) ?? 0 }),
     ...(verification.mode === "none" ? {} : { trust: generations.get(`trust ${verification.trust}`) ?? 0 }),
   };
-  if (Object.keys(fields).length === 0) return {};
-  return { metadata: { filterMetadata: { credence: { generation: fields } } } };
+  return Object.keys(fields).length === 0 ? null : fields;
 }
 
 /** Tells those generations apart; as text, for whoever keeps what was made of them. */
