@@ -137,14 +137,6 @@ export const SKIPS: readonly Skip[] = [
   },
   {
     engine: "envoy",
-    file: "behaviour",
-    group: "headers of its own",
-    tests: ["a CORS preflight is answered here"],
-    reason: "a preflight is answered without `Vary: Origin`; other responses have it",
-    instead: { statuses: [200], head: /access-control-allow-origin: https:\/\/a\.example\r\n/ },
-  },
-  {
-    engine: "envoy",
     file: "streams",
     group: "lenient parsing",
     tests: ["a folded line: 502", "a bare LF behind its status line: 502"],

@@ -122,6 +122,7 @@ function listener({ virtualHosts, filters = [], manager }: RoutedListener, port:
               },
               http_filters: [
                 ...filters,
+                filter("envoy.filters.http.header_mutation", "header_mutation.v3.HeaderMutation"),
                 filter("envoy.filters.http.cors", "cors.v3.Cors"),
                 filter("envoy.filters.http.router", "router.v3.Router"),
               ],

@@ -10,6 +10,7 @@ import { RouterSchema } from "../../protobuf/generated/envoy/extensions/filters/
 import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { addressFilters } from "./address-filter.ts";
 import { authorizationFilters } from "./authorization.ts";
+import { CORS_FILTER, HEADER_FILTER } from "./cors.ts";
 import { errorBodyFilters } from "./error-bodies.ts";
 import { rateLimitFilters } from "./outside-services.ts";
 import { requestChecks } from "./request-checks.ts";
@@ -59,7 +60,7 @@ const CLEANED_TRAILERS = [
 ] as const;
 
 const CLEANING: Filter = {
-  name: "envoy.filters.http.header_mutation",
+  name: HEADER_FILTER,
   configType: {
     case: "typedConfig",
     value: pack(
@@ -77,7 +78,7 @@ const CLEANING: Filter = {
 };
 
 const CORS: Filter = {
-  name: "envoy.filters.http.cors",
+  name: CORS_FILTER,
   configType: { case: "typedConfig", value: pack(CorsSchema, create(CorsSchema)) },
 };
 

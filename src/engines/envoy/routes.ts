@@ -9,7 +9,7 @@ import {
 } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import { RoutingPriority } from "../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import { envoyHashPolicy } from "./affinity.ts";
-import { CORS_FILTER, envoyCors } from "./cors.ts";
+import { corsFilters } from "./cors.ts";
 import { failureRoute, METADATA } from "./direct-response.ts";
 import { duration } from "./duration.ts";
 import { fraction } from "./fraction.ts";
@@ -112,7 +112,7 @@ function destinationRoutes(
         ];
   // Before CORS, which would tell a browser that all is well.
   if (action.kind === "fail") return fails(action.code);
-  const cors = route.cors === undefined ? {} : { [CORS_FILTER]: envoyCors(route.cors) };
+  const cors = corsFilters(route.cors);
   const metadata = { filterMetadata: { [METADATA]: { route: name } } };
   if (action.kind === "redirect") {
     const made = envoyRedirect(action, route.match, around.scheme);
@@ -122,7 +122,7 @@ function destinationRoutes(
       entry(null, {
         action: { case: "redirect", value: made.redirect },
         metadata,
-        ...responseChanges(action.responseHeaders, route.cors),
+        ...responseChanges(action.responseHeaders),
         typedPerFilterConfig: sorted({ ...cors, ...unasked }),
       }),
     ];
@@ -137,7 +137,7 @@ function destinationRoutes(
       metadata,
       requestHeadersToAdd: request.add,
       requestHeadersToRemove: request.remove,
-      ...responseChanges(action.responseHeaders, route.cors),
+      ...responseChanges(action.responseHeaders),
       typedPerFilterConfig: sorted({ ...cors, ...errors, ...(route.bypassAuth === true ? unasked : {}) }),
     }),
   ];
@@ -193,17 +193,11 @@ function routeAction(
   };
 }
 
-/** With CORS the answer depends on who asks: a cache may not give it to another (Fetch standard), and Envoy does not say so. */
 function responseChanges(
   changes: HeaderChanges | undefined,
-  cors: Route["cors"],
 ): Pick<RouteInit, "responseHeadersToAdd" | "responseHeadersToRemove"> {
   const { add, remove } = headerChanges(changes);
-  const vary = headerChanges({ add: [{ name: "vary", value: "Origin", append: true }] }).add;
-  return {
-    responseHeadersToAdd: cors === undefined ? add : [...add, ...vary],
-    responseHeadersToRemove: remove,
-  };
+  return { responseHeadersToAdd: add, responseHeadersToRemove: remove };
 }
 
 /** Maps are written in the order in which they were filled. */
