@@ -9,36 +9,25 @@ export interface WorldPeers {
   readonly mtls: number;
 }
 
+type Spec = Readonly<Record<string, unknown>>;
+
+/** A small set of resources. Secrets are not of it: they stay while worlds come and go. */
 export interface World {
-  readonly module: Readonly<Record<string, unknown>>;
-  readonly mappings: readonly Readonly<Record<string, unknown>>[];
-  /** a.example is served over TLS, with clients checked so. */
-  readonly termination: "none" | "plain" | "optional" | "required";
+  readonly module: Spec;
+  readonly mappings: readonly Spec[];
+  readonly hosts: readonly Spec[];
+  /** TLSContexts that serve names. */
+  readonly contexts: readonly Spec[];
 }
 
-export interface Probe {
-  readonly via: "http" | "https";
-  readonly serverName: string;
-  readonly certificate: boolean;
-  readonly method: string;
-  readonly path: string;
-  readonly host: string;
-  readonly lines: readonly string[];
-}
-
-export function worldYaml({ module, mappings, termination }: World, peers: WorldPeers): string {
-  const context = {
-    hosts: ["a.example"],
-    secret: "server",
-    ...(termination === "optional" || termination === "required" ? { ca_secret: "ca" } : {}),
-    ...(termination === "required" ? { cert_required: true } : {}),
-  };
+export function worldYaml({ module, mappings, hosts, contexts }: World, peers: WorldPeers): string {
   return [
     moduleYaml(module),
-    tlsContextYaml("up", { secret: "client", ca_secret: "ca", sni: "localhost" }),
-    tlsContextYaml("stranger", { secret: "stranger", ca_secret: "ca", sni: "localhost" }),
-    tlsContextYaml("gone", { secret: "gone" }),
-    ...(termination === "none" ? [] : [tlsContextYaml("server", context)]),
+    ...Object.entries(UPSTREAM_CONTEXTS).map(([name, spec]) => tlsContextYaml(name, spec)),
+    ...contexts.map((spec, index) => tlsContextYaml(`serve${index}`, spec)),
+    ...hosts.map((spec, index) =>
+      mappingYaml(`h${index}`, spec).replace('"kind":"Mapping"', '"kind":"Host"'),
+    ),
     ...mappings.map((spec, index) =>
       mappingYaml(`m${index}`, { ...spec, service: serviceOf(spec.service, peers) }),
     ),
@@ -47,149 +36,273 @@ export function worldYaml({ module, mappings, termination }: World, peers: World
 
 function serviceOf(service: unknown, peers: WorldPeers): string {
   return typeof service === "string" && service in peers
-    ? `127.0.0.1:${peers[service as keyof WorldPeers]}`
+    ? `localhost:${peers[service as keyof WorldPeers]}`
     : String(service);
 }
 
-const sometimes = <T>(arbitrary: fc.Arbitrary<T>, weight = 1) =>
+/** Certificates A and B; one of a CA that the upstream does not know; and what cannot verify the upstream, or does not exist. */
+const UPSTREAM_CONTEXTS: Readonly<Record<string, Spec>> = {
+  a: { secret: "client", ca_secret: "ca" },
+  b: { secret: "other", ca_secret: "ca", sni: "localhost" },
+  stranger: { secret: "stranger", ca_secret: "ca" },
+  untrusting: { secret: "client", ca_secret: "strangers" },
+  misnamed: { secret: "client", ca_secret: "ca", sni: "elsewhere.example" },
+  gone: { secret: "gone" },
+};
+
+/** Undefined most of the time: the less a world has, the more requests get through to what it has. */
+const sometimes = <T>(arbitrary: fc.Arbitrary<T>, weight = 1): fc.Arbitrary<T | undefined> =>
   fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight, arbitrary });
+const seldom = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: 14, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
+const among = <T>(...values: T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
+const spec = (fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Spec> =>
+  fc.record(fields).map(defined);
 
-const destination = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom({ service: "first" }, { service: "second" }) },
-  {
-    weight: 2,
-    arbitrary: fc.constantFrom({ service: "mtls", tls: "up" }, { service: "mtls", tls: "stranger" }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom({ service: "mtls", tls: "gone" }, { service: "first", tls: "up" }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      service: fc.constantFrom("other.example", "https://other.example:8443"),
-      host_redirect: fc.constant(true),
-      path_redirect: sometimes(fc.constant("/moved/")),
-      redirect_response_code: sometimes(fc.constantFrom(302, 307, 308)),
-    }),
-  },
-);
-
-const match = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc
-      .constantFrom("/", "/a", "/a/", "/a/b", "/A/b/", "/b/", "/a/b/c/")
-      .map((prefix) => ({ prefix })),
-  },
-  { weight: 1, arbitrary: fc.constantFrom("/a", "/b/x").map((prefix) => ({ prefix, prefix_exact: true })) },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom("/[ab]/.*", "/a/(b|c)").map((prefix) => ({ prefix, prefix_regex: true })),
-  },
-);
-
-const changes = fc.record({
-  host: sometimes(fc.constantFrom("a.example", "b.example")),
-  method: sometimes(fc.constantFrom("GET", "POST")),
-  case_sensitive: sometimes(fc.constant(false)),
-  headers: sometimes(fc.constantFrom<Record<string, unknown>>({ "x-kind": "one" }, { "x-kind": true })),
-  regex_headers: sometimes(fc.constant({ "x-kind": "t.*" })),
-  query_parameters: sometimes(fc.constantFrom<Record<string, unknown>>({ q: "1" }, { q: true })),
-  precedence: sometimes(fc.constantFrom(1, 5)),
-  rewrite: sometimes(fc.constantFrom("", "/r", "/r/"), 4),
-  regex_rewrite: sometimes(fc.constant({ pattern: "/a/(.*)", substitution: "/x/\\1" })),
-  host_rewrite: sometimes(fc.constant("up.example")),
-  add_request_headers: sometimes(
-    fc.constantFrom<Record<string, unknown>>(
-      { "x-added": "1" },
-      { "x-kind": { value: "set", append: false } },
-    ),
-  ),
-  remove_request_headers: sometimes(fc.constant(["x-kind"])),
-  add_response_headers: sometimes(fc.constant({ "x-answer": "yes" })),
-  remove_response_headers: sometimes(fc.constant(["x-upstream"])),
-  cors: sometimes(fc.constant({ origins: ["http://shop.example"], methods: "GET, POST", credentials: true })),
-});
-
-/** What cannot stand together is left for the compiler's own tests. */
-function mappingOf(matched: object, goes: object, changed: Record<string, unknown>): Record<string, unknown> {
-  const { regex_rewrite, rewrite, host_rewrite, ...rest } = changed;
-  const rewrites =
-    "host_redirect" in goes
-      ? {}
-      : { host_rewrite, ...(regex_rewrite === undefined ? { rewrite } : { regex_rewrite }) };
-  return defined({ ...matched, ...goes, ...rest, ...rewrites });
-}
-
-function defined(record: Record<string, unknown>): Record<string, unknown> {
+function defined(record: Spec): Spec {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
 }
 
-export const worlds: fc.Arbitrary<World> = fc.record({
-  module: fc
-    .record({
-      merge_slashes: sometimes(fc.constant(true)),
-      reject_requests_with_escaped_slashes: sometimes(fc.constant(true)),
-      server_name: sometimes(fc.constant("edge")),
-      use_remote_address: sometimes(fc.constant(false)),
-      xff_num_trusted_hops: sometimes(fc.constant(1)),
-      preserve_external_request_id: sometimes(fc.constant(true)),
-      strip_matching_host_port: sometimes(fc.constant(true)),
-      headers_with_underscores_action: sometimes(fc.constantFrom("REJECT_REQUEST", "DROP_HEADER")),
-    })
-    .map(defined),
-  mappings: fc.array(
-    fc
-      .tuple(match, destination, changes)
-      .map(([matched, goes, changed]) => mappingOf(matched, goes, changed)),
-    { minLength: 1, maxLength: 6 },
+const upstream: fc.Arbitrary<Spec> = fc.oneof(
+  { weight: 5, arbitrary: among<Spec>({ service: "first" }, { service: "second" }) },
+  { weight: 3, arbitrary: among<Spec>({ service: "mtls", tls: "a" }, { service: "mtls", tls: "b" }) },
+  {
+    weight: 2,
+    arbitrary: among<Spec>(
+      ...["stranger", "untrusting", "misnamed", "gone", "unwritten"].map((tls) => ({
+        service: "mtls",
+        tls,
+      })),
+      // TLS to who does not speak it, and no TLS to who does.
+      { service: "first", tls: "a" },
+      { service: "mtls" },
+    ),
+  },
+);
+
+const redirect = spec({
+  service: among("other.example", "https://other.example:8443", "http://other.example"),
+  host_redirect: fc.constant(true),
+  redirect_response_code: sometimes(among(302, 303, 307, 308), 2),
+}).chain((base) =>
+  among<Spec>(
+    {},
+    {},
+    { path_redirect: "/moved/" },
+    { path_redirect: "/moved?its=own" },
+    { prefix_redirect: "/moved" },
+    { prefix_redirect: "/moved/" },
+    { regex_redirect: { pattern: "/a/(.*)", substitution: "/moved/\\1" } },
+  ).map((path) => ({ ...base, ...path })),
+);
+
+const match: fc.Arbitrary<Spec> = fc
+  .tuple(
+    fc.oneof(
+      {
+        weight: 6,
+        arbitrary: among("/", "/", "/", "/a", "/a/", "/a/b", "/A/b/", "/b/", "/a/b/c/", "/a%20b").map(
+          (prefix) => ({
+            prefix,
+          }),
+        ),
+      },
+      {
+        weight: 1,
+        arbitrary: among("/a", "/b/x", "/a/").map((prefix) => ({ prefix, prefix_exact: true })),
+      },
+      {
+        weight: 1,
+        arbitrary: among("/[ab]/.*", "/a/(b|c)", "/A/.*", ".*x").map((prefix) => ({
+          prefix,
+          prefix_regex: true,
+        })),
+      },
+    ),
+    fc.oneof(
+      { weight: 12, arbitrary: fc.constant<Spec>({}) },
+      {
+        weight: 4,
+        arbitrary: among("a.example", "a.example", "b.example", "a.example:80", "x.wild.example", "*").map(
+          (host): Spec => ({ host }),
+        ),
+      },
+      {
+        weight: 2,
+        arbitrary: among(".*\\.example", "a\\..*", "[ab]\\.example", "a\\.example:80").map(
+          (host): Spec => ({ host, host_regex: true }),
+        ),
+      },
+    ),
+    spec({
+      method: seldom(among("GET", "POST")),
+      headers: seldom(among<Spec>({ "x-kind": "one" }, { "x-kind": true }, { "X-Other": "" })),
+      regex_headers: seldom(among<Spec>({ "x-kind": "t.*" }, { "x-kind": "o" })),
+      query_parameters: seldom(among<Spec>({ q: "1" }, { q: true }, { q: "" })),
+      regex_query_parameters: seldom(fc.constant({ q: "[12]" })),
+    }),
+  )
+  .map(([path, host, rest]) => ({ ...path, ...host, ...rest }));
+
+const cors = among<Spec>(
+  { origins: ["http://shop.example"], methods: "GET, POST", credentials: true },
+  { origins: "*", headers: "x-kind", exposed_headers: "x-answer", max_age: "60" },
+);
+
+const overrides = spec({
+  on_status_code: among(403, 404, 503),
+  body: among<Spec>(
+    { text_format: "replaced %RESPONSE_CODE%" },
+    { content_type: "text/html", text_format: "<p>%REQ(:method)%</p>" },
+    { json_format: { code: "%RESPONSE_CODE%", n: 1, who: "%REQ(x-kind)%" } },
   ),
-  termination: fc.constantFrom("none", "none", "plain", "optional", "required"),
+}).map((one) => [one]);
+
+const addition = (name: string): fc.Arbitrary<Spec> =>
+  among<Spec>(
+    { [name]: "added" },
+    { [name]: { value: "set", append: false } },
+    { "x-added": "%PROTOCOL%", [name]: "added" },
+  );
+
+/** What is fine with a redirect too. */
+const changes = spec({
+  case_sensitive: sometimes(fc.constant(false)),
+  precedence: sometimes(among(1, 5)),
+  add_request_headers: sometimes(addition("x-kind")),
+  remove_request_headers: sometimes(among<unknown>(["x-kind"], "x-other")),
+  add_response_headers: sometimes(addition("x-answer")),
+  remove_response_headers: sometimes(among<unknown>(["x-upstream"], ["x-answer"])),
+  cors: sometimes(cors),
+  error_response_overrides: sometimes(overrides),
+  bypass_error_response_overrides: sometimes(fc.constant(true)),
 });
 
-export const probes: fc.Arbitrary<Probe> = fc.record({
-  via: fc.constantFrom("http", "http", "https"),
-  serverName: fc.constantFrom("a.example", "a.example", "b.example"),
-  certificate: fc.boolean(),
-  method: fc.constantFrom("GET", "GET", "POST", "OPTIONS", "HEAD"),
-  path: fc.constantFrom(
-    ...[
-      "/",
-      "/a",
-      "/a/",
-      "/a/b",
-      "/a/b/c",
-      "/A/B",
-      "/a/b?q=1",
-      "/a/b?q=2&q=1",
-      "/b/x",
-      "/b/x?q",
-      "/a/../b/x",
-    ],
-    ...[
-      "/a//b",
-      "//a/b",
-      "/a/%2e%2e/b/",
-      "/a%2fb",
-      "/a/b%20c",
-      "/ab",
-      "/a/./b",
-      "/a/b/c/?x=%2f",
-      "/b/\u00e9",
-    ],
+const rewrites: fc.Arbitrary<Spec> = fc
+  .tuple(
+    fc.oneof(
+      { weight: 2, arbitrary: fc.constant<Spec>({}) },
+      { weight: 3, arbitrary: among("", "/r", "/r/", "/").map((rewrite): Spec => ({ rewrite })) },
+      {
+        weight: 1,
+        arbitrary: among<Spec>(
+          { regex_rewrite: { pattern: "/a/(.*)", substitution: "/x/\\1" } },
+          { regex_rewrite: { pattern: "b", substitution: "" } },
+        ),
+      },
+    ),
+    sometimes(among<Spec>({ host_rewrite: "up.example" }, { auto_host_rewrite: true })),
+  )
+  .map(([path, host]) => ({ ...path, ...host }));
+
+/** One Mapping, or two of one match of which the first takes everything. */
+const mappings: fc.Arbitrary<readonly Spec[]> = fc
+  .tuple(match, changes, fc.oneof({ weight: 6, arbitrary: upstream }, { weight: 1, arbitrary: redirect }))
+  .chain(
+    ([matched, changed, goes]): fc.Arbitrary<readonly Spec[]> =>
+      "host_redirect" in goes
+        ? fc.constant([{ ...matched, ...changed, ...goes }])
+        : fc.tuple(rewrites, sometimes(upstream)).map(([rewritten, canary]) =>
+            canary === undefined
+              ? [{ ...matched, ...changed, ...rewritten, ...goes }]
+              : [
+                  { ...matched, ...changed, ...rewritten, ...goes, weight: 100 },
+                  { ...matched, ...changed, ...rewritten, ...canary, weight: 0 },
+                ],
+          ),
+  );
+
+/** What makes two Mappings share their requests: who gets one would be a matter of chance. */
+const SHARING = [
+  "prefix",
+  "host",
+  "method",
+  "headers",
+  "regex_headers",
+  "query_parameters",
+  "regex_query_parameters",
+];
+const share = ([first]: readonly Spec[]): string => JSON.stringify(SHARING.map((field) => first?.[field]));
+
+const clientCheck = among<Spec>(
+  {},
+  {},
+  { ca_secret: "ca" },
+  { ca_secret: "ca", cert_required: true },
+  { ca_secret: "gone" },
+);
+const secret = fc.oneof(
+  { weight: 6, arbitrary: fc.constant("server") },
+  { weight: 1, arbitrary: fc.constant("gone") },
+);
+
+const contexts: fc.Arbitrary<readonly Spec[]> = fc.uniqueArray(
+  fc
+    .tuple(
+      among("a.example", "a.example", "b.example", "*.wild.example", "*"),
+      secret,
+      clientCheck,
+      sometimes(fc.constant({ redirect_cleartext_from: 8080 }), 2),
+    )
+    .map(([host, secret, check, redirected]): Spec => ({ hosts: [host], secret, ...check, ...redirected })),
+  { maxLength: 2, selector: ({ hosts }) => String(hosts) },
+);
+
+const hosts: fc.Arbitrary<readonly Spec[]> = fc.uniqueArray(
+  fc
+    .tuple(
+      among("a.example", "a.example", "b.example", "*.wild.example", "*"),
+      among("Redirect", "Route", "Route", "Reject", undefined),
+      fc.oneof(
+        {
+          weight: 4,
+          arbitrary: fc.tuple(secret, clientCheck).map(([name, tls]): Spec => ({ tlsSecret: { name }, tls })),
+        },
+        { weight: 1, arbitrary: fc.constant<Spec>({}) },
+      ),
+    )
+    .map(([hostname, action, tls]) =>
+      defined({
+        hostname,
+        ...tls,
+        ...(action === undefined ? {} : { requestPolicy: { insecure: { action } } }),
+      }),
+    ),
+  { maxLength: 3, selector: ({ hostname }) => String(hostname) },
+);
+
+const module = spec({
+  merge_slashes: sometimes(fc.constant(true)),
+  reject_requests_with_escaped_slashes: sometimes(fc.constant(true)),
+  server_name: sometimes(fc.constant("edge")),
+  use_remote_address: sometimes(fc.constant(false)),
+  xff_num_trusted_hops: sometimes(fc.constant(1)),
+  preserve_external_request_id: sometimes(fc.constant(true)),
+  strip_matching_host_port: sometimes(fc.constant(true)),
+  headers_with_underscores_action: sometimes(among("REJECT_REQUEST", "DROP_HEADER")),
+  x_forwarded_proto_redirect: seldom(fc.constant(true)),
+  error_response_overrides: sometimes(overrides),
+  cors: sometimes(cors),
+  defaults: sometimes(
+    among<Spec>(
+      { httpmapping: { add_response_headers: { "x-answer": "module" } } },
+      { add_request_headers: { "x-kind": "module" }, remove_response_headers: ["x-upstream"] },
+    ),
   ),
-  host: fc.constantFrom("a.example", "b.example", "A.Example", "a.example:80", "other"),
-  lines: fc.subarray([
-    "x-kind: one",
-    "x-kind: two",
-    "x_under: 1",
-    "origin: http://shop.example",
-    "access-control-request-method: GET",
-    "x-forwarded-for: 10.0.0.1, 10.0.0.2",
-    "x-forwarded-proto: https",
-    "x-request-id: mine",
-    "x-envoy-original-path: /evil",
-    "x-forwarded-client-cert: By=me",
-  ]),
+  ip_deny: sometimes(among<unknown>([{ remote: "10.0.0.2" }], [{ peer: "10.0.0.0/8" }])),
+  buffer: sometimes(fc.constant({ max_request_bytes: 10 })),
+  upstream_verification: sometimes(fc.constant("required")),
+  forward_client_cert_details: sometimes(among("FORWARD_ONLY", "SANITIZE_SET", "APPEND_FORWARD")),
+  set_current_client_cert_details: sometimes(fc.constant({ subject: true, dns: true })),
+});
+
+const nothing = fc.constant<readonly Spec[]>([]);
+
+export const worlds: fc.Arbitrary<World> = fc.record({
+  module,
+  mappings: fc
+    .uniqueArray(mappings, { minLength: 1, maxLength: 6, selector: share })
+    .map((groups) => groups.flat()),
+  hosts: fc.oneof({ weight: 4, arbitrary: nothing }, { weight: 2, arbitrary: hosts }),
+  contexts: fc.oneof({ weight: 4, arbitrary: nothing }, { weight: 2, arbitrary: contexts }),
 });

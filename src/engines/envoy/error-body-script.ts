@@ -3,11 +3,11 @@ import { FAILURE_ID } from "./local-replies.ts";
 
 /**
  * Lua that replaces the bodies of responses with these statuses, the operators in them filled in. `ownOnly`: those of
- * failures alone, not what probes are told.
+ * failures alone, not what probes are told. `maxBodyBytes`: of requests; Envoy holds back no more of a response either.
  */
 export function errorBodyScript(
   responses: readonly ErrorResponse[],
-  { ownOnly }: { readonly ownOnly: boolean },
+  { ownOnly, maxBodyBytes }: { readonly ownOnly: boolean; readonly maxBodyBytes: number | undefined },
 ): string {
   const templates = new Map<number, string>();
   // Without the method nobody knows whether there may be a body.
@@ -29,7 +29,7 @@ export function errorBodyScript(
     `local wanted = { ${[...requestNames].sort().map(text).join(", ")} }`,
     `local own_only = ${ownOnly}`,
     ON_REQUEST,
-    ON_RESPONSE,
+    onResponse(maxBodyBytes === undefined || maxBodyBytes > HELD_BYTES ? HELD_BYTES : 0),
   ].join("\n");
 }
 
@@ -114,12 +114,16 @@ function envoy_on_request(handle)
   end
 end`;
 
+const LENGTH = '(tonumber(headers:get("content-length") or "") or 0)';
+/** What is longer goes by in pieces. */
+const HELD_BYTES = 524_288;
+
 /**
  * Headers are changed before the body is asked for: after that they may be on their way. Envoy would send the body of a
  * response to HEAD, which a client takes for the next response: there is none, and none where the method is not known.
- * What is longer than Envoy holds back is replaced as it comes.
+ * What is longer than Envoy holds back is replaced as it comes, and where that is little, whatever has a body: the new one may be the longer.
  */
-const ON_RESPONSE = `
+const onResponse = (heldBytes: number): string => `
 function envoy_on_response(handle)
   local headers = handle:headers()
   local status = headers:get(":status")
@@ -148,7 +152,7 @@ function envoy_on_response(handle)
   end
   local body = table.concat(out)
   local is_head = request[":method"] == "HEAD"
-  local is_long = not is_head and (tonumber(headers:get("content-length") or "") or 0) > 524288
+  local is_long = not is_head and ${heldBytes > 0 ? `${LENGTH} > ${heldBytes}` : `(${LENGTH} > 0 or headers:get("transfer-encoding") ~= nil)`}
   for _, name in ipairs(of_the_body) do headers:remove(name) end
   headers:add("content-type", response.type)
   if is_head or is_long then headers:add("content-length", tostring(#body)) end

@@ -29,9 +29,9 @@ export function envoyMatch(match: RouteMatch, name: string | null, stripPort: bo
   if (path.kind !== "regex" && path.value.includes("?")) return null;
   const conditions = [
     hostCondition(match, name, stripPort),
-    match.hostPattern === undefined ? ALWAYS : authority(pattern(match.hostPattern, stripPort)),
+    ...(match.hostPattern === undefined ? [] : authorityPattern(match.hostPattern, stripPort)),
     match.method === undefined ? ALWAYS : field(":method", match.method),
-    ...(match.headers ?? []).map((each) => headerCondition(each, stripPort)),
+    ...(match.headers ?? []).flatMap((each) => headerConditions(each, stripPort)),
   ];
   const headers: HeaderMatcher[] = [];
   for (const condition of conditions) {
@@ -70,18 +70,18 @@ function hostCondition({ host }: RouteMatch, name: string | null, stripPort: boo
   return wanted.name === name ? ALWAYS : authority(pattern(escapeRegex(host), true));
 }
 
-function headerCondition({ name, ...wanted }: FieldMatch, stripPort: boolean): Condition {
+function headerConditions({ name, ...wanted }: FieldMatch, stripPort: boolean): readonly Condition[] {
   // Envoy's own name for Host, which its users write too.
   if (name === ":authority" || name === "host") {
-    if (wanted.kind === "present") return ALWAYS;
-    if (wanted.kind === "regex") return authority(pattern(wanted.value, stripPort));
+    if (wanted.kind === "present") return [];
+    if (wanted.kind === "regex") return authorityPattern(wanted.value, stripPort);
     return wanted.value === wanted.value.toLowerCase()
-      ? hostCondition({ path: ANY_PATH, host: wanted.value }, null, stripPort)
-      : NEVER;
+      ? [hostCondition({ path: ANY_PATH, host: wanted.value }, null, stripPort)]
+      : [NEVER];
   }
   // What only the gateway may assert is not there, whoever sent it; no client's field has a `:` in its name.
-  if (name.startsWith(":") || name.startsWith("x-envoy-") || ASSERTED.has(name)) return NEVER;
-  return field(name, wanted);
+  if (name.startsWith(":") || name.startsWith("x-envoy-") || ASSERTED.has(name)) return [NEVER];
+  return [field(name, wanted)];
 }
 
 const ANY_PATH: PathMatch = { kind: "prefix", value: "" };
@@ -89,6 +89,17 @@ const ASSERTED: ReadonlySet<string> = new Set(["l5d-dst-override", "x-forwarded-
 
 function authority(stringMatch: StringMatcher): HeaderMatcher {
   return { name: ":authority", headerMatchSpecifier: { case: "stringMatch", value: stringMatch } };
+}
+
+/**
+ * The authority has its port here still. Where that is not to be compared, an expression that could take a port (`.*:80`)
+ * must not find one: the authority has none, or the expression holds for all that stands before it.
+ */
+function authorityPattern(regex: string, stripPort: boolean): readonly HeaderMatcher[] {
+  const matches = authority(pattern(regex, stripPort));
+  if (!stripPort) return [matches];
+  const withoutPort = `[^:]*|\\[[^\\]]*\\]|(?i:${regex}):[0-9]*`;
+  return [matches, authority({ matchPattern: { case: "safeRegex", value: { regex: withoutPort } } })];
 }
 
 /** Hosts have no case. */

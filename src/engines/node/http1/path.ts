@@ -18,10 +18,12 @@ export function normalisePath(path: string, options: PathOptions): NormalisedPat
     return UNRESERVED.test(char) ? char : escaped;
   });
   clean = clean.replaceAll("\\", "/");
-  if (options.mergeSlashes) clean = clean.replace(/\/{2,}/g, "/");
   const normalised = removeDotSegments(clean);
   // A path that climbs above the root is refused rather than clamped: nobody sends it in good faith.
-  return normalised === null ? { error: "path climbs above the root" } : { path: normalised + query };
+  if (normalised === null) return { error: "path climbs above the root" };
+  // Behind the dots, as in Envoy: `/a//../b` is `/a/b` (RFC 3986 §5.2.4), whether slashes are merged or not.
+  const merged = options.mergeSlashes ? normalised.replace(/\/{2,}/g, "/") : normalised;
+  return { path: merged + query };
 }
 
 export interface PathOptions {
