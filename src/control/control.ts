@@ -104,9 +104,11 @@ export class Control {
       ? "shutting down"
       : this.#revision === null
         ? "no revision serves yet"
-        : this.#complete || this.#options.allowPartial
-          ? null
-          : "some documents could not be read at the start; see /ambassador/v0/diag/ (--allow-partial serves without them)";
+        : typeof this.#options.engine.down === "string"
+          ? this.#options.engine.down
+          : this.#complete || this.#options.allowPartial
+            ? null
+            : "some documents could not be read at the start; see /ambassador/v0/diag/ (--allow-partial serves without them)";
     const places = placesIn(this.#problems.length === 0 ? {} : (this.#compilation?.references ?? {}));
     return {
       revision: this.#revision,

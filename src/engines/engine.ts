@@ -13,6 +13,8 @@ export interface Engine {
   drain(milliseconds: number): Promise<void>;
   /** Closes every connection at once. */
   stop(): Promise<void>;
+  /** Of an engine with processes of its own: why nothing is served just now; null: it is. */
+  readonly down?: string | null;
   /**
    * Of an engine in which what stands against the revision that serves may change after `apply`: called with all of it then.
    * Returns the function that ends it.

@@ -103,6 +103,11 @@ test("an Envoy that is killed is started again, with all it had", async (t) => {
   const { ready } = await startRun(t, scratch(t, { "a.yaml": mapping("a", "/a/", service) }), ...ENVOY);
   const [before] = (await diag(ready.admin)).engines[0]?.proxies ?? [];
   process.kill(before?.process.pid as number, "SIGKILL");
+  // It says that nothing is served for as long as that is so.
+  const isReady = async (): Promise<number> =>
+    (await fetchText(`http://${ready.admin}/ambassador/v0/check_ready`)).status;
+  await eventually(async () => (await isReady()) === 503);
+  await eventually(async () => (await isReady()) === 200);
   await eventually(async () => {
     const [now] = (await diag(ready.admin)).engines[0]?.proxies ?? [];
     return now?.process.starts === 2 && now.process.phase === "live" && now.upToDate;

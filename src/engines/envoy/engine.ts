@@ -38,6 +38,8 @@ export interface EnvoyEngineOptions {
 
 /** Envoy processes of this machine. */
 export interface Proxies {
+  /** Why they serve nothing just now; null: they do. */
+  readonly down?: string | null;
   /** Names of the listeners that take connections as they were acknowledged; none while that cannot be told. */
   openListeners(): Promise<ReadonlySet<string>>;
   /** Stop accepting; resolves when what is in flight has ended, or after `milliseconds`. */
@@ -73,6 +75,11 @@ export class EnvoyEngine implements Engine {
     this.#options = options;
     this.#ports = new ListenerPorts(options.choosePort);
     this.#unsubscribe = options.credentials.onChange((change) => this.#onCredentialChange(change));
+  }
+
+  /** Why own processes serve nothing just now. */
+  get down(): string | null {
+    return this.#options.proxies?.down ?? null;
   }
 
   /** The group's clients whose streams are open. */

@@ -81,7 +81,12 @@ export class AdsServer {
   }
 
   async listen(options: ListenOptions): Promise<Listening> {
-    const listening = await listen(options, (router) => this.routes(router), this.#options.logger);
+    const listening = await listen(
+      options,
+      (router) => this.routes(router),
+      this.#options.logger,
+      this.#options.clock,
+    );
     this.#listening.push(listening);
     return listening;
   }

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { constants, X509Certificate } from "node:crypto";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import {
   createSecureServer,
@@ -17,7 +17,9 @@ import {
   createContextValues,
 } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
+import { AdmittedConnections } from "./admitted-connections.ts";
 import type { Peer } from "./client.ts";
 
 /** A path is a Unix socket, which only this user may open. */
@@ -35,7 +37,7 @@ export interface TransportTls {
 export interface Listening {
   /** Undefined on a Unix socket. */
   readonly port: number | undefined;
-  /** New connections are made with these from now on. */
+  /** New connections are made with these from now on; where the clients' CA is another, those that there are end. */
   renew(tls: TransportTls): void;
   /** Ends every stream. */
   close(): Promise<void>;
@@ -53,6 +55,7 @@ export async function listen(
   options: ListenOptions,
   routes: (router: ConnectRouter) => void,
   logger: Logger,
+  clock: Clock,
 ): Promise<Listening> {
   const tls = "tls" in options ? options.tls : undefined;
   const handler = connectNodeAdapter({
@@ -68,6 +71,9 @@ export async function listen(
   const server: Http2Server | Http2SecureServer =
     tls === undefined ? createServer(handler) : createSecureServer(secureOptions(tls), handler);
   const sessions = new Set<ServerHttp2Session>();
+  const admitted = new AdmittedConnections(clock, logger);
+  server.on("secureConnection", (socket: TLSSocket) => admitted.add(socket));
+  let clientCas = tls?.clientCas.join();
   server.on("session", (session) => {
     sessions.add(session);
     const stop = keepAlive(session);
@@ -87,7 +93,11 @@ export async function listen(
   return {
     port: typeof bound === "object" ? (bound as AddressInfo | null)?.port : undefined,
     renew: (renewed) => {
-      if (tls !== undefined) (server as Http2SecureServer).setSecureContext(secureOptions(renewed));
+      if (tls === undefined) return;
+      (server as Http2SecureServer).setSecureContext(secureOptions(renewed));
+      if (renewed.clientCas.join() === clientCas) return;
+      clientCas = renewed.clientCas.join();
+      admitted.closeAll();
     },
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -123,6 +133,7 @@ function secureOptions({ certificateChain, privateKey, clientCas }: TransportTls
   requestCert: true;
   rejectUnauthorized: true;
   minVersion: "TLSv1.2";
+  secureOptions: number;
 } {
   return {
     cert: certificateChain,
@@ -131,6 +142,8 @@ function secureOptions({ certificateChain, privateKey, clientCas }: TransportTls
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: "TLSv1.2",
+    // A resumed session is not verified again: it would let in who is not vouched for any more. Envoys connect seldom.
+    secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }
 

@@ -58,6 +58,15 @@ export class EnvoySupervisor {
     };
   }
 
+  /** Why it serves nothing just now; null: it does. */
+  get down(): string | null {
+    if (this.#phase === "live") return null;
+    if (this.#phase === "draining" || this.#phase === "stopped") return "Envoy is stopped";
+    return this.#lastEnd === null
+      ? "Envoy is starting"
+      : `Envoy ended by ${this.#lastEnd}, and is started again`;
+  }
+
   start(): void {
     const { directory, bootstrap } = this.#options;
     writeFileSync(directory.bootstrap, JSON.stringify(bootstrap), { mode: 0o600 });

@@ -11,6 +11,7 @@ import { OWN_CLUSTER } from "../../../../src/engines/envoy/process/bootstrap.ts"
 import type { JsonObject } from "../../../../src/engines/envoy/process/json.ts";
 import type { GatewayModel } from "../../../../src/model/gateway.ts";
 import { type Authority, createAuthority } from "../../../../src/x509/authority.ts";
+import { systemClock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { exchangeBytes, parseAnswers } from "../../../support/raw-client.ts";
 import {
@@ -36,6 +37,7 @@ before(async () => {
       () => (failure) => failures.push(failure),
     ),
     createLogger("silent"),
+    systemClock,
   );
   const clusters = [
     cluster("refused", await freePort()),
