@@ -9,6 +9,10 @@ link="$directory/envoy"
 if [ -x "$link" ] && "$link" --version 2>/dev/null | grep -q "/$version/"; then
   exit 0
 fi
+if ! python3 -c "import venv, ensurepip" 2>/dev/null; then
+  echo "install-envoy: python3 with venv is needed (Debian: apt-get install python3-venv). Or set CREDENCE_ENVOY to an Envoy $version." >&2
+  exit 1
+fi
 echo "install-envoy: Envoy $version into .cache/envoy" >&2
 rm -rf "$directory"
 python3 -m venv "$directory"
