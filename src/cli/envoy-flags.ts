@@ -20,6 +20,11 @@ export function addEnvoyFlags(command: Command): void {
     command.addOption(option.helpGroup("With --engine envoy:"));
 }
 
+/** Whether one was given: with another engine they would do nothing. */
+export function hasEnvoyFlags({ envoy, envoyConcurrency, envoyDns }: EnvoyFlags): boolean {
+  return envoy !== undefined || envoyConcurrency !== undefined || envoyDns.length > 0;
+}
+
 export function dnsOption(flag: string): Option {
   return new Option(flag, "name server that Envoy asks; may be given several times")
     .argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), resolver(text)])

@@ -3,7 +3,7 @@ import type { BoundListener } from "../engines/engine.ts";
 import type { EngineName } from "../model/capabilities.ts";
 import { createLogger, type LogFormat, type Logger, logDestination } from "../telemetry/logger.ts";
 import { type LimitFlags, limitsOf } from "./limit-flags.ts";
-import type { EnvoyFlags } from "./envoy-flags.ts";
+import { type EnvoyFlags, hasEnvoyFlags } from "./envoy-flags.ts";
 import { allExist } from "./paths.ts";
 import { type Ready, removeReadyFile, writeReadyFile } from "./ready-file.ts";
 import { type Gateway, type GatewayOptions, wireGateway } from "./wire.ts";
@@ -33,6 +33,11 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
     return;
   }
   const logger = createLogger(flags.logLevel, logDestination(flags.logFormat));
+  if (flags.engine !== "envoy" && hasEnvoyFlags(flags)) {
+    console.error("credence: --envoy, --envoy-concurrency and --envoy-dns need --engine envoy");
+    process.exitCode = 2;
+    return;
+  }
   const gateway = await createGateway(paths, flags, logger);
   if (gateway === null) {
     process.exitCode = 1;

@@ -39,6 +39,8 @@ test("a mistyped verb or flag suggests the right one; misuse exits 2", async (t)
     [["run", folder, "--http-port", "99999"], /from 0 to 65535/],
     [["run", folder, "--drain-seconds", "soon"], /whole number/],
     [["run", folder, "--max-connections", "0"], /1 or more/],
+    [["run", folder, "--envoy", "/bin/true"], /need --engine envoy/],
+    [["run", folder, "--envoy-dns", "127.0.0.1:53"], /need --engine envoy/],
     [["run"], /missing required argument 'path'/],
     [["check"], /missing required argument 'path'/],
     [["run", `${folder}/nowhere`], /no such file or folder: .*nowhere/],

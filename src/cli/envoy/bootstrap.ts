@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { bootstrapOf, sdsFiles, type XdsTlsFiles } from "../../engines/envoy/process/bootstrap.ts";
@@ -35,6 +35,8 @@ export function envoyBootstrap(flags: BootstrapFlags): void {
       ? {}
       : { sds: { identity: join(place, "identity.json"), trust: join(place, "trust.json") } }),
   };
+  for (const file of [tls.ca, tls.certificate, tls.privateKey])
+    if (!existsSync(file)) console.error(`credence: warning: ${file} is not here; the Envoy needs it there.`);
   const bootstrap = bootstrapOf({
     nodeId: flags.nodeId,
     nodeCluster: flags.nodeCluster,

@@ -53,6 +53,9 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     return;
   }
   const logger = createLogger(flags.logLevel, logDestination(flags.logFormat));
+  const open = (groups ?? []).filter(({ namespaces }) => namespaces === undefined).map(({ name }) => name);
+  if (groups !== null && groups.length > 1 && open.length > 0)
+    logger.warn({ groups: open }, "groups without `namespaces` may have the Secrets of every namespace");
   const clock = systemClock;
   const identity = await followXdsIdentity(flags, clock, logger);
   const tls = identity.current();
@@ -128,7 +131,11 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
   await reload();
   // Only now: whoever connects finds its world complete.
   const listening = await ads.listen({ address, port, tls }).catch((error: Error) => error);
-  if (listening instanceof Error) return fail(`the xDS address cannot be opened: ${listening.message}`);
+  if (listening instanceof Error) {
+    return fail(
+      `the xDS address cannot be opened: ${listening.message}. End what listens there, or give another --xds-address`,
+    );
+  }
   identity.onChange(() => {
     const renewed = identity.current();
     if (renewed === null) return;

@@ -48,7 +48,15 @@ export function bootstrapOf(options: BootstrapOptions): JsonObject {
         transport_api_version: "V3",
         // The node is some KiB: once a stream is enough.
         set_node_on_first_message_only: true,
-        grpc_services: [{ envoy_grpc: { cluster_name: OWN_CLUSTER } }],
+        grpc_services: [
+          {
+            envoy_grpc: {
+              cluster_name: OWN_CLUSTER,
+              // By default Envoy waits up to 30 s before it connects again to a control plane that was started anew.
+              retry_policy: { retry_back_off: { base_interval: "0.5s", max_interval: "5s" } },
+            },
+          },
+        ],
       },
       // An Envoy without its first clusters and listeners serves nothing: it waits for them, and is not LIVE until then.
       cds_config: { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "0s" },
