@@ -21,6 +21,7 @@ import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import { AdmittedConnections } from "./admitted-connections.ts";
 import type { Peer } from "./client.ts";
+import { handshakeFailure, rememberAddresses } from "./handshake-failure.ts";
 
 /** A path is a Unix socket, which only this user may open. */
 export type ListenOptions =
@@ -84,8 +85,9 @@ export async function listen(
     session.on("error", (error) => logger.debug({ err: error }, "an xDS connection failed"));
   });
   server.on("sessionError", (error) => logger.debug({ err: error }, "an xDS connection failed"));
-  server.on("tlsClientError", (error: Error) =>
-    logger.warn({ reason: error.message }, "a TLS handshake for xDS failed"),
+  rememberAddresses(server);
+  server.on("tlsClientError", (error: Error, socket: TLSSocket) =>
+    logger.warn(handshakeFailure(error, socket), "a TLS handshake for xDS failed"),
   );
   await opened(server, options);
   server.on("error", (error) => logger.error({ err: error }, "the xDS server failed"));
