@@ -111,7 +111,7 @@ into their folder, as cert-manager and Kubernetes do.
 Examples:
   credence envoy bootstrap --xds-address control.example:18000 --ca ca.pem --cert tls.crt --key tls.key \\
     --node-id edge-1 --directory /etc/envoy
-  envoy -c /etc/envoy/bootstrap.yaml
+  envoy -c /etc/envoy/bootstrap.yaml --drain-strategy immediate
 
 Exit status: 0 done, 2 misuse.`,
     )

@@ -58,6 +58,36 @@ describe("AuthService over HTTP", () => {
     assert.equal(upstream.seen[0]?.headers.authorization, "Bearer x", "the client's own credential goes on");
   });
 
+  it("is not asked about what its host does not let in anyhow", async () => {
+    const { server } = await certificates();
+    const host = (name: string, action: string): string =>
+      `---\n${JSON.stringify({
+        apiVersion: "getambassador.io/v2",
+        kind: "Host",
+        metadata: { name },
+        spec: {
+          hostname: `${name}.example`,
+          tlsSecret: { name: "server" },
+          requestPolicy: { insecure: { action } },
+        },
+      })}\n`;
+    const { send, auth } = await start(
+      (_, response) => response.writeHead(401).end(),
+      {},
+      {
+        yaml: host("moved", "Redirect") + host("closed", "Reject") + secretYaml("server", server),
+      },
+    );
+    for (const [name, status] of [
+      ["moved.example", 301],
+      ["closed.example", 400],
+    ] as const) {
+      const [answer] = await send(get("/a").replace("localhost", name));
+      assert.equal(answer?.status, status, name);
+    }
+    assert.deepEqual(auth.seen, [], "what came in cleartext is not shown to anybody");
+  });
+
   it("200: its headers replace the client's, the route's changes come after, and what it alone may say is removed", async () => {
     const { send, upstream } = await start(
       (request, response) => {

@@ -35,6 +35,15 @@ async function hosts({ cleartext }: CasePeers): Promise<string> {
   );
 }
 
+/** And names that nobody wrote are served, in cleartext too. */
+const withAnyHost = async (peers: CasePeers): Promise<string> =>
+  (await hosts(peers)) +
+  object("Host", "any", {
+    hostname: "*",
+    tlsSecret: { name: "server" },
+    requestPolicy: { insecure: { action: "Route" } },
+  });
+
 const get = (name: string, headers = ""): string =>
   `GET /x?y=1 HTTP/1.1\r\nHost: ${name}\r\n${headers}Connection: close\r\n\r\n`;
 const cleartext = (name: string, expect: BehaviourCase["expect"], resources = hosts): BehaviourCase => ({
@@ -93,6 +102,19 @@ export const hostCases: readonly BehaviourCase[] = [
     request: get("unknown.example", "X-Forwarded-Proto: https\r\n"),
     expect: { statuses: [404], seen: null, failure: "no_route" },
   },
+  // `reject.example..` is no name; without its dots the upstream would take it for one whose policy it was not held to.
+  ...["reject.example..", "reject.example..:80", "reject.example.:80"].map((name) =>
+    cleartext(name, { statuses: [400], seen: null }, withAnyHost),
+  ),
+  secure(
+    "two final dots pass no other host's client check",
+    "default.example",
+    {
+      statuses: [400],
+      seen: null,
+    },
+    { resources: withAnyHost, request: get("m.example..") },
+  ),
   // Server names.
   secure("a Host by its name", "default.example", { statuses: [200] }),
   secure("a Host by a wildcard", "a.b.wild.example", { statuses: [200] }),

@@ -1,34 +1,41 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import { RouteSchema } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import { failureRoute } from "./direct-response.ts";
 import type { HostDecision, HostDecisions } from "./host-decisions.ts";
+import { AUTHORITY } from "./request-checks.ts";
 import type { HeaderMatcher } from "./route-match.ts";
 import type { RouteEntry } from "./routes.ts";
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
 
-/**
- * A virtual host's routes behind what is decided of its hosts. `name`: all requests are for this name; null: they may be
- * for several. `httpsPort`: what redirects say where the request names a port; null: they leave it out.
- */
+/** What a virtual host has for all that is decided of its hosts. */
+export interface HostSurroundings {
+  /** All requests are for this name; null: they may be for several. */
+  readonly name: string | null;
+  /** What redirects say where the request names a port; null: they leave it out. */
+  readonly httpsPort: number | null;
+  /** `typed_per_filter_config` of what is nobody's to authorize: here no request goes on to a service. */
+  readonly unauthorized: Readonly<Record<string, Any>>;
+}
+
+/** A virtual host's routes behind what is decided of its hosts. */
 export function hostRoutes(
-  { plain, forwarded }: HostDecisions,
+  decisions: HostDecisions,
   routes: readonly RouteEntry[],
-  name: string | null,
-  httpsPort: number | null,
+  around: HostSurroundings,
 ): readonly RouteEntry[] {
-  const checks = name === null ? [malformedHost()] : [];
-  return [...checks, ...decidedRoutes({ plain, forwarded }, routes, name, httpsPort)];
+  const checks = around.name === null ? [malformedHost(around)] : [];
+  return [...checks, ...decidedRoutes(decisions, routes, around)];
 }
 
 function decidedRoutes(
   { plain, forwarded }: HostDecisions,
   routes: readonly RouteEntry[],
-  name: string | null,
-  httpsPort: number | null,
+  around: HostSurroundings,
 ): readonly RouteEntry[] {
   const decided = (decision: HostDecision, when: readonly HeaderMatcher[]): RouteEntry[] =>
-    decisionRoutes(decision, when, name, httpsPort);
+    decisionRoutes(decision, when, around);
   if (forwarded === null) return plain.kind === "route" ? routes : decided(plain, []);
   if (plain.kind === "route") return [...decided(forwarded, [FORWARDED]), ...routes];
   if (forwarded.kind === "route") return [...decided(plain, [NOT_FORWARDED]), ...routes];
@@ -38,13 +45,14 @@ function decidedRoutes(
 function decisionRoutes(
   decision: HostDecision,
   when: readonly HeaderMatcher[],
-  name: string | null,
-  httpsPort: number | null,
+  around: HostSurroundings,
 ): RouteEntry[] {
+  const { name, httpsPort } = around;
   if (decision.kind === "route") return [];
   if (decision.kind === "refuse") {
     const { reason, cause } = decision;
-    return [entry({ name: reason, ...failureRoute({ route: null, reason, code: cause }) }, when, when[0])];
+    const failure = failureRoute({ route: null, reason, code: cause });
+    return [entry({ name: reason, ...failure }, when, when[0], around)];
   }
   const host = name === null ? {} : { hostRedirect: name };
   const redirect = (port: number | null, more: readonly HeaderMatcher[]): RouteEntry =>
@@ -62,6 +70,7 @@ function decisionRoutes(
       },
       [...when, ...more],
       when[0],
+      around,
     );
   const isDefault = httpsPort === null || httpsPort === 443;
   // Without a name of ours a port cannot be left out, only replaced: 443 says the same.
@@ -75,10 +84,12 @@ function entry(
   init: Omit<RouteInit, "$typeName" | "match">,
   headers: readonly HeaderMatcher[],
   gate: HeaderMatcher | undefined,
+  { unauthorized }: HostSurroundings,
 ): RouteEntry {
   return {
     message: create(RouteSchema, {
       ...init,
+      typedPerFilterConfig: unauthorized,
       match: { pathSpecifier: { case: "prefix", value: "" }, headers: [...headers] },
     }),
     path: { kind: "prefix", value: "" },
@@ -88,27 +99,20 @@ function entry(
 }
 
 /** What is no host is refused before anybody compares it. */
-function malformedHost(): RouteEntry {
+function malformedHost(around: HostSurroundings): RouteEntry {
   const code = "malformed Host";
   const failure = failureRoute({ route: null, reason: "bad_request", code });
-  return entry({ name: "bad_request", ...failure }, [MALFORMED], MALFORMED);
+  return entry({ name: "bad_request", ...failure }, [MALFORMED], MALFORMED, around);
 }
 
-/** Not uri-host [ ":" port ] of RFC 9110 §7.2: a reg-name as DNS and Kubernetes use it, or an address. */
+/** What is no host; one that is meets the same check as a filter, but a filter looks at whatever has a route. */
 const MALFORMED: HeaderMatcher = {
   name: ":authority",
   invertMatch: true,
   treatMissingHeaderAsEmpty: true,
   headerMatchSpecifier: {
     case: "stringMatch",
-    value: {
-      matchPattern: {
-        case: "safeRegex",
-        value: {
-          regex: "(?i:(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\\.?|\\[[0-9a-f:.]+\\])(?::[0-9]{1,5})?)",
-        },
-      },
-    },
+    value: { matchPattern: { case: "safeRegex", value: { regex: AUTHORITY } } },
   },
 };
 

@@ -135,6 +135,8 @@ function bounds(
     maxRequestHeadersKb: headKib(maxHeadBytes ?? given.maxHeadBytes),
     requestHeadersTimeout: duration(given.headTimeoutMs),
     streamIdleTimeout: duration(300_000),
+    // How long a connection of a changed listener goes on after it was told to close, for clients that do not.
+    drainTimeout: duration(1000),
   };
 }
 

@@ -27,8 +27,12 @@ export interface RequestCheck {
   readonly permission: MessageInitShape<typeof PolicySchema>;
 }
 
-/** uri-host [ ":" port ] of RFC 9110 §7.2, in any case. Two Host fields come as one with a comma in it. */
-const AUTHORITY = "(?i)(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\\.?|\\[[0-9a-f:.]+\\])(?::[0-9]{1,5})?";
+/**
+ * uri-host [ ":" port ] of RFC 9110 §7.2, in any case: a reg-name as DNS and Kubernetes use it, or an address. A final dot is
+ * taken away before (`stripTrailingHostDot`), so one that is there is a second: `a.example..` would be held to no policy of
+ * `a.example` and go on as its name. Two Host fields come as one with a comma in it.
+ */
+export const AUTHORITY = "(?i)(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?|\\[[0-9a-f:.]+\\])(?::[0-9]{1,5})?";
 /** Every `%` begins an escape (RFC 3986 §2.1); the query is not looked at. */
 const WHOLE_ESCAPES = "(?:[^%?]|%[0-9A-Fa-f]{2})*(?:\\?.*)?";
 

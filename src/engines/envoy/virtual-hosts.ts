@@ -29,10 +29,11 @@ export function virtualHosts(
 ): XdsResource<"virtual-host">[] {
   const routes = new RoutesByName(model.routes);
   const groups = groupDomains(scope, model, routes, maxRoutes);
+  const unauthorized = withoutAuthorization(model);
   const common = {
     scheme: scope.clients === null ? ("http" as const) : ("https" as const),
     stripPort: model.http.stripMatchingHostPort,
-    unauthorized: withoutAuthorization(model),
+    unauthorized,
     errorBodies: (responses: Route["errorResponses"]) => errorBodiesOf(responses, model),
   };
   /** Those of any host are the same everywhere. */
@@ -51,7 +52,7 @@ export function virtualHosts(
     const fullName = `${scope.name}/${domains.includes("*") ? "*" : domains[0]}`;
     return memory.virtualHost(fullName, JSON.stringify([domains, decisions]), inside, () => {
       const entries = inside.flatMap((route) => [...translate(route, { ...common, name })]);
-      const table = routeTable(hostRoutes(decisions, entries, name, httpsPort));
+      const table = routeTable(hostRoutes(decisions, entries, { name, httpsPort, unauthorized }));
       const message = create(VirtualHostSchema, {
         name: fullName,
         domains: [...domains],

@@ -63,7 +63,7 @@ export function bootstrapOf(options: BootstrapOptions): JsonObject {
       lds_config: { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "0s" },
     },
     static_resources: { clusters: [ownCluster(options.xds)] },
-    ...(dnsResolvers.length === 0 ? {} : { typed_dns_resolver_config: caresAsking(dnsResolvers) }),
+    typed_dns_resolver_config: caresAsking(dnsResolvers),
     layered_runtime: RUNTIME,
     ...(maxConnections === undefined ? {} : { overload_manager: bounded(maxConnections) }),
   };
@@ -190,6 +190,10 @@ function trustIn({ ca }: XdsTlsFiles): JsonObject {
   return { trusted_ca: { filename: ca } };
 }
 
+/**
+ * A name that is not answered for must not hold up the others: Envoy opens no listener until each of its first clusters was
+ * answered for or given up, by default after more than half a minute.
+ */
 function caresAsking(resolvers: readonly string[]): JsonObject {
   return {
     name: "envoy.network.dns_resolver.cares",
@@ -200,6 +204,8 @@ function caresAsking(resolvers: readonly string[]): JsonObject {
         const address = hostname.replace(/^\[|\]$/g, "");
         return { socket_address: { address, port_value: port === "" ? 53 : Number(port) } };
       }),
+      query_timeout_seconds: 2,
+      query_tries: 2,
     },
   };
 }

@@ -129,6 +129,9 @@ export class EnvoySupervisor {
       ...["-c", directory.bootstrap],
       // Several on one machine would meet in one shared memory; a crash re-reads all over xDS.
       "--disable-hot-restart",
+      // A changed listener keeps its connections, with the filters that they came in by: who may come in and who is asked about it
+      // would be as before for up to ten minutes. So each is told to close with the next response, not some of them by and by.
+      ...["--drain-strategy", "immediate"],
       ...(concurrency === undefined ? [] : ["--concurrency", String(concurrency)]),
       ...logFlags(logger.level),
     ];
