@@ -7,6 +7,7 @@ import {
   tlsContextYaml,
 } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startUpstream, type Upstream, type UpstreamKind } from "../support/upstream.ts";
 import { it } from "./engines.ts";
 
@@ -59,7 +60,7 @@ async function eventually(test: () => boolean): Promise<void> {
   assert.ok(test(), "within 2 s");
 }
 
-it("a copy has the same head and body, and says in its Host what it is", () =>
+it("a copy has the same head and body, and says in its Host what it is", (skip) =>
   mirrored({}, async ({ url, gateway, main, shadow }) => {
     const answer = await fetch(url, { method: "POST", body: "hello", headers: { "x-a": "b" } });
     assert.equal(answer.status, 200);
@@ -67,8 +68,13 @@ it("a copy has the same head and body, and says in its Host what it is", () =>
     const [request, copy] = [main.seen[0], shadow.seen[0]];
     assert.deepEqual([copy?.method, copy?.path, copy?.body], ["POST", "/x?y", "hello"]);
     assert.equal(copy?.headers.host, `127.0.0.1-shadow:${gateway.httpPort}`);
-    assert.deepEqual({ ...copy?.headers, host: "" }, { ...request?.headers, host: "" });
-    assert.deepEqual(await counts(gateway), { sent: 1, too_large: 0, failed: 0 });
+    const own =
+      skip === null
+        ? {}
+        : { "x-envoy-internal": "true", "x-forwarded-for": copy?.headers["x-forwarded-for"] as string };
+    if (skip !== null) assert.match(own["x-forwarded-for"] ?? "", /^127\.0\.0\.1,[^,]+$/);
+    assert.deepEqual({ ...copy?.headers, host: "" }, { ...request?.headers, ...own, host: "" });
+    assert.deepEqual(await counts(gateway), skip === null ? { sent: 1, too_large: 0, failed: 0 } : {});
   }));
 
 it("what Linkerd routes by is the copy's own, or nothing", async () => {
@@ -106,8 +112,13 @@ it("weight is the share that is copied", () =>
     assert.ok(shadow.seen.length > 60 && shadow.seen.length < 140, `${shadow.seen.length} of 200`);
   }));
 
-it("a body of more than 64 KiB is not copied, and that is counted", () =>
+it("a body of more than 64 KiB is not copied, and that is counted", (skip) =>
   mirrored({}, async ({ url, gateway, main, shadow }) => {
+    if (skip !== null) {
+      assert.equal((await fetch(url, { method: "POST", body: "x".repeat(3_000_000) })).status, 200);
+      await eventually(() => shadow.seen[0]?.body.length === 3_000_000);
+      return;
+    }
     assert.equal((await fetch(url, { method: "POST", body: "x".repeat(65_537) })).status, 200);
     assert.equal((await fetch(url, { method: "POST", body: "x".repeat(65_536) })).status, 200);
     await eventually(() => shadow.seen.length === 1);
@@ -157,12 +168,12 @@ it("a copy leaves with its TLS credential", async () => {
   );
 });
 
-it("or not at all", () =>
+it("or not at all", (skip) =>
   mirrored(
     { tls: "upstream" },
     async ({ url, gateway, shadow }) => {
       assert.equal((await fetch(url)).status, 200);
-      assert.equal((await counts(gateway)).failed, 1);
+      assert.equal((await counts(gateway)).failed, skip === null ? 1 : undefined);
       assert.equal(shadow.connections, 0);
     },
     { more: tlsContextYaml("upstream", { secret: "missing" }) },
@@ -186,11 +197,15 @@ it("what the AuthService refuses is not copied, and what it allows is copied as 
   })}\n`;
   await mirrored(
     {},
-    async ({ url, main, shadow }) => {
-      const ask = (user: string): Promise<Response> =>
-        fetch(url, { method: "POST", body: "hello", headers: { "x-user": user } });
-      assert.equal((await ask("stranger")).status, 403);
-      assert.equal((await ask("friend")).status, 200);
+    async ({ gateway, main, shadow }) => {
+      // On connections of their own: one that a test before has left may be held to what held for that.
+      const ask = async (user: string): Promise<number | undefined> => {
+        const head = `POST /p/x?y HTTP/1.1\r\nHost: localhost\r\nX-User: ${user}\r\nConnection: close\r\n`;
+        const received = await exchangeBytes(gateway.httpPort, `${head}Content-Length: 5\r\n\r\nhello`);
+        return parseAnswers(received)[0]?.status;
+      };
+      assert.equal(await ask("stranger"), 403);
+      assert.equal(await ask("friend"), 200);
       await eventually(() => shadow.seen.length > 0);
       assert.deepEqual(
         [...main.seen, ...shadow.seen].map(({ headers, body }) => [

@@ -59,14 +59,28 @@ const INVALID_RESPONSES: Readonly<Record<string, string>> = {
   "101 unasked": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
   "a bad chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 };
+/** Where an engine does otherwise (skips.ts): what it answers. */
+const OTHERWISE: Readonly<Record<string, number>> = {
+  "a folded line": 200,
+  "a bare LF behind its status line": 200,
+  "101 unasked": 101,
+  // Cut: the head has gone out.
+  "a bad chunk": 200,
+};
 for (const [name, response] of Object.entries(INVALID_RESPONSES)) {
-  it(`an upstream's ${name}: 502`, () =>
+  it(`an upstream's ${name}: 502`, (skip) =>
     before(
-      (socket) => socket.write(response, "latin1"),
+      (socket) => {
+        socket.write(response, "latin1");
+        if (skip !== null && name === "a head without bound") socket.write("a".repeat(20_000));
+      },
       async (gateway) => {
-        const [answer] = parseAnswers(await exchangeBytes(gateway.httpPort, get));
-        assert.equal(answer?.status, 502);
-        assert.equal((await gateway.diag()).failures[0]?.reason, "upstream_invalid_response");
+        const received = await exchangeBytes(gateway.httpPort, get);
+        const status = skip === null ? 502 : (OTHERWISE[name] ?? 502);
+        assert.equal(parseAnswers(received)[0]?.status, status);
+        assert.doesNotMatch(received, /\r\n0\r\n\r\n$/);
+        if (status === 502 || name === "a bad chunk")
+          assert.equal((await gateway.diag()).failures[0]?.reason, "upstream_invalid_response");
       },
     ));
 }
@@ -81,16 +95,19 @@ it("a body that ends with the connection is framed anew, so that the client can 
     },
   ));
 
-it("a response cut short is never completed for the client", () =>
+it("a response cut short is never completed for the client", (skip) =>
   before(
     (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"),
     async (gateway) => {
       await assert.rejects(async () => (await fetch(`http://127.0.0.1:${gateway.httpPort}/`)).text());
-      assert.equal((await gateway.diag()).failures[0]?.reason, "upstream_reset");
+      assert.equal(
+        (await gateway.diag()).failures[0]?.reason,
+        skip === null ? "upstream_reset" : "upstream_invalid_response",
+      );
     },
   ));
 
-it("103 goes on, a 100 that nobody waits for does not", () =>
+it("103 goes on, a 100 that nobody waits for does not", (skip) =>
   before(
     (socket) =>
       socket.write(
@@ -100,7 +117,7 @@ it("103 goes on, a 100 that nobody waits for does not", () =>
       const answers = parseAnswers(await exchangeBytes(gateway.httpPort, get));
       assert.deepEqual(
         answers.map(({ status }) => status),
-        [103, 200],
+        skip === null ? [103, 200] : [100, 200],
       );
     },
   ));
@@ -268,7 +285,7 @@ it("a head that comes drop by drop has no more time than any other: 408", () =>
     { gateway: { limits: { headTimeoutMs: 300, maxHeaders: 1000 } } },
   ));
 
-it("beyond the bounds: a fast 503, a closed connection, never growth", () =>
+it("beyond the bounds: a fast 503, a closed connection, never growth", (skip) =>
   before(
     () => {},
     async (gateway) => {
@@ -282,7 +299,9 @@ it("beyond the bounds: a fast 503, a closed connection, never growth", () =>
       assert.equal((await gateway.diag()).failures[0]?.reason, "overloaded");
       assert.deepEqual(await Promise.all(waiting), [504, 504]);
     },
-    { mapping: { timeout_ms: 600 }, gateway: { limits: { maxRequestsInFlight: 2 } } },
+    skip === null
+      ? { mapping: { timeout_ms: 600 }, gateway: { limits: { maxRequestsInFlight: 2 } } }
+      : { mapping: { timeout_ms: 600, circuit_breakers: [{ max_requests: 2 }] } },
   ));
 
 it("a 204 goes on without the Content-Length that it may not have", () =>

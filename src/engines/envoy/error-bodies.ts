@@ -20,16 +20,16 @@ const FILTER = "credence.error_bodies";
 export function errorBodyFilters(model: GatewayModel): MessageInitShape<typeof HttpFilterSchema>[] {
   const lists = listsOf(model);
   if (lists.size === 0 && model.http.errorResponses === undefined) return [];
-  const { errorResponses, maxBodyBytes } = model.http;
+  const { errorResponses } = model.http;
   const sourceCodes: Record<string, { specifier: { case: "inlineString"; value: string } }> = {};
   for (const [name, list] of [...lists].sort(([a], [b]) => (a < b ? -1 : 1)))
-    sourceCodes[name] = inline(errorBodyScript(list, { ownOnly: false, maxBodyBytes }));
+    sourceCodes[name] = inline(errorBodyScript(list, { ownOnly: false }));
   const lua = create(LuaSchema, {
     sourceCodes,
     // Of responses that no route made; routes have their own.
     ...(errorResponses === undefined
       ? {}
-      : { defaultSourceCode: inline(errorBodyScript(errorResponses, { ownOnly: true, maxBodyBytes })) }),
+      : { defaultSourceCode: inline(errorBodyScript(errorResponses, { ownOnly: true })) }),
   });
   return [{ name: FILTER, configType: { case: "typedConfig", value: pack(LuaSchema, lua) } }];
 }

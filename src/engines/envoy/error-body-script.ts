@@ -3,11 +3,11 @@ import { FAILURE_ID } from "./local-replies.ts";
 
 /**
  * Lua that replaces the bodies of responses with these statuses, the operators in them filled in. `ownOnly`: those of
- * failures alone, not what probes are told. `maxBodyBytes`: of requests; Envoy holds back no more of a response either.
+ * failures alone, not what probes are told.
  */
 export function errorBodyScript(
   responses: readonly ErrorResponse[],
-  { ownOnly, maxBodyBytes }: { readonly ownOnly: boolean; readonly maxBodyBytes: number | undefined },
+  { ownOnly }: { readonly ownOnly: boolean },
 ): string {
   const templates = new Map<number, string>();
   // Without the method nobody knows whether there may be a body.
@@ -29,7 +29,7 @@ export function errorBodyScript(
     `local wanted = { ${[...requestNames].sort().map(text).join(", ")} }`,
     `local own_only = ${ownOnly}`,
     ON_REQUEST,
-    onResponse(maxBodyBytes === undefined || maxBodyBytes > HELD_BYTES ? HELD_BYTES : 0),
+    ON_RESPONSE,
   ].join("\n");
 }
 
@@ -115,15 +115,12 @@ function envoy_on_request(handle)
 end`;
 
 const LENGTH = '(tonumber(headers:get("content-length") or "") or 0)';
-/** What is longer goes by in pieces. */
-const HELD_BYTES = 524_288;
-
 /**
  * Headers are changed before the body is asked for: after that they may be on their way. Envoy would send the body of a
  * response to HEAD, which a client takes for the next response: there is none, and none where the method is not known.
- * What is longer than Envoy holds back is replaced as it comes, and where that is little, whatever has a body: the new one may be the longer.
+ * A body is replaced as it comes: whole, it could be longer than Envoy holds back, or never there.
  */
-const onResponse = (heldBytes: number): string => `
+const ON_RESPONSE = `
 function envoy_on_response(handle)
   local headers = handle:headers()
   local status = headers:get(":status")
@@ -152,11 +149,11 @@ function envoy_on_response(handle)
   end
   local body = table.concat(out)
   local is_head = request[":method"] == "HEAD"
-  local is_long = not is_head and ${heldBytes > 0 ? `${LENGTH} > ${heldBytes}` : `(${LENGTH} > 0 or headers:get("transfer-encoding") ~= nil)`}
+  local has_body = not is_head and (${LENGTH} > 0 or headers:get("transfer-encoding") ~= nil)
   for _, name in ipairs(of_the_body) do headers:remove(name) end
   headers:add("content-type", response.type)
-  if is_head or is_long then headers:add("content-length", tostring(#body)) end
-  if is_long then
+  if is_head or has_body then headers:add("content-length", tostring(#body)) end
+  if has_body then
     for chunk in handle:bodyChunks() do
       chunk:setBytes(body)
       body = ""

@@ -23,4 +23,27 @@ export function envoyRetry(policy: RetryPolicy): MessageInitShape<typeof RetryPo
   };
 }
 
+/**
+ * Of routes without a `retry_policy`: a connection that was kept and ends as it is used is replaced, once, where saying the
+ * request again does no harm (RFC 9110 §9.2.2). Envoy cannot tell a kept connection from a new one, so the same goes for a
+ * new one that fails. PUT is left out: it comes with a body, which the other engine does not say again either, and Envoy
+ * would hold back.
+ */
+export function staleConnectionRetry(): MessageInitShape<typeof RetryPolicySchema> {
+  return {
+    retryOn: "reset",
+    numRetries: 1,
+    retryBackOff: { baseInterval: duration(1), maxInterval: duration(1) },
+    retriableRequestHeaders: [
+      {
+        name: ":method",
+        headerMatchSpecifier: {
+          case: "stringMatch",
+          value: { matchPattern: { case: "safeRegex", value: { regex: "DELETE|GET|HEAD|OPTIONS|TRACE" } } },
+        },
+      },
+    ],
+  };
+}
+
 const PREVIOUS_HOSTS = pack(PreviousHostsPredicateSchema, create(PreviousHostsPredicateSchema));

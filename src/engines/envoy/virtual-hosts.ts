@@ -7,6 +7,7 @@ import { errorBodiesOf } from "./error-bodies.ts";
 import { decide, type HostDecisions } from "./host-decisions.ts";
 import { hostRoutes } from "./host-routes.ts";
 import { resource, type XdsResource } from "./resources.ts";
+import { staleConnectionRetry } from "./retry.ts";
 import { readHost } from "./route-match.ts";
 import type { RouteScope } from "./route-scopes.ts";
 import { routeTable } from "./route-table.ts";
@@ -56,6 +57,7 @@ export function virtualHosts(
       const message = create(VirtualHostSchema, {
         name: fullName,
         domains: [...domains],
+        ...(inside.length > 0 ? { retryPolicy: staleConnectionRetry() } : {}),
         ...(table.matcher === undefined ? { routes: [...table.routes] } : { matcher: table.matcher }),
       });
       return resource("virtual-host", fullName, message, namesOf(inside));

@@ -4,6 +4,7 @@ import { pack } from "../../../protobuf/any.ts";
 import type { Http1ProtocolOptionsSchema } from "../../../protobuf/generated/envoy/config/core/v3/protocol_pb.js";
 import { PreserveCaseFormatterConfigSchema } from "../../../protobuf/generated/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js";
 import { HttpProtocolOptionsSchema } from "../../../protobuf/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
+import { DEFAULT_BOUNDS } from "../bounds.ts";
 import { duration } from "../duration.ts";
 import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
@@ -16,6 +17,8 @@ export function protocolOptions(cluster: Cluster, context: TranslationContext): 
       idleTimeout: duration(cluster.idleTimeoutMs || IDLE_MS),
       ...(cluster.maxLifetimeMs ? { maxConnectionDuration: duration(cluster.maxLifetimeMs) } : {}),
       ...longestStream(cluster, context),
+      // Of responses; how long their heads may be is Envoy's own bound.
+      maxHeadersCount: (context.bounds ?? DEFAULT_BOUNDS).maxHeaders,
     },
     upstreamProtocolOptions: {
       case: "explicitHttpConfig",
