@@ -143,14 +143,13 @@ test("HEAD gets the head alone", async () => {
   assert.equal(answer.headers["content-type"], "text/plain");
 });
 
-test("a body larger than Envoy holds back is replaced as it comes; one of unknown length is not passed on", async () => {
-  const known = await ask("/own/large/404");
-  assert.equal(known.status, 404);
-  assert.match(known.body.toString(), /^plain /);
-  assert.equal(known.headers["content-length"], String(known.body.length));
-  const unknown = await ask("/own/large/chunked/404");
-  assert.equal(unknown.status, 500);
-  assert(unknown.body.length < 1000);
+test("a body larger than Envoy holds back is replaced as it comes, of known length or not", async () => {
+  for (const path of ["/own/large/404", "/own/large/chunked/404"]) {
+    const { status, body, headers } = await ask(path);
+    assert.equal(status, 404);
+    assert.match(body.toString(), /^plain /);
+    assert.equal(headers["content-length"], String(body.length));
+  }
 });
 
 test("other statuses, and routes without responses of their own, stay as they are", async () => {
