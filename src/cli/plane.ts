@@ -9,6 +9,7 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
 import { moduleContexts } from "../resources/tls-module.ts";
+import { wireMesh } from "./mesh.ts";
 import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
 import type { CredentialSink } from "../sources/files/secret-offers.ts";
@@ -56,6 +57,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     },
   });
   const files = new CertificateFiles(store);
+  const mesh = wireMesh({ store, clock, logger });
   const source = createFileSource({
     paths: options.paths,
     credentials: namespaces === undefined ? store : secretsOf(namespaces, store),
@@ -67,7 +69,9 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     store,
     engine,
     compileOptions: options.compile,
-    onResources: (resources) => files.follow(filesToFollow(resources)),
+    async onResources(resources) {
+      await Promise.all([files.follow(filesToFollow(resources)), mesh.follow(resources)]);
+    },
     allowPartial: options.allowPartial,
     logger,
   });
@@ -79,6 +83,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     source,
     close() {
       files.stop();
+      mesh.stop();
       store.close();
     },
   };

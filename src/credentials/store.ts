@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -40,6 +41,11 @@ export class CredentialStore implements CredentialReader {
   readonly #explicitTrust = new Set<string>();
   readonly #listeners = new Set<(change: CredentialChange) => void>();
   readonly #findingListeners = new Set<() => void>();
+  /** What issuers are at a loss about, by the name that they deliver. */
+  readonly #issuerTroubles = new Map<
+    string,
+    { readonly origin: CredentialOrigin; readonly trouble: string }
+  >();
   /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
   #retiredGeneration = 0;
 
@@ -97,8 +103,20 @@ export class CredentialStore implements CredentialReader {
   /** The source has it no more: withdrawn at once. */
   remove(name: string): void {
     this.#explicitTrust.delete(name);
+    this.#issuerTroubles.delete(name);
     this.#remove("credential", name);
     this.#remove("trust", name);
+  }
+
+  /**
+   * Tells that the issuer of `name` does not deliver, or with null that it does again. What was delivered stays in use
+   * for as long as its dates allow.
+   */
+  reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void {
+    if (trouble === null) {
+      if (!this.#issuerTroubles.delete(name)) return;
+    } else this.#issuerTroubles.set(name, { origin, trouble });
+    for (const listener of this.#findingListeners) listener();
   }
 
   credential(name: string): Credential | undefined {
@@ -136,12 +154,20 @@ export class CredentialStore implements CredentialReader {
   /** Findings about the credentials offered, and about those that end within 30 days. */
   diagnostics(): Diagnostic[] {
     const now = this.#clock.now();
-    return (
-      [...this.#faces.values()]
-        // A chain nobody uses as trust is no bad trust bundle.
-        .filter((face) => face.kind === "credential" || this.#explicitTrust.has(face.name))
-        .flatMap((face) => faceFindings(face, now))
+    const ofFaces = [...this.#faces.values()]
+      // A chain nobody uses as trust is no bad trust bundle.
+      .filter((face) => face.kind === "credential" || this.#explicitTrust.has(face.name))
+      .flatMap((face) => faceFindings(face, now));
+    const ofIssuers = [...this.#issuerTroubles].map(([name, { origin, trouble }]) =>
+      diagnose("issuer-unavailable", {
+        ...origin,
+        message: trouble,
+        ...(this.credential(name) === undefined && this.trust(name) === undefined
+          ? {}
+          : { effect: "kept-previous" as const }),
+      }),
     );
+    return [...ofFaces, ...ofIssuers];
   }
 
   all(): CredentialListing[] {

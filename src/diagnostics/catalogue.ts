@@ -244,6 +244,11 @@ export const CATALOGUE = {
   "certificate-expires-soon": ["warning", "informational", "Renew the certificate."],
   "trust-empty": ["error", "route-fails-closed", "Give at least one CA certificate as PEM."],
   "trust-not-ca": ["error", "route-fails-closed", "Give certificates with basicConstraints CA:TRUE."],
+  "issuer-unavailable": [
+    "error",
+    "route-fails-closed",
+    "Look at the issuer: its socket or address, what it allows this gateway, and its log.",
+  ],
   "credential-kept-previous": [
     "error",
     "kept-previous",

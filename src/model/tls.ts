@@ -33,9 +33,34 @@ export type ServerTls =
 
 export type ClientAuth =
   | { readonly mode: "none" }
-  /** A certificate is asked for; one that is sent must chain to `trust`. */
-  | { readonly mode: "optional"; readonly trust: TrustName }
-  | { readonly mode: "required"; readonly trust: TrustName };
+  /** A certificate is asked for; one that is sent must chain to `trust` and keep to `rules`. */
+  | { readonly mode: "optional"; readonly trust: TrustName; readonly rules?: PeerRules }
+  | { readonly mode: "required"; readonly trust: TrustName; readonly rules?: PeerRules };
+
+/** What a peer must show beside a chain to the anchors. All that is given must hold; of each list, one entry is enough. */
+export interface PeerRules {
+  /** Instead of the name that was dialled. Absent: an upstream must have that name, a client any. */
+  readonly identities?: PeerIdentities;
+  /** SHA-256 of the SubjectPublicKeyInfo, base64 with padding; one must be the leaf's. */
+  readonly spkiSha256?: readonly string[];
+  readonly revocation?: {
+    /** Name of revocation lists in the credential store. */
+    readonly crl: string;
+    /** `allow-stale` goes on with a list that is past its nextUpdate, `allow-missing` without a CA's list as well. */
+    readonly policy: "require" | "allow-stale" | "allow-missing";
+  };
+  /** Intermediates between leaf and anchor at most. */
+  readonly maxDepth?: number;
+}
+
+/** At least one list is there, and the peer must match one entry of any. */
+export interface PeerIdentities {
+  /** DNS names in lower case, or `*.suffix` for any number of labels before it. */
+  readonly dnsNames?: readonly string[];
+  readonly spiffeIds?: readonly string[];
+  /** Without `spiffe://`. */
+  readonly trustDomains?: readonly string[];
+}
 
 /** How a cluster is spoken to. */
 export type UpstreamTls =
@@ -55,4 +80,9 @@ export type PeerVerification =
   /** As 1.14 with no CA given: the peer is not checked. Always with a warning on the Mapping. */
   | { readonly mode: "none" }
   /** Chain to `trust` (RFC 5280) and `name` among the SANs (RFC 9525), a DNS name or an IP address. */
-  | { readonly mode: "chain-and-name"; readonly trust: TrustName; readonly name: string };
+  | {
+      readonly mode: "chain-and-name";
+      readonly trust: TrustName;
+      readonly name: string;
+      readonly rules?: PeerRules;
+    };
