@@ -1,11 +1,12 @@
 import type { Compilation } from "../compile/compilation.ts";
 import { compile } from "../compile/compile.ts";
-import type { CredentialOrigin } from "../credentials/credential.ts";
+import type { CredentialOrigin, CredentialStatuses } from "../credentials/credential.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { EngineName } from "../model/capabilities.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
+import { isIssued } from "../resources/tls-identity.ts";
 import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource } from "../sources/files/files.ts";
 import { systemClock } from "../telemetry/clock.ts";
@@ -58,7 +59,7 @@ export async function loadGateway(paths: readonly string[], flags: ResourceFlags
   files.stop();
   const compilation = compile({
     resources,
-    statuses: store.statuses,
+    statuses: asIfIssued(store.statuses),
     options: {
       address: "127.0.0.1",
       engine: flags.engine ?? "node",
@@ -70,4 +71,13 @@ export async function loadGateway(paths: readonly string[], flags: ResourceFlags
   // Its timers would keep the process alive for as long as a certificate lasts.
   store.close();
   return { resources, store, origins, compilation, diagnostics: found, complete };
+}
+
+/** Issuers are asked by what runs; until then nothing is to be said against what they will deliver. */
+function asIfIssued(statuses: CredentialStatuses): CredentialStatuses {
+  return {
+    credential: (name) => statuses.credential(name) ?? (isIssued(name) ? { usable: true } : undefined),
+    trust: (name) => statuses.trust(name) ?? (isIssued(name) ? { usable: true } : undefined),
+    hasTrustAnchors: (name) => statuses.hasTrustAnchors(name) || isIssued(name),
+  };
 }

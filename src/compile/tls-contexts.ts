@@ -7,6 +7,7 @@ import { untranslatable } from "../model/tls-capabilities.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { secretCredentialName } from "../resources/secret.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
+import { identityName } from "../resources/tls-identity.ts";
 import type { CredentialStatuses } from "./statuses.ts";
 
 /** A TLSContext, written or implied, brought into the model's terms, for either direction. */
@@ -80,31 +81,46 @@ export function compileContext(
   if (spec.private_key_file !== undefined && spec.cert_chain_file === undefined) {
     report("tls-context-invalid", "private_key_file", "private_key_file is missing cert_chain_file");
   }
+  // One name for the certificate and the CA: an issuer delivers both.
+  const issued = spec.identity === undefined ? undefined : identityName(spec.identity);
+  const beside = BESIDE_IDENTITY.find((field) => spec[field] !== undefined);
+  if (issued !== undefined && beside !== undefined)
+    report(
+      "tls-context-invalid",
+      beside,
+      `identity gives the certificate and the CA; ${beside} would as well`,
+    );
   const credential =
-    spec.secret !== undefined
+    issued ??
+    (spec.secret !== undefined
       ? certificateName(spec.secret, resource, statuses, namespacingDefault)
       : spec.cert_chain_file !== undefined
         ? fileCredentialName(resource)
-        : undefined;
-  const trust = trustName(resource, credential, statuses, namespacingDefault);
+        : undefined);
+  const trust = issued ?? trustName(resource, credential, statuses, namespacingDefault);
   // A Secret may be named for its CA alone (`ca.crt`): then there is no certificate to present, and none is missing.
   const onlyTrust =
-    credential !== undefined && trust === credential && statuses.credential(credential) === undefined;
+    issued === undefined &&
+    credential !== undefined &&
+    trust === credential &&
+    statuses.credential(credential) === undefined;
   if (credential !== undefined && !onlyTrust) {
     judge(
       "certificate",
-      spec.secret === undefined ? "cert_chain_file" : "secret",
+      issued !== undefined ? "identity" : spec.secret === undefined ? "cert_chain_file" : "secret",
       credential,
       statuses.credential(credential),
     );
   }
   if (trust !== undefined) {
     const field =
-      spec.ca_secret !== undefined
-        ? "ca_secret"
-        : spec.cacert_chain_file !== undefined
-          ? "cacert_chain_file"
-          : "secret";
+      issued !== undefined
+        ? "identity"
+        : spec.ca_secret !== undefined
+          ? "ca_secret"
+          : spec.cacert_chain_file !== undefined
+            ? "cacert_chain_file"
+            : "secret";
     judge("CA certificate", field, trust, statuses.trust(trust));
   }
   if (isTermination && spec.cert_required === true && trust === undefined) {
@@ -141,7 +157,9 @@ export function compileContext(
       : name;
     // A chain without its key is known as the CA bundle that it may be.
     const hasNoKey = status === undefined && what === "certificate" && statuses.trust(name) !== undefined;
-    if (hasNoKey) report("secret-key-missing", field, `${label} found no private key in ${where}`);
+    if (status === undefined && name === issued)
+      report("issuer-unavailable", field, `${label} has got no ${what} from ${name}`);
+    else if (hasNoKey) report("secret-key-missing", field, `${label} found no private key in ${where}`);
     else if (status === undefined) report("secret-missing", field, `${label} found no ${what} in ${where}`);
     else
       report(
@@ -163,6 +181,7 @@ const UNUSABLE: ReadonlySet<string> = new Set([
   "tls-engine-cannot",
   "client-ca-missing",
   "secret-missing",
+  "issuer-unavailable",
   "secret-key-missing",
   "certificate-file-unreadable",
   "pem-invalid",
@@ -176,6 +195,15 @@ const UNUSABLE: ReadonlySet<string> = new Set([
   "trust-empty",
   "trust-not-ca",
 ]);
+
+/** What `identity` stands for, and may not stand beside. */
+const BESIDE_IDENTITY = [
+  "secret",
+  "ca_secret",
+  "cert_chain_file",
+  "private_key_file",
+  "cacert_chain_file",
+] as const;
 
 /** The CA in any form (design §5): named by itself, as a file, or beside the certificate. */
 function trustName(

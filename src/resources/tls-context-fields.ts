@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { doc, flag, text } from "./field-doc.ts";
+import { IDENTITY } from "./tls-identity.ts";
 
 /** Fields of a TLSContext (reference §2.3); one that ends TLS has `hosts`, one for upstreams need not. */
 export const TLS_CONTEXT_FIELDS = {
@@ -41,6 +42,7 @@ export const TLS_CONTEXT_FIELDS = {
     does: "A file with the CA as PEM, instead of `ca_secret`.",
     example: "/etc/certs/ca.crt",
   }),
+  identity: IDENTITY,
   alpn_protocols: text({
     is: "protocol names, separated by commas",
     does: "The application protocols that are offered, or with `hosts` accepted, in order of preference.",
@@ -122,6 +124,7 @@ export const GUARDING_TLS_FIELDS: readonly string[] = [
   "cert_chain_file",
   "private_key_file",
   "cacert_chain_file",
+  "identity",
   "cert_required",
   "min_tls_version",
 ];
