@@ -4,16 +4,17 @@ import type { ReportedPlane } from "./report.ts";
 /** What alarms are set on, whatever the engine: is it ready, what is wrong, what runs out. Groups of a fleet by their label. */
 export function registerGatewayMetrics(
   metrics: Metrics,
-  planes: readonly Pick<ReportedPlane, "group" | "control" | "store">[],
+  planes: readonly Pick<ReportedPlane, "group" | "control" | "store" | "handshakes">[],
 ): void {
-  const each = (read: (plane: Pick<ReportedPlane, "control" | "store">) => Iterable<Sample>) => () =>
-    planes.flatMap((plane) => {
-      const samples = [...read(plane)];
-      const { group } = plane;
-      return group === undefined
-        ? samples
-        : samples.map(({ labels, value }) => ({ labels: { group, ...labels }, value }));
-    });
+  const each =
+    (read: (plane: Pick<ReportedPlane, "control" | "store" | "handshakes">) => Iterable<Sample>) => () =>
+      planes.flatMap((plane) => {
+        const samples = [...read(plane)];
+        const { group } = plane;
+        return group === undefined
+          ? samples
+          : samples.map(({ labels, value }) => ({ labels: { group, ...labels }, value }));
+      });
   metrics.gauge(
     "credence_ready",
     "1 when check_ready answers 200.",
@@ -34,6 +35,14 @@ export function registerGatewayMetrics(
         value: diagnostics.filter((found) => found.severity === severity).length,
       }));
     }),
+  );
+  metrics.counter(
+    "credence_handshake_failures_total",
+    "Failed requests whose upstream was not reached, and failed handshakes of clients, by reason.",
+    each(({ handshakes: { upstream, downstream } }) => [
+      ...samples("upstream", upstream),
+      ...samples("downstream", downstream),
+    ]),
   );
   metrics.gauge(
     "credence_credential_usable",
@@ -62,4 +71,8 @@ export function registerGatewayMetrics(
         })),
     ),
   );
+}
+
+function samples(direction: string, counts: ReadonlyMap<string, number>): Sample[] {
+  return [...counts].map(([reason, value]) => ({ labels: { direction, reason }, value }));
 }

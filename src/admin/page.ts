@@ -1,5 +1,5 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { FailureRecord } from "../diagnostics/failure.ts";
+import { failures, handshakes } from "./failures.ts";
 import { html, Markup } from "./html.ts";
 import { panel, table } from "./panel.ts";
 import { proxies } from "./proxies.ts";
@@ -21,7 +21,7 @@ ${report.engines.length === 1 && engine?.hash ? html`<span class="soft mono">${e
 </header>
 ${report.notReady === null ? "" : html`<p class="note bad">Not ready: ${report.notReady}</p>`}
 ${report.engines.map(({ group, fault }) => (fault === null ? "" : html`<p class="note bad">${group === undefined ? "" : `Group ${group}: `}The last reload failed by a fault of Credence's own; the revision before it goes on serving: ${fault}</p>`))}
-${listeners(report)}${proxies(report.engines)}${diagnostics(report.diagnostics, query)}${certificates(report.certificates, now)}${failures(report.failures, query)}
+${listeners(report)}${proxies(report.engines)}${diagnostics(report.diagnostics, query)}${certificates(report.certificates, now)}${failures(report.failures, query)}${handshakes(report.handshakes)}
 </main></body></html>
 `;
   return page.text;
@@ -102,29 +102,3 @@ function expiry(notAfter: string, now: number): Markup {
 
 const DAY_MS = 24 * 3_600_000;
 const SOON_DAYS = 30;
-/** A page is for looking at; the JSON has all of them. */
-const SHOWN_FAILURES = 100;
-
-function failures(records: readonly FailureRecord[], query: ReportQuery): Markup {
-  const search = html`<form method="get"><input name="failure" aria-label="id of a failed request" placeholder="id from a response" value="${query.failure ?? ""}"><button>Look up</button></form>`;
-  if (records.length === 0) {
-    const text =
-      query.failure === null
-        ? "No request has failed."
-        : "No failure with this id is kept: the last 1000 are, since the start of this process.";
-    return panel("Failed requests", search, html`<p class="empty">${text}</p>`);
-  }
-  const shown = records.slice(0, SHOWN_FAILURES);
-  return panel(
-    query.failure === null ? `Failed requests (${shown.length} of ${records.length})` : "Failed request",
-    query.failure === null ? search : html`${search}<a href="?">all</a>`,
-    table(
-      ["Time", "Reason and cause", "Route", "Upstream", "Id"],
-      shown.map(
-        ({ id, time, route, reason, cause, upstream }) =>
-          html`<tr><td class="mono">${time.slice(0, 10)}<br>${time.slice(11, 19)}</td><td><code>${reason}</code><br>${cause}</td>
-<td class="mono">${route ?? "-"}</td><td class="mono">${upstream ?? "-"}</td><td><a class="mono" href="?failure=${encodeURIComponent(id)}">${id}</a></td></tr>`,
-      ),
-    ),
-  );
-}

@@ -1,8 +1,10 @@
 import type { Control, ControlState } from "../control/control.ts";
 import type { FailureHistory } from "../control/failures.ts";
+import type { Handshakes } from "../control/handshakes.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { FailureRecord } from "../diagnostics/failure.ts";
+import type { FailureRecord, HandshakeRecord } from "../diagnostics/failure.ts";
+import { HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 
@@ -19,6 +21,7 @@ export interface ReportedPlane {
   readonly control: Control;
   readonly store: CredentialStore;
   readonly failures: FailureHistory;
+  readonly handshakes: Handshakes;
   readonly engine: { readonly name: string };
   /** The processes that serve for the engine; absent: it serves itself. */
   readonly proxies?: () => readonly ReportedProxy[];
@@ -86,8 +89,16 @@ export interface Report {
   readonly diagnostics: readonly Diagnostic[];
   readonly certificates: readonly ReportedCredential[];
   /** Newest first. */
-  readonly failures: readonly FailureRecord[];
+  readonly failures: readonly (FailureRecord & Partial<Explained>)[];
+  /** Of clients, newest first: the last that failed. */
+  readonly handshakes: readonly (HandshakeRecord & Explained)[];
   readonly engines: readonly ReportedEngine[];
+}
+
+/** A handshake's reason in words. */
+export interface Explained {
+  readonly is: string;
+  readonly remedy: string;
 }
 
 export interface ReportedCredential {
@@ -146,7 +157,12 @@ export function createReport(sources: ReportSources, query: ReportQuery): Report
     ),
     failures: planes
       .flatMap(({ failures }) => (failure === null ? failures.recent() : (failures.find(failure) ?? [])))
-      .sort((a, b) => (planes.length === 1 || a.time === b.time ? 0 : a.time < b.time ? 1 : -1)),
+      .sort((a, b) => (planes.length === 1 || a.time === b.time ? 0 : a.time < b.time ? 1 : -1))
+      .map((record) => ({ ...record, ...(record.handshake === undefined ? {} : explain(record.handshake)) })),
+    handshakes: planes
+      .flatMap(({ handshakes }) => handshakes.recent)
+      .sort((a, b) => (planes.length === 1 || a.time === b.time ? 0 : a.time < b.time ? 1 : -1))
+      .map((record) => ({ ...record, ...explain(record.reason) })),
     engines: planes.map(({ group, engine, proxies }, index) => {
       const { revision, listeners, fault } = states[index] as ControlState;
       return {
@@ -160,6 +176,10 @@ export function createReport(sources: ReportSources, query: ReportQuery): Report
       };
     }),
   };
+}
+
+function explain(reason: HandshakeReason): Explained {
+  return HANDSHAKE_REASONS[reason];
 }
 
 /** Of several groups, each of which counts for itself: the newest, once all have one. */

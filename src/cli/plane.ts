@@ -1,9 +1,10 @@
 import { Control, type ResourceSource } from "../control/control.ts";
 import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
+import { Handshakes } from "../control/handshakes.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
 import { CredentialStore } from "../credentials/store.ts";
-import type { Engine, FailureSink } from "../engines/engine.ts";
+import type { Engine, FailureSink, HandshakeSink } from "../engines/engine.ts";
 import { hostContext } from "../resources/host.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
@@ -31,6 +32,7 @@ export interface PlaneOptions<E extends Engine> {
 export interface EngineParts {
   readonly store: CredentialStore;
   readonly onFailure: FailureSink;
+  readonly onHandshakeFailed: HandshakeSink;
 }
 
 /** An engine, and whatever feeds it: resources, credentials, the loop. Planes of one process have nothing in common. */
@@ -39,6 +41,7 @@ export interface Plane<E extends Engine = Engine> {
   readonly control: Control;
   readonly store: CredentialStore;
   readonly failures: FailureHistory;
+  readonly handshakes: Handshakes;
   readonly source: FileSource;
   /** Nothing is read or published any more. The engine is left as it is. */
   close(): void;
@@ -48,13 +51,16 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   const { logger, clock, namespaces } = options;
   const store = new CredentialStore(clock, logger);
   const failures = new FailureHistory();
+  const handshakes = new Handshakes();
   const logFailure = createFailureLog(logger, clock);
   const engine = options.engine({
     store,
     onFailure(record) {
       failures.add(record);
+      handshakes.addFailure(record);
       logFailure(record);
     },
+    onHandshakeFailed: (record) => handshakes.add(record),
   });
   const files = new CertificateFiles(store);
   const mesh = wireMesh({ store, clock, logger });
@@ -80,6 +86,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     control,
     store,
     failures,
+    handshakes,
     source,
     close() {
       files.stop();

@@ -47,7 +47,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const plane = wirePlane({
     ...options,
     clock,
-    engine: ({ store, onFailure }) =>
+    engine: ({ store, onFailure, onHandshakeFailed }) =>
       createNodeEngine({
         credentials: store,
         endpoints: createDnsEndpoints({
@@ -59,6 +59,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
         clock,
         accessLog: accessLog?.log,
         onFailure,
+        onHandshakeFailed,
         limits: options.limits,
       }),
   });

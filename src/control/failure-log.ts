@@ -20,10 +20,10 @@ export function createFailureLog(logger: Logger, clock: Clock): (record: Failure
       windows.set(record.reason, window);
     }
     if (++window.count > LINES_A_SECOND) return;
-    const { id, route, reason, cause, upstream } = record;
+    const { id, route, reason, cause, handshake, upstream } = record;
     // A client that goes away is everyday life; one that asks wrongly may be worth a look.
     const level = record.reason === "client_disconnected" ? "debug" : isClients(record) ? "info" : "warn";
-    logger[level]({ failure_id: id, route, reason, cause, upstream }, "request failed");
+    logger[level]({ failure_id: id, route, reason, cause, handshake, upstream }, "request failed");
   };
 }
 

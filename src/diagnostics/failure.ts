@@ -1,3 +1,5 @@
+import type { HandshakeReason } from "./handshake.ts";
+
 /**
  * Why a request was not answered by its upstream: the closed list of reasons for the access log, metrics and the diag
  * page. Each has its status and is explained in docs/errors.md.
@@ -37,6 +39,21 @@ export const FAILURE_REASONS = {
 
 export type FailureReason = keyof typeof FAILURE_REASONS;
 
+/** One handshake of a client that came to nothing, kept for the operator. */
+export interface HandshakeRecord {
+  /** ISO 8601. */
+  readonly time: string;
+  /** The listener's name. */
+  readonly listener: string;
+  /** In lower case, as far as the client's hello was read. */
+  readonly serverName: string | null;
+  /** The client's address. */
+  readonly client: string;
+  readonly reason: HandshakeReason;
+  /** The detail: OpenSSL's code or what a certificate lacks. Never key material. */
+  readonly cause: string | null;
+}
+
 /** One failed request, kept for the operator; the client sees only `id`. */
 export interface FailureRecord {
   /** Opaque, in the response body and in the access log. */
@@ -48,6 +65,8 @@ export interface FailureRecord {
   readonly reason: FailureReason;
   /** The detail: diagnostic code, errno or TLS alert. Never shown to the client, never key material. */
   readonly cause: string;
+  /** Of a handshake, or of what came before it: finer than `reason`, and the list that `credence probe` shares. */
+  readonly handshake?: HandshakeReason;
   /** `address:port`, or null where none was dialled. */
   readonly upstream: string | null;
 }

@@ -139,6 +139,10 @@ export const HANDSHAKE_REASONS = {
     is: "the server name is not known to the server",
     remedy: "Write `sni` with a name that the server serves.",
   },
+  settings_changed: {
+    is: "our TLS settings changed while the handshake, or the session to be resumed, was under way",
+    remedy: "Nothing: a client that tries again meets the new ones.",
+  },
   // What was no TLS at all, or no more.
   plaintext_peer: {
     is: "the peer does not speak TLS on this port",

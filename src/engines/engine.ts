@@ -1,4 +1,4 @@
-import type { FailureRecord } from "../diagnostics/failure.ts";
+import type { FailureRecord, HandshakeRecord } from "../diagnostics/failure.ts";
 import type { Revision } from "../model/gateway.ts";
 
 /** The port every data plane stands behind. An engine also reads the credential and endpoint stores, by name. */
@@ -47,3 +47,6 @@ export interface EngineProblem {
 
 /** Where an engine reports each request that failed. */
 export type FailureSink = (failure: FailureRecord) => void;
+
+/** Where an engine reports each handshake of a client that failed. */
+export type HandshakeSink = (failure: HandshakeRecord) => void;

@@ -27,6 +27,8 @@ export interface AccessLogEntry {
   readonly identity_verified: string | null;
   /** One of FAILURE_REASONS, null for a request that was served. */
   readonly failure: string | null;
+  /** One of HANDSHAKE_REASONS, where a handshake with the upstream, or what comes before it, was the failure. */
+  readonly handshake: string | null;
   readonly failure_id: string | null;
   readonly revision: number;
 }

@@ -157,8 +157,8 @@ test("whatever the gateway would refuse exits 1 and says why", async (t) => {
       ["https://api.example/backend/", "--from-cert", join(folder, "mallory.pem")],
       { kind: "handshake-refused", status: null, reason: "client_certificate" },
     ],
-    [["https://other.example/"], { kind: "handshake-refused", status: null, reason: "unknown_host" }],
-    [["https://127.0.0.1/"], { kind: "handshake-refused", status: null, reason: "unknown_host" }],
+    [["https://other.example/"], { kind: "handshake-refused", status: null, reason: "sni_unknown" }],
+    [["https://127.0.0.1/"], { kind: "handshake-refused", status: null, reason: "sni_unknown" }],
     [
       ["https://www.example/backend/", "-H", "Host: api.example"],
       { kind: "refuse", status: 421, reason: "misdirected_request" },

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { Client } from "./client.ts";
 
 /** What an exchange tells of itself when it is over. */
@@ -17,6 +18,7 @@ export interface FinishedExchange {
   readonly routeName: string | null;
   readonly status: number;
   readonly upstreamAddress: string | null;
+  readonly handshake: HandshakeReason | null;
   readonly upstream: {
     readonly tlsVersion: string | null;
     readonly tlsCipher: string | null;
@@ -37,6 +39,7 @@ export function recordExchange(
   const now = performance.now();
   const durationMs = now - exchange.startedAt;
   const status = exchange.status === 0 && failure !== null ? FAILURE_REASONS[failure] : exchange.status;
+  const handshake = failure === null ? null : exchange.handshake;
   serving.stats.count(exchange.routeName ?? "-", status, durationMs, failure);
   serving.stats.requestBytes += exchange.requestBody.bytes;
   serving.stats.responseBytes += exchange.response.body.bytes;
@@ -50,6 +53,7 @@ export function recordExchange(
       route: exchange.routeName,
       reason: failure,
       cause,
+      ...(handshake === null ? {} : { handshake }),
       upstream: exchange.upstreamAddress,
     });
   }
@@ -78,6 +82,7 @@ export function recordExchange(
     identity_presented: upstream?.identityPresented ?? null,
     identity_verified: upstream?.identityVerified ?? null,
     failure,
+    handshake,
     failure_id: id,
     revision: exchange.plan.revision,
   });

@@ -229,6 +229,7 @@ export class ClientConnection implements Client, Timed {
       identity_presented: null,
       identity_verified: null,
       failure: reason,
+      handshake: null,
       failure_id: failure.record.id,
       revision: serving.plan.revision,
     });

@@ -6,7 +6,14 @@ import type { TcpListener } from "../../model/tcp.ts";
 import type { AccessLog } from "../../telemetry/access-log.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { ApplyReport, BoundListener, Engine, EngineProblem, FailureSink } from "../engine.ts";
+import type {
+  ApplyReport,
+  BoundListener,
+  Engine,
+  EngineProblem,
+  FailureSink,
+  HandshakeSink,
+} from "../engine.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
@@ -28,6 +35,7 @@ export interface NodeEngineOptions {
   /** Undefined: no access log. */
   readonly accessLog?: AccessLog | undefined;
   readonly onFailure: FailureSink;
+  readonly onHandshakeFailed?: HandshakeSink;
   readonly limits?: Partial<Limits>;
 }
 
@@ -195,8 +203,9 @@ export class NodeEngine implements Engine {
 
   #accepting(
     serving: Serving,
-  ): Pick<ListeningContext, "mayAccept" | "readsProxyHeader" | "onProxyHeaderRefused"> {
+  ): Pick<ListeningContext, "mayAccept" | "readsProxyHeader" | "onProxyHeaderRefused" | "onHandshakeFailed"> {
     return {
+      onHandshakeFailed: this.#options.onHandshakeFailed ?? (() => {}),
       mayAccept: () => this.#mayAccept(serving),
       readsProxyHeader: () => serving.plan.settings.proxyProtocol === true,
       onProxyHeaderRefused: () => this.stats.proxyHeadersRefused++,

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import { recordExchange } from "./access.ts";
 import { admit } from "./admission.ts";
 import type { AuthAnswer } from "./auth/answer.ts";
@@ -196,8 +197,9 @@ export class Exchange extends UpstreamCall implements AuthUser {
   }
 
   /** Answers in the upstream's place; once its head has gone out, all that is left is to cut the connection. */
-  fail(reason: FailureReason, cause: string, status?: number): void {
+  fail(reason: FailureReason, cause: string, status?: number, handshake?: HandshakeReason): void {
     if (this.#done) return;
+    if (handshake !== undefined) this.handshake = handshake;
     if (this.response.abandon()) {
       this.complete();
       return;
@@ -211,6 +213,7 @@ export class Exchange extends UpstreamCall implements AuthUser {
     const response = failureResponse({
       reason,
       cause,
+      handshake: this.handshake,
       route: this.routeName,
       upstream: this.upstreamAddress,
       serverName: this.plan.settings.serverName,

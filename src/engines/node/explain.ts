@@ -153,7 +153,7 @@ function shakeHands(plan: Plan, question: Question, { credentials, clock }: Expl
   const { serverName, clientCertificates } = question;
   const named = findServedName(plan.hosts, serverName);
   if ("failure" in named) {
-    const host = named.failure === "unknown_host" ? undefined : plan.hosts.find(serverName ?? "");
+    const host = named.failure === "sni_unknown" ? undefined : plan.hosts.find(serverName ?? "");
     return { served: false, host, failure: named.failure };
   }
   const { host, tls } = named;
@@ -161,7 +161,7 @@ function shakeHands(plan: Plan, question: Question, { credentials, clock }: Expl
   const trust = clients.mode === "none" ? undefined : credentials.trust(clients.trust);
   const credential = credentials.credential(tls.credential);
   if (credential === undefined || policyTerms(tls, trust) === null)
-    return { served: false, host, failure: "host_unusable" };
+    return { served: false, host, failure: "credential_unavailable" };
   const client = judgeClient(clients, trust, clientCertificates, clock.now());
   return { served: true, host, clients, credential, trust, client };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import { FAILURE_REASONS, type FailureReason, type FailureRecord } from "../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import { type ErrorBodies, headWithBody } from "./error-bodies.ts";
 
 /** The one place where a failure becomes a response: the client learns the status and an opaque id, the operator the rest. */
@@ -15,6 +16,7 @@ export interface FailureResponse {
 export function failureResponse(failure: {
   readonly reason: FailureReason;
   readonly cause: string;
+  readonly handshake?: HandshakeReason | null;
   readonly route: string | null;
   readonly upstream: string | null;
   readonly serverName: string;
@@ -47,6 +49,7 @@ export function failureResponse(failure: {
       route: failure.route,
       reason: failure.reason,
       cause: failure.cause,
+      ...(failure.handshake == null ? {} : { handshake: failure.handshake }),
       upstream: failure.upstream,
     },
     status,

@@ -1,6 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import type { CredentialChange, CredentialReader } from "../../credentials/credential.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { Listener } from "../../model/listener.ts";
 import type { ClientAuth } from "../../model/tls.ts";
 import { type ListeningContext, ListeningSocket } from "./listening-socket.ts";
@@ -46,7 +47,7 @@ export class NodeListener {
   readonly #socket: ListeningSocket;
   readonly #termination: Termination | null;
   /** How many handshakes failed, by reason. */
-  readonly handshakeFailures: Map<string, number>;
+  readonly handshakeFailures: ReadonlyMap<HandshakeReason, number>;
 
   constructor(listener: Listener, context: ListenerContext) {
     this.#listener = listener;
@@ -58,6 +59,8 @@ export class NodeListener {
             credentials: context.credentials,
             limits: context.limits,
             logger: context.logger,
+            listener: listener.name,
+            onFailed: context.onHandshakeFailed,
             addressOf: (socket) => this.#socket.addressOf(socket),
             onSecure: (connection) => this.#onSecure(connection),
           })

@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Logger } from "../../telemetry/logger.ts";
+import type { HandshakeSink } from "../engine.ts";
 import type { Limits } from "./limits.ts";
 import { readProxyHeader } from "./proxy-protocol/reader.ts";
 
@@ -11,6 +12,7 @@ export interface ListeningContext {
   /** Whether a connection begins with a PROXY header; absent: none does. */
   readonly readsProxyHeader?: () => boolean;
   readonly onProxyHeaderRefused?: () => void;
+  readonly onHandshakeFailed?: HandshakeSink;
 }
 
 /** An open port: accepts within bounds, and knows whose connection each is, also where a proxy in front tells it. */

@@ -49,6 +49,12 @@ export class ResponseRelay {
     return !this.begun && this.#partialHead === null && this.firstByteAt === 0;
   }
 
+  /** What came instead of a response's head is a TLS record (RFC 8446 §5.1): an alert, as a rule. */
+  get saidTls(): boolean {
+    const [type, major] = this.#partialHead ?? [];
+    return (type === 21 || type === 22) && major === 3;
+  }
+
   /** Nothing has gone to the client yet. */
   get unsent(): boolean {
     return !this.begun && !this.#interim;

@@ -1,4 +1,5 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import { affinityOf, withLine } from "./affinity.ts";
 import type { Client } from "./client.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -9,6 +10,7 @@ import type { Plan } from "./plan.ts";
 import { type ResponseRelay, SMALL_BODY } from "./response-relay.ts";
 import { Retry } from "./retry.ts";
 import { Timeouts } from "./timeouts.ts";
+import type { UpstreamFailure } from "./upstream/classify.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts";
 import type { UpstreamHost } from "./upstream/host.ts";
@@ -26,6 +28,8 @@ export abstract class UpstreamCall implements UpstreamUser {
   /** What was answered; 0 while nothing was. */
   status = 0;
   upstreamAddress: string | null = null;
+  /** Why the last connection came to nothing, where it is a matter of its handshake. */
+  handshake: HandshakeReason | null = null;
   upstream: UpstreamConnection | null = null;
   protected timeoutMs = 0;
   /** Null: `timeoutMs` is all there is. */
@@ -103,6 +107,7 @@ export abstract class UpstreamCall implements UpstreamUser {
   onUpstreamReady(upstream: UpstreamConnection): void {
     this.upstream = upstream;
     this.upstreamAddress = upstream.address;
+    this.handshake = null;
     this.#host = upstream.host;
     const held = this.#held;
     this.#held = null;
@@ -116,8 +121,9 @@ export abstract class UpstreamCall implements UpstreamUser {
     if (flowing && this.wantsBody) this.connection.resume();
   }
 
-  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void {
+  onUpstreamFailed({ reason, cause, handshake }: UpstreamFailure, address: string | null): void {
     this.upstreamAddress = address;
+    this.handshake = handshake ?? null;
     if (this.tryAgainAfter(reason, false)) return;
     this.#cluster = null;
     this.fail(reason, cause);
@@ -128,8 +134,9 @@ export abstract class UpstreamCall implements UpstreamUser {
     if (this.wantsBody || this.tunnel) this.connection.resume();
   }
 
-  onUpstreamClosed(reason: FailureReason, cause: string): void {
+  onUpstreamClosed({ reason, cause, handshake }: UpstreamFailure): void {
     const { upstream } = this;
+    this.handshake = handshake ?? null;
     this.upstream = null;
     if (this.tunnel) {
       this.finish(false, null, "");
@@ -139,7 +146,10 @@ export abstract class UpstreamCall implements UpstreamUser {
       this.#replaced = true;
       this.connection.serving.stats.upstreamRetries++;
       this.#cluster?.acquire(this, true, this.#choice);
-    } else if (!this.tryAgainAfter(reason, true)) this.fail(reason, cause);
+    } else if (!this.tryAgainAfter(reason, true)) {
+      if (this.response.saidTls) this.handshake = "tls_peer";
+      this.fail(reason, cause);
+    }
   }
 
   /** Says the request once more where the route's retry policy asks for it after such a failure. False: it stands. */

@@ -6,6 +6,7 @@ import { registerGatewayMetrics } from "../../../src/admin/gateway-metrics.ts";
 import { type AdminServer, createAdminServer } from "../../../src/admin/server.ts";
 import { Control } from "../../../src/control/control.ts";
 import { FailureHistory } from "../../../src/control/failures.ts";
+import { Handshakes } from "../../../src/control/handshakes.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
 import { diagnose } from "../../../src/diagnostics/catalogue.ts";
 import { systemClock } from "../../../src/telemetry/clock.ts";
@@ -19,6 +20,7 @@ const HOSTILE = `"><script>alert('x')</script>&\``;
 const logger = createLogger("silent");
 const store = new CredentialStore(systemClock);
 const failures = new FailureHistory();
+const handshakes = new Handshakes();
 const engine = new FakeEngine();
 const metrics = new Metrics();
 const control = new Control({
@@ -57,7 +59,7 @@ let issued: IssuedCertificate;
 let ca: string;
 
 before(async () => {
-  registerGatewayMetrics(metrics, [{ control, store }]);
+  registerGatewayMetrics(metrics, [{ control, store, handshakes }]);
   const authority = await createAuthority(`CA ${HOSTILE.replaceAll(",", "")}`);
   issued = await authority.issue({ commonName: "gateway", dnsNames: ["gateway.example"] });
   ({ certificate: ca } = authority);
@@ -69,10 +71,18 @@ before(async () => {
     cause: HOSTILE,
     upstream: null,
   });
+  handshakes.add({
+    time: new Date().toISOString(),
+    listener: "https",
+    serverName: HOSTILE,
+    client: "192.0.2.7",
+    reason: "revoked",
+    cause: HOSTILE,
+  });
   admin = createAdminServer({
     address: "127.0.0.1",
     port: 0,
-    planes: [{ control, store, failures, engine }],
+    planes: [{ control, store, failures, handshakes, engine }],
     metrics,
     clock: systemClock,
     logger,
@@ -151,6 +161,14 @@ test("alive at once, ready once the first revision serves, and no longer while s
     assert.match(leaf.notAfter, /^\d{4}-\d\d-\d\dT/);
     assert.equal(report.failures[0].id, "11111111-2222");
     assert.equal(report.engines[0].name, "node");
+    const [failed] = report.handshakes;
+    assert.deepEqual([failed.listener, failed.client, failed.reason], ["https", "192.0.2.7", "revoked"]);
+    assert.equal(failed.is, "a certificate of the peer's chain is revoked");
+    assert.match(failed.remedy, /new certificate/);
+    assert.match(
+      (await ask("/metrics")).body,
+      /handshake_failures_total\{direction="downstream",reason="revoked"\} 1/,
+    );
     const secret = issued.privateKey.split("\n")[1] as string;
     for (const path of ["/ambassador/v0/diag/?json=true", "/ambassador/v0/diag/", "/metrics"]) {
       const page = (await ask(path)).body;
@@ -248,7 +266,7 @@ test("where others may come in, any Host is theirs to choose", async () => {
   const open = createAdminServer({
     address: "0.0.0.0",
     port: 0,
-    planes: [{ control, store, failures, engine }],
+    planes: [{ control, store, failures, handshakes, engine }],
     metrics,
     clock: systemClock,
     logger,

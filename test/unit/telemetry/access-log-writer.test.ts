@@ -34,6 +34,7 @@ const entries = fc.record<Record<keyof AccessLogEntry, unknown>>({
   identity_presented: fc.option(text),
   identity_verified: fc.option(text),
   failure: fc.option(text),
+  handshake: fc.option(text),
   failure_id: fc.option(text),
   revision: fc.nat(),
 }) as fc.Arbitrary<AccessLogEntry>;

@@ -1,7 +1,9 @@
 import type { FailureReason } from "../../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import type { Timed } from "../deadlines.ts";
 import { contentOf } from "../http1/content.ts";
 import type { Serving } from "../serving.ts";
+import type { UpstreamFailure } from "../upstream/classify.ts";
 import type { UpstreamConnection, UpstreamUser } from "../upstream/connection.ts";
 import { AnswerReader, type AuthAnswer } from "./answer.ts";
 import type { AuthQuestion } from "./authorizer.ts";
@@ -12,7 +14,7 @@ export interface AuthUser {
   onAllowed(head: string): void;
   onRefused(answer: AuthAnswer): void;
   /** The service could not be asked, or a body may not be shown to it. `status` is the one to answer with. */
-  fail(reason: FailureReason, cause: string, status?: number): void;
+  fail(reason: FailureReason, cause: string, status?: number, handshake?: HandshakeReason): void;
 }
 
 /** One question to an authorization service: collects as much of the body as it may see, asks, and reads the answer. */
@@ -77,8 +79,9 @@ export class AuthCheck implements UpstreamUser, Timed {
     if (body.length > 0) connection.writeBytes(body);
   }
 
-  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void {
-    this.#fail(reason, address === null ? cause : `${cause} (${address})`);
+  onUpstreamFailed(failure: UpstreamFailure, address: string | null): void {
+    const { cause } = failure;
+    this.#fail({ ...failure, cause: address === null ? cause : `${cause} (${address})` });
   }
 
   onUpstreamDrain(): void {}
@@ -87,11 +90,11 @@ export class AuthCheck implements UpstreamUser, Timed {
     const { responseHead, limits } = this.#serving;
     const outcome = this.#reader.take(chunk, responseHead, limits.maxHeadBytes);
     if (outcome === null) return;
-    if (typeof outcome === "string") this.#fail("upstream_invalid_response", outcome);
+    if (typeof outcome === "string") this.#fail({ reason: "upstream_invalid_response", cause: outcome });
     else this.#decide(outcome);
   }
 
-  onUpstreamClosed(reason: FailureReason, cause: string): void {
+  onUpstreamClosed(failure: UpstreamFailure): void {
     const connection = this.#connection;
     this.#connection = null;
     const answer = this.#reader.end();
@@ -100,12 +103,12 @@ export class AuthCheck implements UpstreamUser, Timed {
     else if (this.#reader.untouched && !this.#retried && connection !== null && connection.served > 0) {
       this.#retried = true;
       this.#question.cluster.acquire(this, true);
-    } else this.#fail(reason, cause);
+    } else this.#fail(failure);
   }
 
   onDeadline(): void {
     const { timeoutMs } = this.#question.authorizer.settings;
-    this.#fail("upstream_response_timeout", `no complete answer within ${timeoutMs} ms`);
+    this.#fail({ reason: "upstream_response_timeout", cause: `no complete answer within ${timeoutMs} ms` });
   }
 
   #ask(): void {
@@ -118,7 +121,7 @@ export class AuthCheck implements UpstreamUser, Timed {
   /** As Envoy does: 200 allows, 5xx is no answer, and whatever else refuses. */
   #decide(answer: AuthAnswer): void {
     if (answer.status >= 500) {
-      this.#fail("upstream_invalid_response", `it answered ${answer.status}`);
+      this.#fail({ reason: "upstream_invalid_response", cause: `it answered ${answer.status}` });
       return;
     }
     const user = this.#end(this.#reader);
@@ -126,16 +129,17 @@ export class AuthCheck implements UpstreamUser, Timed {
     else user?.onRefused(answer);
   }
 
-  #fail(reason: FailureReason, cause: string): void {
+  #fail({ reason, cause, handshake }: UpstreamFailure): void {
     const { settings } = this.#question.authorizer;
     const user = this.#end(null);
     if (user === null) return;
     // Whoever names a TLS context is never without it, and neither is the question (design §4.1).
-    if (reason === "credential_unavailable") user.fail(reason, `${this.#question.service.name}: ${cause}`);
+    if (reason === "credential_unavailable")
+      user.fail(reason, `${this.#question.service.name}: ${cause}`, undefined, handshake);
     else if (settings.allowOnError === true) user.onAllowed(this.#question.allow([]));
     else {
       const detail = `${this.#question.service.name}: ${reason}: ${cause}`;
-      user.fail("authorization_unavailable", detail, settings.statusOnError);
+      user.fail("authorization_unavailable", detail, settings.statusOnError, handshake);
     }
   }
 

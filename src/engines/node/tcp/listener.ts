@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import type { CredentialReader } from "../../../credentials/credential.ts";
+import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import type { TcpChain, TcpListener } from "../../../model/tcp.ts";
 import { type ListeningContext, ListeningSocket } from "../listening-socket.ts";
+import { failureOfHello } from "../tls/handshake-failure.ts";
 import { type HelloOutcome, readHello } from "../tls/hello-reader.ts";
 import { type SecureConnection, Termination } from "../tls/termination.ts";
 import { ChainTable } from "./chain-table.ts";
@@ -43,6 +45,8 @@ export class NodeTcpListener {
       credentials: context.credentials,
       limits: context.limits,
       logger: context.logger,
+      listener: config.name,
+      onFailed: context.onHandshakeFailed,
       addressOf: (socket) => this.#socket.addressOf(socket),
       onSecure: (connection) => this.#onSecure(connection),
     });
@@ -53,7 +57,7 @@ export class NodeTcpListener {
   }
 
   /** How many connections came to nothing before a chain had them, by reason. */
-  get handshakeFailures(): Map<string, number> {
+  get handshakeFailures(): ReadonlyMap<HandshakeReason, number> {
     return this.#termination.failures;
   }
 
@@ -96,7 +100,7 @@ export class NodeTcpListener {
     }
     const { rest } = this.#chains;
     if (outcome.kind === "not_tls" && rest !== null) this.#openStream(socket, rest, null);
-    else this.#refuse(socket, outcome.kind);
+    else this.#refuse(socket, failureOfHello(outcome.kind));
   }
 
   #openStream(socket: Socket, chain: TcpChain, serverName: string | null): void {
@@ -116,7 +120,7 @@ export class NodeTcpListener {
     const chain = this.#chains.find(serverName);
     // What was opened for one chain goes to no other, should the chains have changed meanwhile.
     if (chain?.tls.mode !== "terminate") {
-      this.#refuse(socket, "superseded");
+      this.#refuse(socket, "settings_changed");
       return;
     }
     this.#context.onStream({
@@ -131,14 +135,7 @@ export class NodeTcpListener {
     });
   }
 
-  #refuse(socket: Socket, reason: string): void {
-    const { failures } = this.#termination;
-    failures.set(reason, (failures.get(reason) ?? 0) + 1);
-    const detail = { reason, listener: this.#config.name, client: this.#socket.addressOf(socket) };
-    this.#context.logger.debug(detail, "TCP connection refused");
-    socket.on("error", ignore);
-    socket.destroy();
+  #refuse(socket: Socket, reason: HandshakeReason): void {
+    this.#termination.refuse(socket, reason, {});
   }
 }
-
-const ignore = (): void => {};

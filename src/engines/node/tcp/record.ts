@@ -1,16 +1,14 @@
 import { round } from "../access.ts";
 import { randomUUID } from "node:crypto";
-import type { FailureReason } from "../../../diagnostics/failure.ts";
 import type { TcpDestination } from "../../../model/tcp.ts";
 import type { Serving } from "../serving.ts";
+import type { UpstreamFailure } from "../upstream/classify.ts";
 import type { AcceptedStream } from "./listener.ts";
 
 /** How a connection ended: by both sides, by a failure, after nobody said anything, or with the gateway. */
 export type StreamEnd = "completed" | "failed" | "idle" | "drained";
 
-export interface StreamFailure {
-  readonly reason: FailureReason;
-  readonly cause: string;
+export interface StreamFailure extends UpstreamFailure {
   readonly address: string | null;
 }
 
@@ -46,9 +44,9 @@ export function recordStream(stream: FinishedStream, end: StreamEnd, failure: St
   const time = new Date().toISOString();
   const address = upstream?.address ?? failure?.address ?? null;
   if (failure !== null) {
-    const { reason, cause } = failure;
-    stats.failures.set(reason, (stats.failures.get(reason) ?? 0) + 1);
-    serving.onFailure({ id, time, route: destination.name, reason, cause, upstream: address });
+    const { address: _, ...told } = failure;
+    stats.failures.set(told.reason, (stats.failures.get(told.reason) ?? 0) + 1);
+    serving.onFailure({ id, time, route: destination.name, ...told, upstream: address });
   }
   if (serving.accessLog === undefined) return;
   serving.accessLog({
@@ -74,6 +72,7 @@ export function recordStream(stream: FinishedStream, end: StreamEnd, failure: St
     identity_presented: upstream?.identityPresented ?? null,
     identity_verified: upstream?.identityVerified ?? null,
     failure: failure?.reason ?? null,
+    handshake: failure?.handshake ?? null,
     failure_id: failure === null ? null : id,
     revision: stream.plan.revision,
   });

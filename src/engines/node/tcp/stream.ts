@@ -1,4 +1,3 @@
-import type { FailureReason } from "../../../diagnostics/failure.ts";
 import type { TcpDestination } from "../../../model/tcp.ts";
 import { choose } from "../admission.ts";
 import { ClientWriter } from "../client-writer.ts";
@@ -6,6 +5,7 @@ import type { Timed } from "../deadlines.ts";
 import type { Plan } from "../plan.ts";
 import type { OpenConnection, Serving } from "../serving.ts";
 import type { TcpRouteStats } from "../stats.ts";
+import type { UpstreamFailure } from "../upstream/classify.ts";
 import type { UpstreamCluster } from "../upstream/cluster.ts";
 import { resetSocket, type UpstreamConnection, type UpstreamUser } from "../upstream/connection.ts";
 import type { AcceptedStream } from "./listener.ts";
@@ -72,8 +72,8 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
     if (this.#clientEnded) upstream.endWriting();
   }
 
-  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void {
-    this.#fail({ reason, cause, address });
+  onUpstreamFailed(failure: UpstreamFailure, address: string | null): void {
+    this.#fail({ ...failure, address });
   }
 
   onUpstreamData(chunk: Buffer): void {
@@ -95,9 +95,9 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
     this.accepted.socket.end();
   }
 
-  onUpstreamClosed(reason: FailureReason, cause: string): void {
+  onUpstreamClosed(lost: UpstreamFailure): void {
     this.#upstreamClosed = true;
-    const failure = { reason, cause, address: this.upstream?.address ?? null };
+    const failure = { ...lost, address: this.upstream?.address ?? null };
     if (this.#upstreamEnded && this.#clientEnded) {
       if (this.#clientClosed) this.#finish("completed");
     } else if (this.#upstreamEnded && !this.#over) {

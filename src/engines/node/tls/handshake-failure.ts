@@ -1,30 +1,20 @@
 import type { Socket } from "node:net";
+import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
+import { reasonOfCode } from "../../../diagnostics/openssl.ts";
+import type { HelloOutcome } from "./hello-reader.ts";
 
-/** Why a handshake came to nothing: a closed list, so that counting by it stays bounded. */
-export type HandshakeFailure =
-  /** No host of that name, or no name and no host for `*`. */
-  | "unknown_host"
-  /** The host is there; its certificate, trust bundle or parameters cannot be used. */
-  | "host_unusable"
-  /** The host's policy changed while the handshake was under way. */
-  | "superseded"
-  /** Asked for and not sent, sent and not verified, or out of date. */
-  | "client_certificate"
-  /** Plain text on a TLS port, most often. */
-  | "not_tls"
-  | "malformed_hello"
-  /** No common version, cipher suite, group, signature algorithm or application protocol. */
-  | "no_agreement"
-  | "timeout"
-  /** The client went away. */
-  | "closed"
-  /** Anything else that TLS objects to, or an alert of the client's. */
-  | "protocol";
+/** What an error of Node's TLS says of a client's handshake. */
+export function failureOf(error: NodeJS.ErrnoException): HandshakeReason {
+  const { code = "", syscall } = error;
+  // Node says ECONNRESET where the client goes away in due form as well, but no system call failed then.
+  if (code === "ECONNRESET" || code === "EPIPE")
+    return syscall === undefined ? "handshake_closed" : "handshake_reset";
+  return reasonOfCode(code, { side: "server", presented: true }) ?? "handshake_failed";
+}
 
-/** Sorts an error of Node's TLS by its code. */
-export function failureOf(code: string | undefined): HandshakeFailure {
-  if (code === undefined) return "protocol";
-  return BY_CODE[code] ?? "protocol";
+/** Of what came instead of a ClientHello. */
+export function failureOfHello(outcome: Exclude<HelloOutcome["kind"], "hello">): HandshakeReason {
+  return HELLOS[outcome];
 }
 
 /** Answers in the clear, as no keys are agreed on yet, and closes: politely at first, then in any case. */
@@ -50,22 +40,9 @@ export const PLAINTEXT_ANSWER: string =
 
 const LINGER_MS = 500;
 
-const BY_CODE: Readonly<Record<string, HandshakeFailure>> = {
-  ECONNRESET: "closed",
-  EPIPE: "closed",
-  ERR_TLS_HANDSHAKE_TIMEOUT: "timeout",
-  ERR_SSL_HTTP_REQUEST: "not_tls",
-  ERR_SSL_HTTPS_PROXY_REQUEST: "not_tls",
-  ERR_SSL_WRONG_VERSION_NUMBER: "not_tls",
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: "not_tls",
-  ERR_SSL_NO_SHARED_CIPHER: "no_agreement",
-  ERR_SSL_UNSUPPORTED_PROTOCOL: "no_agreement",
-  ERR_SSL_VERSION_TOO_LOW: "no_agreement",
-  ERR_SSL_NO_SUITABLE_KEY_SHARE: "no_agreement",
-  ERR_SSL_NO_SUITABLE_GROUPS: "no_agreement",
-  ERR_SSL_NO_SHARED_GROUPS: "no_agreement",
-  ERR_SSL_NO_SHARED_SIGNATURE_ALGORITHMS: "no_agreement",
-  ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM: "no_agreement",
-  ERR_SSL_NO_APPLICATION_PROTOCOL: "no_agreement",
-  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "client_certificate",
-};
+const HELLOS = {
+  not_tls: "plaintext_peer",
+  malformed_hello: "handshake_failed",
+  timeout: "handshake_timeout",
+  closed: "handshake_closed",
+} as const;

@@ -5,7 +5,7 @@ import {
   type SecureContext,
   type SecureContextOptions,
   type Server,
-  type TLSSocket,
+  TLSSocket,
 } from "node:tls";
 import type { TrustBundle } from "../../../credentials/credential.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
@@ -50,7 +50,12 @@ export function policyTerms(tls: TerminateTls, trust: TrustBundle | undefined): 
 
 export interface PolicyEvents {
   readonly handshakeTimeoutMs: number;
-  readonly certificate: (policy: Policy, serverName: string) => SecureContext | Error;
+  /** `socket`: whose handshake it is, as far as Node tells. */
+  readonly certificate: (
+    policy: Policy,
+    serverName: string,
+    socket: TLSSocket | null,
+  ) => SecureContext | Error;
   readonly onSecure: (policy: Policy, socket: TLSSocket) => void;
   readonly onFailure: (error: NodeJS.ErrnoException, socket: TLSSocket) => void;
 }
@@ -73,11 +78,7 @@ export class Policy {
       ALPNProtocols: [...terms.alpn],
       handshakeTimeout: events.handshakeTimeoutMs,
       ticketKeys: this.#ticketKeys,
-      SNICallback: (name, done) => {
-        const chosen = events.certificate(this, name);
-        if (chosen instanceof Error) done(chosen);
-        else done(null, chosen);
-      },
+      SNICallback: chooser((name, socket) => events.certificate(this, name, socket)),
     });
     this.#server.on("secureConnection", (socket: TLSSocket) => {
       socket.allowHalfOpen = true;
@@ -103,4 +104,15 @@ export class Policy {
       ticketKeys: this.#ticketKeys,
     } as SecureContextOptions);
   }
+}
+
+type SniCallback = (name: string, done: (error: Error | null, context?: SecureContext) => void) => void;
+
+/** Node calls it as a method of the socket, which its documentation does not promise. */
+function chooser(choose: (name: string, socket: TLSSocket | null) => SecureContext | Error): SniCallback {
+  return function (this: unknown, name, done) {
+    const chosen = choose(name, this instanceof TLSSocket ? this : null);
+    if (chosen instanceof Error) done(chosen);
+    else done(null, chosen);
+  };
 }

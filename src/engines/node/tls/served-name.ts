@@ -5,7 +5,7 @@ import type { TerminateTls } from "./policy.ts";
 /** The host that answers a handshake, or why there is none. */
 export type ServedName =
   | { readonly host: VirtualHost; readonly tls: TerminateTls }
-  | { readonly failure: "unknown_host" | "host_unusable" };
+  | { readonly failure: "sni_unknown" | "credential_unavailable" };
 
 /**
  * Whose handshake it is by its server name: never another host's, and without a name only that of `*` (design §4.1).
@@ -13,7 +13,7 @@ export type ServedName =
  */
 export function findServedName(hosts: VirtualHostTable, serverName: string | null): ServedName {
   const host = hosts.find(serverName ?? "");
-  if (host === undefined || (serverName === null && host.domain !== "*")) return { failure: "unknown_host" };
-  if (host.tls.mode === "cleartext") return { failure: "unknown_host" };
-  return host.tls.mode === "terminate" ? { host, tls: host.tls } : { failure: "host_unusable" };
+  if (host === undefined || (serverName === null && host.domain !== "*")) return { failure: "sni_unknown" };
+  if (host.tls.mode === "cleartext") return { failure: "sni_unknown" };
+  return host.tls.mode === "terminate" ? { host, tls: host.tls } : { failure: "credential_unavailable" };
 }

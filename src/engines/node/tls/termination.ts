@@ -1,17 +1,19 @@
 import type { Socket } from "node:net";
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TLSSocket } from "node:tls";
 import type { Credential, CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
+import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
+import type { HandshakeSink } from "../../engine.ts";
 import type { Limits } from "../limits.ts";
 import { connectionKey } from "../listening-socket.ts";
 import type { VirtualHostTable } from "../virtual-hosts.ts";
-import { checkClient } from "./client-check.ts";
+import { checkClient, unverifiedBecause } from "./client-check.ts";
 import { normaliseServerName } from "./client-hello.ts";
 import {
   DECODE_ERROR,
   failureOf,
-  type HandshakeFailure,
+  failureOfHello,
   PLAINTEXT_ANSWER,
   refuseWith,
   UNRECOGNIZED_NAME,
@@ -31,6 +33,8 @@ export interface TerminationContext {
   readonly credentials: CredentialReader;
   readonly limits: Limits;
   readonly logger: Logger;
+  readonly listener: string;
+  readonly onFailed: HandshakeSink | undefined;
   /** The client's address, for the log. */
   readonly addressOf: (socket: Socket) => string;
   readonly onSecure: (connection: SecureConnection) => void;
@@ -42,7 +46,7 @@ export interface TerminationContext {
  * and all can be served, a connection goes straight there; otherwise its ClientHello is read first.
  */
 export class Termination {
-  readonly failures: Map<string, number> = new Map();
+  readonly failures: Map<HandshakeReason, number> = new Map();
   readonly #context: TerminationContext;
   #hosts: VirtualHostTable;
   /** Null: OpenSSL does not take it. */
@@ -52,6 +56,8 @@ export class Termination {
   #only: Policy | null = null;
   /** Server names that were read ahead of the handshake, by connection. */
   readonly #peeked = new Map<string, string | null>();
+  /** Server names of handshakes under way, for what is told of those that fail. */
+  readonly #asked = new WeakMap<TLSSocket, string>();
   /** Terms by host, as computing them is not for every handshake. */
   readonly #known = new WeakMap<TerminateTls, PolicyTerms>();
   readonly #events: PolicyEvents;
@@ -61,7 +67,10 @@ export class Termination {
     this.#context = context;
     this.#events = {
       handshakeTimeoutMs: context.limits.handshakeTimeoutMs,
-      certificate: (policy, serverName) => this.#certificate(policy, serverName),
+      certificate: (policy, serverName, socket) => {
+        if (socket !== null) this.#asked.set(socket, serverName);
+        return this.#certificate(policy, serverName);
+      },
       onSecure: (policy, socket) => this.#onSecure(policy, socket),
       onFailure: (error, socket) => this.#onFailure(error, socket),
     };
@@ -119,11 +128,11 @@ export class Termination {
         policy.take(socket);
         return;
       }
-      this.#count("failure" in serving ? serving.failure : "host_unusable", { serverName, client });
+      this.#count("failure" in serving ? serving.failure : "credential_unavailable", { serverName, client });
       refuseWith(socket, UNRECOGNIZED_NAME);
       return;
     }
-    this.#count(outcome.kind, { client });
+    this.#count(failureOfHello(outcome.kind), { client });
     if (outcome.kind === "not_tls") refuseWith(socket, PLAINTEXT_ANSWER);
     else if (outcome.kind === "malformed_hello") refuseWith(socket, DECODE_ERROR);
     else {
@@ -189,14 +198,18 @@ export class Termination {
   #certificate(policy: Policy, serverName: string): SecureContext | Error {
     const serving = this.#find(normaliseServerName(serverName));
     if ("failure" in serving) return new RefusedHandshake(serving.failure);
-    return serving.terms.shape === policy.terms.shape ? serving.context : new RefusedHandshake("superseded");
+    return serving.terms.shape === policy.terms.shape
+      ? serving.context
+      : new RefusedHandshake("settings_changed");
   }
 
   #onFailure(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     const unverified = socket.authorizationError;
-    if (error instanceof RefusedHandshake) this.#refuse(socket, error.failure, {});
-    else if (unverified) this.#refuse(socket, "client_certificate", { cause: String(unverified) });
-    else this.#refuse(socket, failureOf(error.code), { cause: error.code ?? error.message });
+    const serverName = this.#asked.get(socket) ?? null;
+    if (error instanceof RefusedHandshake) this.refuse(socket, error.failure, { serverName });
+    else if (unverified)
+      this.refuse(socket, unverifiedBecause(unverified), { serverName, cause: String(unverified) });
+    else this.refuse(socket, failureOf(error), { serverName, cause: error.code ?? error.message });
   }
 
   /**
@@ -208,24 +221,24 @@ export class Termination {
     if (serverName === undefined) {
       // Every host is served under this one policy; which of them is asked for shows in the request.
       if (this.#only === policy) this.#hand(socket, null, policy.terms);
-      else this.#refuse(socket, "superseded", {});
+      else this.refuse(socket, "settings_changed", {});
       return;
     }
     const serving = this.#find(serverName);
     if ("failure" in serving) {
-      this.#refuse(socket, serving.failure, { serverName });
+      this.refuse(socket, serving.failure, { serverName });
       return;
     }
     const { terms } = serving;
     const chosenByName = serverName !== null && !socket.isSessionReused();
     const held = chosenByName ? terms.shape === policy.terms.shape : terms.key === policy.terms.key;
     if (held) this.#hand(socket, serverName, terms);
-    else this.#refuse(socket, "superseded", { serverName });
+    else this.refuse(socket, "settings_changed", { serverName });
   }
 
   #hand(socket: TLSSocket, serverName: string | null, { clients }: PolicyTerms): void {
     const check = checkClient(socket, clients);
-    if ("refused" in check) this.#refuse(socket, "client_certificate", { serverName, cause: check.refused });
+    if ("refused" in check) this.refuse(socket, check.refused, { serverName, cause: check.cause });
     else this.#context.onSecure({ socket, serverName, clients, clientIdentity: check.identity });
   }
 
@@ -237,17 +250,20 @@ export class Termination {
     return this.#peeked.get(connectionKey(socket));
   }
 
-  #refuse(socket: TLSSocket, failure: HandshakeFailure, detail: Record<string, unknown>): void {
+  /** Ends a connection whose handshake came to nothing, and tells of it. */
+  refuse(socket: Socket, failure: HandshakeReason, detail: FailureDetail): void {
     this.#count(failure, { ...detail, client: this.#context.addressOf(socket) });
     socket.on("error", ignore);
     socket.destroy();
   }
 
-  #count(failure: HandshakeFailure, detail: Record<string, unknown>): void {
-    this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+  #count(reason: HandshakeReason, detail: FailureDetail & { readonly client: string }): void {
+    this.failures.set(reason, (this.failures.get(reason) ?? 0) + 1);
+    const { listener, logger, onFailed } = this.#context;
     // Scanners and clients that go away are daily noise; what an operator can mend is not.
-    const level = failure === "closed" || failure === "not_tls" ? "debug" : "info";
-    this.#context.logger[level]({ reason: failure, ...detail }, "TLS handshake failed");
+    logger[NOISE.has(reason) ? "debug" : "info"]({ reason, listener, ...detail }, "TLS handshake failed");
+    const { serverName = null, cause = null, client } = detail;
+    onFailed?.({ time: new Date().toISOString(), listener, serverName, client, reason, cause });
   }
 
   /** What OpenSSL does not take disables its own hosts only. Its messages hold no key material. */
@@ -269,20 +285,30 @@ interface Serving {
 }
 
 interface Refused {
-  readonly failure: HandshakeFailure;
+  readonly failure: HandshakeReason;
+}
+
+interface FailureDetail {
+  readonly serverName?: string | null;
+  readonly cause?: string | null;
 }
 
 /** Passes through Node from SNICallback to `tlsClientError`. */
 class RefusedHandshake extends Error {
-  readonly failure: HandshakeFailure;
+  readonly failure: HandshakeReason;
 
-  constructor(failure: HandshakeFailure) {
+  constructor(failure: HandshakeReason) {
     super(failure);
     this.failure = failure;
   }
 }
 
-const HOST_UNUSABLE: Refused = { failure: "host_unusable" };
+const HOST_UNUSABLE: Refused = { failure: "credential_unavailable" };
+const NOISE: ReadonlySet<HandshakeReason> = new Set([
+  "handshake_closed",
+  "handshake_reset",
+  "plaintext_peer",
+]);
 const ignore = (): void => {};
 
 function certificateKey(credential: Credential, terms: PolicyTerms): string {

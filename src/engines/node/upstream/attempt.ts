@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { FailureReason } from "../../../diagnostics/failure.ts";
 import { DnsFailure } from "../../../endpoints/endpoint.ts";
 import type { Cluster } from "../../../model/cluster.ts";
 import type { Clock } from "../../../telemetry/clock.ts";
@@ -65,7 +64,10 @@ export class Attempt implements Dialler {
     this.#dial = null;
     const pool = this.#owner.openPool();
     if ("missing" in pool) {
-      this.fail("credential_unavailable", pool.missing, null);
+      this.fail(
+        { reason: "credential_unavailable", cause: pool.missing, handshake: "credential_unavailable" },
+        null,
+      );
       return;
     }
     this.#pool = pool;
@@ -84,10 +86,10 @@ export class Attempt implements Dialler {
     if (!this.#over) this.#end();
   }
 
-  fail(reason: FailureReason, cause: string, address: string | null): void {
+  fail(failure: UpstreamFailure, address: string | null): void {
     if (this.#over) return;
     this.#end();
-    this.#user.onUpstreamFailed(reason, cause, address);
+    this.#user.onUpstreamFailed(failure, address);
   }
 
   onDialled(socket: Socket, incoming: Incoming, facts: ConnectionFacts): void {
@@ -100,7 +102,7 @@ export class Attempt implements Dialler {
     if (overload === null) connection.use(this.#user);
     else {
       connection.park(null);
-      this.#user.onUpstreamFailed("overloaded", overload, null);
+      this.#user.onUpstreamFailed({ reason: "overloaded", cause: overload }, null);
     }
   }
 
@@ -113,7 +115,7 @@ export class Attempt implements Dialler {
     }
     this.#countFailure();
     if (dial.phase === "connecting" && this.#untried.length > 0) this.#dialNext();
-    else this.fail(failure.reason, failure.cause, dial.address);
+    else this.fail(failure, dial.address);
   }
 
   #onAddresses(round: number): void {
@@ -121,7 +123,7 @@ export class Attempt implements Dialler {
     const { hosts } = this.#owner;
     const chosen = this.#chosen === null || this.#chosen.gone ? hosts.choose(this.#choice) : this.#chosen;
     if (chosen === null) {
-      this.fail("upstream_dns_failure", `no address for ${this.#owner.config.service.host}`, null);
+      this.#failUnresolved(`no address for ${this.#owner.config.service.host}`);
       return;
     }
     this.#untried = hosts.inTurn(chosen);
@@ -131,7 +133,11 @@ export class Attempt implements Dialler {
   #onUnresolved(error: unknown, round: number): void {
     if (round !== this.#round) return;
     const cause = error instanceof DnsFailure ? error.message : String(error);
-    this.fail("upstream_dns_failure", cause, null);
+    this.#failUnresolved(cause);
+  }
+
+  #failUnresolved(cause: string): void {
+    this.fail({ reason: "upstream_dns_failure", cause, handshake: "dns_failure" }, null);
   }
 
   #dialNext(): void {
@@ -144,12 +150,16 @@ export class Attempt implements Dialler {
     const { connectTimeoutMs, service } = this.#owner.config;
     const dial = this.#dial;
     if (dial === null) {
-      this.fail("upstream_dns_failure", `no address for ${service.host} within ${connectTimeoutMs} ms`, null);
+      this.#failUnresolved(`no address for ${service.host} within ${connectTimeoutMs} ms`);
       return;
     }
     this.#countFailure();
-    const missing = dial.phase === "connecting" ? "no TCP connection" : "TLS handshake not finished";
-    this.fail("upstream_connect_timeout", `${missing} within ${connectTimeoutMs} ms`, dial.address);
+    const [missing, handshake] =
+      dial.phase === "connecting"
+        ? (["no TCP connection", "connect_timeout"] as const)
+        : (["TLS handshake not finished", "handshake_timeout"] as const);
+    const cause = `${missing} within ${connectTimeoutMs} ms`;
+    this.fail({ reason: "upstream_connect_timeout", cause, handshake }, dial.address);
   }
 
   #countFailure(): void {

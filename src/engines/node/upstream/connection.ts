@@ -1,8 +1,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import type { FailureReason } from "../../../diagnostics/failure.ts";
 import type { Deadlines, Timed } from "../deadlines.ts";
-import { classify } from "./classify.ts";
+import { classify, type UpstreamFailure } from "./classify.ts";
 import type { UpstreamHost } from "./host.ts";
 import type { Incoming } from "./incoming.ts";
 
@@ -10,7 +9,7 @@ import type { Incoming } from "./incoming.ts";
 export interface UpstreamUser {
   /** May be called from within `acquire`. */
   onUpstreamReady(connection: UpstreamConnection): void;
-  onUpstreamFailed(reason: FailureReason, cause: string, address: string | null): void;
+  onUpstreamFailed(failure: UpstreamFailure, address: string | null): void;
   /** `chunk` is overwritten by the next read: whatever is to outlive this call must be copied. */
   onUpstreamData(chunk: Buffer): void;
   /** After a write that returned false. */
@@ -18,7 +17,7 @@ export interface UpstreamUser {
   /** The upstream will send no more, and may still read. Where this is left out, it counts as onUpstreamClosed. */
   onUpstreamEnd?(): void;
   /** Ended while in use; called once. An orderly end has the cause `closed by the upstream`. */
-  onUpstreamClosed(reason: FailureReason, cause: string): void;
+  onUpstreamClosed(failure: UpstreamFailure): void;
 }
 
 /** What a connection's pool is told. */
@@ -92,12 +91,12 @@ export class UpstreamConnection implements Timed {
     socket.on("drain", () => this.#user?.onUpstreamDrain());
     socket.on("end", () => {
       if (socket.allowHalfOpen && this.#user?.onUpstreamEnd !== undefined) this.#user.onUpstreamEnd();
-      else this.#lose("upstream_reset", "closed by the upstream");
+      else this.#lose(CLOSED);
     });
     socket.on("error", (error: Error) => this.#onError(error));
     socket.on("close", () => {
       deadlines.leave(this);
-      this.#lose("upstream_reset", "connection lost");
+      this.#lose(LOST);
     });
     deadlines.join(this);
   }
@@ -185,7 +184,7 @@ export class UpstreamConnection implements Timed {
 
   /** Cuts whatever it is doing; its user learns of it. */
   abort(cause: string): void {
-    this.#lose("upstream_reset", cause);
+    this.#lose({ reason: "upstream_reset", cause });
   }
 
   onDeadline(): void {
@@ -195,15 +194,14 @@ export class UpstreamConnection implements Timed {
 
   #onError(error: Error): void {
     if (this.#gone) return;
-    const { reason, cause } = classify(error, "open");
-    this.#lose(reason, cause);
+    this.#lose(classify(error, "open", this.identityPresented !== null));
   }
 
   /** Ends the connection from below. */
-  #lose(reason: FailureReason, cause: string): void {
+  #lose(failure: UpstreamFailure): void {
     const user = this.#user;
     this.destroy();
-    user?.onUpstreamClosed(reason, cause);
+    user?.onUpstreamClosed(failure);
   }
 
   /** Out of the pool, and nobody's any more. */
@@ -228,5 +226,7 @@ export function resetSocket(socket: Socket): void {
   else socket.resetAndDestroy();
 }
 
+const CLOSED: UpstreamFailure = { reason: "upstream_reset", cause: "closed by the upstream" };
+const LOST: UpstreamFailure = { reason: "upstream_reset", cause: "connection lost" };
 /** How long a peer may take to let an idle connection end before it is cut. */
 const LINGER_MS = 1000;

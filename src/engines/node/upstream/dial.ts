@@ -47,7 +47,7 @@ export class Dial {
     try {
       this.#connect(endpoint);
     } catch (error) {
-      process.nextTick(() => this.#fail(classify(error as Error, "connecting")));
+      process.nextTick(() => this.#fail(classify(error as Error, "connecting", false)));
     }
   }
 
@@ -65,7 +65,7 @@ export class Dial {
         : connectTls({ ...target, ...this.#tlsOptions(this.#tls) });
     this.#socket = socket;
     // These two stay for good: what a destroyed socket still has to say must not end the process.
-    socket.on("error", (error: Error) => this.#fail(classify(error, this.phase)));
+    socket.on("error", (error: Error) => this.#onError(error));
     socket.on("close", () => this.#fail(CLOSED));
     socket.once("connect", () => {
       this.phase = "handshaking";
@@ -97,6 +97,10 @@ export class Dial {
     };
   }
 
+  #onError(error: Error): void {
+    this.#fail(classify(error, this.phase, this.#generation.identity !== null));
+  }
+
   #identify(certificate: X509Certificate): Error | undefined {
     const peer = this.#generation.identify(certificate);
     if (peer instanceof Error) return peer;
@@ -109,6 +113,7 @@ export class Dial {
       this.#fail({
         reason: "upstream_tls_handshake_failed",
         cause: "the peer chose h2, which is not spoken here",
+        handshake: "alpn_mismatch",
       });
       return;
     }

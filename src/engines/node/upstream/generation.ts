@@ -6,7 +6,7 @@ import { subjectAlternativeNames } from "../../../x509/certificate.ts";
 import { verifyPeerName } from "../../../x509/names.ts";
 import { spiffeIdOf, trustDomainOf } from "../../../x509/spiffe.ts";
 import { contextParameters } from "../tls/parameters.ts";
-import { PeerNameError } from "./classify.ts";
+import { PeerFault } from "./classify.ts";
 
 /** A peer as its certificate was verified in a full handshake. */
 export interface VerifiedPeer {
@@ -95,19 +95,19 @@ export class Generation {
    * Who the peer is, once its chain is verified: the name asked for (RFC 9525), or between SPIFFE identities a peer of
    * our trust domain (design §9). Null where nothing is to be verified.
    */
-  identify(peer: X509Certificate): VerifiedPeer | null | PeerNameError {
+  identify(peer: X509Certificate): VerifiedPeer | null | PeerFault {
     if (this.#verification.mode === "none") return null;
     const { name } = this.#verification;
     const notAfter = peer.validToDate.getTime();
     const checked = verifyPeerName(peer, name);
     if (checked.ok) return { name, notAfter };
-    if (this.#trustDomain === null) return new PeerNameError(name, checked.presented);
+    if (this.#trustDomain === null) return misnamed(name, checked.presented);
     const { dnsNames, ipAddresses, uris } = subjectAlternativeNames(peer);
     const spiffeId = dnsNames.length + ipAddresses.length === 0 ? spiffeIdOf(uris) : undefined;
-    if (spiffeId === undefined) return new PeerNameError(name, checked.presented);
+    if (spiffeId === undefined) return misnamed(name, checked.presented);
     return trustDomainOf(spiffeId) === this.#trustDomain
       ? { name: spiffeId, notAfter }
-      : new PeerNameError(`the trust domain ${this.#trustDomain}`, checked.presented);
+      : misnamed(`the trust domain ${this.#trustDomain}`, checked.presented);
   }
 
   /** TLS 1.3 tickets are for one use (RFC 8446 §C.4), so each is taken out. None outlives its peer's certificate. */
@@ -135,3 +135,8 @@ export class Generation {
 
 const SESSIONS_KEPT = 8;
 const ADDRESSES_KEPT = 256;
+
+function misnamed(expected: string, presented: readonly string[]): PeerFault {
+  const names = presented.length === 0 ? "nobody (no subjectAltName)" : presented.join(", ");
+  return new PeerFault("name_mismatch", `the certificate is not for ${expected}, it names ${names}`);
+}

@@ -3,6 +3,7 @@ import type { Cluster } from "../../../model/cluster.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { Breaker } from "./breaker.ts";
+import type { UpstreamFailure } from "./classify.ts";
 import type { ClusterContext } from "./cluster-context.ts";
 import type { UpstreamUser } from "./connection.ts";
 import { Generation } from "./generation.ts";
@@ -53,7 +54,7 @@ export class Lane implements AttemptOwner, PoolOwner {
     const pool = this.#pool;
     const overload = this.overload();
     if (overload !== null) {
-      user.onUpstreamFailed("overloaded", overload, null);
+      user.onUpstreamFailed({ reason: "overloaded", cause: overload }, null);
       return;
     }
     // The store withdraws a credential when it ends, but its timer may be late.
@@ -158,7 +159,7 @@ export class Lane implements AttemptOwner, PoolOwner {
     resolving: Promise<void> | null,
   ): void {
     const { maxConnections, maxPendingRequests } = this.breaker;
-    const overloaded = (cause: string): void => user.onUpstreamFailed("overloaded", cause, null);
+    const overloaded = (cause: string): void => user.onUpstreamFailed({ reason: "overloaded", cause }, null);
     const pending = this.#attempts.size + this.#waiting.size;
     if (pending >= maxPendingRequests)
       overloaded(`${pending} requests wait for a connection to ${this.config.name}`);
@@ -221,12 +222,12 @@ export class Lane implements AttemptOwner, PoolOwner {
     for (const attempt of [...this.#attempts.values()]) {
       if (pool !== null && attempt.pool !== pool) continue;
       if (pool?.superseded === true) attempt.start(this.hosts.update());
-      else attempt.fail("upstream_connect_failed", "its cluster is gone", null);
+      else attempt.fail(CLUSTER_GONE, null);
     }
     if (pool !== null) return;
     const waiting = [...this.#waiting.keys()];
     this.#waiting.clear();
-    for (const user of waiting) user.onUpstreamFailed("upstream_connect_failed", "its cluster is gone", null);
+    for (const user of waiting) user.onUpstreamFailed(CLUSTER_GONE, null);
   }
 
   #connections(): number {
@@ -235,3 +236,5 @@ export class Lane implements AttemptOwner, PoolOwner {
     return count;
   }
 }
+
+const CLUSTER_GONE: UpstreamFailure = { reason: "upstream_connect_failed", cause: "its cluster is gone" };

@@ -3,6 +3,7 @@ import type { Endpoint, EndpointReader } from "../../../../src/endpoints/endpoin
 import { Deadlines } from "../../../../src/engines/node/deadlines.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../../src/engines/node/limits.ts";
 import { UpstreamCluster } from "../../../../src/engines/node/upstream/cluster.ts";
+import type { UpstreamFailure } from "../../../../src/engines/node/upstream/classify.ts";
 import type { UpstreamConnection, UpstreamUser } from "../../../../src/engines/node/upstream/connection.ts";
 import { ANY_HOST, type Choice } from "../../../../src/engines/node/upstream/hosts.ts";
 import type { Cluster } from "../../../../src/model/cluster.ts";
@@ -116,7 +117,7 @@ export class Requester implements UpstreamUser {
     this.#note("ready");
   }
 
-  onUpstreamFailed(reason: string, cause: string, address: string | null): void {
+  onUpstreamFailed({ reason, cause }: UpstreamFailure, address: string | null): void {
     this.#note(`failed ${reason}: ${cause}${address === null ? "" : ` @${address.replace(/:\d+$/, "")}`}`);
   }
 
@@ -129,7 +130,7 @@ export class Requester implements UpstreamUser {
     this.#note("drain");
   }
 
-  onUpstreamClosed(reason: string, cause: string): void {
+  onUpstreamClosed({ reason, cause }: UpstreamFailure): void {
     this.#note(`closed ${reason}: ${cause}`);
   }
 
