@@ -1,4 +1,4 @@
-import type { Compilation } from "../compile/compilation.ts";
+import type { Compilation, CompileOptions } from "../compile/compilation.ts";
 import { compile } from "../compile/compile.ts";
 import type { CredentialOrigin, CredentialStatuses } from "../credentials/credential.ts";
 import { CredentialStore } from "../credentials/store.ts";
@@ -60,17 +60,22 @@ export async function loadGateway(paths: readonly string[], flags: ResourceFlags
   const compilation = compile({
     resources,
     statuses: asIfIssued(store.statuses),
-    options: {
-      address: "127.0.0.1",
-      engine: flags.engine ?? "node",
-      requireUpstreamVerification: flags.requireUpstreamVerification === true,
-      allowUnenforced: flags.allowUnenforced === true,
-    },
+    options: compileOptionsOf(flags),
   });
   const found = sortDiagnostics([...diagnostics, ...store.diagnostics(), ...compilation.diagnostics]);
   // Its timers would keep the process alive for as long as a certificate lasts.
   store.close();
   return { resources, store, origins, compilation, diagnostics: found, complete };
+}
+
+/** As of what opens no socket. */
+export function compileOptionsOf(flags: ResourceFlags): CompileOptions {
+  return {
+    address: "127.0.0.1",
+    engine: flags.engine ?? "node",
+    requireUpstreamVerification: flags.requireUpstreamVerification === true,
+    allowUnenforced: flags.allowUnenforced === true,
+  };
 }
 
 /** Issuers are asked by what runs; until then nothing is to be said against what they will deliver. */

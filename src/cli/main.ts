@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
+import { addCertificateVerbs } from "./certs/verbs.ts";
 import type { DemoFlags } from "./demo/demo.ts";
 import { addFleetVerbs } from "./fleet-verbs.ts";
 import { addLimitFlags } from "./limit-flags.ts";
@@ -47,6 +48,7 @@ Examples:
     );
   addRun(program);
   addReadingVerbs(program);
+  addCertificateVerbs(program);
   addFleetVerbs(program);
   addDemo(program);
   return program;

@@ -3,6 +3,7 @@ import type { EngineName } from "../model/capabilities.ts";
 import type { GatewayModel } from "../model/gateway.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { CredentialStatuses } from "./statuses.ts";
+import type { CompiledContext } from "./tls-contexts.ts";
 
 export interface CompileOptions {
   /** Who is to run the model: what that engine cannot do is closed, and said. */
@@ -27,6 +28,8 @@ export interface CompileInput {
 export interface Compilation {
   readonly model: GatewayModel;
   readonly diagnostics: readonly Diagnostic[];
+  /** Every TLSContext, written or implied, usable or not: for who asks what a credential is for. */
+  readonly contexts: ReadonlyMap<string, CompiledContext>;
   /** Part of the model, e.g. `route mapping/default/a`, to the resources it came from. */
   readonly references: Readonly<Record<string, readonly string[]>>;
 }

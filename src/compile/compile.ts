@@ -131,6 +131,7 @@ export function compile(
   return {
     model,
     diagnostics,
+    contexts,
     get references() {
       return references(model, mappings);
     },

@@ -4,7 +4,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
-import { type Admitted, admitIdentity, admitTrust, refuseUnreadable } from "./admission.ts";
+import { type Admitted, admitIdentity, admitTrust, type Finding, refuseUnreadable } from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
@@ -28,6 +28,9 @@ export interface CredentialListing {
   readonly generation: number;
   readonly status: CredentialStatus;
   readonly facts: readonly CertificateFacts[];
+  readonly origin: CredentialOrigin;
+  /** The last offer, where it was not taken: what was published before it stays. */
+  readonly rejected: Finding | null;
 }
 
 /**
@@ -173,13 +176,18 @@ export class CredentialStore implements CredentialReader {
   all(): CredentialListing[] {
     const now = this.#clock.now();
     return [...this.#faces.values()]
-      .filter((face) => face.kind === "credential" || face.published !== null)
+      .filter(
+        ({ kind, name, published }) =>
+          kind === "credential" || published !== null || this.#explicitTrust.has(name),
+      )
       .map((face) => ({
         name: face.name,
         kind: face.kind,
         generation: face.generation,
         status: face.status(now),
         facts: face.published?.value.facts ?? [],
+        origin: face.origin,
+        rejected: face.rejected,
       }));
   }
 

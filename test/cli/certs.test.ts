@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createAuthority } from "../../src/x509/authority.ts";
+import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { Credence, credence, eventually, scratch } from "./credence.ts";
+
+const DAY_MS = 24 * 3_600_000;
+const inDays = (days: number): Date => new Date(Date.now() + days * DAY_MS);
+
+interface Entry {
+  name: string;
+  kind: string;
+  status: string;
+  code?: string;
+  generation: number;
+  usedBy: { kind: string; name: string }[];
+  certificates: { role: string; subject: string; expiresInDays: number; dates: string; sha256: string }[];
+}
+
+/** A root, an issuer below it, and what the two make. */
+async function pki() {
+  const root = await createAuthority("root", 3650);
+  const issuing = await root.issueAuthority("issuing");
+  return { root, issuing };
+}
+
+function secret(name: string, pair: { certificate: string; privateKey: string }, ca?: string): string {
+  return secretYaml(name, { ...pair, ca });
+}
+
+test("certs list has every certificate with its chain, its end and its users, soonest first", async (t) => {
+  const { root, issuing } = await pki();
+  const gateway = await issuing.issue({ commonName: "gateway", notAfter: inDays(12.5) });
+  const shop = await issuing.issue({
+    commonName: "shop",
+    dnsNames: ["shop.example"],
+    notAfter: inDays(40.5),
+  });
+  const folder = scratch(t, {
+    "a.yaml": [
+      secret("shop", shop),
+      secret("gateway", gateway, root.certificate),
+      tlsContextYaml("shop", { hosts: ["shop.example"], secret: "shop" }),
+      tlsContextYaml("up", { secret: "gateway" }),
+      mappingYaml("quote", { prefix: "/quote/", service: "https://quote", tls: "up" }),
+    ].join(""),
+  });
+  const { code, stdout, stderr } = await credence(t, "certs", "list", folder, "--format", "json");
+  assert.deepEqual([code, stderr], [0, ""]);
+  const { entries } = JSON.parse(stdout) as { entries: Entry[] };
+  assert.deepEqual(
+    entries.map(({ name, kind, certificates }) => [
+      name,
+      kind,
+      ...certificates.map(({ role, subject }) => `${role} ${subject}`),
+    ]),
+    [
+      ["secret/default/gateway", "credential", "leaf CN=gateway", "intermediate CN=issuing"],
+      ["secret/default/shop", "credential", "leaf CN=shop", "intermediate CN=issuing"],
+      ["secret/default/gateway", "trust", "ca CN=root"],
+    ],
+  );
+  const users = ({ usedBy }: Entry): string[] => usedBy.map(({ kind, name }) => `${kind} ${name}`);
+  assert.deepEqual(users(entries[0] as Entry), [
+    "Mapping default/quote",
+    "TLSContext default/up",
+    "cluster quote:443 tls default/up",
+  ]);
+  assert.deepEqual(users(entries[1] as Entry), ["TLSContext default/shop", "listener https shop.example"]);
+  assert.deepEqual(users(entries[2] as Entry), users(entries[0] as Entry));
+  assert.deepEqual(
+    entries.map(({ certificates }) => certificates[0]?.expiresInDays),
+    [12, 40, 3649],
+  );
+
+  const text = await credence(t, "certs", "list", folder);
+  assert.equal(text.code, 0);
+  const rows = text.stdout.split("\n").filter((line) => /^ {2}\d{4}-/.test(line));
+  assert.equal(rows.length, 5);
+  assert.match(rows[0] ?? "", /in 12 days +valid +leaf +CN=gateway +CN=issuing +[0-9a-f]{32}$/);
+  const columns = rows.map((row) => row.search(/valid /));
+  assert.equal(new Set(columns).size, 1, "columns are aligned");
+  assert.match(text.stdout, /expired or unusable: 0; ending within 30 days: 1\n$/);
+});
+
+test("certs list exits 1 for what is expired, refused, or named and not there", async (t) => {
+  const { issuing } = await pki();
+  const good = await issuing.issue({ commonName: "good" });
+  const old = await issuing.issue({ commonName: "old", notBefore: inDays(-9), notAfter: inDays(-3) });
+  const outcome = async (text: string) => {
+    const folder = scratch(t, { "a.yaml": text });
+    const { code, stdout } = await credence(t, "certs", "list", folder, "--format", "json");
+    const [entry] = (JSON.parse(stdout) as { entries: Entry[] }).entries;
+    return [code, entry?.status, entry?.code, entry?.certificates[0]?.dates];
+  };
+  assert.deepEqual(await outcome(secret("a", good)), [0, "usable", undefined, "valid"]);
+  assert.deepEqual(await outcome(secret("a", old)), [1, "unusable", "certificate-expired", "expired"]);
+  assert.deepEqual(await outcome(secret("a", { ...good, privateKey: old.privateKey })), [
+    1,
+    "unusable",
+    "private-key-mismatch",
+    undefined,
+  ]);
+  assert.deepEqual(await outcome(tlsContextYaml("up", { secret: "nowhere" })), [
+    1,
+    "unusable",
+    "secret-missing",
+    undefined,
+  ]);
+  assert.deepEqual(await outcome(secretYaml("ca", { ca: "garbage" })), [
+    1,
+    "unusable",
+    "pem-invalid",
+    undefined,
+  ]);
+});
+
+test("certs list tells of a path that is not there, and watch too", async (t) => {
+  for (const verb of ["list", "watch"]) {
+    const { code, stderr } = await credence(t, "certs", verb, "/nowhere");
+    assert.deepEqual([code, stderr], [2, "credence: no such file or folder: /nowhere\n"]);
+  }
+});
+
+test("certs watch says what rotates, is refused, comes and goes, and ends on SIGINT", async (t) => {
+  const { root, issuing } = await pki();
+  const first = await issuing.issue({ commonName: "gateway", notAfter: inDays(12) });
+  const second = await issuing.issue({ commonName: "gateway", notAfter: inDays(50) });
+  const folder = scratch(t, {
+    "secret.yaml": secret("gateway", first, root.certificate),
+    "tls.yaml": tlsContextYaml("files", {
+      cert_chain_file: "PLACE/tls.crt",
+      private_key_file: "PLACE/tls.key",
+    }),
+    "tls.crt": first.certificate,
+    "tls.key": first.privateKey,
+  });
+  const replace = (file: string, text: string): void => {
+    writeFileSync(join(folder, `.${file}`), text);
+    renameSync(join(folder, `.${file}`), join(folder, file));
+  };
+  replace(
+    "tls.yaml",
+    tlsContextYaml("files", {
+      cert_chain_file: join(folder, "tls.crt"),
+      private_key_file: join(folder, "tls.key"),
+    }),
+  );
+  const watching = new Credence(t, ["certs", "watch", folder, "--format", "json"]);
+  const lines = () =>
+    watching.stdout
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+  const next = async (event: string, name: string) => {
+    const found = () => lines().filter((line) => line.event === event && line.name === name);
+    await eventually(() => found().length > 0);
+    return found().at(-1);
+  };
+  await eventually(() => lines().length === 1);
+  assert.deepEqual(
+    lines()[0].entries.map(({ name, kind }: Entry) => `${kind} ${name}`),
+    ["credential files/default/files", "credential secret/default/gateway", "trust secret/default/gateway"],
+  );
+
+  replace("secret.yaml", secret("gateway", second, root.certificate));
+  const rotated = await next("rotated", "secret/default/gateway");
+  assert.deepEqual([rotated.generation, rotated.kind], [2, "credential"]);
+  assert.equal(rotated.before[0].subject, "CN=gateway");
+  assert.notEqual(rotated.before[0].serial, rotated.after[0].serial);
+  assert.ok(Date.parse(rotated.before[0].notAfter) < Date.parse(rotated.after[0].notAfter));
+
+  writeFileSync(join(folder, "tls.key"), second.privateKey);
+  const refused = await next("refused", "files/default/files");
+  assert.match(
+    refused.reason,
+    /^the private key belongs to no certificate .* the previous one stays in use$/,
+  );
+  writeFileSync(join(folder, "tls.crt"), second.certificate);
+  await next("rotated", "files/default/files");
+
+  replace("more.yaml", secret("more", first));
+  assert.equal((await next("appeared", "secret/default/more")).after[0].role, "leaf");
+  replace("more.yaml", "");
+  await next("gone", "secret/default/more");
+
+  watching.child.kill("SIGINT");
+  assert.deepEqual([(await watching.ended).code, watching.stderr], [0, ""]);
+  assert.ok(!watching.stdout.includes("PRIVATE KEY"));
+});
+
+test("certs watch prints the table, then a line a change, old -> new", async (t) => {
+  const { issuing } = await pki();
+  const [first, second] = [
+    await issuing.issue({ commonName: "a" }),
+    await issuing.issue({ commonName: "a" }),
+  ];
+  const folder = scratch(t, { "a.yaml": secret("a", first) });
+  const watching = new Credence(t, ["certs", "watch", folder]);
+  await eventually(() => watching.stdout.includes("ending within"));
+  writeFileSync(join(folder, "a.yaml"), secret("a", second));
+  const LINE =
+    /^\S+Z secret\/default\/a rotated to generation 2: leaf CN=a serial ([0-9a-f]+) until .* UTC -> CN=a serial ([0-9a-f]+) until .* UTC$/m;
+  await eventually(() => LINE.test(watching.stdout));
+  const [, before, after] = LINE.exec(watching.stdout) ?? [];
+  assert.notEqual(before, after);
+  watching.child.kill("SIGTERM");
+  assert.equal((await watching.ended).code, 0);
+});
