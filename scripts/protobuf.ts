@@ -16,6 +16,9 @@ const work = join(root, ".cache/protobuf");
 /** Where Envoy's protos come from: the package ships them with what they import. */
 const MODULES = ["envoy-api", "xds", "googleapis", "protoc-gen-validate"];
 
+/** Protos of our own text, in a module of that name. */
+const OWN = join(root, "scripts/protobuf");
+
 /** What is generated, with all that it imports. A folder stands for its files. */
 const ENTRIES = [
   "envoy-api/envoy/service/discovery/v3",
@@ -75,12 +78,14 @@ const ENTRIES = [
   "envoy-api/envoy/service/secret/v3",
   "envoy-api/envoy/type/matcher/v3/http_inputs.proto",
   "xds/xds/type/matcher/v3",
+  "own/spiffe/workload.proto",
 ];
 
 const source = join(root, "node_modules/@grpc/grpc-js-xds/deps");
 const plugin = join(root, "node_modules/.bin/protoc-gen-es");
 const stamp = createHash("sha256")
   .update(readFileSync(fileURLToPath(import.meta.url)))
+  .update(readFileSync(join(OWN, "spiffe/workload.proto")))
   .update(readFileSync(join(root, "node_modules/@grpc/grpc-js-xds/package.json")))
   .update(readFileSync(join(root, "node_modules/@bufbuild/protoc-gen-es/package.json")))
   .digest("hex");
@@ -93,6 +98,7 @@ function generate(): void {
   rmSync(output, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   for (const module of MODULES) cpSync(join(source, module), join(work, module), { recursive: true });
+  cpSync(OWN, join(work, "own"), { recursive: true });
   mendValidate();
   mendRoutes();
   mendHeaderMutation();
@@ -100,7 +106,7 @@ function generate(): void {
   mendExternalAuthorization();
   writeFileSync(
     join(work, "buf.yaml"),
-    JSON.stringify({ version: "v2", modules: MODULES.map((path) => ({ path })) }),
+    JSON.stringify({ version: "v2", modules: [...MODULES, "own"].map((path) => ({ path })) }),
   );
   writeFileSync(
     join(work, "buf.gen.yaml"),

@@ -1,8 +1,9 @@
 import type { CredentialOrigin } from "../credentials/credential.ts";
+import type { Follower } from "../credentials/follower.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
-import { identityName, type TlsIdentity } from "../resources/tls-identity.ts";
+import { identityName, socketPath, type TlsIdentity } from "../resources/tls-identity.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -19,8 +20,12 @@ export interface Mesh {
 }
 
 /** The meshes and issuers that resources may name, each a folder of mesh/. They know nothing of each other. */
-export function wireMesh(_context: MeshContext): Mesh {
-  const followers: readonly { follow(resources: ResourceSet): Promise<void>; stop(): void }[] = [];
+export function wireMesh({ store, clock }: MeshContext): Mesh {
+  const followers: readonly { follow(resources: ResourceSet): Promise<void>; stop(): void }[] = [
+    whenWanted(spiffeWanted, async () =>
+      (await import("../mesh/spiffe/follower.ts")).createSpiffeFollower(store, clock),
+    ),
+  ];
   return {
     async follow(resources) {
       await Promise.all(followers.map((follower) => follower.follow(resources)));
@@ -31,10 +36,29 @@ export function wireMesh(_context: MeshContext): Mesh {
   };
 }
 
+/** What a mesh needs, gRPC above all, is loaded when something is wanted of it. */
+function whenWanted<Wanted>(
+  wantedOf: (resources: ResourceSet) => readonly Wanted[],
+  load: () => Promise<Follower<Wanted>>,
+): Mesh {
+  let follower: Promise<Follower<Wanted>> | undefined;
+  let stopped = false;
+  return {
+    async follow(resources) {
+      const wanted = wantedOf(resources);
+      if (wanted.length > 0) follower ??= load();
+      const loaded = await follower;
+      if (!stopped) await loaded?.follow(wanted);
+    },
+    stop() {
+      stopped = true;
+      void follower?.then((loaded) => loaded.stop());
+    },
+  };
+}
+
 /** What TLSContexts want issued, each once, with the first of those that want it. */
-export function identitiesToFollow({
-  tlsContexts,
-}: ResourceSet): {
+export function identitiesToFollow({ tlsContexts }: ResourceSet): {
   readonly name: string;
   readonly identity: TlsIdentity;
   readonly origin: CredentialOrigin;
@@ -48,4 +72,13 @@ export function identitiesToFollow({
     if (!wanted.has(name)) wanted.set(name, { name, identity, origin });
   }
   return [...wanted.values()];
+}
+
+function spiffeWanted(resources: ResourceSet) {
+  return identitiesToFollow(resources).flatMap(({ name, origin, identity: { spiffe } }) => {
+    if (spiffe === undefined) return [];
+    const written = spiffe.socket ?? process.env.SPIFFE_ENDPOINT_SOCKET ?? "";
+    const socket = /^(?:unix:(?:\/\/)?)?\//.test(written) ? socketPath(written) : undefined;
+    return [{ name, origin, socket, id: spiffe.id, hint: spiffe.hint, federated: spiffe.federated ?? [] }];
+  });
 }

@@ -99,6 +99,7 @@ export function admitIdentity(certificateChain: string, privateKey: string): Adm
 export interface AdmittedTrust {
   readonly anchors: readonly string[];
   readonly facts: readonly CertificateFacts[];
+  readonly domains?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Checks a set of trust anchors. A self-signed certificate may vouch for itself; any other must be a CA (RFC 5280 §6.1.4 k). */
@@ -135,6 +136,19 @@ export function admitTrust(pem: string): Admitted<AdmittedTrust> {
       facts: [...anchors.values()].map(certificateFacts),
     },
   };
+}
+
+/** The same for anchors of several trust domains: those of each must be good by themselves. */
+export function admitTrustDomains(pems: Readonly<Record<string, string>>): Admitted<AdmittedTrust> {
+  const union = admitTrust(Object.values(pems).join("\n"));
+  if (!union.ok) return union;
+  const domains: Record<string, readonly string[]> = {};
+  for (const [domain, pem] of Object.entries(pems)) {
+    const own = admitTrust(pem);
+    if (!own.ok) return own;
+    domains[domain] = own.value.anchors;
+  }
+  return { ...union, value: { ...union.value, domains } };
 }
 
 function readCertificates(pem: string, what: string): Admitted<readonly X509Certificate[]> {

@@ -25,6 +25,8 @@ export interface TrustBundle {
   readonly generation: number;
   /** One PEM certificate an entry. */
   readonly anchors: readonly string[];
+  /** Where each of them vouches for SPIFFE IDs of one trust domain alone, and for nothing else: those of each domain. */
+  readonly domains?: Readonly<Record<string, readonly string[]>>;
   readonly facts: readonly CertificateFacts[];
 }
 
@@ -48,6 +50,8 @@ export interface CredentialMaterial {
   readonly privateKey?: string;
   /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
   readonly trustAnchors?: string;
+  /** The same anchors by SPIFFE trust domain, where those of one do not vouch for another. */
+  readonly trustDomains?: Readonly<Record<string, string>>;
   /** Parts that are named and could not be read, each with the reason; their text is empty. */
   readonly unreadable?: Readonly<Partial<Record<MaterialPart, Unreadable>>>;
 }

@@ -4,7 +4,14 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
-import { type Admitted, admitIdentity, admitTrust, type Finding, refuseUnreadable } from "./admission.ts";
+import {
+  type Admitted,
+  admitIdentity,
+  admitTrust,
+  admitTrustDomains,
+  type Finding,
+  refuseUnreadable,
+} from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
@@ -81,6 +88,7 @@ export class CredentialStore implements CredentialReader {
     const explicit = material.trustAnchors !== undefined;
     const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";
     const anchors = material[part];
+    const { trustDomains } = material;
     const known = this.#face("trust", name);
     // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.
     const another = known !== undefined && explicit !== this.#explicitTrust.has(name);
@@ -94,7 +102,9 @@ export class CredentialStore implements CredentialReader {
           if (another) face.withdraw();
           face.offer(
             digestOf(material, [part]),
-            () => refuseUnreadable(material, [part]) ?? admitTrust(anchors),
+            () =>
+              refuseUnreadable(material, [part]) ??
+              (trustDomains === undefined ? admitTrust(anchors) : admitTrustDomains(trustDomains)),
             now,
           );
         },
@@ -271,7 +281,11 @@ const IDENTITY = ["certificateChain", "privateKey"] as const;
 
 /** Tells offers apart without keeping a second copy of a key. */
 function digestOf(material: CredentialMaterial, parts: readonly MaterialPart[]): string {
-  const said = parts.map((part) => [material[part] ?? "", material.unreadable?.[part] ?? ""]);
+  const said = parts.map((part) => [
+    material[part] ?? "",
+    material.unreadable?.[part] ?? "",
+    part === "trustAnchors" ? (material.trustDomains ?? "") : "",
+  ]);
   return createHash("sha256").update(JSON.stringify(said)).digest("hex");
 }
 
