@@ -1,5 +1,7 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { positiveNumber } from "../numbers.ts";
 import { addResourceFlags, engineOption, formatOption, PATHS } from "../resource-flags.ts";
+import type { DevFlags } from "./dev.ts";
 import type { CertsFlags } from "./list.ts";
 
 /** `credence certs …`: what is there, what changes, what is needed to begin, and which root may go. */
@@ -9,6 +11,7 @@ export function addCertificateVerbs(program: Command): void {
     .description("what certificates there are, who uses them, when they end; and a PKI to develop with");
   addList(certs);
   addWatch(certs);
+  addDev(certs);
 }
 
 function addList(certs: Command): void {
@@ -60,4 +63,73 @@ Exit status: 0 ended by SIGINT or SIGTERM, 2 misuse.`,
     .action(async (paths: string[], flags: CertsFlags) =>
       (await import("./watch.ts")).watchCertificates(paths, flags),
     );
+}
+
+function addDev(certs: Command): void {
+  certs
+    .command("dev")
+    .description(
+      "make a PKI to develop with: root, intermediate, server and client; and print the YAML that uses it",
+    )
+    .argument("<dir>", "where the files go; made if it is not there")
+    .addOption(
+      new Option("--dns <name>", "of the server's certificate; may be given several times")
+        .argParser(
+          several(
+            /^(?:\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i,
+            "It must be a DNS name.",
+          ),
+        )
+        .default([], "localhost"),
+    )
+    .addOption(
+      new Option(
+        "--spiffe <id>",
+        "a certificate for either side with this SPIFFE ID; may be given several times",
+      )
+        .argParser(
+          several(
+            /^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/,
+            "It must be a SPIFFE ID with a path, e.g. spiffe://dev.example/ns/default/sa/gateway.",
+          ),
+        )
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--days <n>", "until server and client end; the CAs last ten years")
+        .argParser(positiveNumber)
+        .default(90),
+    )
+    .addOption(
+      new Option("--key <kind>", "of server and client").choices(["ec", "rsa", "ed25519"]).default("ec"),
+    )
+    .option("--namespace <name>", "of the Secrets and TLSContexts", "default")
+    .option("--force", "overwrite the files that are there")
+    .addHelpText(
+      "after",
+      `
+Files are readable by their owner alone (0600), and a .gitignore keeps all of them out of git. The keys of root and
+intermediate are not kept: run it again, with --force, for another PKI. Envoy takes no key of kind ed25519.
+
+  root.pem intermediate.pem                 the CAs
+  server.pem client.pem, and -key.pem       chains with the intermediate, and their keys (PKCS#8)
+  NAME.pem NAME-key.pem                     of each --spiffe, by its last part
+  secrets.yaml                              all of them as Secrets, dev-server, dev-client, dev-NAME
+
+Examples:
+  credence certs dev pki --dns api.example --dns '*.api.example' > tls.yaml
+  credence certs dev pki --spiffe spiffe://dev.example/ns/default/sa/gateway --days 1 --force
+
+Exit status: 0 made, 1 not (a file is there already, or cannot be written), 2 misuse.`,
+    )
+    .action(async (directory: string, flags: DevFlags) =>
+      (await import("./dev.ts")).makeDevelopmentPki(directory, flags),
+    );
+}
+
+function several(shape: RegExp, what: string): (text: string, before: readonly string[]) => string[] {
+  return (text, before) => {
+    if (!shape.test(text) || text.length > 253) throw new InvalidArgumentError(what);
+    return [...before, text];
+  };
 }
