@@ -1,26 +1,18 @@
 import type { X509Certificate } from "node:crypto";
-import { fingerprint, parseCertificate, subjectAlternativeNames } from "./certificate.ts";
+import { whyBroken } from "./broken-chain.ts";
+import { fingerprint, parseCertificate } from "./certificate.ts";
 import type { CertificateFault } from "./faults.ts";
-import { verifyPeerName } from "./names.ts";
-import { checkPath } from "./path.ts";
-import { spiffeIdOf, trustDomainOf } from "./spiffe.ts";
+import { type CertificateFinding, described, shortened } from "./finding.ts";
+import { checkIdentity } from "./identity.ts";
+import { type ParsedCertificate, parsed } from "./parsed-certificate.ts";
+import { buildPaths, type Path } from "./path-building.ts";
+import { checkPath, type PathExpectation, type PathFinding } from "./path-checks.ts";
 
 /** What is asked of a peer's certificate. Names and rules mean what model/tls.ts says. */
-export interface PeerExpectation {
-  /** The peer's side of TLS. */
-  readonly usage: "client" | "server";
+export interface PeerExpectation extends PathExpectation {
   readonly anchors: readonly X509Certificate[];
-  /** A DNS name or IP address that it must have; absent with `identities`, and for clients. */
-  readonly name?: string;
-  /** Of our own SPIFFE ID: a peer that has only a SPIFFE ID may be of it instead of having `name`. */
-  readonly trustDomain?: string;
-  readonly identities?: {
-    readonly dnsNames?: readonly string[];
-    readonly spiffeIds?: readonly string[];
-    readonly trustDomains?: readonly string[];
-  };
-  readonly spkiSha256?: readonly string[];
-  readonly maxDepth?: number;
+  /** CAs met elsewhere, e.g. in our own chain. They vouch for nothing, and tell a missing intermediate from an unknown CA. */
+  readonly known?: readonly X509Certificate[];
 }
 
 export type PeerVerdict =
@@ -42,35 +34,35 @@ export type PeerVerdict =
       readonly sha256: string;
     };
 
-/** Checks a peer's certificate with the intermediates it came with, as of `now` (RFC 5280 §6, RFC 9525). */
+/**
+ * Checks a peer's certificate with the intermediates it came with, as of `now` (RFC 5280 §6, RFC 9525); docs/verification.md
+ * has the list. Every path to an anchor is tried, and one that is sound is enough; else the one that gets furthest says
+ * what is wrong. Never throws, and what it costs has a bound, whatever the peer sent.
+ */
 export function verifyPeer(
   leaf: X509Certificate,
   intermediates: readonly X509Certificate[],
   expected: PeerExpectation,
   now: number,
 ): PeerVerdict {
-  const checked = checkPath(leaf, intermediates, expected.anchors, expected.usage, now);
-  if (!checked.ok) {
-    return {
-      ok: false,
-      fault: "issuer_unknown",
-      message: `${leaf.subject}: ${checked.reason}`,
-      sha256: fingerprint(leaf),
-    };
+  const own = parsed(leaf);
+  if (typeof own === "string") return malformed(leaf, own);
+  const sent = intermediates.slice(0, MAX_INTERMEDIATES);
+  const pool = { anchors: readable(expected.anchors), intermediates: readable(sent) };
+  const { complete, deadEnd } = buildPaths(own, pool);
+  let furthest: PathFinding | null = null;
+  for (const path of complete) {
+    const finding = checkPath(path, expected, now);
+    if (finding === null) return accepted(path, expected);
+    if (furthest === null || finding.passed > furthest.passed) furthest = finding;
   }
-  const identity = identityOf(leaf, expected);
-  if (identity === null) {
-    const { dnsNames, ipAddresses, uris } = subjectAlternativeNames(leaf);
-    const names = [...dnsNames, ...ipAddresses, ...uris].join(", ");
-    return {
-      ok: false,
-      fault: "name_mismatch",
-      message: `${leaf.subject} names ${names}`,
-      sha256: fingerprint(leaf),
-    };
+  if (furthest !== null) return refused(furthest);
+  // It may have been the link that is missing.
+  for (const intermediate of sent) {
+    const reason = parsed(intermediate);
+    if (typeof reason === "string") return malformed(intermediate, reason);
   }
-  const notAfter = Math.min(...checked.path.map((certificate) => certificate.validToDate.getTime()));
-  return { ok: true, identity, path: checked.path, notAfter };
+  return refused(whyBroken(deadEnd, pool, readable(expected.known ?? [])));
 }
 
 /** Reads what a bundle holds, for `PeerExpectation.anchors`. */
@@ -78,10 +70,28 @@ export function readAnchors(pem: readonly string[]): X509Certificate[] {
   return pem.flatMap((text) => parseCertificate(text) ?? []);
 }
 
-function identityOf(leaf: X509Certificate, { name, trustDomain }: PeerExpectation): string | null {
-  if (name === undefined) return leaf.subject ?? "";
-  const matched = verifyPeerName(leaf, name);
-  if (matched.ok) return name;
-  const id = spiffeIdOf(subjectAlternativeNames(leaf).uris);
-  return id !== undefined && trustDomain !== undefined && trustDomainOf(id) === trustDomain ? id : null;
+/** Whole bundles are sent at times. */
+const MAX_INTERMEDIATES = 50;
+
+function readable(certificates: readonly X509Certificate[]): ParsedCertificate[] {
+  return certificates.map(parsed).filter((certificate) => typeof certificate !== "string");
+}
+
+function accepted(path: Path, expected: PeerExpectation): PeerVerdict {
+  const checked = checkIdentity(path, expected);
+  return {
+    ok: true,
+    identity: checked.ok ? checked.identity : "",
+    path: path.map(({ certificate }) => certificate),
+    notAfter: Math.min(...path.map(({ notAfter }) => notAfter)),
+  };
+}
+
+function refused({ fault, certificate, says }: CertificateFinding): PeerVerdict {
+  return { ok: false, fault, message: `${described(certificate)} ${says}`, sha256: certificate.sha256 };
+}
+
+function malformed(certificate: X509Certificate, reason: string): PeerVerdict {
+  const message = `${shortened((certificate.subject ?? "").replaceAll("\n", ", "))} cannot be read: ${reason}`;
+  return { ok: false, fault: "certificate_malformed", message, sha256: fingerprint(certificate) };
 }

@@ -7,7 +7,7 @@ import type { Destination, Route } from "../../model/route.ts";
 import type { ClientAuth } from "../../model/tls.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { checkPath } from "../../x509/path.ts";
+import { readAnchors, verifyPeer } from "../../x509/verify.ts";
 import { type Admission, admit, matchedHost, nameOf } from "./admission.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type Dispatch, dispatch } from "./dispatch.ts";
@@ -174,9 +174,9 @@ function judgeClient(
 ): ClientVerdict {
   if (clients.mode === "none") return { kind: "not-asked" };
   if (leaf === undefined) return { kind: clients.mode === "required" ? "assumed" : "none" };
-  const anchors = (trust?.anchors ?? []).map((pem) => new X509Certificate(pem));
-  const checked = checkPath(leaf, intermediates, anchors, "client", now);
-  if (!checked.ok) return { kind: "refused", reason: checked.reason };
+  const expected = { usage: "client" as const, anchors: readAnchors(trust?.anchors ?? []) };
+  const checked = verifyPeer(leaf, intermediates, expected, now);
+  if (!checked.ok) return { kind: "refused", reason: checked.message };
   return { kind: "accepted", anchor: (checked.path.at(-1)?.subject ?? "").replaceAll("\n", ", ") };
 }
 
