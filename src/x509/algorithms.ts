@@ -1,5 +1,5 @@
 import { context, DerReader, oidOf, readOne, TAG } from "./der-reader.ts";
-import { type ParsedCertificate, readAlgorithm } from "./parsed-certificate.ts";
+import { type AlgorithmIdentifier, type ParsedCertificate, readAlgorithm } from "./parsed-certificate.ts";
 
 /**
  * Why the certificate's key is too weak, one clause; null: it is not. Below 112 bits of strength (NIST SP 800-131A,
@@ -9,7 +9,7 @@ export function weakKey({ publicKey }: ParsedCertificate): string | null {
   const { oid, parameters, key } = publicKey;
   switch (oid) {
     case "1.2.840.113549.1.1.1":
-    case "1.2.840.113549.1.1.10":
+    case RSA_PSS:
       return weakRsa(key);
     case "1.2.840.10045.2.1":
       return weakCurve(parameters);
@@ -21,12 +21,22 @@ export function weakKey({ publicKey }: ParsedCertificate): string | null {
 }
 
 /** Why the certificate's signature is too weak, one clause; null: it is not. An algorithm that nobody vouches for is. */
-export function weakSignature({ signature }: ParsedCertificate): string | null {
+export function weakSignature({ signature }: Pick<ParsedCertificate, "signature">): string | null {
   const { oid, parameters } = signature;
-  if (oid === "1.2.840.113549.1.1.10") return weakPss(parameters);
+  if (oid === RSA_PSS) return weakPss(parameters);
   const weak = WEAK_SIGNATURES[oid];
   if (weak !== undefined) return weak;
   return STRONG_SIGNATURES.has(oid) ? null : `an algorithm that is not known (${oid})`;
+}
+
+/** How a signature of this algorithm is verified; a hash of null is the algorithm's own. Undefined where it is not known how. */
+export function signatureHash({
+  oid,
+  parameters,
+}: AlgorithmIdentifier): { readonly hash: string | null; readonly padding?: "pss" } | undefined {
+  if (oid !== RSA_PSS) return SIGNATURE_HASHES.get(oid);
+  const hash = parameters === null ? undefined : HASHES[pssHash(parameters) ?? ""];
+  return hash === undefined ? undefined : { hash, padding: "pss" };
 }
 
 /** Go and OpenSSL bound it too: what a key costs grows with its square, and the peer sends it. */
@@ -63,19 +73,23 @@ function weakCurve(parameters: Buffer | null): string | null {
   }
 }
 
-/** RSASSA-PSS-params (RFC 4055 §3.1): without a hash it is SHA-1. */
 function weakPss(parameters: Buffer | null): string | null {
   try {
-    if (parameters === null) return "RSA-PSS with SHA-1";
-    const hash = new DerReader(readOne(parameters, TAG.sequence).content).optional(context(0, "constructed"));
-    if (hash === undefined) return "RSA-PSS with SHA-1";
-    return STRONG_HASHES.has(readAlgorithm(new DerReader(hash.content)).oid)
-      ? null
-      : "RSA-PSS with a weak hash";
+    const hash = parameters === null ? null : pssHash(parameters);
+    if (hash === null) return "RSA-PSS with SHA-1";
+    return STRONG_HASHES.has(hash) ? null : "RSA-PSS with a weak hash";
   } catch {
     return "RSA-PSS with parameters that cannot be read";
   }
 }
+
+/** Of RSASSA-PSS-params (RFC 4055 §3.1); without one it is SHA-1. Throws MalformedDer. */
+function pssHash(parameters: Buffer): string | null {
+  const hash = new DerReader(readOne(parameters, TAG.sequence).content).optional(context(0, "constructed"));
+  return hash === undefined ? null : readAlgorithm(new DerReader(hash.content)).oid;
+}
+
+const RSA_PSS = "1.2.840.113549.1.1.10";
 
 /** Ed25519, Ed448 (RFC 8410); ML-DSA (FIPS 204), SLH-DSA (FIPS 205). */
 const STRONG_KEYS: ReadonlySet<string> = new Set([
@@ -120,6 +134,33 @@ const WEAK_SIGNATURES: Readonly<Record<string, string>> = {
   "1.2.840.10040.4.3": "DSA with SHA-1",
   "1.3.36.3.3.1.2": "RSA with RIPEMD-160",
 };
+
+const HASHES: Readonly<Record<string, string>> = {
+  "2.16.840.1.101.3.4.2.1": "sha256",
+  "2.16.840.1.101.3.4.2.2": "sha384",
+  "2.16.840.1.101.3.4.2.3": "sha512",
+  "2.16.840.1.101.3.4.2.4": "sha224",
+};
+
+/** RSA, then ECDSA, then what hashes by itself: Edwards curves, ML-DSA, SLH-DSA. */
+const SIGNATURE_HASHES: ReadonlyMap<string, { readonly hash: string | null }> = new Map([
+  ...hashedBy("1.2.840.113549.1.1", 11, ["sha256", "sha384", "sha512", "sha224"]),
+  ...hashedBy("1.2.840.10045.4.3", 1, ["sha224", "sha256", "sha384", "sha512"]),
+  ...hashedBy("1.3.101", 112, [null, null]),
+  ...hashedBy(
+    "2.16.840.1.101.3.4.3",
+    17,
+    Array.from({ length: 15 }, () => null),
+  ),
+]);
+
+function hashedBy(
+  arc: string,
+  from: number,
+  hashes: readonly (string | null)[],
+): [string, { readonly hash: string | null }][] {
+  return hashes.map((hash, index) => [`${arc}.${from + index}`, { hash }]);
+}
 
 function range(arc: string, from: number, to: number): string[] {
   return Array.from({ length: to - from + 1 }, (_, index) => `${arc}.${from + index}`);

@@ -1,4 +1,4 @@
-import { ATTRIBUTE, attributesOf } from "./distinguished-name.ts";
+import { ATTRIBUTE, attributesOf, printName } from "./distinguished-name.ts";
 import { type CertificateFinding, described, shortened } from "./finding.ts";
 import { isNamedIssuer, isSelfSigned, isSignedBy } from "./issuer.ts";
 import type { ParsedCertificate } from "./parsed-certificate.ts";
@@ -21,7 +21,7 @@ export function whyBroken(
     const says = `ends its chain and is none of the CAs that are trusted${anothers(last, pool)}`;
     return { fault: "issuer_unknown", certificate: last, says };
   }
-  const issuer = issuerName(last);
+  const issuer = shortened(printName(last.issuer));
   const above = missingBetween(last, deadEnd, pool, known);
   if (above !== null) {
     const says = `was issued by ${issuer}, which was not sent${above}`;
@@ -71,8 +71,4 @@ function anothers(last: ParsedCertificate, { anchors }: Pool): string {
 
 function organizationsOf(name: ParsedCertificate["issuer"]): string[] {
   return attributesOf(name, ATTRIBUTE.organization).map((text) => text.trim().toLowerCase());
-}
-
-function issuerName({ issuer }: ParsedCertificate): string {
-  return shortened(issuer.attributes.map(({ text }) => text).join(", "));
 }

@@ -43,6 +43,26 @@ export function attributesOf(name: DistinguishedName, oid: string): string[] {
   return name.attributes.filter((attribute) => attribute.oid === oid).map(({ text }) => text);
 }
 
+/** As RFC 4514 has it, the last relative name first; for an operator's eyes, so nothing is escaped. */
+export function printName({ attributes }: DistinguishedName): string {
+  return attributes
+    .map(({ oid, text }) => `${LABELS[oid] ?? oid}=${text}`)
+    .reverse()
+    .join(", ");
+}
+
+const LABELS: Readonly<Record<string, string>> = {
+  [ATTRIBUTE.commonName]: "CN",
+  [ATTRIBUTE.organization]: "O",
+  [ATTRIBUTE.emailAddress]: "emailAddress",
+  "2.5.4.5": "serialNumber",
+  "2.5.4.6": "C",
+  "2.5.4.7": "L",
+  "2.5.4.8": "ST",
+  "2.5.4.11": "OU",
+  "0.9.2342.19200300.100.1.25": "DC",
+};
+
 /** As OpenSSL and BoringSSL compare (RFC 5280 §7.1 with ASCII only): case and white space do not count. */
 function comparable(text: string): string {
   return text

@@ -25,6 +25,8 @@ export interface Extensions {
   readonly authorityKey: AuthorityKey | null;
   /** The bits of Netscape's certificate type, which OpenSSL and BoringSSL still heed. */
   readonly netscapeType: number | null;
+  /** URIs at which it is said whether the certificate is revoked, as far as its CA says so itself and for any reason. */
+  readonly distributionPoints: readonly string[];
   readonly unknownCritical: readonly string[];
 }
 
@@ -60,6 +62,7 @@ export function readExtensions(content: Buffer | null): Extensions {
     subjectKey: null,
     authorityKey: null,
     netscapeType: null,
+    distributionPoints: [],
     unknownCritical: [],
   };
   for (const { oid, critical, value } of content === null ? [] : extensionsOf(content)) {
@@ -107,6 +110,13 @@ export function readAuthorityKey(value: Buffer): AuthorityKey {
   };
 }
 
+/** The URIs of a DistributionPointName; null for one that is relative to its issuer. Throws MalformedDer. */
+export function readDistributionPointName(content: Buffer): string[] | null {
+  const { tag, content: names } = readOne(content);
+  if (tag !== context(0, "constructed")) return null;
+  return readGeneralNames(names).flatMap((name) => (name.kind === "uri" ? [name.text] : []));
+}
+
 type Draft = { -readonly [K in keyof Extensions]: Extensions[K] } & { unknownCritical: string[] };
 
 const READERS: Readonly<Record<string, (value: Buffer, draft: Draft) => void>> = {
@@ -147,6 +157,16 @@ const READERS: Readonly<Record<string, (value: Buffer, draft: Draft) => void>> =
   },
   "2.5.29.35": (value, draft) => {
     draft.authorityKey = readAuthorityKey(value);
+  },
+  "2.5.29.31": (value, draft) => {
+    draft.distributionPoints = readAll(readOne(value, TAG.sequence).content, TAG.sequence).flatMap(
+      (point) => {
+        const reader = new DerReader(point.content);
+        const name = reader.optional(context(0, "constructed"));
+        // Reasons, or another issuer: no list that is read here is for it (RFC 5280 §4.2.1.13).
+        return name === undefined || !reader.isAtEnd ? [] : (readDistributionPointName(name.content) ?? []);
+      },
+    );
   },
   "2.16.840.1.113730.1.1": (value, draft) => {
     draft.netscapeType = namedBitsOf(readOne(value, TAG.bitString));

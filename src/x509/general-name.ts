@@ -1,5 +1,5 @@
 import { DerReader, type DerValue, MalformedDer, oidOf, readAll, readOne, TAG } from "./der-reader.ts";
-import { type DistinguishedName, readName } from "./distinguished-name.ts";
+import { type DistinguishedName, printName, readName } from "./distinguished-name.ts";
 
 /** A GeneralName (RFC 5280 §4.2.1.6). */
 export type GeneralName =
@@ -52,7 +52,7 @@ export function printGeneralName(name: GeneralName): string {
     case "ip":
       return printAddress(name.octets);
     case "directory":
-      return name.name.attributes.map(({ text }) => text).join(", ");
+      return printName(name.name);
     default:
       return `a name of another kind (${name.kind === "other" ? name.oid : name.tag})`;
   }

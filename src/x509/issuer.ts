@@ -48,7 +48,7 @@ function verify(certificate: ParsedCertificate, issuer: ParsedCertificate): bool
 }
 
 /** As OpenSSL has it (RFC 5280 §4.2.1.1): whatever is there must be equal. */
-function isNamedKey(named: AuthorityKey | null, issuer: ParsedCertificate): boolean {
+export function isNamedKey(named: AuthorityKey | null, issuer: ParsedCertificate): boolean {
   if (named === null) return true;
   if (named.keyId !== null && issuer.subjectKey !== null && named.keyId !== issuer.subjectKey) return false;
   if (named.serial !== null && named.serial !== issuer.serial) return false;

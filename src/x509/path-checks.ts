@@ -7,11 +7,13 @@ import { isSelfIssued, isSignedBy } from "./issuer.ts";
 import { outsideConstraints } from "./name-constraints.ts";
 import { type ParsedCertificate, pinOf } from "./parsed-certificate.ts";
 import type { Path } from "./path-building.ts";
+import { checkRevocation, type RevocationRule } from "./revocation.ts";
 
 export interface PathExpectation extends ExpectedIdentity {
   readonly usage: "client" | "server";
   readonly spkiSha256?: readonly string[];
   readonly maxDepth?: number;
+  readonly revocation?: RevocationRule;
 }
 
 export interface PathFinding extends CertificateFinding {
@@ -47,6 +49,8 @@ const CHECKS: readonly Check[] = [
   (path, { maxDepth }) => tooDeep(path, maxDepth),
   (path, { usage }) => first(path, "purpose_wrong", (it) => wrongPurpose(it, usage, it === path[0])),
   outsideConstraints,
+  // After whoever signs the lists is known to be a CA.
+  (path, { revocation }, now) => (revocation === undefined ? null : checkRevocation(path, revocation, now)),
   // Whether it is the peer that was meant, after whether it is to be believed.
   identity,
   (path, { spkiSha256 }) => wrongPin(path, spkiSha256),

@@ -138,6 +138,51 @@ export function issueCa(options: Issuing & { readonly subject: string | Der }): 
   });
 }
 
+export interface ListIssuing {
+  readonly by: Issued;
+  readonly revoked?: readonly Issued[];
+  readonly thisUpdate?: Date;
+  /** Null leaves it out. */
+  readonly nextUpdate?: Date | null;
+  readonly number?: number;
+  readonly extensions?: readonly Der[];
+  /** Of every entry. */
+  readonly entryExtensions?: readonly Der[];
+  readonly hash?: Issuing["hash"];
+  /** Version 1 has no extensions. */
+  readonly version?: 1 | 2;
+}
+
+/** A certificate revocation list in PEM. */
+export function issueList(options: ListIssuing): string {
+  const { by, revoked = [], version = 2, entryExtensions = [] } = options;
+  const algorithm = algorithmOf(by.keys, options.hash ?? "sha256");
+  const nextUpdate =
+    options.nextUpdate === undefined ? new Date(Date.now() + 7 * 86_400_000) : options.nextUpdate;
+  const entry = ({ serial }: Issued): Der =>
+    sequence(
+      integer(serial),
+      time(new Date(Date.now() - 7_200_000)),
+      ...(entryExtensions.length === 0 ? [] : [sequence(...entryExtensions)]),
+    );
+  const extensions = [
+    extension("2.5.29.35", sequence(implicit(0, keyIdOf(by.keys)))),
+    extension("2.5.29.20", integer(options.number ?? 1)),
+    ...(options.extensions ?? []),
+  ];
+  const body = sequence(
+    ...(version === 2 ? [integer(1)] : []),
+    algorithm.identifier,
+    by.subject,
+    time(options.thisUpdate ?? new Date(Date.now() - 3_600_000)),
+    ...(nextUpdate === null ? [] : [time(nextUpdate)]),
+    ...(revoked.length === 0 ? [] : [sequence(...revoked.map(entry))]),
+    ...(version === 2 ? [tagged(0, sequence(...extensions))] : []),
+  );
+  const signature = sign(algorithm.hash, body, by.keys.privateKey);
+  return pem("X509 CRL", sequence(body, algorithm.identifier, bits(signature)));
+}
+
 export function keyIdOf({ publicKey }: KeyPair): Buffer {
   return createHash("sha1")
     .update(publicKey.export({ type: "spki", format: "der" }))

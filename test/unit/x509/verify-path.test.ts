@@ -74,7 +74,7 @@ test("a chain to a CA that is not trusted is refused", () => {
   assertFault(
     judge([leaf]),
     "issuer_unknown",
-    /^CN=leaf .* was issued by stranger, which is neither trusted/,
+    /^CN=leaf .* was issued by CN=stranger, which is neither trusted/,
     leaf,
   );
   assertFault(judge([leaf, stranger]), "issuer_unknown", /^CN=stranger .* none of the CAs/, stranger);
@@ -91,7 +91,12 @@ test("another CA of a trusted one's name is not it", () => {
 
 test("an issuer that is left out is told from one that is unknown: it names who issued it", () => {
   const leaf = leafOf({ by: MIDDLE, authorityKey: "key-and-serial" });
-  assertFault(judge([leaf]), "intermediate_missing", /issued by middle, which was not sent.*CN=root/, leaf);
+  assertFault(
+    judge([leaf]),
+    "intermediate_missing",
+    /issued by CN=middle, which was not sent.*CN=root/,
+    leaf,
+  );
   const stranger = issueCa({ subject: "stranger" });
   const theirs = issueCa({ subject: "their middle", by: stranger });
   assertFault(
@@ -106,7 +111,7 @@ test("an issuer that is left out is told from one that is unknown: a later link 
   assertFault(
     judge([leafOf({ by: lower }), MIDDLE]),
     "intermediate_missing",
-    /by lower, which was not sent.*CN=middle/,
+    /by CN=lower, which was not sent.*CN=middle/,
   );
 });
 
@@ -117,9 +122,9 @@ test("an issuer that is left out is told from one that is unknown: it is known f
   assertFault(
     judge([leaf], { known }),
     "intermediate_missing",
-    /by lower, which was not sent; it is known here/,
+    /by CN=lower, which was not sent; it is known here/,
   );
-  assertFault(judge([leaf], { known: known.slice(0, 1) }), "issuer_unknown", /by lower/);
+  assertFault(judge([leaf], { known: known.slice(0, 1) }), "issuer_unknown", /by CN=lower/);
 });
 
 test("an issuer that is left out is told from one that is unknown: an anchor of its organisation", () => {
@@ -140,7 +145,7 @@ test("an issuer that is left out is told from one that is unknown: an anchor of 
   assertFault(
     judge([leaf], { anchors: [root] }),
     "intermediate_missing",
-    /Acme Issuing 1, which was not sent/,
+    /by CN=Acme Issuing 1, O=Acme, which was not sent/,
   );
   assertFault(judge([leaf]), "issuer_unknown", /Acme Issuing 1/);
 });
