@@ -2,12 +2,13 @@ import { getCiphers } from "node:tls";
 import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { type EngineName, limitOf } from "../model/capabilities.ts";
-import type { TlsParameters, TlsVersion } from "../model/tls.ts";
+import type { PeerRules, TlsParameters, TlsVersion } from "../model/tls.ts";
 import { untranslatable } from "../model/tls-capabilities.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { secretCredentialName } from "../resources/secret.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
 import { identityName } from "../resources/tls-identity.ts";
+import { peerRules } from "./peer-rules.ts";
 import type { CredentialStatuses } from "./statuses.ts";
 
 /** A TLSContext, written or implied, brought into the model's terms, for either direction. */
@@ -21,6 +22,8 @@ export interface CompiledContext {
   readonly unusable: string | null;
   readonly credential: string | undefined;
   readonly trust: string | undefined;
+  /** What `verify` asks of peers. */
+  readonly rules: PeerRules | undefined;
   readonly parameters: TlsParameters;
 }
 
@@ -134,6 +137,15 @@ export function compileContext(
   if (isTermination && resource.closedBy === null && (credential === undefined || onlyTrust)) {
     report("secret-missing", "hosts", `${label} has hosts to serve and no certificate`);
   }
+  const rules = peerRules(
+    resource,
+    trust !== undefined,
+    clientsAreChecked(resource),
+    (written) => secretName(written, resource, namespacingDefault),
+    // An annotation has one place for all of it.
+    (field, message) =>
+      report("tls-context-invalid", resource.raw.fields.has(`spec.${field}`) ? field : "verify", message),
+  );
   const parameters = compileParameters(resource, engine, report);
   return {
     resource,
@@ -142,6 +154,7 @@ export function compileContext(
     unusable,
     credential: onlyTrust ? undefined : credential,
     trust,
+    rules,
     parameters,
   };
 
@@ -195,6 +208,11 @@ const UNUSABLE: ReadonlySet<string> = new Set([
   "trust-empty",
   "trust-not-ca",
 ]);
+
+/** A `ca.crt` that came with the server's own certificate names its issuer; only a CA that was asked for checks clients. */
+export function clientsAreChecked({ spec }: TlsContextResource): boolean {
+  return spec.ca_secret !== undefined || spec.cacert_chain_file !== undefined || spec.cert_required === true;
+}
 
 /** What `identity` stands for, and may not stand beside. */
 const BESIDE_IDENTITY = [

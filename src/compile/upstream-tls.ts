@@ -68,7 +68,12 @@ export function upstreamTls(
     mode: "originate",
     context: context.name,
     ...(context.credential === undefined ? {} : { credential: context.credential }),
-    verification: { mode: "chain-and-name", trust: context.trust, name: serverName ?? service.host },
+    verification: {
+      mode: "chain-and-name",
+      trust: context.trust,
+      name: serverName ?? service.host,
+      ...(context.rules === undefined ? {} : { rules: context.rules }),
+    },
     ...(serverName === undefined ? {} : { sni: serverName }),
     parameters: context.parameters,
   };

@@ -43,6 +43,7 @@ export const CATALOGUE = {
     "informational",
     "Write the value itself, or fill it in before the files get here (envsubst).",
   ],
+  "tls-annotation-overrides": ["warning", "informational", "Write the field in one of the two places."],
   "hosts-misspelt": ["warning", "informational", "Write `hosts: []`: that is the field's name."],
   // Mapping
   "mapping-fails-closed": [

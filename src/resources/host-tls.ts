@@ -17,9 +17,11 @@ export const HOST_TLS = Type.Pick(TLS_CONTEXT, [
   "ecdh_curves",
   "max_tls_version",
   "min_tls_version",
+  "ocsp_staple_file",
   "private_key_file",
   "redirect_cleartext_from",
   "sni",
+  "verify",
 ]);
 
 export type HostTls = Static<typeof HOST_TLS>;

@@ -1,6 +1,7 @@
 import { Type } from "typebox";
 import { doc, flag, text } from "./field-doc.ts";
 import { IDENTITY } from "./tls-identity.ts";
+import { VERIFY } from "./tls-verify.ts";
 
 /** Fields of a TLSContext (reference §2.3); one that ends TLS has `hosts`, one for upstreams need not. */
 export const TLS_CONTEXT_FIELDS = {
@@ -42,6 +43,7 @@ export const TLS_CONTEXT_FIELDS = {
     does: "A file with the CA as PEM, instead of `ca_secret`.",
     example: "/etc/certs/ca.crt",
   }),
+  verify: VERIFY,
   identity: IDENTITY,
   alpn_protocols: text({
     is: "protocol names, separated by commas",
@@ -49,6 +51,12 @@ export const TLS_CONTEXT_FIELDS = {
     byDefault: "http/1.1",
     example: "http/1.1",
     note: "h2 is left out, with a warning, by an engine that does not speak HTTP/2.",
+  }),
+  ocsp_staple_file: text({
+    is: "a path",
+    does: "With `hosts`: a file with an OCSP response as DER, which clients that ask for it are sent with the certificate.",
+    example: "/etc/certs/tls.ocsp",
+    note: "Followed as it changes; sent while it is in its dates.",
   }),
   cert_required: flag({
     does: "With `hosts`: a client without a certificate of the CA is refused in the handshake.",
@@ -125,6 +133,7 @@ export const GUARDING_TLS_FIELDS: readonly string[] = [
   "private_key_file",
   "cacert_chain_file",
   "identity",
+  "verify",
   "cert_required",
   "min_tls_version",
 ];

@@ -3,6 +3,7 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { type FieldTable, isRecord, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
+import { withTlsAnnotation } from "./tls-annotation.ts";
 import { GUARDING_TLS_FIELDS, TLS_CONTEXT_FIELDS } from "./tls-context-fields.ts";
 
 /** A Host and the old Modules have most of these fields too. */
@@ -25,13 +26,15 @@ export interface TlsContextResource extends Resource<"TLSContext", TlsContextSpe
 export function parseTlsContext(
   identity: { namespace: string; name: string },
   value: unknown,
-  raw: RawObject,
+  written: RawObject,
 ): { resource: TlsContextResource; diagnostics: Diagnostic[] } {
   const subject = subjectOf({ kind: "TLSContext", ...identity });
+  const annotated = withTlsAnnotation(value, subject, written);
+  const { raw } = annotated;
   const diagnostics: Diagnostic[] = [];
-  let given = value;
-  if (isRecord(value) && "host" in value) {
-    const { host, hosts, ...rest } = value;
+  let given = annotated.spec;
+  if (isRecord(given) && "host" in given) {
+    const { host, hosts, ...rest } = given;
     given = { ...rest, hosts: [...asList(hosts), ...asList(host)] };
     diagnostics.push(
       diagnose("hosts-misspelt", {
@@ -42,17 +45,18 @@ export function parseTlsContext(
     );
   }
   const read = readFields(given, TABLE, subject, raw);
-  const written = isRecord(given) ? asList(given.hosts) : [];
+  const names = isRecord(given) ? asList(given.hosts) : [];
   // Names that can be read are refused; those that cannot must not be served in cleartext for that.
-  const hosts = written.filter((host): host is string => typeof host === "string");
-  const terminates = written.length > 0 || read.misspelt.has("hosts");
-  for (const found of read.diagnostics) {
+  const hosts = names.filter((host): host is string => typeof host === "string");
+  const terminates = names.length > 0 || read.misspelt.has("hosts");
+  for (const found of [...annotated.diagnostics, ...read.diagnostics]) {
     const closes = found.code === "field-invalid" || found.effect === "route-fails-closed";
     const effect = terminates ? ("host-refused" as const) : ("route-fails-closed" as const);
     diagnostics.push(closes ? { ...found, effect } : found);
   }
-  const closedBy = read.bad.size > 0 ? "field-invalid" : read.misspelt.size > 0 ? "field-unknown" : null;
-  const spec = { ...(read.spec as TlsContextSpec), ...(written.length > 0 ? { hosts } : {}) };
+  const isBad = read.bad.size > 0 || annotated.unreadable;
+  const closedBy = isBad ? "field-invalid" : read.misspelt.size > 0 ? "field-unknown" : null;
+  const spec = { ...(read.spec as TlsContextSpec), ...(names.length > 0 ? { hosts } : {}) };
   return { resource: { kind: "TLSContext", ...identity, spec, raw, closedBy, terminates }, diagnostics };
 }
 

@@ -8,7 +8,7 @@ import { positionOf, type RawObject, type Resource, subjectOf } from "./resource
 import { impliedContext, TLS_CONTEXT, type TlsContextResource, type TlsContextSpec } from "./tls-context.ts";
 import { GUARDING_TLS_FIELDS } from "./tls-context-fields.ts";
 
-const { hosts: _, identity: __, ...CONTEXT_FIELDS } = TLS_CONTEXT.properties;
+const { hosts, identity, verify, ocsp_staple_file, ...CONTEXT_FIELDS } = TLS_CONTEXT.properties;
 
 /** Fields of each block of Module `tls`, and of `tls` in Module `ambassador` (reference §2.7). */
 export const TLS_MODULE_BLOCK = Type.Object({

@@ -1,0 +1,74 @@
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
+import { isRecord } from "./fields.ts";
+import type { RawObject } from "./resource.ts";
+
+/** Where fields that 1.14 does not know may stand, so that YAML with them is still good for it. */
+export const TLS_ANNOTATION = "credence.dev/tls";
+
+/** The fields of a TLSContext that are Credence's own. */
+export const OWN_TLS_FIELDS = ["verify", "identity", "ocsp_staple_file"] as const;
+
+export interface AnnotatedSpec {
+  /** The spec with what the annotation says; as given where there is none. */
+  readonly spec: unknown;
+  /** Positions with those of the annotation for the fields that it has. */
+  readonly raw: RawObject;
+  /** The annotation cannot be read: what guards may not be taken for left out. */
+  readonly unreadable: boolean;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Puts the annotation's fields into the spec. It wins over what the spec says, and both is a warning. */
+export function withTlsAnnotation(spec: unknown, subject: Subject, raw: RawObject): AnnotatedSpec {
+  const written = annotationOf(raw);
+  if (written === undefined) return { spec, raw, unreadable: false, diagnostics: [] };
+  const source = placeOf(raw);
+  const fields = typeof written === "string" ? parse(written) : null;
+  const known = fields === null ? [] : Object.keys(fields).filter((name) => isOwn(name));
+  if (fields === null || known.length !== Object.keys(fields).length) {
+    const message = `${TLS_ANNOTATION} must be a JSON map of ${OWN_TLS_FIELDS.join(", ")}`;
+    const diagnostics = [diagnose("field-invalid", { subject, source, message })];
+    return { spec, raw, unreadable: true, diagnostics };
+  }
+  const given = isRecord(spec) ? spec : {};
+  const both = known.filter((name) => name in given);
+  return {
+    spec: { ...given, ...fields },
+    raw: {
+      ...raw,
+      fields: new Map([...raw.fields, ...known.map((name) => [`spec.${name}`, source] as const)]),
+    },
+    unreadable: false,
+    diagnostics: both.map((name) =>
+      diagnose("tls-annotation-overrides", {
+        subject,
+        source: raw.fields.get(`spec.${name}`) ?? raw.source,
+        message: `${name} is given twice; the annotation ${TLS_ANNOTATION} is used`,
+      }),
+    ),
+  };
+}
+
+function annotationOf({ value }: RawObject): unknown {
+  const metadata = isRecord(value) ? value.metadata : undefined;
+  const annotations = isRecord(metadata) ? metadata.annotations : undefined;
+  return isRecord(annotations) ? annotations[TLS_ANNOTATION] : undefined;
+}
+
+function placeOf({ fields, source }: RawObject): SourcePosition {
+  return fields.get(`metadata.annotations.${TLS_ANNOTATION}`) ?? fields.get("metadata.annotations") ?? source;
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function isOwn(name: string): boolean {
+  return (OWN_TLS_FIELDS as readonly string[]).includes(name);
+}
