@@ -26,9 +26,12 @@ export async function startGrpcServer(routes: (router: ConnectRouter) => void): 
     path,
     connections: 0,
     async comeBack() {
-      const listening = createServer(
-        connectNodeAdapter({ routes, grpc: true, grpcWeb: false, connect: false }),
-      );
+      const handler = connectNodeAdapter({ routes, grpc: true, grpcWeb: false, connect: false });
+      const listening = createServer((request, response) => {
+        // gRPC's C core says the path of the socket there, which is no authority of a URL.
+        request.headers[":authority"] = "localhost";
+        handler(request, response);
+      });
       listening.on("session", (session) => {
         server.connections++;
         sessions.add(session);

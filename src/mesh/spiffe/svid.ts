@@ -1,7 +1,7 @@
 import type { CredentialMaterial } from "../../credentials/credential.ts";
 import type { X509SVID, X509SVIDResponse } from "../../protobuf/generated/spiffe/workload_pb.js";
 import { parseCertificate, subjectAlternativeNames } from "../../x509/certificate.ts";
-import { certificatesOf, pemOf } from "../../x509/der.ts";
+import { certificatesOf, pemOf } from "../../x509/der-certificates.ts";
 import { spiffeIdOf, trustDomainOf } from "../../x509/spiffe.ts";
 
 /** Which of an agent's identities is wanted, and whose peers are to be trusted beside those of its own trust domain. */
