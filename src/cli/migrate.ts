@@ -5,6 +5,7 @@ import { migrationJson, migrationText } from "../migrate/render.ts";
 import { CONFIG_ANNOTATION, readAnnotation } from "../resources/annotation.ts";
 import { isRecord } from "../resources/fields.ts";
 import type { RawObject } from "../resources/resource.ts";
+import { withholdKeys } from "../resources/withheld.ts";
 import { FileTree } from "../sources/files/tree.ts";
 import { parseYaml } from "../sources/files/yaml.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
@@ -60,7 +61,8 @@ async function readDocuments(paths: readonly string[]): Promise<RawObject[]> {
   const documents: RawObject[] = [];
   for (const { path } of files) {
     const text = await readFile(path, "utf8").catch(() => "");
-    for (const raw of parseYaml(path, text).objects) documents.push(withoutSecrets(raw), ...annotated(raw));
+    for (const raw of parseYaml(path, text).objects)
+      for (const object of [withoutSecrets(raw), ...annotated(raw)]) documents.push(withholdKeys(object).raw);
   }
   return documents;
 }

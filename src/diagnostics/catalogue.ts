@@ -220,6 +220,11 @@ export const CATALOGUE = {
     "route-fails-closed",
     "Give the key that belongs to the first certificate.",
   ],
+  "private-key-misplaced": [
+    "error",
+    "informational",
+    "Put it into a Secret or a file of its own, name that here, and replace the key: whoever could read this has it.",
+  ],
   "certificate-expired": ["error", "route-fails-closed", "Renew the certificate."],
   "certificate-not-yet-valid": [
     "error",

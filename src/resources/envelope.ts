@@ -21,6 +21,7 @@ import { isResolverKind, parseResolver, type ResolverResource } from "./resolver
 import { parseTcpMapping, type TcpMappingResource } from "./tcp-mapping.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
+import { withholdKeys } from "./withheld.ts";
 import { hasServer, parseTlsModule, type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
 
 /** An object with others in its annotation; the ResourceSet has them, not it. */
@@ -76,7 +77,15 @@ function namespaceOf({ namespace }: Readonly<Record<string, unknown>>): string {
   return typeof namespace === "string" && namespace !== "" ? namespace : "default";
 }
 
-function parseDocument(raw: RawObject, ambassadorId: string): ParsedObject {
+function parseDocument(written: RawObject, ambassadorId: string): ParsedObject {
+  const { raw, diagnostics } = withholdKeys(written);
+  const parsed = parseEnvelope(raw, ambassadorId);
+  return diagnostics.length === 0
+    ? parsed
+    : { ...parsed, diagnostics: [...parsed.diagnostics, ...diagnostics] };
+}
+
+function parseEnvelope(raw: RawObject, ambassadorId: string): ParsedObject {
   const { value } = raw;
   if (!isRecord(value)) return found("kind-missing", UNNAMED, raw, "the document is no map");
   const { kind, apiVersion } = value;
