@@ -1,9 +1,16 @@
+import { hostname } from "node:os";
 import type { CredentialOrigin } from "../credentials/credential.ts";
 import type { Follower } from "../credentials/follower.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
-import { identityName, socketPath, type TlsIdentity } from "../resources/tls-identity.ts";
+import {
+  ISTIO_CA,
+  ISTIO_CERTIFICATE,
+  identityName,
+  socketPath,
+  type TlsIdentity,
+} from "../resources/tls-identity.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -24,6 +31,9 @@ export function wireMesh({ store, clock }: MeshContext): Mesh {
   const followers: readonly { follow(resources: ResourceSet): Promise<void>; stop(): void }[] = [
     whenWanted(spiffeWanted, async () =>
       (await import("../mesh/spiffe/follower.ts")).createSpiffeFollower(store, clock),
+    ),
+    whenWanted(istioWanted, async () =>
+      (await import("../mesh/istio/follower.ts")).createIstioFollower(store, clock, istioNodeId()),
     ),
   ];
   return {
@@ -81,4 +91,18 @@ function spiffeWanted(resources: ResourceSet) {
     const socket = /^(?:unix:(?:\/\/)?)?\//.test(written) ? socketPath(written) : undefined;
     return [{ name, origin, socket, id: spiffe.id, hint: spiffe.hint, federated: spiffe.federated ?? [] }];
   });
+}
+
+function istioWanted(resources: ResourceSet) {
+  return identitiesToFollow(resources).flatMap(({ name, origin, identity: { istio_sds } }) => {
+    if (istio_sds === undefined) return [];
+    const { socket, certificate = ISTIO_CERTIFICATE, ca = ISTIO_CA } = istio_sds;
+    return [{ name, origin, socket: socketPath(socket), certificate, ca }];
+  });
+}
+
+/** `type~address~pod.namespace~domain`, as Istio's proxies call themselves; its agent puts it into its log. */
+function istioNodeId(): string {
+  const { INSTANCE_IP = "127.0.0.1", POD_NAME = hostname(), POD_NAMESPACE = "default" } = process.env;
+  return `router~${INSTANCE_IP}~${POD_NAME}.${POD_NAMESPACE}~${POD_NAMESPACE}.svc.cluster.local`;
 }

@@ -75,42 +75,30 @@ export class CredentialStore implements CredentialReader {
       this.#face("credential", name)?.current(this.#clock.now()) === undefined;
     if ((chain === undefined && material.privateKey === undefined) || isBundle)
       this.#remove("credential", name);
-    else {
-      this.#change(this.#faceFor("credential", name, origin), (face, now) =>
-        face.offer(digestOf(material, IDENTITY), () => identity(material), now),
-      );
-    }
+    else this.#offerIdentity(name, material, origin);
     // The previous certificate stays with its CA: a bad replacement does not turn verification off.
     const face = this.#face("credential", name);
     const isKept = face?.current(this.#clock.now()) !== undefined && face.rejected !== null;
     if (isKept && material.trustAnchors === undefined && this.#explicitTrust.has(name)) return;
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
-    const explicit = material.trustAnchors !== undefined;
-    const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";
-    const anchors = material[part];
-    const { trustDomains } = material;
-    const known = this.#face("trust", name);
-    // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.
-    const another = known !== undefined && explicit !== this.#explicitTrust.has(name);
-    if (explicit) this.#explicitTrust.add(name);
-    else this.#explicitTrust.delete(name);
-    if (anchors === undefined) this.#remove("trust", name);
-    else {
-      this.#change(
-        this.#faceFor("trust", name, origin),
-        (face, now) => {
-          if (another) face.withdraw();
-          face.offer(
-            digestOf(material, [part]),
-            () =>
-              refuseUnreadable(material, [part]) ??
-              (trustDomains === undefined ? admitTrust(anchors) : admitTrustDomains(trustDomains)),
-            now,
-          );
-        },
-        another,
-      );
-    }
+    this.#offerTrust(
+      name,
+      material,
+      origin,
+      material.trustAnchors === undefined ? "certificateChain" : "trustAnchors",
+    );
+  }
+
+  /**
+   * Takes a certificate with its key, or a CA, from an issuer that delivers them one by one: the other stays as it is.
+   * What is against it, one sentence; null: it is in use.
+   */
+  deliver(name: string, material: CredentialMaterial, origin: CredentialOrigin): string | null {
+    const isTrust = material.trustAnchors !== undefined;
+    if (isTrust) this.#offerTrust(name, material, origin, "trustAnchors");
+    else this.#offerIdentity(name, material, origin);
+    const face = this.#face(isTrust ? "trust" : "credential", name);
+    return (face?.rejected ?? face?.dateFinding(this.#clock.now()))?.message ?? null;
   }
 
   /** The source has it no more: withdrawn at once. */
@@ -205,6 +193,46 @@ export class CredentialStore implements CredentialReader {
     for (const face of this.#faces.values()) face.cancelTimer();
     this.#listeners.clear();
     this.#findingListeners.clear();
+  }
+
+  #offerIdentity(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
+    this.#change(this.#faceFor("credential", name, origin), (face, now) =>
+      face.offer(digestOf(material, IDENTITY), () => identity(material), now),
+    );
+  }
+
+  #offerTrust(
+    name: string,
+    material: CredentialMaterial,
+    origin: CredentialOrigin,
+    part: "certificateChain" | "trustAnchors",
+  ): void {
+    const explicit = part === "trustAnchors";
+    const anchors = material[part];
+    const { trustDomains } = material;
+    const known = this.#face("trust", name);
+    // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.
+    const another = known !== undefined && explicit !== this.#explicitTrust.has(name);
+    if (explicit) this.#explicitTrust.add(name);
+    else this.#explicitTrust.delete(name);
+    if (anchors === undefined) {
+      this.#remove("trust", name);
+      return;
+    }
+    this.#change(
+      this.#faceFor("trust", name, origin),
+      (face, now) => {
+        if (another) face.withdraw();
+        face.offer(
+          digestOf(material, [part]),
+          () =>
+            refuseUnreadable(material, [part]) ??
+            (trustDomains === undefined ? admitTrust(anchors) : admitTrustDomains(trustDomains)),
+          now,
+        );
+      },
+      another,
+    );
   }
 
   #face(kind: Face["kind"], name: string): Face | undefined {

@@ -117,6 +117,10 @@ export type TlsIdentity = Exclude<Static<typeof IDENTITY>, undefined>;
 /** The default of `consul.service`, as Ambassador registers itself. */
 export const CONSUL_SERVICE = "ambassador";
 
+/** The defaults of `istio_sds`: what Istio's agent calls its workload's certificate and the mesh's CA. */
+export const ISTIO_CERTIFICATE = "default";
+export const ISTIO_CA = "ROOTCA";
+
 /** What stands for the socket in the name of an identity that does not say its own. */
 export const SOCKET_OF_ENVIRONMENT = "/$SPIFFE_ENDPOINT_SOCKET";
 
@@ -128,7 +132,7 @@ export function identityName({ spiffe, istio_sds, consul }: TlsIdentity): string
     return `spiffe${socketPath(socket)}${query({ id, hint, federated })}`;
   }
   if (istio_sds !== undefined) {
-    const { socket, certificate = "default", ca = "ROOTCA" } = istio_sds;
+    const { socket, certificate = ISTIO_CERTIFICATE, ca = ISTIO_CA } = istio_sds;
     return `istio${socketPath(socket)}${query({ certificate, ca })}`;
   }
   const { resolver = "", service = CONSUL_SERVICE } = consul ?? {};

@@ -1,0 +1,103 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, createClient } from "@connectrpc/connect";
+import type { CredentialMaterial } from "../../credentials/credential.ts";
+import type { Attempt } from "../../credentials/persistent-stream.ts";
+import {
+  type DiscoveryRequest,
+  DiscoveryRequestSchema,
+} from "../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
+import { SecretDiscoveryService } from "../../protobuf/generated/envoy/service/secret/v3/sds_pb.js";
+import { openGrpcSocket } from "../../protobuf/grpc-socket.ts";
+import { readSecret, SECRET_TYPE, type SecretPart } from "./secret.ts";
+
+/** One secret of an SDS server, asked for as Envoy asks: by a stream of its own. */
+export interface Subscription {
+  readonly socket: string;
+  readonly nodeId: string;
+  readonly resource: string;
+  readonly part: SecretPart;
+  /** What is against it, one sentence; null: it is in use. */
+  readonly take: (material: CredentialMaterial) => string | null;
+}
+
+/**
+ * Subscribes (xDS, state of the world) and acknowledges: what is not usable is refused (NACK), and the version taken
+ * before goes on being named, on the next stream too. Returns what keeps a stream, for as long as it lasts.
+ */
+export function subscribe(subscription: Subscription): (attempt: Attempt) => Promise<void> {
+  const { socket, nodeId, resource, part, take } = subscription;
+  let version = "";
+  return async ({ signal, answered, troubled }) => {
+    const { transport, close } = openGrpcSocket(socket, LONGEST_ANSWER);
+    const requests = new Requests(signal);
+    const ask = (more: { responseNonce?: string; refusal?: string }): void => {
+      const { responseNonce = "", refusal } = more;
+      requests.push(
+        create(DiscoveryRequestSchema, {
+          typeUrl: SECRET_TYPE,
+          versionInfo: version,
+          resourceNames: [resource],
+          responseNonce,
+          // Servers look at it in the first request; Istio's agent logs it.
+          node: { id: nodeId, userAgentName: "credence" },
+          ...(refusal === undefined ? {} : { errorDetail: { code: Code.InvalidArgument, message: refusal } }),
+        }),
+      );
+    };
+    try {
+      ask({});
+      for await (const answer of createClient(SecretDiscoveryService, transport).streamSecrets(requests, {
+        signal,
+      })) {
+        const read = readSecret(answer, resource, part);
+        const refusal = typeof read === "string" ? read : take(read);
+        if (refusal === null) {
+          version = answer.versionInfo;
+          answered();
+          ask({ responseNonce: answer.nonce });
+        } else {
+          troubled(`${socket}: ${refusal}`);
+          ask({ responseNonce: answer.nonce, refusal });
+        }
+      }
+    } finally {
+      requests.end();
+      close();
+    }
+  };
+}
+
+/** As much as a Secret may hold, several times. */
+const LONGEST_ANSWER = 4 * 1024 * 1024;
+
+/** What is said on a stream, as it comes. */
+class Requests implements AsyncIterable<DiscoveryRequest> {
+  readonly #queue: DiscoveryRequest[] = [];
+  #isOver = false;
+  #wake: () => void = () => {};
+
+  constructor(signal: AbortSignal) {
+    signal.addEventListener("abort", () => this.end(), { once: true });
+  }
+
+  push(request: DiscoveryRequest): void {
+    this.#queue.push(request);
+    this.#wake();
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<DiscoveryRequest> {
+    while (!this.#isOver) {
+      const next = this.#queue.shift();
+      if (next !== undefined) yield next;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
+  }
+}

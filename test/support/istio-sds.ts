@@ -1,0 +1,94 @@
+import { create } from "@bufbuild/protobuf";
+import { type Code, ConnectError } from "@connectrpc/connect";
+import { pack } from "../../src/protobuf/any.ts";
+import { SecretSchema } from "../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import {
+  type DiscoveryRequest,
+  DiscoveryResponseSchema,
+} from "../../src/protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
+import { SecretDiscoveryService } from "../../src/protobuf/generated/envoy/service/secret/v3/sds_pb.js";
+import type { IssuedCertificate } from "../../src/x509/authority.ts";
+import { Announcement, type GrpcServer, startGrpcServer } from "./grpc-server.ts";
+
+type Held = { readonly [name: string]: IssuedCertificate | { readonly ca: string } };
+
+/** A request as it came, by the stream that it came on. */
+export interface SeenSdsRequest {
+  readonly stream: number;
+  readonly names: readonly string[];
+  readonly version: string;
+  readonly nonce: string;
+  readonly node: string;
+  readonly error: string | undefined;
+}
+
+/** Istio's agent as far as proxies see it: SDS (StreamSecrets) on a Unix socket. */
+export interface IstioSds extends GrpcServer {
+  readonly requests: SeenSdsRequest[];
+  /** What is pushed to everybody who asked for it, and to whoever asks, or the end of all streams with that status. */
+  push(held: Held | Code): void;
+}
+
+export async function startIstioSds(): Promise<IstioSds> {
+  const requests: SeenSdsRequest[] = [];
+  const announcement = new Announcement<{ held: Held | Code; version: string }>();
+  let streams = 0;
+  let pushes = 0;
+  const server = await startGrpcServer((router) => {
+    router.service(SecretDiscoveryService, {
+      async *streamSecrets(asked, { signal }) {
+        const stream = ++streams;
+        const iterator = asked[Symbol.asyncIterator]();
+        const first = (await iterator.next()).value as DiscoveryRequest | undefined;
+        if (first === undefined) return;
+        const record = ({ resourceNames, versionInfo, responseNonce, node, errorDetail }: DiscoveryRequest) =>
+          requests.push({
+            stream,
+            names: resourceNames,
+            version: versionInfo,
+            nonce: responseNonce,
+            node: node?.id ?? "",
+            error: errorDetail?.message,
+          });
+        record(first);
+        // Acknowledgements change nothing here; they are for the test to look at.
+        void (async () => {
+          for (let next = await iterator.next(); !next.done; next = await iterator.next()) record(next.value);
+        })().catch(() => {});
+        for await (const { held, version } of announcement.follow(signal)) {
+          if (typeof held === "number") throw new ConnectError("the agent has no certificate", held);
+          const resources = first.resourceNames.flatMap((name) => {
+            const secret = held[name];
+            return secret === undefined ? [] : pack(SecretSchema, secretOf(name, secret));
+          });
+          yield create(DiscoveryResponseSchema, {
+            typeUrl: first.typeUrl,
+            versionInfo: version,
+            nonce: `${stream}/${version}`,
+            resources,
+          });
+        }
+      },
+    });
+  });
+  return Object.assign(server, {
+    requests,
+    push: (held: Held | Code): void => announcement.say({ held, version: `v${++pushes}` }),
+  });
+}
+
+function secretOf(name: string, held: Held[string]) {
+  const inline = (text: string) => ({
+    specifier: { case: "inlineBytes" as const, value: new TextEncoder().encode(text) },
+  });
+  return create(SecretSchema, {
+    name,
+    type:
+      "ca" in held
+        ? { case: "validationContext", value: { trustedCa: inline(held.ca) } }
+        : {
+            case: "tlsCertificate",
+            value: { certificateChain: inline(held.certificate), privateKey: inline(held.privateKey) },
+          },
+  });
+}
