@@ -7,6 +7,7 @@ import { addLimitFlags } from "./limit-flags.ts";
 import { port, wholeNumber } from "./numbers.ts";
 import { addReadingVerbs } from "./reading-verbs.ts";
 import { addEnvoyFlags } from "./envoy-flags.ts";
+import { addProbe } from "./probe/verb.ts";
 import { addLogFlags, addResourceFlags, engineOption, PATHS } from "./resource-flags.ts";
 import type { RunFlags } from "./run.ts";
 
@@ -48,6 +49,7 @@ Examples:
     );
   addRun(program);
   addReadingVerbs(program);
+  addProbe(program);
   addCertificateVerbs(program);
   addFleetVerbs(program);
   addDemo(program);

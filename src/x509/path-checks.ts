@@ -30,6 +30,11 @@ export function checkPath(path: Path, expected: PathExpectation, now: number): P
   return null;
 }
 
+/** All that is wrong with it, in the order of the checks. */
+export function findingsOf(path: Path, expected: PathExpectation, now: number): CertificateFinding[] {
+  return CHECKS.flatMap((check) => check(path, expected, now) ?? []);
+}
+
 type Check = (path: Path, expected: PathExpectation, now: number) => CertificateFinding | null;
 
 /** From what makes a path one at all to what concerns this peer alone: the path that gets furthest is the one that was meant. */

@@ -6,7 +6,7 @@ import { type CertificateFinding, described, shortened } from "./finding.ts";
 import { checkIdentity } from "./identity.ts";
 import { type ParsedCertificate, parsed } from "./parsed-certificate.ts";
 import { buildPaths, type Path } from "./path-building.ts";
-import { checkPath, type PathExpectation, type PathFinding } from "./path-checks.ts";
+import { checkPath, findingsOf, type PathExpectation, type PathFinding } from "./path-checks.ts";
 
 /** What is asked of a peer's certificate. Names and rules mean what model/tls.ts says. */
 export interface PeerExpectation extends PathExpectation {
@@ -65,6 +65,32 @@ export function verifyPeer(
   return refused(whyBroken(deadEnd, pool, readable(expected.known ?? [])));
 }
 
+/**
+ * Everything that is wrong with the path that `verifyPeer` speaks of, its own finding first: for who explains rather than
+ * decides. Where no path ends at an anchor, the longest is looked at as if its last certificate were one.
+ */
+export function everyFault(
+  leaf: X509Certificate,
+  intermediates: readonly X509Certificate[],
+  expected: PeerExpectation,
+  now: number,
+): readonly Refusal[] {
+  const verdict = verifyPeer(leaf, intermediates, expected, now);
+  const own = parsed(leaf);
+  if (verdict.ok || typeof own === "string") return verdict.ok ? [] : [verdict];
+  const { complete, deadEnd } = buildPaths(own, {
+    anchors: readable(expected.anchors),
+    intermediates: readable(intermediates.slice(0, MAX_INTERMEDIATES)),
+  });
+  const isSame = ({ fault, sha256 }: Refusal): boolean =>
+    fault === verdict.fault && sha256 === verdict.sha256;
+  const all = (complete.length === 0 ? [deadEnd] : complete).map((path) =>
+    findingsOf(path, expected, now).map(refused),
+  );
+  const meant = all.find((findings) => findings[0] !== undefined && isSame(findings[0])) ?? all[0] ?? [];
+  return [verdict, ...meant.filter((finding) => !isSame(finding))];
+}
+
 /** Reads what a bundle holds, for `PeerExpectation.anchors`. */
 export function readAnchors(pem: readonly string[]): X509Certificate[] {
   return pem.flatMap((text) => parseCertificate(text) ?? []);
@@ -87,7 +113,9 @@ function accepted(path: Path, expected: PeerExpectation): PeerVerdict {
   };
 }
 
-function refused({ fault, certificate, says }: CertificateFinding): PeerVerdict {
+type Refusal = Extract<PeerVerdict, { ok: false }>;
+
+function refused({ fault, certificate, says }: CertificateFinding): Refusal {
   return { ok: false, fault, message: `${described(certificate)} ${says}`, sha256: certificate.sha256 };
 }
 

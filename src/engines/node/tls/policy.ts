@@ -9,7 +9,7 @@ import {
 } from "node:tls";
 import type { TrustBundle } from "../../../credentials/credential.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
-import { alpnProtocols, contextParameters } from "./parameters.ts";
+import { alpnProtocols, contextParameters } from "../../../model/openssl.ts";
 
 export type TerminateTls = Extract<ServerTls, { mode: "terminate" }>;
 

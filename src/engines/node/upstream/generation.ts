@@ -5,7 +5,7 @@ import type { PeerVerification, UpstreamTls } from "../../../model/tls.ts";
 import { subjectAlternativeNames } from "../../../x509/certificate.ts";
 import { verifyPeerName } from "../../../x509/names.ts";
 import { spiffeIdOf, trustDomainOf } from "../../../x509/spiffe.ts";
-import { contextParameters } from "../tls/parameters.ts";
+import { contextParameters } from "../../../model/openssl.ts";
 import { PeerFault } from "./classify.ts";
 
 /** A peer as its certificate was verified in a full handshake. */

@@ -1,5 +1,5 @@
 import { DEFAULT_CIPHERS, type SecureVersion } from "node:tls";
-import type { TlsParameters, TlsVersion } from "../../../model/tls.ts";
+import type { TlsParameters, TlsVersion } from "./tls.ts";
 
 /** What Node's TLS takes for a model's parameters, either way. */
 export interface ContextParameters {

@@ -1,0 +1,118 @@
+import { findContext } from "../../compile/context-lookup.ts";
+import type { GatewayModel } from "../../model/gateway.ts";
+import type { LoadedGateway } from "../load.ts";
+import type { UpstreamTarget } from "../../probe/upstream.ts";
+
+/** What is to be probed; `problem`: there is nothing, and why. */
+export type Target =
+  | {
+      readonly name: string;
+      readonly upstreams: readonly UpstreamTarget[];
+      /** Who would dial, and does not: it is closed. */
+      readonly closed: readonly ClosedUser[];
+      /** Domains that are served. */
+      readonly domains: readonly string[];
+    }
+  | { readonly problem: string };
+
+export interface ClosedUser {
+  readonly name: string;
+  /** The diagnostic's. */
+  readonly code: string;
+}
+
+/** Finds `mapping/NAME[.NS]`, `tlscontext/NAME[.NS]` and so on in what was compiled. */
+export function findTarget(text: string, { compilation }: LoadedGateway): Target {
+  const found = /^([a-z]+)\/(.+)$/i.exec(text);
+  const kind = found?.[1]?.toLowerCase() ?? "";
+  if (found === null || !KINDS.has(kind))
+    return {
+      problem: `${text} is neither a URL nor one of ${[...KINDS].map((each) => `${each}/NAME`).join(", ")}`,
+    };
+  const name = found[2] as string;
+  const { model, contexts } = compilation;
+  if (kind === "tlscontext") {
+    const context = findContext(name, { namespace: "default" }, contexts, () => {});
+    if (context === "ambiguous")
+      return { problem: `TLSContext ${name} stands in several namespaces: write NAME.NAMESPACE` };
+    if (context === null) return { problem: `there is no TLSContext ${name}` };
+    const own = `tlscontext/${context.name}`;
+    const uses = usesOf(model);
+    const upstreams = upstreamsOf(
+      model,
+      uses.filter(({ cluster }) => contextOf(model, cluster) === context.name),
+    );
+    const domains = model.virtualHosts.filter(({ origin }) => origin === own).map(({ domain }) => domain);
+    const closed =
+      context.unusable === null || upstreams.length + domains.length > 0
+        ? []
+        : [{ name: own, code: context.unusable }];
+    if (upstreams.length + domains.length + closed.length === 0)
+      return { problem: `TLSContext ${name} serves no name, and nothing that dials uses it` };
+    return { name: own, upstreams, closed, domains };
+  }
+  const uses = usesOf(model);
+  const wanted = namesOf(kind, name).find(
+    (each) => uses.some((use) => use.name === each) || hosts(model, each).length > 0,
+  );
+  if (wanted === undefined) return { problem: `there is no ${kind} ${name} that is served or dials` };
+  const own = uses.filter((use) => use.name === wanted);
+  const closed = own.flatMap(({ code }) => (code === null ? [] : [{ name: wanted, code }]));
+  const upstreams = upstreamsOf(model, own);
+  const domains = hosts(model, wanted);
+  if (upstreams.length + closed.length + domains.length === 0)
+    return { problem: `${wanted} dials nobody: it redirects` };
+  return { name: wanted, upstreams, closed, domains };
+}
+
+const KINDS = new Set(["mapping", "tcpmapping", "authservice", "tlscontext", "host"]);
+
+/** Somebody's use of a cluster; null: a redirect, or closed by `code`. */
+interface Use {
+  readonly name: string;
+  readonly cluster: string | null;
+  readonly code: string | null;
+}
+
+function usesOf(model: GatewayModel): Use[] {
+  const destinations = [
+    ...model.routes.flatMap(({ destinations, mirror }) => [
+      ...destinations,
+      ...(mirror === undefined ? [] : [mirror]),
+    ]),
+    ...(model.tcpListeners ?? []).flatMap(({ chains }) => chains.flatMap((chain) => chain.destinations)),
+  ];
+  return [
+    ...destinations.map(({ name, action }) => ({
+      name,
+      cluster: action.kind === "forward" ? action.cluster : null,
+      code: action.kind === "fail" ? action.code : null,
+    })),
+    ...(model.authorization?.services ?? []).map(({ name, cluster }) => ({ name, cluster, code: null })),
+  ];
+}
+
+function upstreamsOf(model: GatewayModel, uses: readonly Use[]): UpstreamTarget[] {
+  return model.clusters.flatMap((cluster) => {
+    const users = [...new Set(uses.filter((use) => use.cluster === cluster.name).map(({ name }) => name))];
+    return users.length === 0 ? [] : [{ cluster, users }];
+  });
+}
+
+function contextOf({ clusters }: GatewayModel, name: string | null): string | undefined {
+  const tls = clusters.find((cluster) => cluster.name === name)?.tls;
+  return tls?.mode === "originate" ? tls.context : undefined;
+}
+
+/** `x.y`: an object of that whole name in the default namespace before `x` in `y`, as `tls:` is read. */
+function namesOf(kind: string, name: string): string[] {
+  const dot = name.lastIndexOf(".");
+  return [
+    `${kind}/default/${name}`,
+    ...(dot > 0 ? [`${kind}/${name.slice(dot + 1)}/${name.slice(0, dot)}`] : []),
+  ];
+}
+
+function hosts({ virtualHosts }: GatewayModel, origin: string): string[] {
+  return virtualHosts.filter((host) => host.origin === origin).map(({ domain }) => domain);
+}

@@ -1,0 +1,42 @@
+import { HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
+import { changesFor, type Situation } from "./advice.ts";
+import type { ProbeFailure } from "./failure.ts";
+import type { Verdict } from "./report.ts";
+
+/** The first of the failures decides; the others are told besides, each reason once. */
+export function verdictOf(
+  failures: readonly ProbeFailure[],
+  situation: Situation,
+  notes: readonly string[],
+  good: string,
+): Verdict {
+  const [first, ...others] = failures;
+  if (first === undefined)
+    return {
+      good: true,
+      reason: null,
+      step: null,
+      says: good,
+      is: null,
+      remedy: null,
+      change: [],
+      also: [],
+      notes,
+    };
+  const { is, remedy } = HANDSHAKE_REASONS[first.reason];
+  const told = new Set<HandshakeReason>([first.reason]);
+  const also = others.filter(({ reason }) => !told.has(reason) && told.add(reason));
+  return {
+    good: false,
+    reason: first.reason,
+    step: first.step,
+    says: first.says,
+    is,
+    remedy,
+    change: failures
+      .filter(({ reason }, index) => failures.findIndex((other) => other.reason === reason) === index)
+      .flatMap(({ reason }) => changesFor(reason, situation)),
+    also: also.map(({ reason, says }) => ({ reason, says })),
+    notes,
+  };
+}
