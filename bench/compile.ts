@@ -39,6 +39,7 @@ function yaml(): string {
 const statuses: CredentialStatuses = {
   credential: () => ({ usable: true }),
   trust: () => ({ usable: true }),
+  crl: () => undefined,
   hasTrustAnchors: () => false,
 };
 const options = {

@@ -80,13 +80,13 @@ function certificates(credentials: readonly ReportedCredential[], now: number): 
     "",
     table(
       ["Name", "State", "Certificate", "Valid until"],
-      credentials.map(({ name, kind, generation, usable, reason, chain }) => {
+      credentials.map(({ name, kind, generation, usable, reason, chain, lists = [] }) => {
         const [leaf] = chain;
         const names = leaf === undefined ? [] : [...leaf.dnsNames, ...leaf.ipAddresses, ...leaf.uris];
-        return html`<tr><td class="mono">${name}<br><span class="soft">${kind === "trust" ? `trust, ${chain.length} CA` : "key and certificate"} · generation ${generation}</span></td>
+        return html`<tr><td class="mono">${name}<br><span class="soft">${what(kind, chain.length)} · generation ${generation}</span></td>
 <td>${usable ? html`<span class="tag good">usable</span>` : html`<span class="tag bad">unusable</span><br>${reason}`}</td>
-<td>${leaf === undefined ? "" : html`${leaf.subject}${names.length === 0 ? "" : html`<br><span class="mono">${names.join(", ")}</span>`}<br><span class="soft">by ${leaf.issuer} · ${leaf.keyType} · serial <span class="mono">${leaf.serial}</span></span>`}</td>
-<td>${leaf === undefined ? "" : expiry(leaf.notAfter, now)}</td></tr>`;
+<td>${lists.map(({ issuer, revoked }) => html`${issuer}<br><span class="soft">${revoked} revoked</span><br>`)}${leaf === undefined ? "" : html`${leaf.subject}${names.length === 0 ? "" : html`<br><span class="mono">${names.join(", ")}</span>`}<br><span class="soft">by ${leaf.issuer} · ${leaf.keyType} · serial <span class="mono">${leaf.serial}</span></span>`}</td>
+<td>${leaf === undefined ? "" : expiry(leaf.notAfter, now)}${lists.map(({ nextUpdate }) => (nextUpdate === null ? "" : expiry(nextUpdate, now)))}</td></tr>`;
       }),
     ),
   );
@@ -102,3 +102,9 @@ function expiry(notAfter: string, now: number): Markup {
 
 const DAY_MS = 24 * 3_600_000;
 const SOON_DAYS = 30;
+
+/** What a name of the store stands for. */
+function what(kind: string, anchors: number): string {
+  if (kind === "crl") return "revocation lists";
+  return kind === "trust" ? `trust, ${anchors} CA` : "key and certificate";
+}

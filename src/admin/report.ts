@@ -1,12 +1,14 @@
 import type { Control, ControlState } from "../control/control.ts";
 import type { FailureHistory } from "../control/failures.ts";
 import type { Handshakes } from "../control/handshakes.ts";
+import type { CredentialListing } from "../credentials/listing.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FailureRecord, HandshakeRecord } from "../diagnostics/failure.ts";
 import { HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
+import type { RevocationListFacts } from "../x509/revocation.ts";
 
 /** What pages are made from. */
 export interface ReportSources {
@@ -103,11 +105,16 @@ export interface Explained {
 
 export interface ReportedCredential {
   readonly name: string;
-  readonly kind: "credential" | "trust";
+  readonly kind: CredentialListing["kind"];
   readonly generation: number;
   readonly usable: boolean;
   /** Why not; null when it is usable. */
   readonly reason: string | null;
+  /** Of a kind `crl`: each revocation list. Times are ISO 8601. */
+  readonly lists?: readonly (Omit<RevocationListFacts, "thisUpdate" | "nextUpdate"> & {
+    readonly thisUpdate: string;
+    readonly nextUpdate: string | null;
+  })[];
   /** Leaf first; every anchor of a trust bundle. Times are ISO 8601. */
   readonly chain: readonly (Omit<CertificateFacts, "notBefore" | "notAfter"> & {
     readonly notBefore: string;
@@ -194,12 +201,21 @@ function distinct<T>(items: readonly T[]): T[] {
 }
 
 function certificatesOf(store: CredentialStore): ReportedCredential[] {
-  return store.all().map(({ name, kind, generation, status, facts }) => ({
+  return store.all().map(({ name, kind, generation, status, facts, lists }) => ({
     name,
     kind,
     generation,
     usable: status.usable,
     reason: status.usable ? null : `${status.code}: ${status.reason}`,
+    ...(lists === undefined
+      ? {}
+      : {
+          lists: lists.map((list) => ({
+            ...list,
+            thisUpdate: isoTime(list.thisUpdate),
+            nextUpdate: list.nextUpdate === null ? null : isoTime(list.nextUpdate),
+          })),
+        }),
     chain: facts.map((certificate) => ({
       ...certificate,
       notBefore: isoTime(certificate.notBefore),

@@ -83,6 +83,7 @@ function asIfIssued(statuses: CredentialStatuses): CredentialStatuses {
   return {
     credential: (name) => statuses.credential(name) ?? (isIssued(name) ? { usable: true } : undefined),
     trust: (name) => statuses.trust(name) ?? (isIssued(name) ? { usable: true } : undefined),
+    crl: (name) => statuses.crl(name),
     hasTrustAnchors: (name) => statuses.hasTrustAnchors(name) || isIssued(name),
   };
 }

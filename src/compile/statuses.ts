@@ -7,6 +7,7 @@ import type { EngineName } from "../model/capabilities.ts";
 export interface CredentialStatuses {
   credential(name: string): Status | undefined;
   trust(name: string): Status | undefined;
+  crl(name: string): Status | undefined;
   hasTrustAnchors(name: string): boolean;
 }
 
@@ -26,6 +27,7 @@ export function statusesFor(engine: EngineName, statuses: CredentialStatuses): C
       return { usable: false, code: "tls-engine-cannot", reason };
     },
     trust: (name) => statuses.trust(name),
+    crl: (name) => statuses.crl(name),
     hasTrustAnchors: (name) => statuses.hasTrustAnchors(name),
   };
 }

@@ -146,6 +146,7 @@ export function compileContext(
     (field, message) =>
       report("tls-context-invalid", resource.raw.fields.has(`spec.${field}`) ? field : "verify", message),
   );
+  if (rules?.revocation !== undefined) judgeLists(rules.revocation);
   const parameters = compileParameters(resource, engine, report);
   return {
     resource,
@@ -157,6 +158,21 @@ export function compileContext(
     rules,
     parameters,
   };
+
+  /** Lists that have gone stale are the engines' to judge, in each handshake. */
+  function judgeLists({ crl, policy }: NonNullable<PeerRules["revocation"]>): void {
+    const status = statuses.crl(crl);
+    if (status?.usable === true) return;
+    const field = resource.spec.verify?.crl_file === undefined ? "verify.crl_secret" : "verify.crl_file";
+    const source = positionOf(resource, resource.raw.fields.has(`spec.${field}`) ? field : "verify");
+    const isNeeded = status !== undefined || policy !== "allow-missing";
+    const code = (status?.code ?? "crl-missing") as KnownCode;
+    const message = `${label} finds no revocation lists in ${crl}${status === undefined ? "" : `: ${status.reason}`}`;
+    const effect = isTermination ? ("host-refused" as const) : ("route-fails-closed" as const);
+    const weight = isNeeded ? { effect } : ({ severity: "warning", effect: "informational" } as const);
+    diagnostics.push(diagnose(code, { subject, source, message, ...weight }));
+    if (isNeeded) unusable ??= code;
+  }
 
   function judge(
     what: string,

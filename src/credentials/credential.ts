@@ -1,5 +1,6 @@
 import type { SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
+import type { RevocationLists } from "../x509/revocation.ts";
 
 /** A private key with its certificate chain, checked and ready to be presented. Stays inside the process. */
 export interface Credential {
@@ -30,6 +31,16 @@ export interface TrustBundle {
   readonly facts: readonly CertificateFacts[];
 }
 
+/** Revocation lists of any number of CAs. A list that has gone stale is still here: `crl_policy` says what it is worth. */
+export interface RevocationBundle {
+  readonly name: string;
+  readonly generation: number;
+  /** Read once, for `PeerExpectation.revocation`. */
+  readonly lists: RevocationLists;
+  /** One PEM list an entry. */
+  readonly pem: readonly string[];
+}
+
 /** What compile may know of a name: enough to fail closed, nothing that changes with a rotation. */
 export type CredentialStatus =
   | { readonly usable: true; readonly refusedByEnvoy?: string }
@@ -40,6 +51,7 @@ export type CredentialStatus =
 export interface CredentialStatuses {
   credential(name: string): CredentialStatus | undefined;
   trust(name: string): CredentialStatus | undefined;
+  crl(name: string): CredentialStatus | undefined;
   /** A CA was given beside the certificate (`ca.crt`, `root-cert.pem`, `cacert_chain_file`), usable or not. */
   hasTrustAnchors(name: string): boolean;
 }
@@ -50,13 +62,15 @@ export interface CredentialMaterial {
   readonly privateKey?: string;
   /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
   readonly trustAnchors?: string;
+  /** `crl.pem` or `crl_file`. */
+  readonly crl?: string;
   /** The same anchors by SPIFFE trust domain, where those of one do not vouch for another. */
   readonly trustDomains?: Readonly<Record<string, string>>;
   /** Parts that are named and could not be read, each with the reason; their text is empty. */
   readonly unreadable?: Readonly<Partial<Record<MaterialPart, Unreadable>>>;
 }
 
-export type MaterialPart = "certificateChain" | "privateKey" | "trustAnchors";
+export type MaterialPart = "certificateChain" | "privateKey" | "trustAnchors" | "crl";
 
 export interface Unreadable {
   /** What could not be read, and why; one sentence. */
@@ -71,10 +85,13 @@ export interface CredentialOrigin {
   readonly source?: SourcePosition | undefined;
 }
 
+/** The faces of a name: a key with its certificate, trust anchors, revocation lists. */
+export type CredentialKind = "credential" | "trust" | "crl";
+
 /** Published, or withdrawn (`unusable`), under `name`. `rotated` needs no recompilation, the other two do. */
 export interface CredentialChange {
   readonly name: string;
-  readonly kind: "credential" | "trust";
+  readonly kind: CredentialKind;
   readonly event: "usable" | "rotated" | "unusable";
   readonly generation: number;
 }
@@ -84,6 +101,7 @@ export interface CredentialReader {
   /** Undefined while missing, unusable, not yet valid or expired. */
   credential(name: string): Credential | undefined;
   trust(name: string): TrustBundle | undefined;
+  crl(name: string): RevocationBundle | undefined;
   /** Returns the function that ends the subscription. */
   onChange(listener: (change: CredentialChange) => void): () => void;
 }

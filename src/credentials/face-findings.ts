@@ -1,5 +1,7 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { RevocationBundle, TrustBundle } from "./credential.ts";
+import { staleIssuers } from "./crl-admission.ts";
 import type { Face } from "./face.ts";
 
 /** What there is to say about a face at `now`, on the object that it came from. */
@@ -29,7 +31,8 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
     found.push(diagnose("credential-kept-previous", { ...at, message }));
   }
   if (published === null) return found;
-  if (face.kind === "trust") return [...found, ...anchorFindings(face, now)];
+  if (face.kind === "crl") return [...found, ...listFindings(face, published.value as RevocationBundle, now)];
+  if (face.kind === "trust") return [...found, ...anchorFindings(face, published.value as TrustBundle, now)];
   const outOfDate = face.dateFinding(now);
   if (outOfDate !== null) found.push(diagnose(outOfDate.code, { ...at, message: outOfDate.message }));
   else if (published.notAfter - now <= EXPIRY_WARNING_MS) {
@@ -42,9 +45,16 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
 /** 30 days. */
 const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
 
+function listFindings(face: Face, { lists }: RevocationBundle, now: number): Diagnostic[] {
+  return staleIssuers(lists, now).map(({ issuer, nextUpdate }) => {
+    const end = nextUpdate === null ? "says no end" : `was good until ${new Date(nextUpdate).toISOString()}`;
+    return diagnose("crl-stale", { ...face.origin, message: `the list of ${issuer} in ${face.name} ${end}` });
+  });
+}
+
 /** An old CA in a bundle is no fault while another takes over; a bundle without any for the next 30 days is one. */
-function anchorFindings(face: Face, now: number): Diagnostic[] {
-  const end = Math.max(...(face.published?.value.facts ?? []).map(({ notAfter }) => notAfter));
+function anchorFindings(face: Face, { facts }: TrustBundle, now: number): Diagnostic[] {
+  const end = Math.max(...facts.map(({ notAfter }) => notAfter));
   if (!Number.isFinite(end) || end - now > EXPIRY_WARNING_MS) return [];
   const message = `the last CA of ${face.name} ${end < now ? "expired" : "expires"} at ${new Date(end).toISOString()}`;
   return [

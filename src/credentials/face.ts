@@ -1,17 +1,25 @@
 import type { KnownCode } from "../diagnostics/catalogue.ts";
 import type { Admitted, Finding } from "./admission.ts";
-import type { Credential, CredentialOrigin, CredentialStatus, TrustBundle } from "./credential.ts";
+import type {
+  Credential,
+  CredentialKind,
+  CredentialOrigin,
+  CredentialStatus,
+  RevocationBundle,
+  TrustBundle,
+} from "./credential.ts";
+import { staleFrom } from "./crl-admission.ts";
 
 /** What admission makes of an offer; its name and generation are given on publication. Dates in milliseconds. */
-export type Offered = Omit<Credential | TrustBundle, "name" | "generation"> & {
+export type Offered = Omit<Credential | TrustBundle | RevocationBundle, "name" | "generation"> & {
   readonly notBefore?: number;
   readonly notAfter?: number;
 };
 
 export interface Published {
-  readonly value: Credential | TrustBundle;
+  readonly value: Credential | TrustBundle | RevocationBundle;
   readonly digest: string;
-  /** -Infinity for trust, which has no dates of its own. */
+  /** -Infinity for trust and revocation lists, which are not out of use for their dates. */
   readonly notBefore: number;
   readonly notAfter: number;
 }
@@ -25,11 +33,11 @@ interface Candidate {
 }
 
 /**
- * One of the two things that a name stands for. Decides what is in use: the last good offer, for as long as its dates
+ * One of the things that a name stands for. Decides what is in use: the last good offer, for as long as its dates
  * allow. A bad one, and one out of its dates, never takes the place of one that works. Knows no clock: time is told.
  */
 export class Face {
-  readonly kind: "credential" | "trust";
+  readonly kind: CredentialKind;
   readonly name: string;
   origin: CredentialOrigin;
   /** What listeners were last told; 0 for not usable. */
@@ -147,6 +155,10 @@ export class Face {
       this.#waiting?.notBefore,
       this.#published?.notBefore,
       (this.#published?.notAfter ?? 0) + 1,
+      // Nothing ends then but the peace: there is a finding to tell.
+      this.kind === "crl" && this.#published !== null
+        ? staleFrom((this.#published.value as RevocationBundle).lists) + 1
+        : undefined,
     ];
     const next = Math.min(...(moments.filter((moment) => moment !== undefined && moment > now) as number[]));
     return Number.isFinite(next) ? next : undefined;

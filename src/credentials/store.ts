@@ -4,6 +4,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
+import type { RevocationListFacts } from "../x509/revocation.ts";
 import {
   type Admitted,
   admitIdentity,
@@ -15,33 +16,25 @@ import {
 import type {
   Credential,
   CredentialChange,
+  CredentialKind,
   CredentialMaterial,
   CredentialOrigin,
   CredentialReader,
   CredentialStatus,
   CredentialStatuses,
   MaterialPart,
+  RevocationBundle,
   TrustBundle,
 } from "./credential.ts";
+import { admitRevocationLists } from "./crl-admission.ts";
 import { Face, type Offered } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
+import { type CredentialListing, listingOf } from "./listing.ts";
 
 export type { CredentialOrigin } from "./credential.ts";
 
-/** A row of pages and metrics: facts only. */
-export interface CredentialListing {
-  readonly name: string;
-  readonly kind: "credential" | "trust";
-  readonly generation: number;
-  readonly status: CredentialStatus;
-  readonly facts: readonly CertificateFacts[];
-  readonly origin: CredentialOrigin;
-  /** The last offer, where it was not taken: what was published before it stays. */
-  readonly rejected: Finding | null;
-}
-
 /**
- * The one home of key bytes. Each name has two faces, a credential and a trust bundle; each is published with a
+ * The one home of key bytes. Each name has three faces: a credential, a trust bundle, revocation lists; each is published with a
  * generation once it is admitted, withdrawn when it is removed or out of date, and never replaced by a worse one.
  */
 export class CredentialStore implements CredentialReader {
@@ -76,6 +69,7 @@ export class CredentialStore implements CredentialReader {
     if ((chain === undefined && material.privateKey === undefined) || isBundle)
       this.#remove("credential", name);
     else this.#offerIdentity(name, material, origin);
+    this.#offerLists(name, material, origin);
     // The previous certificate stays with its CA: a bad replacement does not turn verification off.
     const face = this.#face("credential", name);
     const isKept = face?.current(this.#clock.now()) !== undefined && face.rejected !== null;
@@ -101,12 +95,28 @@ export class CredentialStore implements CredentialReader {
     return (face?.rejected ?? face?.dateFinding(this.#clock.now()))?.message ?? null;
   }
 
+  #offerLists(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
+    const { crl } = material;
+    if (crl === undefined) {
+      this.#remove("crl", name);
+      return;
+    }
+    this.#change(this.#faceFor("crl", name, origin), (face, now) =>
+      face.offer(
+        digestOf(material, ["crl"]),
+        () => refuseUnreadable(material, ["crl"]) ?? admitRevocationLists(crl, this.crl(name)?.lists),
+        now,
+      ),
+    );
+  }
+
   /** The source has it no more: withdrawn at once. */
   remove(name: string): void {
     this.#explicitTrust.delete(name);
     this.#issuerTroubles.delete(name);
     this.#remove("credential", name);
     this.#remove("trust", name);
+    this.#remove("crl", name);
   }
 
   /**
@@ -128,6 +138,10 @@ export class CredentialStore implements CredentialReader {
     return this.#face("trust", name)?.current(this.#clock.now())?.value as TrustBundle | undefined;
   }
 
+  crl(name: string): RevocationBundle | undefined {
+    return this.#face("crl", name)?.current(this.#clock.now())?.value as RevocationBundle | undefined;
+  }
+
   hasTrustAnchors(name: string): boolean {
     return this.#explicitTrust.has(name);
   }
@@ -137,6 +151,7 @@ export class CredentialStore implements CredentialReader {
     return {
       credential: (name) => this.#face("credential", name)?.status(this.#clock.now()),
       trust: (name) => this.#face("trust", name)?.status(this.#clock.now()),
+      crl: (name) => this.#face("crl", name)?.status(this.#clock.now()),
       hasTrustAnchors: (name) => this.hasTrustAnchors(name),
     };
   }
@@ -157,7 +172,7 @@ export class CredentialStore implements CredentialReader {
     const now = this.#clock.now();
     const ofFaces = [...this.#faces.values()]
       // A chain nobody uses as trust is no bad trust bundle.
-      .filter((face) => face.kind === "credential" || this.#explicitTrust.has(face.name))
+      .filter((face) => face.kind !== "trust" || this.#explicitTrust.has(face.name))
       .flatMap((face) => faceFindings(face, now));
     const ofIssuers = [...this.#issuerTroubles].map(([name, { origin, trouble }]) =>
       diagnose("issuer-unavailable", {
@@ -176,17 +191,9 @@ export class CredentialStore implements CredentialReader {
     return [...this.#faces.values()]
       .filter(
         ({ kind, name, published }) =>
-          kind === "credential" || published !== null || this.#explicitTrust.has(name),
+          kind !== "trust" || published !== null || this.#explicitTrust.has(name),
       )
-      .map((face) => ({
-        name: face.name,
-        kind: face.kind,
-        generation: face.generation,
-        status: face.status(now),
-        facts: face.published?.value.facts ?? [],
-        origin: face.origin,
-        rejected: face.rejected,
-      }));
+      .map((face) => listingOf(face, now));
   }
 
   close(): void {

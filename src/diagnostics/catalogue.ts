@@ -250,6 +250,18 @@ export const CATALOGUE = {
   "certificate-expires-soon": ["warning", "informational", "Renew the certificate."],
   "trust-empty": ["error", "route-fails-closed", "Give at least one CA certificate as PEM."],
   "trust-not-ca": ["error", "route-fails-closed", "Give certificates with basicConstraints CA:TRUE."],
+  "crl-invalid": [
+    "error",
+    "route-fails-closed",
+    "Give CRLs as PEM: `-----BEGIN X509 CRL-----`, as the CA delivers them.",
+  ],
+  "crl-missing": ["error", "route-fails-closed", "Give the CRL, or write `crl_policy: allow-missing`."],
+  "crl-older": ["error", "kept-previous", "Give the newest CRL of that CA."],
+  "crl-stale": [
+    "error",
+    "informational",
+    "Fetch a new CRL; with `crl_policy: require`, peers of that CA are refused until then.",
+  ],
   "issuer-unavailable": [
     "error",
     "route-fails-closed",

@@ -8,6 +8,7 @@ export interface SecretMaterial {
   readonly certificateChain?: string;
   readonly privateKey?: string;
   readonly trustAnchors?: string;
+  readonly crl?: string;
 }
 
 /** The store's name for a Secret. */
@@ -57,14 +58,15 @@ export function parseSecret(
   const certificateChain = pick("tls.crt", "cert-chain.pem");
   const privateKey = pick("tls.key", "key.pem");
   const trustAnchors = pick("ca.crt", "root-cert.pem");
-  if (certificateChain === undefined && privateKey === undefined && trustAnchors === undefined) {
+  const crl = pick("crl.pem");
+  if ([certificateChain, privateKey, trustAnchors, crl].every((part) => part === undefined))
     return { material: null, diagnostics };
-  }
   return {
     material: {
       ...(certificateChain === undefined ? {} : { certificateChain }),
       ...(privateKey === undefined ? {} : { privateKey }),
       ...(trustAnchors === undefined ? {} : { trustAnchors }),
+      ...(crl === undefined ? {} : { crl }),
     },
     diagnostics,
   };

@@ -100,15 +100,18 @@ export function certificateFiles(context: TlsContextResource): {
   readonly certificateChain?: string;
   readonly privateKey?: string;
   readonly trustAnchors?: string;
+  readonly crl?: string;
 } | null {
-  const { cert_chain_file, private_key_file, cacert_chain_file } = context.spec;
-  if (cert_chain_file === undefined && private_key_file === undefined && cacert_chain_file === undefined)
+  const { cert_chain_file, private_key_file, cacert_chain_file, verify } = context.spec;
+  const crl_file = verify?.crl_file;
+  if ([cert_chain_file, private_key_file, cacert_chain_file, crl_file].every((path) => path === undefined))
     return null;
   return {
     name: fileCredentialName(context),
     ...(cert_chain_file === undefined ? {} : { certificateChain: cert_chain_file }),
     ...(private_key_file === undefined ? {} : { privateKey: private_key_file }),
     ...(cacert_chain_file === undefined ? {} : { trustAnchors: cacert_chain_file }),
+    ...(crl_file === undefined ? {} : { crl: crl_file }),
   };
 }
 

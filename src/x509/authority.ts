@@ -30,6 +30,8 @@ export interface Authority {
   /** PEM of the CA's own certificate. */
   readonly certificate: string;
   issue(options: IssueOptions): Promise<IssuedCertificate>;
+  /** A revocation list of these serial numbers, as PEM; by default from now on and for a week. */
+  revoke(serials: readonly string[], dates?: { thisUpdate?: Date; nextUpdate?: Date }): Promise<string>;
   /** A CA under this one; what it issues comes with its certificate in the chain. */
   issueAuthority(commonName: string): Promise<Authority>;
 }
@@ -129,6 +131,29 @@ function authorityOf(own: x509.X509Certificate, keys: KeyPair, above: readonly s
         certificate: `${[leaf.toString("pem"), ...above].join("\n")}\n`,
         privateKey: await exportKey(leafKeys.privateKey),
       };
+    },
+    async revoke(serials, { thisUpdate = new Date(), nextUpdate } = {}) {
+      const list = await x509.X509CrlGenerator.create(
+        {
+          issuer: own.subjectName,
+          thisUpdate,
+          nextUpdate: nextUpdate ?? new Date(thisUpdate.getTime() + 7 * 24 * HOUR_MS),
+          // Without a reason the library writes an empty list of extensions, which is none that may be read.
+          entries: serials.map((serialNumber) => ({
+            serialNumber,
+            revocationDate: thisUpdate,
+            reason: x509.X509CrlReason.keyCompromise,
+          })),
+          signingKey: keys.privateKey as never,
+          signingAlgorithm: SIGNING.ec,
+          extensions: [
+            await x509.AuthorityKeyIdentifierExtension.create(own.publicKey, false, webcrypto as never),
+          ],
+        },
+        webcrypto as never,
+      );
+      // RFC 7468 §6: the label is "X509 CRL".
+      return `${list.toString("pem").replaceAll(" CRL-----", " X509 CRL-----")}\n`;
     },
     async issueAuthority(commonName) {
       const caKeys = await generateKeys("ec");

@@ -31,7 +31,12 @@ function tell(text: string, usable: boolean, path: string): void {
   const parsed = documents.map((raw) => parseObject(raw, "default"));
   const set = createResourceSet(parsed.flatMap(({ resource }) => (resource === null ? [] : [resource])));
   const status = usable ? ({ usable: true } as const) : undefined;
-  const statuses = { credential: () => status, trust: () => status, hasTrustAnchors: () => usable };
+  const statuses = {
+    credential: () => status,
+    trust: () => status,
+    crl: () => status,
+    hasTrustAnchors: () => usable,
+  };
   const compiled = compile({
     resources: set.resources,
     statuses,

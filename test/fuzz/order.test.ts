@@ -22,6 +22,7 @@ const statuses: CredentialStatuses = {
   credential: (name) =>
     name.includes("missing") ? undefined : name.length % 5 === 0 ? BROKEN : { usable: true },
   trust: (name) => (name.length % 7 === 0 ? BROKEN : { usable: true }),
+  crl: () => ({ usable: true }),
   hasTrustAnchors: (name) => name.length % 3 === 0,
 };
 const BROKEN = { usable: false, code: "pem-invalid", reason: "it is broken" } as const;

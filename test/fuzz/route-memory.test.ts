@@ -10,6 +10,7 @@ import { createResourceSet } from "../../src/resources/resource-set.ts";
 const statuses: CredentialStatuses = {
   credential: () => ({ usable: true }),
   trust: () => ({ usable: true }),
+  crl: () => undefined,
   hasTrustAnchors: () => false,
 };
 const options = {

@@ -29,7 +29,12 @@ function run(text: string, usable: boolean): { mappings: Map<string, number>; ro
   const status = usable ? ({ usable: true } as const) : undefined;
   const { model, diagnostics } = compile({
     resources: set.resources,
-    statuses: { credential: () => status, trust: () => status, hasTrustAnchors: () => usable },
+    statuses: {
+      credential: () => status,
+      trust: () => status,
+      crl: () => status,
+      hasTrustAnchors: () => usable,
+    },
     options: {
       engine: "node",
       address: "0.0.0.0",

@@ -29,6 +29,7 @@ export function goldenCases(): GoldenCase[] {
 interface Offered {
   readonly credential?: Readonly<Record<string, Verdict>>;
   readonly trust?: Readonly<Record<string, Verdict>>;
+  readonly crl?: Readonly<Record<string, Verdict>>;
   readonly trustAnchors?: readonly string[];
 }
 
@@ -94,6 +95,7 @@ function statusesOf(offered: Offered): CredentialStatuses {
   return {
     credential: (name) => status(offered.credential?.[name]),
     trust: (name) => status(offered.trust?.[name]),
+    crl: (name) => status(offered.crl?.[name]),
     hasTrustAnchors: (name) => offered.trustAnchors?.includes(name) === true,
   };
 }

@@ -1,4 +1,5 @@
-import type { CredentialListing, CredentialStore } from "../../credentials/store.ts";
+import type { CredentialListing } from "../../credentials/listing.ts";
+import type { CredentialStore } from "../../credentials/store.ts";
 import type { SourcePosition } from "../../diagnostics/diagnostic.ts";
 import { isIssued } from "../../resources/tls-identity.ts";
 import type { CertificateFacts } from "../../x509/facts.ts";

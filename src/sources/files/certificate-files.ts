@@ -10,6 +10,7 @@ export interface CertificateFileSet {
   readonly certificateChain?: string;
   readonly privateKey?: string;
   readonly trustAnchors?: string;
+  readonly crl?: string;
   readonly origin: CredentialOrigin;
   /** Where each path is written, for the findings about its file. */
   readonly places: Readonly<Partial<Record<MaterialPart, SourcePosition>>>;
@@ -83,7 +84,7 @@ export class CertificateFiles {
 const POLL_MS = 250;
 /** As much as a Secret may hold. */
 const MAX_FILE_BYTES = 1024 * 1024;
-const PARTS = ["certificateChain", "privateKey", "trustAnchors"] as const;
+const PARTS = ["certificateChain", "privateKey", "trustAnchors", "crl"] as const;
 
 interface Followed {
   set: CertificateFileSet;

@@ -27,6 +27,7 @@ function store(): CredentialReader & { rotate(): void } {
       notAfter: Number.MAX_SAFE_INTEGER,
     }),
     trust: () => undefined,
+    crl: () => undefined,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

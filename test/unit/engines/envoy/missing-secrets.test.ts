@@ -43,6 +43,7 @@ test("a model that names secrets that are not there: Envoy starts at once, their
   const credentials: CredentialReader = {
     credential: (name) => (name === "client" ? credential : undefined),
     trust: (name) => trust[name],
+    crl: () => undefined,
     onChange: () => () => {},
   };
   const named = { whole: ["client", "ca"], "no-credential": ["gone", "ca"], "no-trust": ["client", "later"] };

@@ -348,6 +348,7 @@ before(async () => {
       name === "client" || name === "workload"
         ? ({ certificateChain: client.certificate, privateKey: client.privateKey } as Credential)
         : undefined,
+    crl: () => undefined,
     trust: (name) => ({ name, generation: 1, anchors: anchors[name] ?? [], facts: [] }),
     onChange: () => () => {},
   };
