@@ -3,24 +3,19 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { CertificateFacts } from "../x509/facts.ts";
-import type { RevocationListFacts } from "../x509/revocation.ts";
 import {
   type Admitted,
   admitIdentity,
   admitTrust,
   admitTrustDomains,
-  type Finding,
   refuseUnreadable,
 } from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
-  CredentialKind,
   CredentialMaterial,
   CredentialOrigin,
   CredentialReader,
-  CredentialStatus,
   CredentialStatuses,
   MaterialPart,
   RevocationBundle,
