@@ -4,8 +4,10 @@ import type { KnownCode } from "../diagnostics/catalogue.ts";
 import type { SourcePosition } from "../diagnostics/diagnostic.ts";
 import { refusedByBoringSsl } from "../x509/boringssl.ts";
 import { certificateFacts, keyType, parseCertificate } from "../x509/certificate.ts";
-import { isSelfIssued, orderChain } from "../x509/chain.ts";
+import { orderChain } from "../x509/chain.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
+import { isSelfSigned } from "../x509/issuer.ts";
+import { parsed } from "../x509/parsed-certificate.ts";
 import { parsePem } from "../x509/pem.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
 import type { CredentialMaterial, MaterialPart } from "./credential.ts";
@@ -115,16 +117,20 @@ export function admitTrust(pem: string): Admitted<AdmittedTrust> {
   for (const certificate of certificates.value) {
     if (!certificate.ca) {
       const { subject } = certificateFacts(certificate);
-      if (!isSelfIssued(certificate)) {
+      const whole = parsed(certificate);
+      if (typeof whole === "string" || !isSelfSigned(whole)) {
         return reject(
           "trust-not-ca",
           `${subject} is neither a CA nor self-signed, so nothing can chain to it`,
         );
       }
-      warnings.push({
-        code: "trust-not-ca",
-        message: `${subject} is self-signed and not marked as a CA, so it vouches for itself alone`,
-      });
+      // Version 1 has no mark, and such a root is taken for a CA.
+      if (whole.version !== 1) {
+        warnings.push({
+          code: "trust-not-ca",
+          message: `${subject} is self-signed and not marked as a CA, so it vouches for itself alone`,
+        });
+      }
     }
     anchors.set(certificate.fingerprint256, certificate);
   }

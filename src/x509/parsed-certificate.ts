@@ -19,6 +19,8 @@ export interface ParsedCertificate extends Extensions {
   readonly certificate: X509Certificate;
   /** Lower-case hex. */
   readonly sha256: string;
+  /** 1 or 3; only 3 has extensions. */
+  readonly version: number;
   /** The integer's octets in hex. */
   readonly serial: string;
   readonly issuer: DistinguishedName;
@@ -143,6 +145,7 @@ function readCertificate(certificate: X509Certificate, raw: Buffer, sha256: stri
   return {
     certificate,
     sha256,
+    version: version + 1,
     serial,
     issuer,
     subject,

@@ -3,7 +3,7 @@ import { KEY_USAGE, NETSCAPE_TYPE } from "./extensions.ts";
 import { type CertificateFinding, described } from "./finding.ts";
 import type { CertificateFault } from "./faults.ts";
 import { checkIdentity, type ExpectedIdentity } from "./identity.ts";
-import { isSelfIssued, isSignedBy } from "./issuer.ts";
+import { isSelfIssued, isSelfSigned, isSignedBy } from "./issuer.ts";
 import { outsideConstraints } from "./name-constraints.ts";
 import { type ParsedCertificate, pinOf } from "./parsed-certificate.ts";
 import type { Path } from "./path-building.ts";
@@ -92,7 +92,10 @@ function badSignature(link: Link): string | null {
   return isSignedBy(link, link.by) ? null : `has a signature that is not by ${described(link.by)}`;
 }
 
-function notCa({ basicConstraints, keyUsage }: ParsedCertificate): string | null {
+/** Version 1 has no way to say that it is a CA; who trusts one that signed itself says so (RFC 5280 §6.1.4 k). */
+function notCa(certificate: ParsedCertificate): string | null {
+  const { basicConstraints, keyUsage, version } = certificate;
+  if (version === 1 && isSelfSigned(certificate)) return null;
   if (basicConstraints?.ca !== true) return "issued another one and is no CA (basicConstraints)";
   const maySign = keyUsage === null || (keyUsage & KEY_USAGE.keyCertSign) !== 0;
   return maySign ? null : "issued another one and its key may not (no keyCertSign)";

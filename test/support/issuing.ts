@@ -87,9 +87,18 @@ export function rsaKeys(modulusLength = 2048): KeyPair {
   return generateKeyPairSync("rsa", { modulusLength });
 }
 
+export function edKeys(): KeyPair {
+  return generateKeyPairSync("ed25519");
+}
+
 /** `[["O", "Acme"], ["CN", "Acme Root"]]`. */
 export function nameOf(parts: readonly (readonly [keyof typeof ATTRIBUTES, string])[]): Der {
-  return sequence(...parts.map(([type, value]) => set(sequence(oid(ATTRIBUTES[type]), utf8(value)))));
+  return sequence(...parts.map(([type, value]) => set(sequence(oid(ATTRIBUTES[type]), textOf(type, value)))));
+}
+
+/** RFC 5280 §4.1.2.6: e-mail addresses are IA5Strings. */
+function textOf(type: keyof typeof ATTRIBUTES, value: string): Der {
+  return type === "emailAddress" ? der(0x16, Buffer.from(value)) : utf8(value);
 }
 
 export function extension(id: string, value: Der, critical = false): Der {
@@ -176,7 +185,7 @@ export function issueList(options: ListIssuing): string {
     by.subject,
     time(options.thisUpdate ?? new Date(Date.now() - 3_600_000)),
     ...(nextUpdate === null ? [] : [time(nextUpdate)]),
-    ...(revoked.length === 0 ? [] : [sequence(...revoked.map(entry))]),
+    ...(revoked.length === 0 ? [] : [sequence(Buffer.concat(revoked.map(entry)))]),
     ...(version === 2 ? [tagged(0, sequence(...extensions))] : []),
   );
   const signature = sign(algorithm.hash, body, by.keys.privateKey);

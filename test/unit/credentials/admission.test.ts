@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { admitIdentity, admitTrust } from "../../../src/credentials/admission.ts";
 import { certificates } from "../../support/certificates.ts";
+import { issue } from "../../support/issuing.ts";
 import { selfSigned, withoutDates } from "./odd-certificates.ts";
 
 function codeOf(admitted: ReturnType<typeof admitIdentity> | ReturnType<typeof admitTrust>): string {
@@ -172,12 +173,16 @@ describe("admission of a CA bundle", () => {
   });
 
   it("takes a self-signed certificate that vouches for itself, with a warning", () => {
-    const admitted = admitTrust(selfSigned(p256()));
+    const admitted = admitTrust(issue({}).pem);
     assert.ok(admitted.ok);
     assert.deepEqual(
       admitted.warnings.map(({ code }) => code),
       ["trust-not-ca"],
     );
+    // Version 1 has no way to be marked as a CA, and is one to who trusts it.
+    const old = admitTrust(selfSigned(p256()));
+    assert.ok(old.ok);
+    assert.deepEqual(old.warnings, []);
   });
 
   it("refuses nothing, garbage, and a certificate that nothing can chain to", async () => {

@@ -179,8 +179,11 @@ test("who is no CA issues nothing", () => {
   assertFault(judge([leafOf({ by: person }), person]), "issuer_not_ca", /CN=person .* is no CA/, person);
   const anchor = issue({ subject: "anchored person", keyUsage: null });
   assertFault(judge([leafOf({ by: anchor })], { anchors: [anchor] }), "issuer_not_ca", /is no CA/, anchor);
-  const old = issueCa({ subject: "version 1", version: 0 });
-  assertFault(judge([leafOf({ by: old })], { anchors: [old] }), "issuer_not_ca", /is no CA/, old);
+  const old = issueCa({ subject: "version 1", by: ROOT, version: 0 });
+  assertFault(judge([leafOf({ by: old }), old]), "issuer_not_ca", /is no CA/, old);
+  // Who trusts a root of version 1 says by it that it is a CA.
+  const root = issueCa({ subject: "version 1 root", version: 0 });
+  assertAccepted(judge([leafOf({ by: root })], { anchors: [root] }));
 });
 
 test("a CA whose key may not sign certificates issues nothing", () => {

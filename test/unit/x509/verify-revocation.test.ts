@@ -110,6 +110,14 @@ test("a CA whose key may not sign lists has none", () => {
   assertFault(verdict, "crl_missing", /CN=mute .*no cRLSign/);
 });
 
+test("a CA's earlier key may sign its list", () => {
+  const renewed = issueCa({ subject: "root", by: ROOT });
+  const below = leafOf({ by: renewed });
+  assertAccepted(judge([below, renewed], under("require", OF_ROOT)));
+  const revoking = issueList({ by: ROOT, revoked: [below] });
+  assertFault(judge([below, renewed], under("require", OF_ROOT, revoking)), "revoked", /CN=leaf/, below);
+});
+
 test("a list about leaves or CAs alone is none of the others", () => {
   const about = (n: number) => [extension("2.5.29.28", sequence(implicit(n, Buffer.from([0xff]))), true)];
   const leaves = issueList({ by: ROOT, extensions: about(1) });
