@@ -11,6 +11,7 @@ import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource } from "../sources/files/files.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLogger } from "../telemetry/logger.ts";
+import { withoutIstioSecret } from "./istio-certs.ts";
 import { filesToFollow } from "./plane.ts";
 
 /** The flags that decide how resources are read and compiled, as commander names them. */
@@ -20,6 +21,8 @@ export interface ResourceFlags {
   readonly requireUpstreamVerification?: boolean;
   readonly allowUnenforced?: boolean;
   readonly ambassadorId: string;
+  /** Folder that stands for the Secret `istio-certs`. */
+  readonly istioCerts?: string;
 }
 
 /** Everything that `run` would know before it opens a socket. */
@@ -49,13 +52,13 @@ export async function loadGateway(paths: readonly string[], flags: ResourceFlags
   };
   const source = createFileSource({
     paths,
-    credentials: sink,
+    credentials: withoutIstioSecret(flags.istioCerts, sink),
     ambassadorId: flags.ambassadorId,
     logger: createLogger("silent"),
   });
   const { resources, diagnostics, complete } = await source.load();
   const files = new CertificateFiles(sink);
-  await files.follow(filesToFollow(resources));
+  await files.follow(filesToFollow(resources, flags.istioCerts));
   files.stop();
   const compilation = compile({
     resources,

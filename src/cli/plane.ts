@@ -10,6 +10,7 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
 import { moduleContexts } from "../resources/tls-module.ts";
+import { gatewayNamespace, istioCertificateFiles, withoutIstioSecret } from "./istio-certs.ts";
 import { wireMesh } from "./mesh.ts";
 import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
@@ -22,6 +23,8 @@ export interface PlaneOptions<E extends Engine> {
   readonly ambassadorId: string;
   /** Of these namespaces alone, their Secrets included; absent: of all. */
   readonly namespaces?: ReadonlySet<string> | undefined;
+  /** Folder that stands for the Secret `istio-certs` of the gateway's namespace. */
+  readonly istioCerts?: string | undefined;
   readonly compile: CompileOptions;
   readonly allowPartial: boolean;
   readonly logger: Logger;
@@ -49,6 +52,8 @@ export interface Plane<E extends Engine = Engine> {
 
 export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> {
   const { logger, clock, namespaces } = options;
+  // It is the gateway's own: a group has it where it has that namespace.
+  const istioCerts = namespaces?.has(gatewayNamespace()) === false ? undefined : options.istioCerts;
   const store = new CredentialStore(clock, logger);
   const failures = new FailureHistory();
   const handshakes = new Handshakes();
@@ -66,7 +71,10 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   const mesh = wireMesh({ store, clock, logger });
   const source = createFileSource({
     paths: options.paths,
-    credentials: namespaces === undefined ? store : secretsOf(namespaces, store),
+    credentials: withoutIstioSecret(
+      istioCerts,
+      namespaces === undefined ? store : secretsOf(namespaces, store),
+    ),
     ambassadorId: options.ambassadorId,
     logger,
   });
@@ -76,7 +84,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     engine,
     compileOptions: options.compile,
     async onResources(resources) {
-      await Promise.all([files.follow(filesToFollow(resources)), mesh.follow(resources)]);
+      await Promise.all([files.follow(filesToFollow(resources, istioCerts)), mesh.follow(resources)]);
     },
     allowPartial: options.allowPartial,
     logger,
@@ -142,15 +150,15 @@ function guardsElsewhere({ authServices, guards }: ResourceSet, namespaces: Read
     .map(({ kind, namespace, name }) => `${kind} ${name} in ${namespace}`);
 }
 
-/** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them. */
-export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
+/** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them, and Istio's. */
+export function filesToFollow(resources: ResourceSet, istioCerts: string | undefined): CertificateFileSet[] {
   const modules = [...resources.modules.flatMap(({ tls }) => tls ?? []), ...resources.tlsModules];
   const contexts = [
     ...resources.tlsContexts,
     ...resources.hosts.flatMap((host) => hostContext(host) ?? []),
     ...moduleContexts(modules).contexts,
   ];
-  return contexts.flatMap((context) => {
+  const named = contexts.flatMap((context): CertificateFileSet[] => {
     const files = certificateFiles(context);
     if (files === null) return [];
     const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
@@ -162,4 +170,5 @@ export function filesToFollow(resources: ResourceSet): CertificateFileSet[] {
     const subject = context.writtenIn ?? subjectOf(context);
     return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];
   });
+  return istioCerts === undefined ? named : [...named, istioCertificateFiles(istioCerts)];
 }

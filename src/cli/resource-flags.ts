@@ -11,6 +11,12 @@ export function addResourceFlags(command: Command): Command {
         .env("AMBASSADOR_ID")
         .default("default"),
     )
+    .addOption(
+      new Option(
+        "--istio-certs <dir>",
+        "folder of Istio's agent (cert-chain.pem, key.pem, root-cert.pem): the Secret istio-certs",
+      ).env("AMBASSADOR_ISTIO_SECRET_DIR"),
+    )
     .option("--require-upstream-verification", "an upstream that cannot be verified fails closed")
     .option("--allow-unenforced", "serve routes whose access control cannot be enforced");
 }

@@ -21,6 +21,7 @@ export interface RunFlags extends LimitFlags, EnvoyFlags {
   readonly allowPartial?: boolean;
   readonly allowUnenforced?: boolean;
   readonly ambassadorId: string;
+  readonly istioCerts?: string;
   readonly accessLog: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
@@ -101,6 +102,7 @@ async function createGateway(
   const options: Omit<GatewayOptions, "limits"> = {
     paths,
     ambassadorId: flags.ambassadorId,
+    istioCerts: flags.istioCerts,
     compile: {
       engine: flags.engine,
       address: flags.address,

@@ -17,6 +17,8 @@ import { wirePlane } from "./plane.ts";
 export interface GatewayOptions {
   readonly paths: readonly string[];
   readonly ambassadorId: string;
+  /** Folder that stands for the Secret `istio-certs`. */
+  readonly istioCerts?: string | undefined;
   readonly compile: CompileOptions;
   readonly limits: Partial<Limits>;
   readonly accessLog: boolean;

@@ -7,6 +7,7 @@ import { createFileSource } from "../../sources/files/files.ts";
 import { systemClock } from "../../telemetry/clock.ts";
 import { createLogger } from "../../telemetry/logger.ts";
 import { compileOptionsOf, type ResourceFlags } from "../load.ts";
+import { withoutIstioSecret } from "../istio-certs.ts";
 import { wireMesh } from "../mesh.ts";
 import { filesToFollow } from "../plane.ts";
 import { type InventoryEntry, takeInventory } from "./inventory.ts";
@@ -29,7 +30,12 @@ export async function followInventory(
   const store = new CredentialStore(clock);
   const files = new CertificateFiles(store);
   const mesh = wireMesh({ store, clock, logger });
-  const source = createFileSource({ paths, credentials: store, ambassadorId: flags.ambassadorId, logger });
+  const source = createFileSource({
+    paths,
+    credentials: withoutIstioSecret(flags.istioCerts, store),
+    ambassadorId: flags.ambassadorId,
+    logger,
+  });
   let latest: { resources: ResourceSet; compilation: Compilation } | undefined;
   let resources: ResourceSet | undefined;
   let soon: NodeJS.Timeout | undefined;
@@ -50,7 +56,7 @@ export async function followInventory(
   const read = (): Promise<void> => {
     turn = turn.then(async () => {
       resources = (await source.load()).resources;
-      await Promise.all([files.follow(filesToFollow(resources)), mesh.follow(resources)]);
+      await Promise.all([files.follow(filesToFollow(resources, flags.istioCerts)), mesh.follow(resources)]);
     });
     return turn;
   };

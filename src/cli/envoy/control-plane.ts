@@ -75,6 +75,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     const plane = wirePlane({
       paths,
       ambassadorId: group?.ambassadorId ?? flags.ambassadorId,
+      istioCerts: flags.istioCerts,
       namespaces: group?.namespaces === undefined ? undefined : new Set(group.namespaces),
       compile: {
         engine: "envoy",
