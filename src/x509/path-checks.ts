@@ -8,12 +8,15 @@ import { outsideConstraints } from "./name-constraints.ts";
 import { type ParsedCertificate, pinOf } from "./parsed-certificate.ts";
 import type { Path } from "./path-building.ts";
 import { checkRevocation, type RevocationRule } from "./revocation.ts";
+import { notVouchedFor, type TrustDomains } from "./trust-domains.ts";
 
 export interface PathExpectation extends ExpectedIdentity {
   readonly usage: "client" | "server";
   readonly spkiSha256?: readonly string[];
   readonly maxDepth?: number;
   readonly revocation?: RevocationRule;
+  /** Each anchor vouches for IDs of its own trust domain alone; absent: for whomever. */
+  readonly domains?: TrustDomains;
 }
 
 export interface PathFinding extends CertificateFinding {
@@ -56,6 +59,8 @@ const CHECKS: readonly Check[] = [
   outsideConstraints,
   // After whoever signs the lists is known to be a CA.
   (path, { revocation }, now) => (revocation === undefined ? null : checkRevocation(path, revocation, now)),
+  // Whether this anchor is to be believed about this peer.
+  (path, { domains }) => notVouchedFor(path, domains),
   // Whether it is the peer that was meant, after whether it is to be believed.
   identity,
   (path, { spkiSha256 }) => wrongPin(path, spkiSha256),
