@@ -221,6 +221,8 @@ const UNUSABLE: ReadonlySet<string> = new Set([
   "certificate-not-yet-valid",
   "certificate-purpose",
   "certificate-key-weak",
+  "certificate-signature-weak",
+  "certificate-chain-invalid",
   "trust-empty",
   "trust-not-ca",
 ]);

@@ -12,19 +12,22 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
   const found: Diagnostic[] = [];
   const kept = rejected === null ? undefined : face.current(now);
   if (rejected !== null) {
-    const { code, message } = rejected;
+    const { code, message, remedy } = rejected;
     found.push(
       diagnose(code, {
         ...at,
         source: rejected.source ?? source,
         message,
+        ...(remedy === undefined ? {} : { remedy }),
         ...(kept === undefined ? {} : { effect: "kept-previous" }),
       }),
     );
   }
   // Whatever a code means elsewhere: what is published with a warning is in use.
-  for (const { code, message } of face.warnings)
-    found.push(diagnose(code, { ...at, message, severity: "warning", effect: "informational" }));
+  for (const { code, message, remedy } of face.warnings) {
+    const said = remedy === undefined ? {} : { remedy };
+    found.push(diagnose(code, { ...at, message, ...said, severity: "warning", effect: "informational" }));
+  }
   if (kept !== undefined) {
     const end = Number.isFinite(kept.notAfter) ? ` until ${new Date(kept.notAfter).toISOString()}` : "";
     const message = `generation ${face.generation} of ${face.name} stays in use${end}`;

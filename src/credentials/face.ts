@@ -1,4 +1,5 @@
-import type { KnownCode } from "../diagnostics/catalogue.ts";
+import type { CertificateFacts } from "../x509/facts.ts";
+import { identified } from "../x509/finding.ts";
 import type { Admitted, Finding } from "./admission.ts";
 import type {
   Credential,
@@ -18,16 +19,23 @@ export type Offered = Omit<Credential | TrustBundle | RevocationBundle, "name" |
 
 export interface Published {
   readonly value: Credential | TrustBundle | RevocationBundle;
-  readonly digest: string;
+  /** Of the bytes that are used. */
+  readonly content: string;
   /** -Infinity for trust and revocation lists, which are not out of use for their dates. */
   readonly notBefore: number;
   readonly notAfter: number;
 }
 
+export interface OfferDigests {
+  readonly digest: string;
+  readonly content: string;
+}
+
 interface Candidate {
   readonly offered: Offered;
-  readonly digest: string;
+  readonly content: string;
   readonly warnings: readonly Finding[];
+  readonly flaws: readonly Finding[];
   readonly notBefore: number;
   readonly notAfter: number;
 }
@@ -49,6 +57,7 @@ export class Face {
   #waiting: Candidate | null = null;
   #rejected: Finding | null = null;
   #warnings: readonly Finding[] = [];
+  #flaws: readonly Finding[] = [];
 
   /** Generations count on from `generation`. */
   constructor(kind: Face["kind"], name: string, origin: CredentialOrigin, generation: number) {
@@ -73,7 +82,7 @@ export class Face {
   }
 
   get warnings(): readonly Finding[] {
-    return this.#warnings;
+    return [...this.#warnings, ...this.#flaws];
   }
 
   current(now: number): Published | undefined {
@@ -97,47 +106,46 @@ export class Face {
   /** What the dates of the published one have against it. */
   dateFinding(now: number): Finding | null {
     const published = this.#published;
-    return published === null ? null : dateFinding(this.name, published.notBefore, published.notAfter, now);
+    if (published === null) return null;
+    return dateFinding(this.name, published.value, published.notBefore, published.notAfter, now);
   }
 
-  offer(digest: string, admit: () => Admitted<Offered>, now: number): void {
+  /** `digest` is of all that decides about the offer, `content` of what would be used. */
+  offer({ digest, content }: OfferDigests, admit: () => Admitted<Offered>, now: number): void {
     if (digest === this.#digest) return;
     this.#digest = digest;
     this.#waiting = null;
     this.#rejected = null;
-    // Back to what is in use: the mistake is undone, and nothing has rotated.
-    if (digest === this.#published?.digest) return;
     const admitted = admit();
     if (!admitted.ok) {
       this.#rejected = admitted.finding;
       return;
     }
-    const { notBefore = Number.NEGATIVE_INFINITY, notAfter = Number.POSITIVE_INFINITY } = admitted.value;
-    const candidate = {
-      offered: admitted.value,
-      digest,
-      warnings: admitted.warnings,
-      notBefore,
-      notAfter,
-    };
-    const outOfDate = dateFinding(this.name, notBefore, notAfter, now);
-    if (outOfDate === null || this.current(now) === undefined) {
-      this.#publish(candidate);
+    const { warnings, flaws = [] } = admitted;
+    // Back to what is in use, or given with another CA: nothing has rotated.
+    if (content === this.#published?.content) {
+      this.#warnings = warnings;
+      this.#flaws = flaws;
       return;
     }
-    this.#rejected = outOfDate;
-    if (now < notBefore) this.#waiting = candidate;
+    const { notBefore = Number.NEGATIVE_INFINITY, notAfter = Number.POSITIVE_INFINITY } = admitted.value;
+    const candidate = { offered: admitted.value, content, warnings, flaws, notBefore, notAfter };
+    this.#rejected = this.#against(candidate, now);
+    if (this.#rejected === null) this.#publish(candidate);
+    else if (now <= notAfter) this.#waiting = candidate;
   }
 
-  /** A renewal that came before its time takes over when that has come. */
+  /** A renewal that came before its time takes over when that has come, and a worse one when there is nothing better. */
   tick(now: number): void {
     const waiting = this.#waiting;
     if (waiting === null || now < waiting.notBefore) return;
-    this.#waiting = null;
     // Slept through: what it would replace has the later end, or neither works.
-    if (now > waiting.notAfter)
-      this.#rejected = dateFinding(this.name, waiting.notBefore, waiting.notAfter, now);
-    else this.#publish(waiting);
+    this.#rejected =
+      now > waiting.notAfter
+        ? dateFinding(this.name, waiting.offered, waiting.notBefore, waiting.notAfter, now)
+        : this.#against(waiting, now);
+    if (this.#rejected === null) this.#publish(waiting);
+    if (this.#rejected === null || now > waiting.notAfter) this.#waiting = null;
   }
 
   /** Forgets what was published, so that the next offer stands on its own. */
@@ -147,6 +155,7 @@ export class Face {
     this.#waiting = null;
     this.#rejected = null;
     this.#warnings = [];
+    this.#flaws = [];
   }
 
   /** The next moment at which time alone changes something; undefined when there is none. */
@@ -164,23 +173,48 @@ export class Face {
     return Number.isFinite(next) ? next : undefined;
   }
 
-  #publish({ offered, digest, warnings, notBefore, notAfter }: Candidate): void {
+  /** What it has against it that the one in use has not; null: nothing, or there is none in use. */
+  #against({ offered, flaws, notBefore, notAfter }: Candidate, now: number): Finding | null {
+    if (this.current(now) === undefined) return null;
+    const had = new Set(this.#flaws.map(({ code }) => code));
+    return (
+      dateFinding(this.name, offered, notBefore, notAfter, now) ??
+      flaws.find(({ code }) => !had.has(code)) ??
+      null
+    );
+  }
+
+  #publish({ offered, content, warnings, flaws, notBefore, notAfter }: Candidate): void {
     const value = { ...offered, name: this.name, generation: ++this.#generation } as Published["value"];
-    this.#published = { value, digest, notBefore, notAfter };
+    this.#published = { value, content, notBefore, notAfter };
     this.#warnings = warnings;
+    this.#flaws = flaws;
     this.#rejected = null;
   }
 }
 
-function dateFinding(name: string, notBefore: number, notAfter: number, now: number): Finding | null {
-  const code: KnownCode | null =
-    now > notAfter ? "certificate-expired" : now < notBefore ? "certificate-not-yet-valid" : null;
-  if (code === null) return null;
-  const when =
-    code === "certificate-expired"
-      ? `expired at ${new Date(notAfter).toISOString()}`
-      : `is valid from ${new Date(notBefore).toISOString()}`;
-  return { code, message: `${name} ${when}` };
+/** Names the certificate of the chain that it is about. */
+function dateFinding(
+  name: string,
+  offered: Offered,
+  notBefore: number,
+  notAfter: number,
+  now: number,
+): Finding | null {
+  const at = (moment: number): string => new Date(moment).toISOString();
+  const which = (isIt: (facts: CertificateFacts) => boolean): string => {
+    const certificate = "facts" in offered ? (offered as TrustBundle).facts.find(isIt) : undefined;
+    return certificate === undefined ? name : `${identified(certificate)} of ${name}`;
+  };
+  if (now > notAfter) {
+    const message = `${which((it) => it.notAfter === notAfter)} expired at ${at(notAfter)}`;
+    return { code: "certificate-expired", message };
+  }
+  if (now < notBefore) {
+    const message = `${which((it) => it.notBefore === notBefore)} is valid from ${at(notBefore)}`;
+    return { code: "certificate-not-yet-valid", message };
+  }
+  return null;
 }
 
 function refusal({ value }: Published): { refusedByEnvoy?: string } {

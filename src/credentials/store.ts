@@ -5,9 +5,9 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import {
   type Admitted,
-  admitIdentity,
   admitTrust,
   admitTrustDomains,
+  readCertificates,
   refuseUnreadable,
 } from "./admission.ts";
 import type {
@@ -24,6 +24,7 @@ import type {
 import { admitRevocationLists } from "./crl-admission.ts";
 import { Face, type Offered } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
+import { admitIdentity } from "./identity-admission.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
 
 export type { CredentialOrigin } from "./credential.ts";
@@ -96,9 +97,10 @@ export class CredentialStore implements CredentialReader {
       this.#remove("crl", name);
       return;
     }
+    const digest = digestOf(material, ["crl"]);
     this.#change(this.#faceFor("crl", name, origin), (face, now) =>
       face.offer(
-        digestOf(material, ["crl"]),
+        { digest, content: digest },
         () => refuseUnreadable(material, ["crl"]) ?? admitRevocationLists(crl, this.crl(name)?.lists),
         now,
       ),
@@ -199,7 +201,12 @@ export class CredentialStore implements CredentialReader {
 
   #offerIdentity(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
     this.#change(this.#faceFor("credential", name, origin), (face, now) =>
-      face.offer(digestOf(material, IDENTITY), () => identity(material), now),
+      face.offer(
+        // The CA beside it says whether its chain is whole.
+        { digest: digestOf(material, [...IDENTITY, "trustAnchors"]), content: digestOf(material, IDENTITY) },
+        () => identity(material, now),
+        now,
+      ),
     );
   }
 
@@ -225,11 +232,12 @@ export class CredentialStore implements CredentialReader {
       this.#faceFor("trust", name, origin),
       (face, now) => {
         if (another) face.withdraw();
+        const digest = digestOf(material, [part]);
         face.offer(
-          digestOf(material, [part]),
+          { digest, content: digest },
           () =>
             refuseUnreadable(material, [part]) ??
-            (trustDomains === undefined ? admitTrust(anchors) : admitTrustDomains(trustDomains)),
+            (trustDomains === undefined ? admitTrust(anchors, now) : admitTrustDomains(trustDomains, now)),
           now,
         );
       },
@@ -319,12 +327,17 @@ function digestOf(material: CredentialMaterial, parts: readonly MaterialPart[]):
   return createHash("sha256").update(JSON.stringify(said)).digest("hex");
 }
 
-function identity(material: CredentialMaterial): Admitted<Offered> {
+function identity(material: CredentialMaterial, now: number): Admitted<Offered> {
   const refused = refuseUnreadable(material, IDENTITY);
   if (refused !== null) return refused;
-  const { certificateChain, privateKey } = material;
+  const { certificateChain, privateKey, trustAnchors } = material;
   if (certificateChain !== undefined && privateKey !== undefined) {
-    return admitIdentity(certificateChain, privateKey);
+    // A bundle that cannot be read says nothing about the chain.
+    const beside = trustAnchors === undefined ? null : readCertificates(trustAnchors, "the CA bundle");
+    return admitIdentity(certificateChain, privateKey, {
+      anchors: beside?.ok === true ? beside.value : [],
+      now,
+    });
   }
   const missing = certificateChain === undefined ? "certificate chain" : "private key";
   return { ok: false, finding: { code: "secret-key-missing", message: `there is no ${missing}` } };

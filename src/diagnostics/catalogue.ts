@@ -1,3 +1,4 @@
+import { CREDENTIAL_CODES } from "./credential-codes.ts";
 import type { Diagnostic, Effect, Severity, SourcePosition, Subject } from "./diagnostic.ts";
 
 /** The last one says what to do, in one imperative sentence. A finding may give a more exact one. */
@@ -183,95 +184,7 @@ export const CATALOGUE = {
     "Mend the YAML in the annotation: objects of getambassador.io, separated by `---`.",
   ],
   // Secrets and files with certificates
-  "secret-missing": ["error", "route-fails-closed", "Create the Secret, or mend its name or namespace."],
-  "secret-type-unsupported": [
-    "error",
-    "object-ignored",
-    "Use type kubernetes.io/tls, Opaque or istio.io/key-and-cert.",
-  ],
-  "secret-key-missing": [
-    "error",
-    "route-fails-closed",
-    "Give the Secret tls.crt and tls.key, or cert-chain.pem and key.pem.",
-  ],
-  "secret-data-invalid": [
-    "error",
-    "object-ignored",
-    "Encode each value of `data` as base64, or use `stringData`.",
-  ],
-  "certificate-file-unreadable": ["error", "route-fails-closed", "Make the file readable, or mend its path."],
-  "pem-invalid": [
-    "error",
-    "route-fails-closed",
-    "Replace it by PEM: `-----BEGIN CERTIFICATE-----` and so on.",
-  ],
-  "private-key-invalid": [
-    "error",
-    "route-fails-closed",
-    "Give an RSA, ECDSA or Ed25519 key as PKCS#8, PKCS#1 or SEC1 PEM.",
-  ],
-  "private-key-encrypted": [
-    "error",
-    "route-fails-closed",
-    "Decrypt it: `openssl pkey -in key.pem -out plain.pem`.",
-  ],
-  "private-key-mismatch": [
-    "error",
-    "route-fails-closed",
-    "Give the key that belongs to the first certificate.",
-  ],
-  "private-key-misplaced": [
-    "error",
-    "informational",
-    "Put it into a Secret or a file of its own, name that here, and replace the key: whoever could read this has it.",
-  ],
-  "certificate-expired": ["error", "route-fails-closed", "Renew the certificate."],
-  "certificate-not-yet-valid": [
-    "error",
-    "route-fails-closed",
-    "Wait until it is valid, or check the clocks.",
-  ],
-  "certificate-purpose": [
-    "error",
-    "route-fails-closed",
-    "Issue it with the extended key usage that its use needs.",
-  ],
-  "certificate-chain-broken": ["warning", "informational", "Give the intermediates in order after the leaf."],
-  "certificate-chain-reordered": [
-    "warning",
-    "informational",
-    "Write the chain leaf first; it was put in order here.",
-  ],
-  "certificate-key-weak": [
-    "error",
-    "route-fails-closed",
-    "Use RSA of 2048 bits or more, P-256 or better, or Ed25519.",
-  ],
-  "certificate-expires-soon": ["warning", "informational", "Renew the certificate."],
-  "trust-empty": ["error", "route-fails-closed", "Give at least one CA certificate as PEM."],
-  "trust-not-ca": ["error", "route-fails-closed", "Give certificates with basicConstraints CA:TRUE."],
-  "crl-invalid": [
-    "error",
-    "route-fails-closed",
-    "Give CRLs as PEM: `-----BEGIN X509 CRL-----`, as the CA delivers them.",
-  ],
-  "crl-missing": ["error", "route-fails-closed", "Give the CRL, or write `crl_policy: allow-missing`."],
-  "crl-older": ["error", "kept-previous", "Give the newest CRL of that CA."],
-  "crl-stale": [
-    "error",
-    "informational",
-    "Fetch a new CRL; with `crl_policy: require`, peers of that CA are refused until then.",
-  ],
-  "issuer-unavailable": [
-    "error",
-    "route-fails-closed",
-    "Look at the issuer: its socket or address, what it allows this gateway, and its log.",
-  ],
-  "credential-kept-previous": [
-    "error",
-    "kept-previous",
-    "Mend the new certificate before the previous one expires.",
-  ],
+  ...CREDENTIAL_CODES,
   // Module
   "module-invalid": ["error", "field-ignored", "Mend the value; the default is used until then."],
   "tls-block-unused": [

@@ -22,7 +22,10 @@ export function orderChain(
   const rest = certificates.filter((certificate) => certificate !== leaf);
   const chain = [leaf];
   for (let current = leaf; !isSelfIssued(current); ) {
-    const issuer = rest.find((candidate) => isIssuedBy(current, candidate));
+    // One that signed it and may not is its issuer all the same, and whoever checks the chain says so.
+    const issuer =
+      rest.find((candidate) => isIssuedBy(current, candidate)) ??
+      rest.find((candidate) => current.issuer === candidate.subject && isSignedWith(current, candidate));
     if (issuer === undefined) break;
     rest.splice(rest.indexOf(issuer), 1);
     chain.push(issuer);
@@ -37,8 +40,12 @@ export function orderChain(
 }
 
 export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && isSignedWith(certificate, issuer);
+}
+
+function isSignedWith(certificate: X509Certificate, issuer: X509Certificate): boolean {
   try {
-    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+    return certificate.verify(issuer.publicKey);
   } catch {
     // An algorithm that this OpenSSL refuses: such a link would not be accepted by a peer either.
     return false;

@@ -1,4 +1,5 @@
 import { distinguishedName } from "./certificate.ts";
+import type { CertificateFacts } from "./facts.ts";
 import type { CertificateFault } from "./faults.ts";
 import { printGeneralName } from "./general-name.ts";
 import type { ParsedCertificate } from "./parsed-certificate.ts";
@@ -16,6 +17,12 @@ export function described({ certificate, alternativeNames, serial }: ParsedCerti
   const subject = distinguishedName(certificate.subject, ", ");
   const name = subject === "" ? alternativeNames.slice(0, 1).map(printGeneralName).join() : subject;
   return `${shortened(name === "" ? "a certificate without a name" : name)} (serial ${shortened(serial, 64)})`;
+}
+
+/** The same with its SHA-256, for findings about certificates of our own. */
+export function identified({ subject, dnsNames, uris, serial, sha256 }: CertificateFacts): string {
+  const name = subject === "" ? (dnsNames[0] ?? uris[0] ?? "a certificate without a name") : subject;
+  return `${shortened(name)} (serial ${shortened(serial, 64)}, SHA-256 ${sha256})`;
 }
 
 /** Without what ends a line or a terminal's patience. */

@@ -46,6 +46,7 @@ async function issue(commonName: string, from: number, until: number): Promise<I
   const { ca } = await certificates();
   const options: IssueOptions = {
     commonName,
+    dnsNames: ["leaf.example"],
     notBefore: new Date(Math.floor((START + from) / 1000) * 1000),
     notAfter: new Date(Math.floor((START + until) / 1000) * 1000),
   };
