@@ -82,7 +82,7 @@ export function compileOptionsOf(flags: ResourceFlags): CompileOptions {
 }
 
 /** Issuers are asked by what runs; until then nothing is to be said against what they will deliver. */
-function asIfIssued(statuses: CredentialStatuses): CredentialStatuses {
+export function asIfIssued(statuses: CredentialStatuses): CredentialStatuses {
   return {
     credential: (name) => statuses.credential(name) ?? (isIssued(name) ? { usable: true } : undefined),
     trust: (name) => statuses.trust(name) ?? (isIssued(name) ? { usable: true } : undefined),

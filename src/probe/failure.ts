@@ -8,6 +8,8 @@ import type { Transcript } from "./wire/transcript.ts";
 /** The parts of a probe, in the order in which they are made and shown. */
 export const STEPS = [
   "credential",
+  // On the client's side of a listener: how the gateway judges what the client shows.
+  "client",
   "dns",
   "connect",
   "offer",

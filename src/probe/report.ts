@@ -34,6 +34,11 @@ export interface PeerReport {
   /** What it presented, leaf first. */
   readonly certificates: readonly CertificateFacts[];
   readonly checks: readonly Check[];
+  /** On the client's side of a listener: how the gateway judges the certificate that was given; else null. */
+  readonly client: {
+    readonly certificates: readonly CertificateFacts[];
+    readonly checks: readonly Check[];
+  } | null;
   /** What we presented, leaf first. */
   readonly presented: readonly CertificateFacts[];
   /** False: it refused; null: nobody can tell. */

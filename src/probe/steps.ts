@@ -99,19 +99,25 @@ export function certificateStep({ certificates }: Judgement, now: number): Step 
 }
 
 /** `verified`: false where nothing is verified by the gateway, and what is wrong is only said. */
-export function checksStep({ checks, faults, identity }: Judgement, verified: boolean): Step {
+export function checksStep(judgement: Judgement, verified: boolean): Step {
+  const { faults, identity } = judgement;
   const [first] = faults;
-  const asked = checks.filter(({ status, check }) => status !== "not-asked" || check === "chain");
-  const others = checks.filter((check) => !asked.includes(check)).map(({ check }) => check);
-  const details = [
-    ...asked.map(({ check, status, says }) => `${MARKS[status]} ${check.padEnd(11)}${says}`),
-    ...(others.length === 0 ? [] : [`${MARKS["not-asked"]} not asked  ${others.join(", ")}`]),
-  ];
+  const details = checkLines(judgement);
   if (first === undefined)
     return verified
       ? ok("checks", `it is good, and it is ${identity}`, details)
       : { step: "checks", status: "warning", says: "nothing is verified: no CA is given", details };
   return { step: "checks", status: verified ? "failed" : "warning", says: first.says, details };
+}
+
+/** One for each check; those that nothing is asked of share the last. */
+export function checkLines({ checks }: Judgement): string[] {
+  const asked = checks.filter(({ status, check }) => status !== "not-asked" || check === "chain");
+  const others = checks.filter((check) => !asked.includes(check)).map(({ check }) => check);
+  return [
+    ...asked.map(({ check, status, says }) => `${MARKS[status]} ${check.padEnd(11)}${says}`),
+    ...(others.length === 0 ? [] : [`${MARKS["not-asked"]} not asked  ${others.join(", ")}`]),
+  ];
 }
 
 /** What went over the wire of ours, which may be less than what we have: OpenSSL keeps back what the peer does not take. */

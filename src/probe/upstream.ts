@@ -5,7 +5,7 @@ import { parseCertificate } from "../x509/certificate.ts";
 import { parsed, pinOf } from "../x509/parsed-certificate.ts";
 import { trustDomainOf } from "../x509/spiffe.ts";
 import type { PeerExpectation } from "../x509/verify.ts";
-import type { Situation } from "./advice.ts";
+import { changesFor, type Situation } from "./advice.ts";
 import { probeCleartext } from "./cleartext.ts";
 import type { ProbeContext } from "./context.ts";
 import { expectationOf } from "./expectation.ts";
@@ -52,9 +52,15 @@ export async function probeUpstream(
     asked: parts?.asked ?? null,
     certificates: parts?.certificates ?? [],
     checks: parts?.checks ?? [],
+    client: null,
     presented: parts?.presented ?? [],
     accepted: parts?.accepted ?? null,
-    verdict: verdictOf(way.failures, situation, notes, goodText(cluster, parts)),
+    verdict: verdictOf(
+      way.failures,
+      ({ reason }) => changesFor(reason, situation),
+      notes,
+      goodText(cluster, parts),
+    ),
   };
 }
 
@@ -135,7 +141,7 @@ async function connect(
             {
               endpoint,
               offer: offerOf(tls, equipment),
-              expected: expected(tls, equipment, service.host),
+              expected: expected(tls, equipment, service.host, context.credentials),
               verified: tls.verification.mode !== "none",
               credential: equipment.credential,
               host: service.host,
@@ -160,6 +166,7 @@ function expected(
   { verification }: OriginateTls,
   { credential, trust }: Equipment,
   host: string,
+  credentials: ProbeContext["credentials"],
 ): PeerExpectation {
   const ownDomain = credential?.spiffeId === undefined ? null : trustDomainOf(credential.spiffeId);
   const isNone = verification.mode === "none";
@@ -171,6 +178,7 @@ function expected(
     },
     trust?.anchors ?? [],
     isNone ? undefined : verification.rules,
+    credentials,
   );
 }
 

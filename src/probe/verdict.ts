@@ -1,12 +1,11 @@
 import { HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
-import { changesFor, type Situation } from "./advice.ts";
 import type { ProbeFailure } from "./failure.ts";
-import type { Verdict } from "./report.ts";
+import type { Change, Verdict } from "./report.ts";
 
 /** The first of the failures decides; the others are told besides, each reason once. */
 export function verdictOf(
   failures: readonly ProbeFailure[],
-  situation: Situation,
+  changesFor: (failure: ProbeFailure) => readonly Change[],
   notes: readonly string[],
   good: string,
 ): Verdict {
@@ -35,7 +34,7 @@ export function verdictOf(
     remedy,
     change: failures
       .filter(({ reason }, index) => failures.findIndex((other) => other.reason === reason) === index)
-      .flatMap(({ reason }) => changesFor(reason, situation)),
+      .flatMap(changesFor),
     also: also.map(({ reason, says }) => ({ reason, says })),
     notes,
   };

@@ -5,7 +5,7 @@ import { credence, mapping, scratch } from "./credence.ts";
 test("--help names every verb, and each verb's help its flags and examples", async (t) => {
   const top = await credence(t, "--help");
   assert.equal(top.code, 0);
-  for (const verb of ["run", "check", "explain", "migrate", "dump", "demo"]) {
+  for (const verb of ["run", "check", "explain", "probe", "migrate", "dump", "demo"]) {
     assert.match(top.stdout, new RegExp(`^ {2}${verb} `, "m"));
     const own = await credence(t, verb, "--help");
     assert.equal(own.code, 0);

@@ -4,7 +4,11 @@ import type { PeerReport } from "../../probe/report.ts";
 import type { ClosedUser } from "./targets.ts";
 
 /** What would be dialled and is not: the finding that closes it says why, and where to mend it. */
-export function closedReport({ name, code }: ClosedUser, diagnostics: readonly Diagnostic[]): PeerReport {
+export function closedReport(
+  { name, code }: ClosedUser,
+  diagnostics: readonly Diagnostic[],
+  side: PeerReport["side"] = "upstream",
+): PeerReport {
   const found = diagnostics.filter((each) => each.severity === "error");
   const finding = found.find((each) => each.code === code) ?? found[0];
   const reason: HandshakeReason = code === "private-key-mismatch" ? "key_mismatch" : "credential_unavailable";
@@ -12,7 +16,7 @@ export function closedReport({ name, code }: ClosedUser, diagnostics: readonly D
   const { is, remedy } = HANDSHAKE_REASONS[reason];
   const place = finding?.source === undefined ? null : `${finding.source.file}:${finding.source.line}`;
   return {
-    side: "upstream",
+    side,
     name,
     host: name,
     port: 0,
@@ -24,7 +28,9 @@ export function closedReport({ name, code }: ClosedUser, diagnostics: readonly D
         step: "credential",
         status: "failed",
         says,
-        details: [`${name} is closed (${code}) and dials nobody`],
+        details: [
+          `${name} is closed (${code}): ${side === "upstream" ? "nobody is dialled" : "handshakes are refused"}`,
+        ],
       },
     ],
     offered: null,
@@ -32,6 +38,7 @@ export function closedReport({ name, code }: ClosedUser, diagnostics: readonly D
     asked: null,
     certificates: [],
     checks: [],
+    client: null,
     presented: [],
     accepted: null,
     verdict: {

@@ -1,5 +1,6 @@
 import { findContext } from "../../compile/context-lookup.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
+import type { VirtualHost } from "../../model/listener.ts";
 import type { LoadedGateway } from "../load.ts";
 import type { UpstreamTarget } from "../../probe/upstream.ts";
 
@@ -10,8 +11,8 @@ export type Target =
       readonly upstreams: readonly UpstreamTarget[];
       /** Who would dial, and does not: it is closed. */
       readonly closed: readonly ClosedUser[];
-      /** Domains that are served. */
-      readonly domains: readonly string[];
+      /** Domains that are served, and we are a client of them. */
+      readonly domains: readonly VirtualHost[];
     }
   | { readonly problem: string };
 
@@ -42,7 +43,7 @@ export function findTarget(text: string, { compilation }: LoadedGateway): Target
       model,
       uses.filter(({ cluster }) => contextOf(model, cluster) === context.name),
     );
-    const domains = model.virtualHosts.filter(({ origin }) => origin === own).map(({ domain }) => domain);
+    const domains = model.virtualHosts.filter(({ origin }) => origin === own);
     const closed =
       context.unusable === null || upstreams.length + domains.length > 0
         ? []
@@ -113,6 +114,6 @@ function namesOf(kind: string, name: string): string[] {
   ];
 }
 
-function hosts({ virtualHosts }: GatewayModel, origin: string): string[] {
-  return virtualHosts.filter((host) => host.origin === origin).map(({ domain }) => domain);
+function hosts({ virtualHosts }: GatewayModel, origin: string): VirtualHost[] {
+  return virtualHosts.filter((host) => host.origin === origin && host.tls.mode !== "cleartext");
 }

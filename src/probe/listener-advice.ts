@@ -1,0 +1,71 @@
+import { changesFor, type Situation } from "./advice.ts";
+import type { ProbeFailure } from "./failure.ts";
+import type { Change } from "./report.ts";
+
+/**
+ * What to write in the resources of a listener: what is wrong with a client's certificate is mended by the CAs and rules of
+ * its context, what a client has against ours by our certificate.
+ */
+export function listenerChanges(
+  { step, reason }: ProbeFailure,
+  client: Situation,
+  serverName: string | null,
+): readonly Change[] {
+  const { context, credential, place } = client;
+  const change = (object: string, field: string, says: string): Change => ({
+    object,
+    field,
+    place: place(object, field),
+    says,
+  });
+  if (reason === "client_certificate_missing")
+    return context === null
+      ? []
+      : [change(context, "cert_required", "cert_required: false, if clients may come without a certificate")];
+  if (step === "client") {
+    const [name] = client.leaf?.dnsNames ?? [];
+    if (reason !== "name_mismatch") return changesFor(reason, client);
+    return name === undefined || context === null
+      ? []
+      : [change(context, "verify", `verify.dns_names: add ${name}, if that client may come`)];
+  }
+  if (OURS.has(reason))
+    return credential === null
+      ? []
+      : [
+          change(
+            credential,
+            "tls.crt",
+            `a certificate${serverName === null ? "" : ` for ${serverName}`} that clients take, and its chain`,
+          ),
+        ];
+  return OF_CONTEXT.has(reason) ? changesFor(reason, client) : [];
+}
+
+/** Faults of the certificate that the listener shows. */
+const OURS: ReadonlySet<ProbeFailure["reason"]> = new Set<ProbeFailure["reason"]>([
+  "certificate_expired",
+  "certificate_not_yet_valid",
+  "issuer_unknown",
+  "intermediate_missing",
+  "self_signed_leaf",
+  "name_mismatch",
+  "purpose_wrong",
+  "issuer_not_ca",
+  "path_too_long",
+  "name_constraint",
+  "critical_extension_unknown",
+  "key_weak",
+  "signature_weak",
+  "signature_invalid",
+  "certificate_malformed",
+]);
+
+const OF_CONTEXT: ReadonlySet<ProbeFailure["reason"]> = new Set<ProbeFailure["reason"]>([
+  "credential_unavailable",
+  "key_mismatch",
+  "no_common_version",
+  "no_common_cipher",
+  "no_common_group",
+  "alpn_mismatch",
+]);

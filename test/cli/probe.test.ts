@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { createServer, type TlsOptions } from "node:tls";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import type { PeerReport, ProbeReport } from "../../src/probe/report.ts";
+import { createAuthority } from "../../src/x509/authority.ts";
+import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { credence, scratch, startRun } from "./credence.ts";
+
+async function upstream(t: TestContext, options: TlsOptions): Promise<number> {
+  const server = createServer(options, (socket) => socket.on("error", () => {}));
+  server.on("tlsClientError", () => {});
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** A gateway with an mTLS upstream and an mTLS host, and certificates for both sides. */
+async function world(t: TestContext) {
+  const [edge, clients, backends] = await Promise.all(
+    ["edge CA", "client CA", "backend CA"].map((name) => createAuthority(name)),
+  );
+  assert.ok(edge && clients && backends);
+  const [server, backend, gateway, alice, mallory, expired] = await Promise.all([
+    edge.issue({ commonName: "api.example", dnsNames: ["api.example"], usage: "server" }),
+    backends.issue({ commonName: "backend", dnsNames: ["localhost"], usage: "server" }),
+    backends.issue({ commonName: "gateway", usage: "client" }),
+    clients.issue({ commonName: "alice", usage: "client" }),
+    edge.issue({ commonName: "mallory", usage: "client" }),
+    clients.issue({
+      commonName: "late",
+      usage: "client",
+      notBefore: new Date(Date.now() - 2 * 86_400_000),
+      notAfter: new Date(Date.now() - 86_400_000),
+    }),
+  ]);
+  const port = await upstream(t, {
+    cert: backend.certificate,
+    key: backend.privateKey,
+    ca: backends.certificate,
+    requestCert: true,
+  });
+  const folder = scratch(t, {
+    "gateway.yaml": [
+      secretYaml("edge", server),
+      secretYaml("clients", { ca: clients.certificate }),
+      secretYaml("up", { ...gateway, ca: backends.certificate }),
+      secretYaml("torn", {
+        certificate: gateway.certificate,
+        privateKey: alice.privateKey,
+        ca: backends.certificate,
+      }),
+      tlsContextYaml("edge", {
+        hosts: ["api.example"],
+        secret: "edge",
+        ca_secret: "clients",
+        cert_required: true,
+      }),
+      tlsContextYaml("up", { secret: "up" }),
+      tlsContextYaml("torn", { secret: "torn" }),
+      tlsContextYaml("elsewhere", { secret: "up", sni: "other.example" }),
+      mappingYaml("good", { prefix: "/good/", service: `https://localhost:${port}`, tls: "up" }),
+      mappingYaml("torn", { prefix: "/torn/", service: `https://localhost:${port}`, tls: "torn" }),
+      mappingYaml("elsewhere", {
+        prefix: "/elsewhere/",
+        service: `https://localhost:${port}`,
+        tls: "elsewhere",
+      }),
+      mappingYaml("away", { prefix: "/away/", host_redirect: true, service: "new.example" }),
+    ].join(""),
+  });
+  const files = scratch(t, {
+    "edge-ca.pem": edge.certificate,
+    "backend-ca.pem": backends.certificate,
+    "gateway.pem": gateway.certificate,
+    "gateway.key": gateway.privateKey,
+    "alice.pem": alice.certificate,
+    "alice.key": alice.privateKey,
+    "mallory.pem": mallory.certificate,
+    "mallory.key": mallory.privateKey,
+    "late.pem": expired.certificate,
+    "late.key": expired.privateKey,
+  });
+  const file = (name: string): string => join(files, name);
+  return { folder, file, port };
+}
+
+async function probed(
+  t: TestContext,
+  ...args: string[]
+): Promise<{ code: number | null; report: ProbeReport; peer: PeerReport }> {
+  const { code, stdout, stderr } = await credence(t, "probe", ...args, "--format", "json");
+  assert.equal(stderr, "");
+  const report = JSON.parse(stdout) as ProbeReport;
+  return { code, report, peer: report.peers[0] as PeerReport };
+}
+
+test("a Mapping: the handshake as the gateway would make it, with the places of what decides it", async (t) => {
+  const { folder, port } = await world(t);
+  const { code, report, peer } = await probed(t, "mapping/good", folder);
+  assert.equal(code, 0);
+  assert.equal(report.target, "mapping/default/good");
+  assert.ok(report.good);
+  assert.equal(peer.port, port);
+  assert.deepEqual(
+    peer.decidedBy.map(({ name }) => name),
+    ["mapping/default/good", "tlscontext/default/up", "secret/default/up"],
+  );
+  for (const { place } of peer.decidedBy) assert.match(place ?? "", /gateway\.yaml:\d+$/);
+  assert.equal(peer.presented[0]?.subject, "CN=gateway");
+  assert.deepEqual(
+    peer.steps.map(({ step }) => step),
+    [
+      ..."credential dns connect offer hello request certificate".split(" "),
+      ..."checks presented accepted alpn resumption".split(" "),
+    ],
+  );
+  const same = await probed(t, "mapping/good.default", folder);
+  assert.equal(same.report.target, "mapping/default/good");
+});
+
+test("a Mapping whose peer has another name: the text names the step, the reason and what to change where", async (t) => {
+  const { folder } = await world(t);
+  const { code, stdout } = await credence(t, "probe", "mapping/elsewhere", folder);
+  assert.equal(code, 1);
+  assert.match(stdout, /^ {2}name_mismatch: the peer's certificate is for other names$/m);
+  assert.match(stdout, /^ {2}✗ checks +CN=backend .* is not for other\.example but for localhost$/m);
+  assert.match(stdout, /^ +✗ name +CN=backend/m);
+  assert.match(stdout, /^name_mismatch at the step "checks"$/m);
+  assert.match(stdout, /^ {2}change: .*gateway\.yaml:\d+ tlscontext\/default\/elsewhere: sni: localhost/m);
+  assert.doesNotMatch(stdout, /\x1b\[/);
+});
+
+test("a TLSContext: everything that is dialled with it", async (t) => {
+  const { folder } = await world(t);
+  const { code, report, peer } = await probed(t, "tlscontext/up", folder);
+  assert.equal(code, 0);
+  assert.equal(report.peers.length, 1);
+  assert.deepEqual(peer.decidedBy[0]?.name, "mapping/default/good");
+});
+
+test("a Mapping that is closed: its key belongs to another certificate, and nobody is dialled", async (t) => {
+  const { folder } = await world(t);
+  const { code, peer } = await probed(t, "mapping/torn", folder);
+  assert.equal(code, 1);
+  assert.equal(peer.verdict.reason, "key_mismatch");
+  assert.equal(peer.verdict.step, "credential");
+  assert.equal(peer.address, null);
+  assert.match(peer.verdict.change[0]?.place ?? "", /gateway\.yaml:\d+$/);
+});
+
+test("a URL: by itself, with a TLSContext, and with files", async (t) => {
+  const { folder, file, port } = await world(t);
+  const url = `https://localhost:${port}`;
+  const bare = await probed(t, url);
+  assert.equal(bare.peer.verdict.reason, "client_certificate_missing");
+  assert.equal(bare.peer.steps.find(({ step }) => step === "checks")?.status, "warning");
+  const dressed = await probed(t, url, "--context", "up", folder);
+  assert.equal(dressed.code, 0);
+  assert.equal(dressed.peer.presented[0]?.subject, "CN=gateway");
+  const own = ["--cert", file("gateway.pem"), "--key", file("gateway.key"), "--ca", file("backend-ca.pem")];
+  assert.equal((await probed(t, url, ...own)).code, 0);
+  const strange = await probed(t, url, ...own.with(-1, file("edge-ca.pem")));
+  assert.equal(strange.peer.verdict.reason, "issuer_unknown");
+  const torn = await probed(t, url, ...own.with(3, file("alice.key")));
+  assert.equal(torn.peer.verdict.reason, "key_mismatch");
+  assert.equal(torn.peer.address, null);
+});
+
+test("a context that terminates TLS, met from the outside: whose certificate the gateway takes, and why not", async (t) => {
+  const { folder, file } = await world(t);
+  const { ready } = await startRun(t, folder);
+  const address = ["--address", (ready.https ?? "").replace(/^https:\/\//, "")];
+  const as = (name: string): string[] => ["--cert", file(`${name}.pem`), "--key", file(`${name}.key`)];
+  const ca = ["--ca", file("edge-ca.pem")];
+  const alice = await probed(t, "tlscontext/edge", folder, ...address, ...as("alice"), ...ca);
+  assert.equal(alice.code, 0, JSON.stringify(alice.peer.verdict));
+  assert.equal(alice.peer.side, "listener");
+  assert.equal(alice.peer.accepted, true);
+  assert.equal(alice.peer.certificates[0]?.subject, "CN=api.example");
+  assert.deepEqual(alice.peer.asked?.authorities, ["CN=client CA"]);
+  assert.deepEqual(alice.peer.verdict.notes, []);
+  const mallory = await probed(t, "tlscontext/edge", folder, ...address, ...as("mallory"), ...ca);
+  assert.equal(mallory.code, 1);
+  assert.equal(mallory.peer.verdict.reason, "issuer_unknown");
+  assert.equal(mallory.peer.verdict.step, "client");
+  assert.equal(mallory.peer.accepted, false);
+  assert.match(mallory.peer.verdict.change[0]?.says ?? "", /add the CA CN=edge CA/);
+  assert.equal(mallory.peer.verdict.change[0]?.object, "secret/default/clients");
+  const late = await probed(t, "tlscontext/edge", folder, ...address, ...as("late"), ...ca);
+  assert.equal(late.peer.verdict.reason, "certificate_expired");
+  assert.equal(late.peer.accepted, false);
+  const nobody = await probed(t, "tlscontext/edge", folder, ...address, ...ca);
+  assert.equal(nobody.peer.verdict.reason, "client_certificate_missing");
+  assert.equal(nobody.peer.accepted, false);
+  const lost = await probed(
+    t,
+    "tlscontext/edge",
+    folder,
+    ...address,
+    ...as("alice"),
+    ...ca,
+    "--sni",
+    "b.example",
+  );
+  assert.equal(lost.peer.verdict.reason, "sni_unknown");
+  const doubtful = await probed(
+    t,
+    "tlscontext/edge",
+    folder,
+    ...address,
+    ...as("alice"),
+    "--ca",
+    file("backend-ca.pem"),
+  );
+  assert.equal(doubtful.peer.verdict.reason, "issuer_unknown");
+  assert.equal(doubtful.peer.verdict.step, "checks");
+});
+
+test("without a gateway that runs the client's certificate is judged all the same", async (t) => {
+  const { folder, file } = await world(t);
+  const late = await probed(t, "tlscontext/edge", folder, "--offline", "--cert", file("late.pem"));
+  assert.equal(late.code, 1);
+  assert.equal(late.peer.verdict.reason, "certificate_expired");
+  assert.equal(late.peer.client?.checks.find(({ check }) => check === "dates")?.status, "failed");
+  const alice = await probed(t, "tlscontext/edge", folder, "--offline", "--cert", file("alice.pem"));
+  assert.equal(alice.code, 0);
+  const gone = await probed(
+    t,
+    "tlscontext/edge",
+    folder,
+    "--address",
+    "127.0.0.1:1",
+    "--cert",
+    file("alice.pem"),
+  );
+  assert.equal(gone.peer.verdict.reason, "connect_refused");
+});
+
+test("misuse exits 2, and says why", async (t) => {
+  const { folder, file } = await world(t);
+  const cases: readonly (readonly [args: readonly string[], said: RegExp])[] = [
+    [["mapping/nobody", folder], /there is no mapping nobody/],
+    [["tlscontext/nobody", folder], /there is no TLSContext nobody/],
+    [["mapping/away", folder], /redirects/],
+    [["service/good", folder], /neither a URL nor one of mapping\/NAME/],
+    [["mapping/good"], /files or folders of YAML are needed/],
+    [["mapping/good", folder, "--context", "up"], /--context is for a URL/],
+    [["https://a.example", "--context", "nobody", folder], /nobody is not defined/],
+    [["https://a.example", "--key", file("alice.key")], /--key needs --cert/],
+    [["https://a.example", "--cert", file("alice.key")], /has no certificate in it/],
+    [
+      ["https://a.example", "--cert", file("alice.pem"), "--key", file("alice.pem")],
+      /no private key that can be read/,
+    ],
+    [["https://a.example", "--cert", file("nowhere.pem")], /ENOENT/],
+    [["mapping/good", folder, "--request", "hello"], /METHOD \/path/],
+    [["tlscontext/edge", folder, "--address", "somewhere"], /IP address and a port/],
+  ];
+  await Promise.all(
+    cases.map(async ([args, said]) => {
+      const { code, stdout, stderr } = await credence(t, "probe", ...args);
+      assert.equal(code, 2, `${args.join(" ")}: ${stdout}`);
+      assert.match(stderr, said);
+      assert.equal(stdout, "");
+      assert.doesNotMatch(stderr, /PRIVATE KEY/);
+    }),
+  );
+});
