@@ -7,7 +7,7 @@ import type { Destination, Route } from "../../model/route.ts";
 import type { ClientAuth } from "../../model/tls.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { readAnchors, verifyPeer } from "../../x509/verify.ts";
+import { verifyPeer } from "../../x509/verify.ts";
 import { type Admission, admit, matchedHost, nameOf } from "./admission.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type Dispatch, dispatch } from "./dispatch.ts";
@@ -17,7 +17,7 @@ import { DEFAULT_LIMITS } from "./limits.ts";
 import type { ConnectionFacts } from "./listener.ts";
 import { type JudgedRoute, judgeRoutes } from "./near-misses.ts";
 import { createPlan, type Plan } from "./plan.ts";
-import { policyTerms } from "./tls/policy.ts";
+import { clientEvidence, type PolicyTerms, policyTerms } from "./tls/policy.ts";
 import { findServedName } from "./tls/served-name.ts";
 import { UpstreamCluster } from "./upstream/cluster.ts";
 import { Generation } from "./upstream/generation.ts";
@@ -158,23 +158,22 @@ function shakeHands(plan: Plan, question: Question, { credentials, clock }: Expl
   }
   const { host, tls } = named;
   const { clients } = tls;
-  const trust = clients.mode === "none" ? undefined : credentials.trust(clients.trust);
+  const terms = policyTerms(tls, clientEvidence(clients, credentials));
   const credential = credentials.credential(tls.credential);
-  if (credential === undefined || policyTerms(tls, trust) === null)
+  if (credential === undefined || terms === null)
     return { served: false, host, failure: "credential_unavailable" };
-  const client = judgeClient(clients, trust, clientCertificates, clock.now());
+  const { trust } = terms;
+  const client = judgeClient(terms, clientCertificates, clock.now());
   return { served: true, host, clients, credential, trust, client };
 }
 
 function judgeClient(
-  clients: ClientAuth,
-  trust: TrustBundle | undefined,
+  { clients, expected }: PolicyTerms,
   [leaf, ...intermediates]: readonly X509Certificate[],
   now: number,
 ): ClientVerdict {
-  if (clients.mode === "none") return { kind: "not-asked" };
+  if (clients.mode === "none" || expected === null) return { kind: "not-asked" };
   if (leaf === undefined) return { kind: clients.mode === "required" ? "assumed" : "none" };
-  const expected = { usage: "client" as const, anchors: readAnchors(trust?.anchors ?? []) };
   const checked = verifyPeer(leaf, intermediates, expected, now);
   if (!checked.ok) return { kind: "refused", reason: checked.message };
   return { kind: "accepted", anchor: (checked.path.at(-1)?.subject ?? "").replaceAll("\n", ", ") };

@@ -1,31 +1,52 @@
+import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import { reasonOfCode } from "../../../diagnostics/openssl.ts";
 import type { ClientAuth } from "../../../model/tls.ts";
+import { type PeerExpectation, verifyPeer } from "../../../x509/verify.ts";
+import { presentedChain } from "./presented-chain.ts";
 
 /** Who the client proved to be, or why it is refused. */
 export type ClientCheck =
   | { readonly identity: string | null }
   | { readonly refused: HandshakeReason; readonly cause: string };
 
-/** What the policy asks of a client certificate once the handshake is done; `required` is enforced by Node before. */
-export function checkClient(socket: TLSSocket, clients: ClientAuth): ClientCheck {
-  if (clients.mode === "none") return NOBODY;
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined)
+/** What a policy asks of clients. */
+export interface ClientTerms {
+  readonly clients: ClientAuth;
+  /** The same for our own check, with the rules; null where no certificate is asked for. */
+  readonly expected: PeerExpectation | null;
+}
+
+/**
+ * What the policy asks of a client certificate once the handshake is done, that of a resumed session included: dates and
+ * revocation lists move on. A chain that OpenSSL refuses Node has ended before under `required`.
+ */
+export function checkClient(
+  socket: TLSSocket,
+  { clients, expected }: ClientTerms,
+  issuers: KnownIssuers,
+): ClientCheck {
+  if (clients.mode === "none" || expected === null) return NOBODY;
+  const chain = presentedChain(socket);
+  if (chain === null)
     return clients.mode === "optional"
       ? NOBODY
       : { refused: "client_certificate_missing", cause: "no certificate" };
+  const { leaf } = chain;
+  const intermediates = socket.isSessionReused()
+    ? [...chain.intermediates, ...issuers.all]
+    : chain.intermediates;
+  const verdict = verifyPeer(leaf, intermediates, expected, Date.now());
+  if (!verdict.ok) return { refused: verdict.fault, cause: verdict.message };
   if (!socket.authorized) {
     const cause = String(socket.authorizationError);
     return { refused: unverifiedBecause(cause), cause };
   }
-  // A resumed session brings the certificate of its first handshake, and that one's verdict.
-  if (certificate.validToDate.getTime() < Date.now())
-    return { refused: "certificate_expired", cause: "CERT_HAS_EXPIRED" };
-  const subject = (certificate.subject ?? "").replaceAll("\n", ", ");
+  issuers.add(verdict.path.slice(1, -1));
+  const subject = (leaf.subject ?? "").replaceAll("\n", ", ");
   // SPIFFE certificates may have no subject.
-  return { identity: subject === "" ? (certificate.subjectAltName ?? null) : subject };
+  return { identity: subject === "" ? (leaf.subjectAltName ?? null) : subject };
 }
 
 /** By OpenSSL's verdict on the client's chain. */
@@ -33,4 +54,22 @@ export function unverifiedBecause(verdict: string | Error): HandshakeReason {
   return reasonOfCode(String(verdict), { side: "server", presented: true }) ?? "handshake_failed";
 }
 
+/** The intermediates of clients that were verified: a session brings the leaf alone when it is resumed. */
+export class KnownIssuers {
+  readonly #byFingerprint = new Map<string, X509Certificate>();
+
+  get all(): Iterable<X509Certificate> {
+    return this.#byFingerprint.values();
+  }
+
+  add(certificates: readonly X509Certificate[]): void {
+    for (const certificate of certificates) {
+      if (this.#byFingerprint.size >= MOST_ISSUERS) return;
+      this.#byFingerprint.set(certificate.fingerprint256, certificate);
+    }
+  }
+}
+
+/** Of an organisation there are a few; clients of one too many are not resumed with. */
+const MOST_ISSUERS = 100;
 const NOBODY: ClientCheck = { identity: null };

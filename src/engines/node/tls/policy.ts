@@ -7,45 +7,65 @@ import {
   type Server,
   TLSSocket,
 } from "node:tls";
-import type { TrustBundle } from "../../../credentials/credential.ts";
+import type { CredentialReader, RevocationBundle, TrustBundle } from "../../../credentials/credential.ts";
+import { peerExpectation, revocationOf } from "../../../credentials/peer-expectation.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
+import { type ClientTerms, KnownIssuers } from "./client-check.ts";
 import { alpnProtocols, contextParameters } from "../../../model/openssl.ts";
 
 export type TerminateTls = Extract<ServerTls, { mode: "terminate" }>;
 
 /** How a handshake is held: what two hosts must share to share a tls.Server. */
-export interface PolicyTerms {
-  /** Client authentication and parameters, as the model has them. */
+export interface PolicyTerms extends ClientTerms {
+  /** Client authentication with its rules, and parameters, as the model has them. */
   readonly shape: string;
-  /** `shape` and the generation of the trust bundle. */
+  /** `shape` and the generations of the trust bundle and of what revokes. */
   readonly key: string;
-  readonly clients: ClientAuth;
   /** What client certificates must chain to; undefined where none is asked for. */
   readonly trust: TrustBundle | undefined;
+  /** What revokes them; undefined too where the lists are not there, which is a matter of the rules. */
+  readonly crl: RevocationBundle | undefined;
   /** Everything but the certificate. */
   readonly options: SecureContextOptions;
   readonly alpn: readonly string[];
 }
 
-/** Null: clients are to be checked and there is nothing to check them against, so handshakes are refused. */
-export function policyTerms(tls: TerminateTls, trust: TrustBundle | undefined): PolicyTerms | null {
+/** What a policy is made of at this moment. Null: clients are to be checked and there is nothing to check them against, so handshakes are refused. */
+export function policyTerms(
+  tls: TerminateTls,
+  { trust, crl }: Pick<PolicyTerms, "trust" | "crl">,
+): PolicyTerms | null {
   const { clients, parameters } = tls;
   if (clients.mode !== "none" && trust === undefined) return null;
   const shape = JSON.stringify([clients, parameters]);
-  const key = clients.mode === "none" ? shape : `${trust?.generation} ${shape}`;
+  const key = clients.mode === "none" ? shape : `${trust?.generation} ${crl?.generation} ${shape}`;
   return {
     shape,
     key,
     clients,
     trust,
+    crl,
+    expected:
+      clients.mode === "none" || trust === undefined
+        ? null
+        : peerExpectation({ usage: "client" }, { trust, crl }, clients.rules),
     options: {
       ...contextParameters(parameters),
       ...(trust === undefined ? {} : { ca: [...trust.anchors] }),
-      // A session of one policy and trust generation is never resumed under another.
+      // A session of one policy, of one generation of trust and revocation, is never resumed under another.
       sessionIdContext: createHash("sha256").update(key).digest("hex").slice(0, 32),
     },
     alpn: alpnProtocols(parameters),
   };
+}
+
+/** What the store has now for a check of clients. */
+export function clientEvidence(
+  clients: ClientAuth,
+  credentials: Pick<CredentialReader, "trust" | "crl">,
+): Pick<PolicyTerms, "trust" | "crl"> {
+  if (clients.mode === "none") return { trust: undefined, crl: undefined };
+  return { trust: credentials.trust(clients.trust), crl: revocationOf(clients.rules, credentials) };
 }
 
 export interface PolicyEvents {
@@ -63,8 +83,9 @@ export interface PolicyEvents {
 /** A tls.Server that never listens: Node fixes client authentication, tickets and ALPN per server. */
 export class Policy {
   readonly terms: PolicyTerms;
+  readonly issuers: KnownIssuers = new KnownIssuers();
   readonly #server: Server;
-  /** Random for each policy, and as old as it: a new certificate ends no session, a new trust bundle ends all. */
+  /** Random for each policy, and as old as it: a new certificate ends no session, a new trust bundle or revocation list ends all. */
   readonly #ticketKeys: Buffer = randomBytes(48);
   #defaultKey: string | null = null;
 

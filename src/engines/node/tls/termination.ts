@@ -20,7 +20,14 @@ import {
 } from "./handshake-failure.ts";
 import { type HelloOutcome, readHello } from "./hello-reader.ts";
 import { findServedName } from "./served-name.ts";
-import { Policy, type PolicyEvents, type PolicyTerms, policyTerms, type TerminateTls } from "./policy.ts";
+import {
+  clientEvidence,
+  Policy,
+  type PolicyEvents,
+  type PolicyTerms,
+  policyTerms,
+  type TerminateTls,
+} from "./policy.ts";
 
 export interface SecureConnection {
   readonly socket: TLSSocket;
@@ -41,7 +48,7 @@ export interface TerminationContext {
 }
 
 /**
- * Ends TLS for a listener. Each policy (client authentication with its trust generation, and parameters) is a tls.Server
+ * Ends TLS for a listener. Each policy (client authentication with its generations of trust and revocation, and parameters) is a tls.Server
  * of its own, as Node fixes those per server; certificates are chosen by SNI within it. Where all hosts share one policy,
  * and all can be served, a connection goes straight there; otherwise its ClientHello is read first.
  */
@@ -162,10 +169,10 @@ export class Termination {
   /** Null: the trust bundle to check clients against is not usable. */
   #terms(tls: TerminateTls): PolicyTerms | null {
     const { clients } = tls;
-    const trust = clients.mode === "none" ? undefined : this.#context.credentials.trust(clients.trust);
+    const evidence = clientEvidence(clients, this.#context.credentials);
     const known = this.#known.get(tls);
-    if (known !== undefined && known.trust === trust) return known;
-    const terms = policyTerms(tls, trust);
+    if (known !== undefined && known.trust === evidence.trust && known.crl === evidence.crl) return known;
+    const terms = policyTerms(tls, evidence);
     if (terms === null) this.#known.delete(tls);
     else this.#known.set(tls, terms);
     return terms;
@@ -220,7 +227,7 @@ export class Termination {
     const serverName = this.#serverName(socket);
     if (serverName === undefined) {
       // Every host is served under this one policy; which of them is asked for shows in the request.
-      if (this.#only === policy) this.#hand(socket, null, policy.terms);
+      if (this.#only === policy) this.#hand(socket, null, policy.terms, policy);
       else this.refuse(socket, "settings_changed", {});
       return;
     }
@@ -232,12 +239,13 @@ export class Termination {
     const { terms } = serving;
     const chosenByName = serverName !== null && !socket.isSessionReused();
     const held = chosenByName ? terms.shape === policy.terms.shape : terms.key === policy.terms.key;
-    if (held) this.#hand(socket, serverName, terms);
+    if (held) this.#hand(socket, serverName, terms, policy);
     else this.refuse(socket, "settings_changed", { serverName });
   }
 
-  #hand(socket: TLSSocket, serverName: string | null, { clients }: PolicyTerms): void {
-    const check = checkClient(socket, clients);
+  #hand(socket: TLSSocket, serverName: string | null, terms: PolicyTerms, { issuers }: Policy): void {
+    const { clients } = terms;
+    const check = checkClient(socket, terms, issuers);
     if ("refused" in check) this.refuse(socket, check.refused, { serverName, cause: check.cause });
     else this.#context.onSecure({ socket, serverName, clients, clientIdentity: check.identity });
   }
@@ -322,5 +330,7 @@ function certificateOptions(credential: Credential, terms: PolicyTerms): SecureC
 
 function uses(tls: ServerTls, name: string): boolean {
   if (tls.mode !== "terminate") return false;
-  return tls.credential === name || (tls.clients.mode !== "none" && tls.clients.trust === name);
+  const { clients } = tls;
+  if (tls.credential === name) return true;
+  return clients.mode !== "none" && (clients.trust === name || clients.rules?.revocation?.crl === name);
 }

@@ -54,9 +54,10 @@ export class UpstreamCluster {
   onCredentialChange(change: CredentialChange): void {
     const { tls } = this.config;
     if (tls.mode === "cleartext") return;
-    const trust = tls.verification.mode === "none" ? undefined : tls.verification.trust;
-    const used = change.kind === "credential" ? tls.credential : trust;
-    if (used === change.name) for (const lane of this.#lanes) lane.supersede(change.event);
+    const { trust, rules } =
+      tls.verification.mode === "none" ? { trust: undefined, rules: undefined } : tls.verification;
+    const used = { credential: tls.credential, trust, crl: rules?.revocation?.crl };
+    if (used[change.kind] === change.name) for (const lane of this.#lanes) lane.supersede(change.event);
   }
 
   /** The cluster is in no revision any more: what is under way may end within `graceMs`. */

@@ -42,6 +42,8 @@ export interface ConnectionFacts {
   readonly identityPresented: string | null;
   /** The name verified in the peer's certificate. */
   readonly identityVerified: string | null;
+  /** Milliseconds since the epoch: the earliest end in the chain that vouches for the peer, Infinity where nothing does. */
+  readonly peerNotAfter: number;
 }
 
 /** A connection to an upstream, ready to carry one request after the other. Its listeners are set once, not per request. */
@@ -60,8 +62,9 @@ export class UpstreamConnection implements Timed {
   readonly #socket: Socket;
   readonly #incoming: Incoming;
   readonly #owner: ConnectionOwner;
-  /** `performance.now()` from which it is used no more. */
+  /** `performance.now()` from which it is used for nothing new, and at which it is cut. */
   readonly #oldAt: number;
+  readonly #endsAt: number;
   #user: UpstreamUser | null = null;
   #gone = false;
 
@@ -82,7 +85,9 @@ export class UpstreamConnection implements Timed {
     this.identityPresented = facts.identityPresented;
     this.identityVerified = facts.identityVerified;
     this.#owner = owner;
-    this.#oldAt = performance.now() + owner.lifetimeMs;
+    const now = performance.now();
+    this.#endsAt = now + (facts.peerNotAfter - Date.now());
+    this.#oldAt = Math.min(now + owner.lifetimeMs, this.#endsAt);
     incoming.deliverTo((chunk) => {
       // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
       if (this.#user === null) this.destroy();
@@ -108,7 +113,8 @@ export class UpstreamConnection implements Timed {
 
   use(user: UpstreamUser): void {
     this.#user = user;
-    this.deadline = Number.POSITIVE_INFINITY;
+    // Nothing goes over it past its peer's certificate, either.
+    this.deadline = this.#endsAt;
     this.host.requests++;
     this.#owner.onUse();
     user.onUpstreamReady(this);
@@ -190,6 +196,7 @@ export class UpstreamConnection implements Timed {
   onDeadline(): void {
     if (this.#gone) this.#socket.destroy();
     else if (this.#user === null) this.end();
+    else this.abort("its peer's certificate has ended");
   }
 
   #onError(error: Error): void {

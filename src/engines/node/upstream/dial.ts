@@ -1,11 +1,11 @@
-import { X509Certificate } from "node:crypto";
 import { connect as connectTcp, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls, type PeerCertificate, TLSSocket } from "node:tls";
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from "node:tls";
 import type { Endpoint } from "../../../endpoints/endpoint.ts";
 import type { Cluster, Keepalive } from "../../../model/cluster.ts";
 import type { UpstreamTls } from "../../../model/tls.ts";
 import { alpnProtocols } from "../../../model/openssl.ts";
-import { classify, type Phase, type UpstreamFailure } from "./classify.ts";
+import { presentedChain } from "../tls/presented-chain.ts";
+import { classify, PeerFault, type Phase, type UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts } from "./connection.ts";
 import type { Generation, Session, VerifiedPeer } from "./generation.ts";
 import { addressText } from "./host.ts";
@@ -28,8 +28,8 @@ export class Dial {
   readonly #dialler: Dialler;
   readonly #incoming = new Incoming();
   #socket: Socket | null = null;
-  /** Set by a full handshake, or by the session that is resumed. */
-  #peer: VerifiedPeer | null = null;
+  /** Our own verdict on the peer of a full handshake, or that of the session that is resumed; null before. */
+  #peer: VerifiedPeer | PeerFault | null = null;
   #session: Session | undefined;
   #over = false;
 
@@ -71,13 +71,16 @@ export class Dial {
       this.phase = "handshaking";
       socket.setNoDelay(true);
       if (this.#keepalive !== undefined) keepAlive(socket, this.#keepalive);
-      if (this.#tls.mode === "cleartext") this.#succeed(socket);
+      if (this.#tls.mode === "cleartext") this.#succeed(socket, null);
     });
     if (socket instanceof TLSSocket) {
       // Node holds it back until the peer is verified.
       socket.on("session", (ticket: Buffer) => {
-        if (this.phase === "open") this.#generation.keepSession(this.address, { ticket, peer: this.#peer });
+        if (this.phase !== "open" || this.#peer instanceof PeerFault) return;
+        this.#generation.keepSession(this.address, { ticket, peer: this.#peer });
       });
+      // The handshake is done, and Node looks at OpenSSL's verdict next: where that is a refusal the chain is gone afterwards.
+      socket.prependOnceListener("secure", () => this.#lookAt(socket));
       socket.once("secureConnect", () => this.#onSecure(socket));
     }
   }
@@ -92,20 +95,20 @@ export class Dial {
       ...(this.#session === undefined ? {} : { session: this.#session.ticket }),
       ALPNProtocols: alpnProtocols(tls.parameters),
       rejectUnauthorized: tls.verification.mode !== "none",
-      checkServerIdentity: (_host: string, peer: PeerCertificate) =>
-        this.#identify(new X509Certificate(peer.raw)),
+      // Asked once OpenSSL has nothing against the chain.
+      checkServerIdentity: () => (this.#peer instanceof PeerFault ? this.#peer : undefined),
     };
   }
 
+  /** Whatever OpenSSL says: a refusal of its own is told in our words, which are finer. It is refused all the same. */
   #onError(error: Error): void {
-    this.#fail(classify(error, this.phase, this.#generation.identity !== null));
+    const cause = this.#peer instanceof PeerFault ? this.#peer : error;
+    this.#fail(classify(cause, this.phase, this.#generation.identity !== null));
   }
 
-  #identify(certificate: X509Certificate): Error | undefined {
-    const peer = this.#generation.identify(certificate);
-    if (peer instanceof Error) return peer;
-    this.#peer = peer;
-    return undefined;
+  #lookAt(socket: TLSSocket): void {
+    if (this.#generation.verifies && !socket.isSessionReused())
+      this.#peer = this.#generation.verify(presentedChain(socket));
   }
 
   #onSecure(socket: TLSSocket): void {
@@ -120,18 +123,19 @@ export class Dial {
     const resumed = socket.isSessionReused() ? this.#session : undefined;
     // Then there is no certificate to look at.
     if (resumed !== undefined) this.#peer = resumed.peer;
-    const verifies = this.#tls.mode === "originate" && this.#tls.verification.mode !== "none";
-    if (verifies && (this.#peer === null || !socket.authorized)) this.#fail(UNVERIFIED);
+    const peer = this.#peer;
+    if (peer instanceof PeerFault || (this.#generation.verifies && (peer === null || !socket.authorized)))
+      this.#fail(UNVERIFIED);
     else {
       // Up to TLS 1.2 a session serves again and again, and the peer need not send another.
       if (resumed !== undefined && socket.getProtocol() !== "TLSv1.3") {
         this.#generation.keepSession(this.address, resumed);
       }
-      this.#succeed(socket);
+      this.#succeed(socket, peer);
     }
   }
 
-  #succeed(socket: Socket): void {
+  #succeed(socket: Socket, peer: VerifiedPeer | null): void {
     if (this.#over) return;
     this.#over = true;
     this.phase = "open";
@@ -141,7 +145,8 @@ export class Dial {
       tlsVersion: secure === null ? null : secure.getProtocol(),
       tlsCipher: secure === null ? null : secure.getCipher().name,
       identityPresented: this.#generation.identity,
-      identityVerified: this.#peer?.name ?? null,
+      identityVerified: peer?.name ?? null,
+      peerNotAfter: peer?.notAfter ?? Number.POSITIVE_INFINITY,
     });
   }
 
@@ -162,4 +167,8 @@ function keepAlive(
 
 const CLOSED: UpstreamFailure = { reason: "upstream_connect_failed", cause: "closed before it was ready" };
 /** Node has refused such a peer before; should it ever not, nothing is sent to it. */
-const UNVERIFIED: UpstreamFailure = { reason: "upstream_certificate_untrusted", cause: "not verified" };
+const UNVERIFIED: UpstreamFailure = {
+  reason: "upstream_certificate_untrusted",
+  cause: "not verified",
+  handshake: "handshake_failed",
+};

@@ -1,31 +1,32 @@
-import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
-import type { CredentialReader } from "../../../credentials/credential.ts";
-import type { PeerVerification, UpstreamTls } from "../../../model/tls.ts";
-import { subjectAlternativeNames } from "../../../x509/certificate.ts";
-import { verifyPeerName } from "../../../x509/names.ts";
-import { spiffeIdOf, trustDomainOf } from "../../../x509/spiffe.ts";
+import type { Credential, CredentialReader } from "../../../credentials/credential.ts";
+import { peerExpectation, type PeerEvidence, revocationOf } from "../../../credentials/peer-expectation.ts";
+import type { UpstreamTls } from "../../../model/tls.ts";
+import { trustDomainOf } from "../../../x509/spiffe.ts";
+import { type PeerExpectation, verifyPeer } from "../../../x509/verify.ts";
 import { contextParameters } from "../../../model/openssl.ts";
+import type { PresentedChain } from "../tls/presented-chain.ts";
 import { PeerFault } from "./classify.ts";
 
-/** A peer as its certificate was verified in a full handshake. */
+/** A peer as its certificate was verified. */
 export interface VerifiedPeer {
   /** The name or SPIFFE ID. */
   readonly name: string;
-  /** Milliseconds since the epoch: the end of its certificate. */
+  /** Milliseconds since the epoch: the earliest end on the path to its anchor. */
   readonly notAfter: number;
+  /** What it presented: a session shows no chain when it is resumed, and may have outlived what vouched for it. */
+  readonly chain: PresentedChain;
 }
 
-/** A session shows no certificate when it is resumed, so whom it was made with is remembered beside it. */
 export interface Session {
   readonly ticket: Buffer;
-  /** Null where nothing is verified. */
+  /** Whom it was made with; null where nothing is verified. */
   readonly peer: VerifiedPeer | null;
 }
 
 /**
  * What a cluster presents and trusts at one point of time. A rotation makes a new one: contexts and TLS sessions never
- * cross over, so that nothing is resumed that an older credential vouched for.
+ * cross over, so that nothing is resumed that an older credential, CA or revocation list vouched for.
  */
 export class Generation {
   /** Null for cleartext. */
@@ -34,30 +35,28 @@ export class Generation {
   readonly identity: string | null;
   /** Milliseconds since the epoch; Infinity without a certificate. */
   readonly notAfter: number;
-  readonly #verification: PeerVerification;
-  readonly #trustDomain: string | null;
+  /** Null: the peer is not checked. */
+  readonly #expected: PeerExpectation | null;
   /** Per address, least recently added first. */
   readonly #sessions = new Map<string, Session[]>();
 
   private constructor(
-    verification: PeerVerification,
     secureContext: SecureContext | null,
-    identity: string | null,
-    notAfter: number,
-    trustDomain: string | null,
+    credential: Credential | undefined,
+    expected: PeerExpectation | null,
   ) {
-    this.#verification = verification;
     this.secureContext = secureContext;
-    this.identity = identity;
-    this.notAfter = notAfter;
-    this.#trustDomain = trustDomain;
+    this.identity =
+      credential === undefined
+        ? null
+        : `${credential.facts[0]?.subject ?? credential.name} (generation ${credential.generation})`;
+    this.notAfter = credential?.notAfter ?? Number.POSITIVE_INFINITY;
+    this.#expected = expected;
   }
 
   /** The current one, or what it lacks: a route never leaves without the credential that it names (design §4.1). */
   static create(tls: UpstreamTls, credentials: CredentialReader): Generation | { readonly missing: string } {
-    if (tls.mode === "cleartext") {
-      return new Generation({ mode: "none" }, null, null, Number.POSITIVE_INFINITY, null);
-    }
+    if (tls.mode === "cleartext") return new Generation(null, undefined, null);
     const credential = tls.credential === undefined ? undefined : credentials.credential(tls.credential);
     if (tls.credential !== undefined && credential === undefined) {
       return { missing: `no usable certificate and key in ${tls.credential}` };
@@ -76,44 +75,39 @@ export class Generation {
           : { cert: credential.certificateChain, key: credential.privateKey }),
         ...(trust === undefined ? {} : { ca: [...trust.anchors] }),
       });
-      return new Generation(
-        tls.verification,
-        secureContext,
-        credential === undefined
+      const evidence =
+        trust === undefined || tls.verification.mode === "none"
           ? null
-          : `${credential.facts[0]?.subject ?? credential.name} (generation ${credential.generation})`,
-        credential?.notAfter ?? Number.POSITIVE_INFINITY,
-        credential?.spiffeId === undefined ? null : trustDomainOf(credential.spiffeId),
-      );
+          : { trust, crl: revocationOf(tls.verification.rules, credentials) };
+      return new Generation(secureContext, credential, expectationOf(tls, credential, evidence));
     } catch (error) {
       // OpenSSL's code names the step, never the key.
       return { missing: `TLS settings refused: ${(error as NodeJS.ErrnoException).code ?? "unknown error"}` };
     }
   }
 
-  /**
-   * Who the peer is, once its chain is verified: the name asked for (RFC 9525), or between SPIFFE identities a peer of
-   * our trust domain (design §9). Null where nothing is to be verified.
-   */
-  identify(peer: X509Certificate): VerifiedPeer | null | PeerFault {
-    if (this.#verification.mode === "none") return null;
-    const { name } = this.#verification;
-    const notAfter = peer.validToDate.getTime();
-    const checked = verifyPeerName(peer, name);
-    if (checked.ok) return { name, notAfter };
-    if (this.#trustDomain === null) return misnamed(name, checked.presented);
-    const { dnsNames, ipAddresses, uris } = subjectAlternativeNames(peer);
-    const spiffeId = dnsNames.length + ipAddresses.length === 0 ? spiffeIdOf(uris) : undefined;
-    if (spiffeId === undefined) return misnamed(name, checked.presented);
-    return trustDomainOf(spiffeId) === this.#trustDomain
-      ? { name: spiffeId, notAfter }
-      : misnamed(`the trust domain ${this.#trustDomain}`, checked.presented);
+  get verifies(): boolean {
+    return this.#expected !== null;
   }
 
-  /** TLS 1.3 tickets are for one use (RFC 8446 §C.4), so each is taken out. None outlives its peer's certificate. */
+  /** Who the peer is, or what its certificate lacks. Null where nothing is to be verified. */
+  verify(chain: PresentedChain | null): VerifiedPeer | null | PeerFault {
+    if (this.#expected === null) return null;
+    if (chain === null) return new PeerFault("issuer_unknown", "the peer has sent no certificate");
+    const verdict = verifyPeer(chain.leaf, chain.intermediates, this.#expected, Date.now());
+    return verdict.ok
+      ? { name: verdict.identity, notAfter: verdict.notAfter, chain }
+      : new PeerFault(verdict.fault, verdict.message);
+  }
+
+  /**
+   * TLS 1.3 tickets are for one use (RFC 8446 §C.4), so each is taken out. None outlives what vouched for its peer, and as
+   * time may have changed that (dates, the age of a revocation list) it is looked at again.
+   */
   takeSession(address: string): Session | undefined {
     const session = this.#sessions.get(address)?.pop();
-    return session?.peer == null || session.peer.notAfter > Date.now() ? session : undefined;
+    if (session === undefined || session.peer === null) return session;
+    return this.verify(session.peer.chain) instanceof PeerFault ? undefined : session;
   }
 
   keepSession(address: string, session: Session): void {
@@ -136,7 +130,13 @@ export class Generation {
 const SESSIONS_KEPT = 8;
 const ADDRESSES_KEPT = 256;
 
-function misnamed(expected: string, presented: readonly string[]): PeerFault {
-  const names = presented.length === 0 ? "nobody (no subjectAltName)" : presented.join(", ");
-  return new PeerFault("name_mismatch", `the certificate is not for ${expected}, it names ${names}`);
+function expectationOf(
+  { verification }: Extract<UpstreamTls, { mode: "originate" }>,
+  credential: Credential | undefined,
+  evidence: PeerEvidence | null,
+): PeerExpectation | null {
+  if (verification.mode === "none" || evidence === null) return null;
+  const { name, rules } = verification;
+  const ownDomain = credential?.spiffeId === undefined ? null : trustDomainOf(credential.spiffeId);
+  return peerExpectation({ usage: "server", name, trustDomain: ownDomain ?? undefined }, evidence, rules);
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
 import {
   connected,
@@ -129,6 +130,9 @@ test("a trust bundle that is replaced or withdrawn holds for the next handshake,
       key: strangersClient.privateKey,
     };
     const open = await connected(port, mine);
+    const accepted = once(open, "data");
+    open.write("accepted");
+    await accepted;
     store.offer("clients", { trustAnchors: gateway.stranger.certificate }, ORIGIN);
     assert.equal((await handshake(port, mine)).echoed, false);
     assert.equal((await handshake(port, theirs)).echoed, true);

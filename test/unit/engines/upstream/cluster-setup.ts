@@ -110,6 +110,8 @@ export class Requester implements UpstreamUser {
   readonly events: string[] = [];
   connection: UpstreamConnection | null = null;
   received = "";
+  /** Of the last failure. */
+  handshake: UpstreamFailure["handshake"];
   readonly #waiting: { test: () => boolean; go: () => void }[] = [];
 
   onUpstreamReady(connection: UpstreamConnection): void {
@@ -117,7 +119,8 @@ export class Requester implements UpstreamUser {
     this.#note("ready");
   }
 
-  onUpstreamFailed({ reason, cause }: UpstreamFailure, address: string | null): void {
+  onUpstreamFailed({ reason, cause, handshake }: UpstreamFailure, address: string | null): void {
+    this.handshake = handshake;
     this.#note(`failed ${reason}: ${cause}${address === null ? "" : ` @${address.replace(/:\d+$/, "")}`}`);
   }
 
@@ -130,7 +133,8 @@ export class Requester implements UpstreamUser {
     this.#note("drain");
   }
 
-  onUpstreamClosed({ reason, cause }: UpstreamFailure): void {
+  onUpstreamClosed({ reason, cause, handshake }: UpstreamFailure): void {
+    this.handshake = handshake;
     this.#note(`closed ${reason}: ${cause}`);
   }
 

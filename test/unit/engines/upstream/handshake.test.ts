@@ -102,7 +102,7 @@ describe("dialling an upstream", () => {
     for (const issue of [{ dnsNames: ["other.test"] }, {}]) {
       const peer = await peerWith(issue);
       const { last } = await tryOnce(peer, mutualTls());
-      assert.match(last, /^failed upstream_certificate_name_mismatch: .* upstream\.test, it names/);
+      assert.match(last, /^failed upstream_certificate_name_mismatch: .* is not for upstream\.test but for/);
       assert.equal(peer.received, "");
     }
   });
@@ -110,25 +110,29 @@ describe("dialling an upstream", () => {
   it("refuses a certificate of a CA that is not trusted", async () => {
     const peer = await peerWith({ dnsNames: ["upstream.test"] }, {}, stranger);
     const { last } = await tryOnce(peer, mutualTls());
-    assert.match(last, /^failed upstream_certificate_untrusted: [A-Z_]+ @127\.0\.0\.1$/);
+    assert.match(
+      last,
+      /^failed upstream_certificate_untrusted: .* issued by CN=Stranger CA, which is neither trusted/,
+    );
     assert.equal(peer.received, "");
   });
 
   it("refuses a certificate that is no server's", async () => {
     const peer = await peerWith({ dnsNames: ["upstream.test"], usage: "client" });
     const { last } = await tryOnce(peer, mutualTls());
-    assert.match(last, /^failed upstream_certificate_untrusted: INVALID_PURPOSE/);
+    assert.match(last, /^failed upstream_certificate_untrusted: .* is not meant for servers/);
   });
 
   it("refuses a certificate out of date, either way", async () => {
     const past = { notBefore: new Date(Date.now() - 2 * DAY_MS), notAfter: new Date(Date.now() - DAY_MS) };
     const future = { notBefore: new Date(Date.now() + DAY_MS), notAfter: new Date(Date.now() + 2 * DAY_MS) };
-    for (const [dates, code] of [
-      [past, "CERT_HAS_EXPIRED"],
-      [future, "CERT_NOT_YET_VALID"],
+    for (const [dates, says] of [
+      [past, /expired at /],
+      [future, /is not valid before /],
     ] as const) {
       const { last } = await tryOnce(await peerWith({ dnsNames: ["upstream.test"], ...dates }), mutualTls());
-      assert.equal(last, `failed upstream_certificate_expired: ${code} @127.0.0.1`);
+      assert.match(last, /^failed upstream_certificate_expired/);
+      assert.match(last, says);
     }
   });
 
