@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
 import { type ReadText, renderJson, renderText } from "../diagnostics/render.ts";
+import type { FleetGroup } from "../engines/envoy/fleet/groups.ts";
+import type { GatewayModel } from "../model/gateway.ts";
+import { boundsOf } from "./group-bounds.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
 import { endWithReader, inColour, printJson } from "./standard-output.ts";
@@ -7,6 +10,8 @@ import { endWithReader, inColour, printJson } from "./standard-output.ts";
 export interface CheckFlags extends ResourceFlags {
   readonly format: "text" | "json";
   readonly strict?: boolean;
+  /** Rules of a fleet: checked, and the resources as each group has them. */
+  readonly fleet?: string;
 }
 
 /** Everything that `run` would do up to the compiled model, credentials included, and what was found on the way. */
@@ -16,24 +21,71 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     return;
   }
   endWithReader();
-  const { diagnostics, compilation } = await loadGateway(paths, flags);
-  const report = renderJson(diagnostics);
-  if (flags.format === "json") printJson(report);
-  else {
-    const readText = textReader();
-    const colour = inColour();
-    for (const diagnostic of diagnostics)
-      process.stdout.write(`${renderText(diagnostic, readText, colour)}\n\n`);
-    const { routes, virtualHosts } = compilation.model;
-    const { errors, warnings } = report.summary;
-    const hosts = virtualHosts.filter(({ tls }) => tls.mode !== "cleartext").length;
-    const strict = flags.strict === true && warnings > 0 ? " (--strict: warnings count as errors)" : "";
-    process.stdout.write(
-      `${counted(routes.length, "route")}, ${counted(hosts, "TLS host")}: ${counted(errors, "error")}, ${counted(warnings, "warning")}${strict}\n`,
+  const found = flags.fleet === undefined ? [await checked(paths, flags)] : await checkFleet(paths, flags);
+  const sum = (severity: "errors" | "warnings"): number =>
+    found.reduce((count, { report }) => count + report.summary[severity], 0);
+  const summary = { errors: sum("errors"), warnings: sum("warnings") };
+  if (flags.format === "json") {
+    const groups = found.map(({ group, report: { diagnostics, summary } }) => ({
+      group,
+      diagnostics,
+      summary,
+    }));
+    const [only] = found;
+    printJson(
+      only?.group === undefined && only !== undefined ? only.report : { version: 1, groups, summary },
     );
+  } else for (const one of found) printText(one, flags.strict === true);
+  process.exitCode = summary.errors > 0 || (flags.strict === true && summary.warnings > 0) ? 1 : 0;
+}
+
+interface Checked {
+  /** Of a fleet: whose resources these are. */
+  readonly group?: string;
+  readonly report: ReturnType<typeof renderJson>;
+  /** Absent: nothing was compiled. */
+  readonly model?: GatewayModel;
+}
+
+async function checked(
+  paths: readonly string[],
+  flags: ResourceFlags,
+  group: FleetGroup | null = null,
+): Promise<Checked> {
+  const { diagnostics, compilation } = await loadGateway(paths, flags, boundsOf(group));
+  const { model } = compilation;
+  return { report: renderJson(diagnostics), model, ...(group === null ? {} : { group: group.name }) };
+}
+
+/** As the control plane would have it: the rules, and of each group what is its own. */
+async function checkFleet(paths: readonly string[], flags: CheckFlags): Promise<Checked[]> {
+  const { readFleetFile } = await import("./envoy/fleet-file.ts");
+  const read = readFleetFile(flags.fleet ?? "");
+  if ("diagnostics" in read) return [{ report: renderJson(read.diagnostics) }];
+  const found: Checked[] = [];
+  for (const group of read.groups) {
+    const { ambassadorId = flags.ambassadorId } = group;
+    found.push(await checked(paths, { ...flags, engine: "envoy", ambassadorId }, group));
   }
+  return found;
+}
+
+function printText({ group, report, model }: Checked, isStrict: boolean): void {
+  const readText = textReader();
+  const colour = inColour();
+  const name = group === undefined ? "" : `group ${group}: `;
+  for (const diagnostic of report.diagnostics)
+    process.stdout.write(`${name}${renderText(diagnostic, readText, colour)}\n\n`);
   const { errors, warnings } = report.summary;
-  process.exitCode = errors > 0 || (flags.strict === true && warnings > 0) ? 1 : 0;
+  const strict = isStrict && warnings > 0 ? " (--strict: warnings count as errors)" : "";
+  const hosts = model?.virtualHosts.filter(({ tls }) => tls.mode !== "cleartext").length ?? 0;
+  const what =
+    model === undefined
+      ? "the rules of the fleet"
+      : `${counted(model.routes.length, "route")}, ${counted(hosts, "TLS host")}`;
+  process.stdout.write(
+    `${name}${what}: ${counted(errors, "error")}, ${counted(warnings, "warning")}${strict}\n`,
+  );
 }
 
 /** Reads each file once, for the frames around findings. */

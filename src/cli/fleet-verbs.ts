@@ -64,10 +64,14 @@ names. The rules of --fleet say which group it belongs to; the first that matche
       namespaces: [edge]
     - name: inner
       match: { dns: ["*.inner.example.org"] }
-      ambassador_id: inner
+      namespaces: [inner]            # or all: the Secrets of every namespace
+      ambassador_id: inner           # and of those only what is meant for it
+      files: [/etc/inner]            # certificate files and sockets of issuers that it may name
+      consul_services: [inner-edge]  # what it may be to Consul
 
 A group's Envoys get resources of its namespaces, and what those may name: Secrets of other namespaces are not there for
-it. So is an AuthService or Module: one that is to hold for a group stands in a namespace of it.
+it, nor is a file, socket or Consul service that is not listed. So is an AuthService or Module: one that is to hold for a
+group stands in a namespace of it. \`credence check --fleet FILE PATH…\` says what each group gets.
 
 Examples:
   credence control-plane ./gateway --xds-address 0.0.0.0:18000 --xds-cert tls.crt --xds-key tls.key --xds-client-ca ca.pem

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { GroupBounds } from "./group-bounds.ts";
 import { secretCredentialName } from "../resources/secret.ts";
 import type { CertificateFileSet } from "../sources/files/certificate-files.ts";
 import type { CredentialSink } from "../sources/files/secret-offers.ts";
@@ -9,6 +10,19 @@ const SECRET = "istio-certs";
 /** Where the gateway lives: there the Secret `istio-certs` is. */
 export function gatewayNamespace(): string {
   return process.env.AMBASSADOR_NAMESPACE || "default";
+}
+
+/** The folder is the gateway's own: a group of a fleet has it where it has that namespace. */
+export function ofGateway({ namespaces }: GroupBounds, directory: string | undefined): string | undefined {
+  return namespaces?.has(gatewayNamespace()) === false ? undefined : directory;
+}
+
+/** Where a group's certificate files may be: undefined, anywhere. */
+export function foldersOf(
+  { folders }: GroupBounds,
+  directory: string | undefined,
+): readonly string[] | undefined {
+  return folders === undefined || directory === undefined ? folders : [...folders, directory];
 }
 
 /** The files that stand for the Secret `istio-certs`. Unlike 1.14 the CA is read as well, and a peer checked by it. */

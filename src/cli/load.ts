@@ -11,7 +11,8 @@ import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource } from "../sources/files/files.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLogger } from "../telemetry/logger.ts";
-import { withoutIstioSecret } from "./istio-certs.ts";
+import { boundedResources, boundedSecrets, type GroupBounds } from "./group-bounds.ts";
+import { foldersOf, ofGateway, withoutIstioSecret } from "./istio-certs.ts";
 import { filesToFollow } from "./plane.ts";
 
 /** The flags that decide how resources are read and compiled, as commander names them. */
@@ -40,7 +41,12 @@ export interface LoadedGateway {
 }
 
 /** Reads paths as `run` does, certificate files included, and compiles what is there. Follows nothing afterwards. */
-export async function loadGateway(paths: readonly string[], flags: ResourceFlags): Promise<LoadedGateway> {
+export async function loadGateway(
+  paths: readonly string[],
+  flags: ResourceFlags,
+  bounds: GroupBounds = {},
+): Promise<LoadedGateway> {
+  const istioCerts = ofGateway(bounds, flags.istioCerts);
   const store = new CredentialStore(systemClock);
   const origins = new Map<string, CredentialOrigin>();
   const sink = {
@@ -52,13 +58,13 @@ export async function loadGateway(paths: readonly string[], flags: ResourceFlags
   };
   const source = createFileSource({
     paths,
-    credentials: withoutIstioSecret(flags.istioCerts, sink),
+    credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, sink)),
     ambassadorId: flags.ambassadorId,
     logger: createLogger("silent"),
   });
-  const { resources, diagnostics, complete } = await source.load();
-  const files = new CertificateFiles(sink);
-  await files.follow(filesToFollow(resources, flags.istioCerts));
+  const { resources, diagnostics, complete } = await boundedResources(bounds, await source.load());
+  const files = new CertificateFiles(sink, foldersOf(bounds, istioCerts));
+  await files.follow(filesToFollow(resources, istioCerts));
   files.stop();
   const compilation = compile({
     resources,

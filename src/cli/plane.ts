@@ -10,19 +10,19 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
 import { moduleContexts } from "../resources/tls-module.ts";
-import { gatewayNamespace, istioCertificateFiles, withoutIstioSecret } from "./istio-certs.ts";
+import { boundedResources, boundedSecrets, type GroupBounds, guardsElsewhere } from "./group-bounds.ts";
+import { foldersOf, istioCertificateFiles, ofGateway, withoutIstioSecret } from "./istio-certs.ts";
 import { wireMesh } from "./mesh.ts";
 import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
 import { createFileSource, type FileSource } from "../sources/files/files.ts";
-import type { CredentialSink } from "../sources/files/secret-offers.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 export interface PlaneOptions<E extends Engine> {
   readonly paths: readonly string[];
   readonly ambassadorId: string;
-  /** Of these namespaces alone, their Secrets included; absent: of all. */
-  readonly namespaces?: ReadonlySet<string> | undefined;
+  /** Absent: it may have everything. */
+  readonly groupBounds?: GroupBounds | undefined;
   /** Folder that stands for the Secret `istio-certs` of the gateway's namespace. */
   readonly istioCerts?: string | undefined;
   readonly compile: CompileOptions;
@@ -51,9 +51,8 @@ export interface Plane<E extends Engine = Engine> {
 }
 
 export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> {
-  const { logger, clock, namespaces } = options;
-  // It is the gateway's own: a group has it where it has that namespace.
-  const istioCerts = namespaces?.has(gatewayNamespace()) === false ? undefined : options.istioCerts;
+  const { logger, clock, groupBounds: bounds = {} } = options;
+  const istioCerts = ofGateway(bounds, options.istioCerts);
   const store = new CredentialStore(clock, logger);
   const failures = new FailureHistory();
   const handshakes = new Handshakes();
@@ -67,19 +66,16 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     },
     onHandshakeFailed: (record) => handshakes.add(record),
   });
-  const files = new CertificateFiles(store);
+  const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));
   const mesh = wireMesh({ store, clock, logger });
   const source = createFileSource({
     paths: options.paths,
-    credentials: withoutIstioSecret(
-      istioCerts,
-      namespaces === undefined ? store : secretsOf(namespaces, store),
-    ),
+    credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, store)),
     ambassadorId: options.ambassadorId,
     logger,
   });
   const control = new Control({
-    source: namespaces === undefined ? source : resourcesOf(namespaces, source, logger),
+    source: resourcesOf(bounds, source, logger),
     store,
     engine,
     compileOptions: options.compile,
@@ -104,50 +100,21 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   };
 }
 
-/** Secrets of other namespaces never reach the store: whatever a resource names, it cannot be had here. */
-function secretsOf(namespaces: ReadonlySet<string>, store: CredentialStore): CredentialSink {
-  const isOurs = (name: string): boolean => namespaces.has(name.split("/")[1] ?? "");
-  return {
-    offer: (name, material, origin) => isOurs(name) && store.offer(name, material, origin),
-    remove: (name) => isOurs(name) && store.remove(name),
-  };
-}
-
-function resourcesOf(namespaces: ReadonlySet<string>, source: FileSource, logger: Logger): ResourceSource {
+function resourcesOf(bounds: GroupBounds, source: FileSource, logger: Logger): ResourceSource {
   let said = "";
   return {
     async load() {
-      const { resources, diagnostics, complete } = await source.load();
-      const elsewhere = guardsElsewhere(resources, namespaces);
+      const loaded = await source.load();
+      const elsewhere = guardsElsewhere(loaded.resources, bounds);
       if (elsewhere.length > 0 && elsewhere.join() !== said)
         logger.warn(
           { objects: elsewhere },
           "access control of other namespaces does not hold for this group",
         );
       said = elsewhere.join();
-      const lists = Object.entries(resources).map(([kind, list]) => [
-        kind,
-        (list as ResourceSet[keyof ResourceSet]).filter((object: { namespace: string }) =>
-          namespaces.has(object.namespace),
-        ),
-      ]);
-      return {
-        resources: Object.fromEntries(lists) as ResourceSet,
-        // What is wrong with a file as such concerns everybody who reads it.
-        diagnostics: diagnostics.filter(
-          ({ subject }) => subject.kind === "File" || namespaces.has(subject.namespace),
-        ),
-        complete,
-      };
+      return boundedResources(bounds, loaded);
     },
   };
-}
-
-/** Who reads the rules of a fleet may think that these guard every group. */
-function guardsElsewhere({ authServices, guards }: ResourceSet, namespaces: ReadonlySet<string>): string[] {
-  return [...authServices, ...guards]
-    .filter(({ namespace }) => !namespaces.has(namespace))
-    .map(({ kind, namespace, name }) => `${kind} ${name} in ${namespace}`);
 }
 
 /** The certificate files that TLSContexts, Hosts and old Modules name, with the places that name them, and Istio's. */
@@ -166,6 +133,7 @@ export function filesToFollow(resources: ResourceSet, istioCerts: string | undef
       certificateChain: positionOf(context, "cert_chain_file"),
       privateKey: positionOf(context, "private_key_file"),
       trustAnchors: positionOf(context, "cacert_chain_file"),
+      crl: positionOf(context, context.raw.fields.has("spec.verify.crl_file") ? "verify.crl_file" : "verify"),
     };
     const subject = context.writtenIn ?? subjectOf(context);
     return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];

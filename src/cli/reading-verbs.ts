@@ -22,7 +22,11 @@ function addCheck(program: Command): void {
     .argument("<path...>", PATHS)
     .addOption(engineOption())
     .addOption(formatOption())
-    .option("--strict", "exit 1 on warnings too");
+    .option("--strict", "exit 1 on warnings too")
+    .option(
+      "--fleet <file>",
+      "rules of a fleet: they, and the resources as each group's Envoys would have them",
+    );
   addResourceFlags(command)
     .addHelpText(
       "after",
@@ -33,6 +37,7 @@ Examples:
   credence check ./gateway
   credence check ./gateway --strict
   credence check ./gateway --format json | jq .summary
+  credence check ./gateway --fleet fleet.yaml
 
 Exit status: 0 no errors (warnings may stand, unless --strict), 1 errors, 2 misuse.`,
     )

@@ -73,6 +73,8 @@ export interface CredentialMaterial {
 export type MaterialPart = "certificateChain" | "privateKey" | "trustAnchors" | "crl";
 
 export interface Unreadable {
+  /** Absent: certificate-file-unreadable. */
+  readonly code?: "outside-group";
   /** What could not be read, and why; one sentence. */
   readonly message: string;
   /** Where it is named, if that is another place than the origin's. */

@@ -16,6 +16,11 @@ export const CREDENTIAL_CODES = {
     "object-ignored",
     "Encode each value of `data` as base64, or use `stringData`.",
   ],
+  "outside-group": [
+    "error",
+    "route-fails-closed",
+    "Use a Secret, or have the group in the fleet's rules list the folder under `files`.",
+  ],
   "certificate-file-unreadable": ["error", "route-fails-closed", "Make the file readable, or mend its path."],
   "pem-invalid": [
     "error",

@@ -326,7 +326,7 @@ test("rules that are wrong and certificates that are missing keep it from starti
     fleet,
   ]).ended;
   assert.equal(open.code, 1);
-  assert.match(open.stderr, /fleet\.yaml:2:5: error fleet-invalid\n {2}group a says neither/);
+  assert.match(open.stderr, /fleet\.yaml:2:5: error fleet-invalid\n {2}group a does not say its namespaces/);
   const missing = await new Credence(t, [...flags, "--xds-cert", join(files.folder, "none.crt")]).ended;
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /^credence: the xDS stream: .*none\.crt/m);

@@ -13,6 +13,7 @@ import { createLogger, type LogFormat, type Logger, logDestination } from "../..
 import { Metrics } from "../../telemetry/metrics.ts";
 import { allExist } from "../paths.ts";
 import { registerFailureMetrics } from "../failure-metrics.ts";
+import { boundsOf } from "../group-bounds.ts";
 import { type Plane, wirePlane } from "../plane.ts";
 import type { ResourceFlags } from "../load.ts";
 import { removeReadyFile, writeJsonFile } from "../ready-file.ts";
@@ -53,9 +54,6 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     return;
   }
   const logger = createLogger(flags.logLevel, logDestination(flags.logFormat));
-  const open = (groups ?? []).filter(({ namespaces }) => namespaces === undefined).map(({ name }) => name);
-  if (groups !== null && groups.length > 1 && open.length > 0)
-    logger.warn({ groups: open }, "groups without `namespaces` may have the Secrets of every namespace");
   const clock = systemClock;
   const identity = await followXdsIdentity(flags, clock, logger);
   const tls = identity.current();
@@ -76,7 +74,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
       paths,
       ambassadorId: group?.ambassadorId ?? flags.ambassadorId,
       istioCerts: flags.istioCerts,
-      namespaces: group?.namespaces === undefined ? undefined : new Set(group.namespaces),
+      groupBounds: boundsOf(group),
       compile: {
         engine: "envoy",
         address: flags.address,

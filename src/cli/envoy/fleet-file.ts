@@ -59,7 +59,13 @@ const FLEET = Type.Object(
             },
             { additionalProperties: false, minProperties: 1 },
           ),
-          namespaces: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
+          namespaces: Type.Optional(
+            Type.Union([Type.Literal("all"), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+              description: "a list of namespaces, or all",
+            }),
+          ),
+          files: Type.Optional(Type.Array(Type.String({ pattern: "^/" }), { minItems: 1 })),
+          consul_services: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
           ambassador_id: Type.Optional(Type.String({ minLength: 1 })),
         },
         { additionalProperties: false },
@@ -97,10 +103,10 @@ function problemsOf(value: unknown): Problem[] {
     const found: Problem[] = [];
     if (names.indexOf(group.name) !== index)
       found.push({ path: [...path, "name"], message: `two groups have the name ${group.name}` });
-    if (group.namespaces === undefined && group.ambassador_id === undefined)
+    if (group.namespaces === undefined)
       found.push({
         path,
-        message: `group ${group.name} says neither namespaces nor ambassador_id: it would get everything`,
+        message: `group ${group.name} does not say its namespaces: it could name the Secrets of all. List them, or write \`namespaces: all\``,
       });
     for (const id of list(group.match.spiffe))
       if (trustDomainOf(id.replace(/\/\*$/, "")) === null)
@@ -119,11 +125,14 @@ function oneEach(problems: readonly Problem[]): Problem[] {
   return [...byPath.values()];
 }
 
-function groupFrom({ name, match, namespaces, ambassador_id: ambassadorId }: Group): FleetGroup {
+function groupFrom({ name, match, namespaces, files, ...group }: Group): FleetGroup {
+  const { ambassador_id: ambassadorId, consul_services: consulServices } = group;
   return {
     name,
     match: { spiffe: list(match.spiffe), dns: list(match.dns) },
-    ...(namespaces === undefined ? {} : { namespaces }),
+    ...(namespaces === undefined || namespaces === "all" ? {} : { namespaces }),
+    ...(files === undefined ? {} : { files }),
+    ...(consulServices === undefined ? {} : { consulServices }),
     ...(ambassadorId === undefined ? {} : { ambassadorId }),
   };
 }

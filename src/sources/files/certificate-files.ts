@@ -1,5 +1,10 @@
 import { createHash } from "node:crypto";
-import type { CredentialMaterial, CredentialOrigin, MaterialPart } from "../../credentials/credential.ts";
+import type {
+  CredentialMaterial,
+  CredentialOrigin,
+  MaterialPart,
+  Unreadable,
+} from "../../credentials/credential.ts";
 import type { SourcePosition } from "../../diagnostics/diagnostic.ts";
 import type { CredentialSink } from "./secret-offers.ts";
 import { readRegularFile } from "./regular-file.ts";
@@ -23,12 +28,15 @@ export interface CertificateFileSet {
  */
 export class CertificateFiles {
   readonly #sink: CredentialSink;
+  readonly #folders: readonly string[] | undefined;
   readonly #followed = new Map<string, Followed>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(sink: CredentialSink) {
+  /** With `folders`, what is outside of them is refused, wherever symbolic links lead. */
+  constructor(sink: CredentialSink, folders?: readonly string[]) {
     this.#sink = sink;
+    this.#folders = folders;
   }
 
   /** Watches exactly these from now on; the first reading of a new one is offered before this resolves. */
@@ -42,7 +50,7 @@ export class CertificateFiles {
     for (const set of sets) {
       const known = this.#followed.get(set.name);
       if (known !== undefined && JSON.stringify(known.set) === JSON.stringify(set)) continue;
-      const reading = await read(set);
+      const reading = await read(set, this.#folders);
       const samePaths = known !== undefined && PARTS.every((part) => known.set[part] === set[part]);
       // Written elsewhere in the YAML: the findings move along, and files in the middle of a change stay for the poll.
       if (samePaths && known.offered !== reading.digest) {
@@ -67,7 +75,7 @@ export class CertificateFiles {
     this.#timer = setTimeout(async () => {
       for (const followed of [...this.#followed.values()]) {
         const { set } = followed;
-        const { material, digest } = await read(set);
+        const { material, digest } = await read(set, this.#folders);
         // While that was read, others may have come in its place.
         if (this.#stopped || this.#followed.get(set.name) !== followed || followed.set !== set) continue;
         const settled = followed.seen === digest;
@@ -94,18 +102,23 @@ interface Followed {
 }
 
 /** A file that is named and cannot be read is given as unreadable, with the reason: it must not count as not named. */
-async function read(set: CertificateFileSet): Promise<{ material: CredentialMaterial; digest: string }> {
+async function read(
+  set: CertificateFileSet,
+  folders: readonly string[] | undefined,
+): Promise<{ material: CredentialMaterial; digest: string }> {
   const texts: Partial<Record<MaterialPart, string>> = {};
-  const unreadable: Partial<Record<MaterialPart, { message: string; source?: SourcePosition }>> = {};
+  const unreadable: Partial<Record<MaterialPart, Unreadable>> = {};
   for (const part of PARTS) {
     const path = set[part];
     if (path === undefined) continue;
-    const reading = await readRegularFile(path, MAX_FILE_BYTES);
+    const reading = await readRegularFile(path, MAX_FILE_BYTES, folders);
     texts[part] = reading.ok ? reading.text : "";
     if (reading.ok) continue;
     const source = set.places[part];
     unreadable[part] = {
-      message: `${path} cannot be read: ${reading.reason}`,
+      ...(reading.isOutside === true
+        ? { code: "outside-group", message: `${path} is outside the folders that this group may read` }
+        : { message: `${path} cannot be read: ${reading.reason}` }),
       ...(source === undefined ? {} : { source }),
     };
   }

@@ -1,22 +1,31 @@
 import { constants, type Stats } from "node:fs";
 import { open, stat } from "node:fs/promises";
+import { isOpenedWithin, placeWithin } from "./allowed-folders.ts";
 
 export type FileReading =
   | { readonly ok: true; readonly text: string }
   /** `reason` is an errno, or says what the path is instead. */
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly isOutside?: true };
 
 /**
  * Reads a file as UTF-8. Never rejects and never waits for a writer: what is no regular file is not even opened, since a
- * FIFO would block, a device may have no end, and opening some does something. No more than `maxBytes` is read.
+ * FIFO would block, a device may have no end, and opening some does something. No more than `maxBytes` is read, and where
+ * `folders` are given, nothing outside of them.
  */
-export async function readRegularFile(path: string, maxBytes: number): Promise<FileReading> {
+export async function readRegularFile(
+  path: string,
+  maxBytes: number,
+  folders?: readonly string[],
+): Promise<FileReading> {
   try {
-    const before = irregularity(await stat(path));
+    const place = folders === undefined ? path : await placeWithin(path, folders);
+    if (place === null) return OUTSIDE;
+    const before = irregularity(await stat(place));
     if (before !== null) return { ok: false, reason: before };
     // By now it may be another one.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const file = await open(place, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     try {
+      if (folders !== undefined && !(await isOpenedWithin(file, place, folders))) return OUTSIDE;
       const found = await file.stat();
       const opened = irregularity(found);
       if (opened !== null) return { ok: false, reason: opened };
@@ -57,4 +66,5 @@ export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? "unreadable";
 }
 
+const OUTSIDE: FileReading = { ok: false, reason: "outside the folders that may be read", isOutside: true };
 const SMALL_BYTES = 4096;

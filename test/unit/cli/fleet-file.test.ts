@@ -10,7 +10,10 @@ test("rules as they are written", () => {
   - name: inner
     match:
       dns: [a.example, "*.b.example"]
+    namespaces: all
     ambassador_id: inner
+    files: [/etc/inner]
+    consul_services: [web]
 `;
   assert.deepEqual(parseFleet("fleet.yaml", text), {
     groups: [
@@ -19,7 +22,13 @@ test("rules as they are written", () => {
         match: { spiffe: ["spiffe://example.org/edge/*"], dns: [] },
         namespaces: ["edge", "default"],
       },
-      { name: "inner", match: { spiffe: [], dns: ["a.example", "*.b.example"] }, ambassadorId: "inner" },
+      {
+        name: "inner",
+        match: { spiffe: [], dns: ["a.example", "*.b.example"] },
+        files: ["/etc/inner"],
+        consulServices: ["web"],
+        ambassadorId: "inner",
+      },
     ],
   });
 });
@@ -30,7 +39,25 @@ const WRONG: readonly (readonly [text: string, line: number, column: number, mes
   ["groups: [\n", 1, 10, /./],
   ["groups:\n  - name: a\n    mach: {}\n", 3, 5, /mach is no field of groups\.0/],
   ["groups:\n  - name: a\n    match: {}\n    namespaces: [a]\n", 3, 5, /groups\.0\.match/],
-  ["groups:\n  - name: a\n    match: { dns: a.b }\n", 2, 5, /it would get everything/],
+  ["groups:\n  - name: a\n    match: { dns: a.b }\n", 2, 5, /does not say its namespaces/],
+  [
+    "groups:\n  - name: a\n    match: { dns: a.b }\n    ambassador_id: a\n",
+    2,
+    5,
+    /could name the Secrets of all.*namespaces: all/,
+  ],
+  [
+    "groups:\n  - name: a\n    match: { dns: a.b }\n    namespaces: everything\n",
+    4,
+    5,
+    /groups\.0\.namespaces/,
+  ],
+  [
+    "groups:\n  - name: a\n    match: { dns: a.b }\n    namespaces: [a]\n    files: [certs]\n",
+    5,
+    13,
+    /groups\.0\.files\.0/,
+  ],
   [
     "groups:\n  - name: a\n    match:\n      spiffe: [spiffe://Bad/x]\n    namespaces: [a]\n",
     4,

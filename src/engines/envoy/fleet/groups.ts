@@ -6,6 +6,10 @@ export interface FleetGroup {
   readonly match: IdentityMatch;
   /** Absent: of every namespace. */
   readonly namespaces?: readonly string[];
+  /** Folders of the control plane's machine whose certificate files and sockets its resources may name. */
+  readonly files?: readonly string[];
+  /** Services that its resources may be to Consul. */
+  readonly consulServices?: readonly string[];
   /** Absent: that of the command line. */
   readonly ambassadorId?: string;
 }

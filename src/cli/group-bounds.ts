@@ -1,0 +1,139 @@
+import { lstat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { TlsContextResource } from "../resources/tls-context.ts";
+import { CONSUL_SERVICE, socketPath, type TlsIdentity } from "../resources/tls-identity.ts";
+import { placeWithin } from "../sources/files/allowed-folders.ts";
+import type { CredentialSink } from "../sources/files/secret-offers.ts";
+
+/** What the resources of a group of a fleet may be, and may name. What is absent is not bounded. */
+export interface GroupBounds {
+  /** Of these alone, their Secrets included. */
+  readonly namespaces?: ReadonlySet<string>;
+  /** Certificate files and sockets of issuers in these alone, wherever symbolic links lead. */
+  readonly folders?: readonly string[];
+  /** Services that it may be to Consul. */
+  readonly consulServices?: readonly string[];
+}
+
+/** As the rules of a fleet say it. Who is limited to namespaces has of the control plane's machine only what is listed. */
+export function boundsOf(
+  group: {
+    readonly namespaces?: readonly string[];
+    readonly files?: readonly string[];
+    readonly consulServices?: readonly string[];
+  } | null,
+): GroupBounds {
+  if (group === null) return {};
+  const { namespaces, files, consulServices } = group;
+  const limited = namespaces === undefined ? undefined : [];
+  const folders = files ?? limited;
+  const services = consulServices ?? limited;
+  return {
+    ...(namespaces === undefined ? {} : { namespaces: new Set(namespaces) }),
+    ...(folders === undefined ? {} : { folders }),
+    ...(services === undefined ? {} : { consulServices: services }),
+  };
+}
+
+/** Secrets of other namespaces never reach the store: whatever a resource names, it cannot be had here. */
+export function boundedSecrets({ namespaces }: GroupBounds, sink: CredentialSink): CredentialSink {
+  if (namespaces === undefined) return sink;
+  const isOurs = (name: string): boolean => namespaces.has(name.split("/")[1] ?? "");
+  return {
+    offer: (name, material, origin) => isOurs(name) && sink.offer(name, material, origin),
+    remove: (name) => isOurs(name) && sink.remove(name),
+  };
+}
+
+export interface LoadedResources {
+  readonly resources: ResourceSet;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly complete: boolean;
+}
+
+/** What is a group's. A TLSContext whose issuer it may not ask is closed; of files, each reading judges (CertificateFiles). */
+export async function boundedResources(
+  bounds: GroupBounds,
+  { resources, diagnostics, complete }: LoadedResources,
+): Promise<LoadedResources> {
+  const { namespaces } = bounds;
+  const isOurs = ({ namespace }: { readonly namespace: string }): boolean =>
+    namespaces?.has(namespace) !== false;
+  const ours = Object.fromEntries(
+    Object.entries(resources).map(([kind, list]) => [
+      kind,
+      (list as ResourceSet[keyof ResourceSet]).filter(isOurs),
+    ]),
+  ) as unknown as ResourceSet;
+  const found: Diagnostic[] = [];
+  const tlsContexts = await Promise.all(
+    ours.tlsContexts.map(async (context): Promise<TlsContextResource> => {
+      const message = await refusedIssuer(context.spec.identity, bounds);
+      if (message === null) return context;
+      found.push(
+        diagnose("outside-group", {
+          subject: subjectOf(context),
+          source: positionOf(context, "identity"),
+          message,
+          ...(context.terminates ? { effect: "host-refused" as const } : {}),
+        }),
+      );
+      return { ...context, closedBy: context.closedBy ?? "outside-group" };
+    }),
+  );
+  return {
+    resources: { ...ours, tlsContexts },
+    // What is wrong with a file as such concerns everybody who reads it.
+    diagnostics: [
+      ...diagnostics.filter(({ subject }) => subject.kind === "File" || isOurs(subject)),
+      ...found,
+    ],
+    complete,
+  };
+}
+
+/** Access control of other namespaces: who reads the rules of a fleet may think that it guards every group. */
+export function guardsElsewhere(
+  { authServices, guards }: ResourceSet,
+  { namespaces }: GroupBounds,
+): string[] {
+  if (namespaces === undefined) return [];
+  return [...authServices, ...guards]
+    .filter(({ namespace }) => !namespaces.has(namespace))
+    .map(({ kind, namespace, name }) => `${kind} ${name} in ${namespace}`);
+}
+
+/** Why a group may not have what this issuer would deliver; null: it may, or nobody is asked. */
+async function refusedIssuer(
+  identity: TlsIdentity | undefined,
+  { folders, consulServices }: GroupBounds,
+): Promise<string | null> {
+  if (identity?.consul !== undefined) {
+    const { service = CONSUL_SERVICE } = identity.consul;
+    return consulServices?.includes(service) === false ? `this group may not be ${service} to Consul` : null;
+  }
+  if (identity === undefined || folders === undefined) return null;
+  const written = identity.istio_sds?.socket ?? identity.spiffe?.socket;
+  const socket = written ?? process.env.SPIFFE_ENDPOINT_SOCKET;
+  // Nobody is asked; it is said elsewhere.
+  if (socket === undefined || socket === "") return null;
+  // The control plane's own socket need not be told to whom it does not concern.
+  const named = written ?? "$SPIFFE_ENDPOINT_SOCKET";
+  return (await isSocketWithin(socketPath(socket), folders))
+    ? null
+    : `${named} is outside the folders that this group may use`;
+}
+
+async function isSocketWithin(socket: string, folders: readonly string[]): Promise<boolean> {
+  // What may be a link that leads nowhere yet is not trusted; one that is not there at all is held to its folder.
+  const isThere = await lstat(socket).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== "ENOENT",
+  );
+  const place = await placeWithin(isThere ? socket : dirname(socket), folders).catch(() => null);
+  return place !== null;
+}

@@ -1,0 +1,37 @@
+import { readlink, realpath } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { resolve, sep } from "node:path";
+
+/**
+ * Where a path leads, symbolic links resolved, if that lies in one of the folders; null: elsewhere. A folder may itself be a
+ * link, and may hold links, as mounted Secrets do. Rejects as `realpath` does, but only for what is in a folder as written:
+ * of the rest not even whether it exists is said.
+ */
+export async function placeWithin(path: string, folders: readonly string[]): Promise<string | null> {
+  const real = await realpath(path).catch((error: Error) => error);
+  if (typeof real === "string") return (await isWithin(real, folders)) ? real : null;
+  if (folders.some((folder) => holds(resolve(folder), resolve(path)))) throw real;
+  return null;
+}
+
+/** Whether what was opened is still in one of the folders: between looking and opening, a link may have been replaced. */
+export async function isOpenedWithin(
+  file: FileHandle,
+  path: string,
+  folders: readonly string[],
+): Promise<boolean> {
+  // Only Linux says where an open file is; elsewhere its path has to do.
+  const real = await readlink(`/proc/self/fd/${file.fd}`).catch(() => realpath(path));
+  return isWithin(real, folders);
+}
+
+async function isWithin(real: string, folders: readonly string[]): Promise<boolean> {
+  // One that is not there holds nothing.
+  const roots = await Promise.all(folders.map((folder) => realpath(folder).catch(() => null)));
+  return roots.some((root) => root !== null && holds(root, real));
+}
+
+/** The path itself, or one below it; both absolute, without dots. */
+function holds(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : `${folder}${sep}`);
+}
