@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { CertificateFault } from "../../src/x509/faults.ts";
+import { readTrustDomains } from "../../src/x509/trust-domains.ts";
 import type { PeerExpectation } from "../../src/x509/verify.ts";
 import { implicit, sequence, utf8 } from "./der.ts";
 import {
@@ -26,7 +27,7 @@ export interface FlawedPeer {
   readonly anchors: readonly Issued[];
   /** PEM: every CA's list is asked for where there is one. */
   readonly lists?: readonly string[];
-  readonly rules?: Pick<PeerExpectation, "identities" | "spkiSha256" | "maxDepth">;
+  readonly rules?: Pick<PeerExpectation, "identities" | "spkiSha256" | "maxDepth" | "domains">;
 }
 
 const DAY = 86_400_000;
@@ -220,6 +221,12 @@ export function flawedPeers(): {
         }),
       ],
       { rules: { identities: { spiffeIds: ["spiffe://prod.example/a"] } } },
+    ],
+    [
+      "A CA of a SPIFFE trust domain vouches for IDs of that domain alone",
+      "issuer_unknown",
+      [issue({ by: root, names: [dns("peer.example"), uri("spiffe://prod.example/a")] })],
+      { rules: { domains: readTrustDomains({ "prod.example": [middle.pem], "other.example": [root.pem] }) } },
     ],
     [
       "Its public key is one of `verify.spki_sha256`",
