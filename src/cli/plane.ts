@@ -4,12 +4,14 @@ import { FailureHistory } from "../control/failures.ts";
 import { Handshakes } from "../control/handshakes.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
 import { CredentialStore } from "../credentials/store.ts";
+import { EndpointStore } from "../endpoints/store.ts";
 import type { Engine, FailureSink, HandshakeSink } from "../engines/engine.ts";
 import { hostContext } from "../resources/host.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
 import { moduleContexts } from "../resources/tls-module.ts";
+import { wireEndpoints } from "./endpoint-sources.ts";
 import { boundedResources, boundedSecrets, type GroupBounds, guardsElsewhere } from "./group-bounds.ts";
 import { foldersOf, istioCertificateFiles, ofGateway, withoutIstioSecret } from "./istio-certs.ts";
 import { wireMesh } from "./mesh.ts";
@@ -34,6 +36,8 @@ export interface PlaneOptions<E extends Engine> {
 
 export interface EngineParts {
   readonly store: CredentialStore;
+  /** Addresses of clusters with a resolver. */
+  readonly discovered: EndpointStore;
   readonly onFailure: FailureSink;
   readonly onHandshakeFailed: HandshakeSink;
 }
@@ -57,8 +61,10 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   const failures = new FailureHistory();
   const handshakes = new Handshakes();
   const logFailure = createFailureLog(logger, clock);
+  const discovered = new EndpointStore();
   const engine = options.engine({
     store,
+    discovered,
     onFailure(record) {
       failures.add(record);
       handshakes.addFailure(record);
@@ -68,6 +74,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   });
   const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));
   const mesh = wireMesh({ store, clock, logger });
+  const endpoints = wireEndpoints(discovered, clock);
   const source = createFileSource({
     paths: options.paths,
     credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, store)),
@@ -79,7 +86,9 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     store,
     engine,
     compileOptions: options.compile,
+    endpoints,
     async onResources(resources) {
+      endpoints.onResources(resources);
       await Promise.all([files.follow(filesToFollow(resources, istioCerts)), mesh.follow(resources)]);
     },
     allowPartial: options.allowPartial,
@@ -95,6 +104,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     close() {
       files.stop();
       mesh.stop();
+      endpoints.stop();
       store.close();
     },
   };

@@ -49,7 +49,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const plane = wirePlane({
     ...options,
     clock,
-    engine: ({ store, onFailure, onHandshakeFailed }) =>
+    engine: ({ store, discovered, onFailure, onHandshakeFailed }) =>
       createNodeEngine({
         credentials: store,
         endpoints: createDnsEndpoints({
@@ -57,6 +57,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
           logger,
           ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
         }),
+        discovered,
         logger,
         clock,
         accessLog: accessLog?.log,

@@ -64,6 +64,20 @@ export function compileCluster(
     report("resolver-unknown", "resolver", `resolver ${resolverName} cannot be used (${choice.code})`);
     return { closedBy: choice.code };
   }
+  if (choice.kind === "consul" && isIP(service.host) === 0 && service.host.includes(".")) {
+    report(
+      "service-invalid",
+      "service",
+      `${service.host} has dots, and services have none in Consul: resolver ${resolverName} is asked for a service's bare name`,
+    );
+    return { closedBy: "service-invalid" };
+  }
+  if (choice.kind === "consul" && service.port !== undefined && isIP(service.host) === 0)
+    report(
+      "service-port-ignored",
+      "service",
+      `Consul knows the ports of ${service.host}: ${service.port} is not used`,
+    );
   const balancer = shared.load_balancer ?? config.load_balancer;
   const problem = balancer === undefined ? null : balancerProblem(balancer);
   if (problem !== null) {
@@ -179,7 +193,8 @@ function resolverOf(
   choice: Exclude<ResolverChoice, { kind: "closed" }>,
   service: string,
 ): Resolver | undefined {
-  if (choice.kind === "dns") return undefined;
+  // An address is reached as it is.
+  if (choice.kind === "dns" || (choice.kind === "consul" && isIP(service) !== 0)) return undefined;
   return choice.kind === "consul" ? { ...choice, service } : { kind: "kubernetes-endpoint" };
 }
 

@@ -9,9 +9,11 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 /** What a cluster asks of its engine: the first that it cannot do is said. */
 const CLUSTER_NEEDS: readonly Need<Cluster>[] = [
   { feature: "h2-upstream", field: "grpc", isAsked: ({ protocol }) => protocol === "h2" },
-  { feature: "consul-endpoints", field: "resolver", isAsked: ({ resolver }) => resolver?.kind === "consul" },
-  // Whatever other resolver there may be: none has a source.
-  { feature: "kubernetes-endpoints", field: "resolver", isAsked: ({ resolver }) => resolver !== undefined },
+  {
+    feature: "kubernetes-endpoints",
+    field: "resolver",
+    isAsked: ({ resolver }) => resolver?.kind === "kubernetes-endpoint",
+  },
 ];
 
 interface Need<Part> {

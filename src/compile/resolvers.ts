@@ -3,7 +3,12 @@ import type { ResolverResource } from "../resources/resolver.ts";
 /** What a resolver's name stands for; `dns` is the default. */
 export type ResolverChoice =
   | { readonly kind: "dns" | "kubernetes-endpoint" }
-  | { readonly kind: "consul"; readonly address: string; readonly datacenter: string }
+  | {
+      readonly kind: "consul";
+      readonly address: string;
+      readonly datacenter: string;
+      readonly tags?: readonly string[];
+    }
   | { readonly kind: "closed"; readonly code: string };
 
 /** Resolvers by name, 1.14's pre-defined ones included. One name in two namespaces: the gateway's own first. */
@@ -31,5 +36,11 @@ function choose({ kind, spec, closedBy }: ResolverResource): ResolverChoice {
   if (closedBy !== null) return { kind: "closed", code: closedBy };
   if (kind === "KubernetesServiceResolver") return { kind: "dns" };
   if (kind === "KubernetesEndpointResolver") return { kind: "kubernetes-endpoint" };
-  return { kind: "consul", address: spec.address ?? "", datacenter: spec.datacenter ?? "" };
+  const tags = [...new Set(spec.tags ?? [])].sort();
+  return {
+    kind: "consul",
+    address: spec.address ?? "",
+    datacenter: spec.datacenter ?? "",
+    ...(tags.length === 0 ? {} : { tags }),
+  };
 }

@@ -9,6 +9,7 @@ import type { BoundListener, Engine, EngineProblem } from "../engines/engine.ts"
 import type { Revision } from "../model/gateway.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { EndpointSources } from "./endpoint-sources.ts";
 import { engineDiagnostic, placesIn } from "./engine-problems.ts";
 
 /** Where resources come from, as far as the loop needs to know. */
@@ -23,6 +24,8 @@ export interface ControlOptions {
   readonly compileOptions: CompileOptions;
   /** Told of each new ResourceSet before it is compiled: certificate files to follow. */
   readonly onResources: (resources: ResourceSet) => Promise<void>;
+  /** Absent: addresses come from DNS alone. */
+  readonly endpoints?: EndpointSources;
   /** A cold start with documents that cannot be read is ready all the same. */
   readonly allowPartial: boolean;
   readonly logger: Logger;
@@ -75,6 +78,7 @@ export class Control {
       else this.#sayRotated(change);
     });
     const unsubscribeFindings = options.store.onFindings(() => this.#reportSoon());
+    const unsubscribeEndpoints = options.endpoints?.onFindings(() => this.#reportSoon());
     const unsubscribeProblems = options.engine.onProblems?.((problems) => {
       this.#problems = problems;
       this.#reportSoon();
@@ -82,6 +86,7 @@ export class Control {
     this.#unsubscribe = () => {
       unsubscribe();
       unsubscribeFindings();
+      unsubscribeEndpoints?.();
       unsubscribeProblems?.();
     };
   }
@@ -118,6 +123,7 @@ export class Control {
       diagnostics: sortDiagnostics([
         ...this.#found,
         ...this.#options.store.diagnostics(),
+        ...(this.#options.endpoints?.diagnostics() ?? []),
         ...this.#problems.map((problem) => engineDiagnostic(problem, places)),
       ]),
       fault: this.#fault,
@@ -156,7 +162,7 @@ export class Control {
   }
 
   async #round(): Promise<void> {
-    const { source, store, engine, compileOptions, logger } = this.#options;
+    const { source, store, engine, endpoints, compileOptions, logger } = this.#options;
     const loaded = await source.load();
     await this.#options.onResources(loaded.resources);
     // What loading has just changed in the store is seen below.
@@ -173,6 +179,7 @@ export class Control {
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
     this.#compilation = compilation;
     const hash = hashModel(compilation.model);
+    await endpoints?.prepare(compilation.model);
     if (this.#stopped) return;
     if (hash !== this.#revision?.hash || this.#isPartial) {
       const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
@@ -181,6 +188,7 @@ export class Control {
       this.#problems = report.problems;
       if (report.accepted) {
         this.#revision = revision;
+        endpoints?.settle(revision.model);
         // What the engine refuses for its bytes is refused again.
         this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
         logger.info(

@@ -53,6 +53,7 @@ export const CATALOGUE = {
     "Mend the field named; the route answers 503 until then.",
   ],
   "service-invalid": ["error", "route-fails-closed", "Write the service as [scheme://]host[:port]."],
+  "service-port-ignored": ["info", "field-ignored", "Remove the port from the service."],
   "service-path-ignored": [
     "warning",
     "field-ignored",
@@ -102,6 +103,16 @@ export const CATALOGUE = {
   ],
   "header-not-changed": ["warning", "field-ignored", "Remove the header from the list."],
   "resolver-unknown": ["error", "route-fails-closed", "Create the resolver, or mend its name."],
+  "endpoints-unavailable": [
+    "warning",
+    "route-fails-closed",
+    "See that the resolver's address, token and certificates are right, and that it runs.",
+  ],
+  "endpoints-none": [
+    "warning",
+    "route-fails-closed",
+    "See that the service is registered under this name and passes its checks.",
+  ],
   // TCPMapping
   "tcp-mapping-fails-closed": [
     "error",

@@ -34,17 +34,6 @@ const CAPABILITIES = {
     },
     envoy: null,
   },
-  "consul-endpoints": {
-    what: "ConsulResolver",
-    node: {
-      message: "no source of Consul's endpoints is connected",
-      remedy: "Name the service as DNS knows it (Consul has a DNS interface), and remove `resolver`.",
-    },
-    envoy: {
-      message: "no source of Consul's endpoints is connected",
-      remedy: "Name the service as DNS knows it (Consul has a DNS interface), and remove `resolver`.",
-    },
-  },
   "kubernetes-endpoints": {
     what: "KubernetesEndpointResolver",
     node: {

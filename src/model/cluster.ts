@@ -36,6 +36,8 @@ export type Resolver =
       readonly address: string;
       readonly datacenter: string;
       readonly service: string;
+      /** Instances must have all of them; absent: any will do. */
+      readonly tags?: readonly string[];
     };
 
 export interface DnsSettings {

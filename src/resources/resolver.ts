@@ -18,6 +18,18 @@ export const CONSUL_RESOLVER = Type.Object({
     minLength: 1,
     ...doc({ is: "a datacenter's name", does: "The datacenter that is asked.", example: "dc1" }),
   }),
+  tags: Type.Optional(
+    Type.Array(
+      Type.String({ minLength: 1 }),
+      doc({
+        is: "a list of tags",
+        does: "Only instances that are registered with all of them are used.",
+        byDefault: "none",
+        example: ["v2"],
+        note: "An extension: 1.14 uses every instance.",
+      }),
+    ),
+  ),
 });
 
 export type ResolverKind = "KubernetesServiceResolver" | "KubernetesEndpointResolver" | "ConsulResolver";
@@ -56,6 +68,6 @@ const TABLES: Readonly<Record<ResolverKind, FieldTable>> = {
     properties: { ...SELECTION_FIELDS, ...CONSUL_RESOLVER.properties },
     required: ["address", "datacenter"],
     ignored: [],
-    guarding: ["datacenter"],
+    guarding: ["datacenter", "tags"],
   },
 };

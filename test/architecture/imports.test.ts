@@ -12,7 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protobuf: [],
   resources: ["diagnostics"],
   credentials: ["model", "x509", "diagnostics", "telemetry"],
-  endpoints: ["model", "telemetry"],
+  endpoints: ["model", "diagnostics", "telemetry"],
   "engines/engine.ts": ["model", "diagnostics"],
   compile: ["resources", "model", "diagnostics", "x509"],
   sources: ["resources", "credentials", "endpoints", "diagnostics", "telemetry"],

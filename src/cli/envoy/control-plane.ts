@@ -86,7 +86,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
       allowPartial: flags.allowPartial === true,
       logger: group === null ? logger : logger.child({ group: group.name }),
       clock,
-      engine: ({ store, onFailure }) => {
+      engine: ({ store, discovered, onFailure }) => {
         const name = group?.name ?? EVERYBODY;
         const counts = failed.get(name);
         if (counts !== undefined) counts.onFailure = onFailure;
@@ -94,6 +94,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
           ads,
           group: name,
           credentials: store,
+          discovered,
           logger,
           clock,
           ownCluster: OWN_CLUSTER,

@@ -66,12 +66,13 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   const plane = wirePlane({
     ...options,
     clock,
-    engine: ({ store, onFailure }) => {
+    engine: ({ store, discovered, onFailure }) => {
       failed.onFailure = onFailure;
       return createEnvoyEngine({
         ads,
         group: GROUP,
         credentials: store,
+        discovered,
         logger,
         clock,
         ownCluster: OWN_CLUSTER,

@@ -49,7 +49,7 @@ export function clustersOf(model: GatewayModel): Cluster[] {
 function translateCluster(cluster: Cluster, context: TranslationContext): ClusterMessage {
   return create(ClusterSchema, {
     name: cluster.name,
-    ...addresses(cluster),
+    ...addresses(cluster, context),
     // The node engine's covers the handshake too, and so does Envoy's.
     connectTimeout: duration(cluster.connectTimeoutMs),
     ...balancing(cluster),

@@ -1,4 +1,5 @@
 import type { CredentialChange, CredentialReader } from "../../credentials/credential.ts";
+import { type DiscoveredEndpoints, NOTHING_DISCOVERED } from "../../endpoints/discovered.ts";
 import type { GatewayModel, Revision } from "../../model/gateway.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -10,7 +11,7 @@ import type { ListenerBounds } from "./bounds.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
 import { portProblems, withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
-import { generationsOf, lifetimesOf, trustDomainsOf, withRotated } from "./rotation.ts";
+import { generationsOf, lifetimesOf, trustDomainsOf, withEndpoints, withRotated } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
 import { secretName, translateSecrets } from "./secrets.ts";
 import { translate } from "./translate.ts";
@@ -22,6 +23,8 @@ export interface EnvoyEngineOptions {
   /** The group of clients that gets what this engine is given. */
   readonly group: string;
   readonly credentials: CredentialReader;
+  /** Of clusters with a resolver; absent: there are none. */
+  readonly discovered?: DiscoveredEndpoints;
   readonly logger: Logger;
   readonly clock: Clock;
   /** The bootstrap's static cluster that leads to Credence itself. */
@@ -70,11 +73,18 @@ export class EnvoyEngine implements Engine {
   #secrets: ReadonlySet<string> = new Set();
   /** Those that have changed since the last publication. */
   readonly #rotated = new Set<string>();
+  /** Addresses have changed since the last publication. */
+  #moved = false;
 
   constructor(options: EnvoyEngineOptions) {
     this.#options = options;
     this.#ports = new ListenerPorts(options.choosePort);
-    this.#unsubscribe = options.credentials.onChange((change) => this.#onCredentialChange(change));
+    const unsubscribe = options.credentials.onChange((change) => this.#onCredentialChange(change));
+    const unsubscribeEndpoints = options.discovered?.onChange(() => this.#onEndpointsChange());
+    this.#unsubscribe = () => {
+      unsubscribe();
+      unsubscribeEndpoints?.();
+    };
   }
 
   /** Why own processes serve nothing just now. */
@@ -164,6 +174,7 @@ export class EnvoyEngine implements Engine {
     const { credentials, ads, group } = this.#options;
     this.#secrets = secretNames(model);
     this.#rotated.clear();
+    this.#moved = false;
     const context = this.#context(await this.#ports.choose(model));
     const secrets = translateSecrets(this.#secrets, credentials);
     this.#snapshot = snapshotOf([...secrets, ...translate(model, context, this.#memory)], this.#snapshot);
@@ -171,8 +182,9 @@ export class EnvoyEngine implements Engine {
   }
 
   #context(ports: ReadonlyMap<string, number>): TranslationContext {
-    const { credentials, ownCluster, bounds, accessLog } = this.#options;
+    const { credentials, discovered = NOTHING_DISCOVERED, ownCluster, bounds, accessLog } = this.#options;
     return {
+      discovered,
       generations: generationsOf(this.#secrets, credentials),
       trustDomains: trustDomainsOf(this.#secrets, credentials),
       lifetimes: lifetimesOf(this.#secrets, credentials),
@@ -211,6 +223,25 @@ export class EnvoyEngine implements Engine {
     const context = this.#context(await this.#ports.choose(revision.model));
     this.#snapshot = withRotated(this.#snapshot, rotated, revision.model, context, credentials, this.#memory);
     ads.publish(group, this.#snapshot, String(revision.number));
+  }
+
+  /** Addresses go out by name too; several changes that come together go out at once. */
+  #onEndpointsChange(): void {
+    if (this.#moved) return;
+    this.#moved = true;
+    this.#turn = this.#turn
+      .then(async () => {
+        const revision = this.#revision;
+        // The revision that was published meanwhile had them already.
+        if (revision === null || !this.#moved) return;
+        this.#moved = false;
+        const context = this.#context(await this.#ports.choose(revision.model));
+        this.#snapshot = withEndpoints(this.#snapshot, revision.model, context);
+        this.#options.ads.publish(this.#options.group, this.#snapshot, String(revision.number));
+      })
+      .catch((error: unknown) =>
+        this.#options.logger.error({ err: error }, "changed endpoints cannot be published"),
+      );
   }
 
   /** Resolves when every connected client has the revision but for what it refuses, and own listeners are open; or after a while. */

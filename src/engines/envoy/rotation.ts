@@ -3,11 +3,12 @@ import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import { trustDomainOf } from "../../x509/spiffe.ts";
 import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
-import { translateClusters } from "./clusters.ts";
+import { clustersOf, translateClusters } from "./clusters.ts";
 import { secretName, translateSecrets } from "./secrets.ts";
 import { tcpListener } from "./tcp/listener.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import type { TranslationMemory } from "./translation-memory.ts";
+import { loadAssignments } from "./upstream/load-assignment.ts";
 
 /** By `credential NAME` or `trust NAME`, of the SDS secrets named. */
 export function generationsOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
@@ -88,6 +89,17 @@ export function withRotated(
     ...snapshot,
     secret: new Map([...snapshot.secret, ...renewed.secret]),
     cluster: new Map([...snapshot.cluster, ...renewed.cluster]),
+    endpoints: withEndpoints(snapshot, model, context).endpoints,
     listener: new Map([...snapshot.listener, ...renewed.listener]),
   };
+}
+
+/** The snapshot with the addresses of clusters with a resolver as they are known now. */
+export function withEndpoints(
+  snapshot: Snapshot,
+  model: GatewayModel,
+  context: TranslationContext,
+): Snapshot {
+  const { endpoints } = snapshotOf(loadAssignments(clustersOf(model), context), snapshot);
+  return { ...snapshot, endpoints };
 }

@@ -73,10 +73,10 @@ function withRoutes(
 }
 
 function withEndpoints(
-  { eds_cluster_config: _, ...cluster }: JsonObject,
+  { eds_cluster_config: eds, ...cluster }: JsonObject,
   endpoints: Readonly<Record<string, JsonObject>>,
 ): JsonObject {
-  const name = cluster.name as string;
+  const name = (eds as JsonObject).service_name as string;
   return { ...cluster, type: "STATIC", load_assignment: endpoints[name] ?? { cluster_name: name } };
 }
 

@@ -1,10 +1,11 @@
 import type { GatewayModel } from "../../model/gateway.ts";
-import { translateClusters } from "./clusters.ts";
+import { clustersOf, translateClusters } from "./clusters.ts";
 import { translateListeners } from "./listeners.ts";
 import { translateRouteConfigurations } from "./route-configurations.ts";
 import type { XdsResource } from "./resources.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import type { TranslationMemory } from "./translation-memory.ts";
+import { loadAssignments } from "./upstream/load-assignment.ts";
 
 /**
  * The model in Envoy's words, secrets excepted: they go by name (secrets.ts). Pure: the same model gives the same messages
@@ -18,6 +19,8 @@ export function translate(
   return [
     // Clusters first: routes and listeners name them.
     ...translateClusters(model, context, memory),
+    // Their addresses: a cluster warms until it has them.
+    ...loadAssignments(clustersOf(model), context),
     // Listeners next: their route configurations are asked for by them.
     ...translateListeners(model, context),
     // Route configurations and their virtual hosts.

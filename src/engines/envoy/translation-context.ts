@@ -1,3 +1,4 @@
+import type { DiscoveredEndpoints } from "../../endpoints/discovered.ts";
 import type { ListenerBounds } from "./bounds.ts";
 
 /** What translation knows beside the model. */
@@ -8,6 +9,8 @@ export interface TranslationContext {
   readonly trustDomains?: ReadonlyMap<string, string>;
   /** Milliseconds from a credential's beginning to its end, by its name. Absent: not known. */
   readonly lifetimes?: ReadonlyMap<string, number>;
+  /** Addresses of clusters with a resolver. Absent: none are known. */
+  readonly discovered?: DiscoveredEndpoints;
   /** The bootstrap's static cluster that leads to Credence itself, for the stream of failures; absent: nobody takes them. */
   readonly ownCluster?: string;
   /** Absent: the defaults. */

@@ -1,4 +1,5 @@
 import type { CredentialReader } from "../../credentials/credential.ts";
+import { type DiscoveredEndpoints, NOTHING_DISCOVERED } from "../../endpoints/discovered.ts";
 import type { EndpointReader } from "../../endpoints/endpoint.ts";
 import type { Revision } from "../../model/gateway.ts";
 import type { Listener } from "../../model/listener.ts";
@@ -30,6 +31,8 @@ import { UpstreamCluster } from "./upstream/cluster.ts";
 export interface NodeEngineOptions {
   readonly credentials: CredentialReader;
   readonly endpoints: EndpointReader;
+  /** Of clusters with a resolver; absent: there are none. */
+  readonly discovered?: DiscoveredEndpoints;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Undefined: no access log. */
@@ -59,11 +62,18 @@ export class NodeEngine implements Engine {
   constructor(options: NodeEngineOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#unsubscribe = options.credentials.onChange((change) => {
+    const unsubscribeEndpoints = options.discovered?.onChange((name) => {
+      for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onEndpointsChange(name);
+    });
+    const unsubscribe = options.credentials.onChange((change) => {
       for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onCredentialChange(change);
       for (const { listener } of this.#listeners.values()) listener.onCredentialChange();
       this.#tcp.onCredentialChange();
     });
+    this.#unsubscribe = () => {
+      unsubscribe();
+      unsubscribeEndpoints?.();
+    };
   }
 
   /** One revision after the other, in the order in which they were given. */
@@ -217,10 +227,11 @@ export class NodeEngine implements Engine {
   }
 
   #createCluster(config: UpstreamCluster["config"]): UpstreamCluster {
-    const { credentials, endpoints, logger, clock } = this.#options;
+    const { credentials, endpoints, discovered = NOTHING_DISCOVERED, logger, clock } = this.#options;
     return new UpstreamCluster(config, {
       credentials,
       endpoints,
+      discovered,
       limits: this.#limits,
       deadlines: this.#deadlines,
       logger,

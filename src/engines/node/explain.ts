@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { Credential, CredentialReader, TrustBundle } from "../../credentials/credential.ts";
+import { NOTHING_DISCOVERED } from "../../endpoints/discovered.ts";
 import type { EndpointReader } from "../../endpoints/endpoint.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { Listener, VirtualHost } from "../../model/listener.ts";
@@ -87,7 +88,12 @@ export function explainRequest(model: GatewayModel, question: Question, context:
     { number: 0, hash: "", model },
     null,
     (config) =>
-      new UpstreamCluster(config, { ...context, limits: DEFAULT_LIMITS, deadlines: new Deadlines() }),
+      new UpstreamCluster(config, {
+        ...context,
+        discovered: NOTHING_DISCOVERED,
+        limits: DEFAULT_LIMITS,
+        deadlines: new Deadlines(),
+      }),
   );
   const handshake = question.listener.transport === "tls" ? shakeHands(plan, question, context) : null;
   if (handshake !== null && (!handshake.served || handshake.client.kind === "refused"))

@@ -5,15 +5,18 @@ import {
   Cluster_DnsLookupFamily,
 } from "../../../protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { ADS } from "../config-source.ts";
+import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
+import { assignmentName } from "./load-assignment.ts";
 
 /** Where a cluster's addresses come from: itself, DNS, or EDS for whom an endpoint resolver knows. */
-export function addresses(cluster: Cluster): ClusterFields {
-  const { service, resolver, dns } = cluster;
-  if (resolver !== undefined) {
+export function addresses(cluster: Cluster, context: TranslationContext): ClusterFields {
+  const { service, dns } = cluster;
+  const serviceName = assignmentName(cluster, context);
+  if (serviceName !== null) {
     return {
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-      edsClusterConfig: { edsConfig: ADS, serviceName: endpointsName(cluster) },
+      edsClusterConfig: { edsConfig: ADS, serviceName },
     };
   }
   const loadAssignment = assignment(cluster.name, service);
@@ -29,13 +32,6 @@ export function addresses(cluster: Cluster): ClusterFields {
     ...(dns?.respectTtl === true ? { respectDnsTtl: true } : {}),
     loadAssignment,
   };
-}
-
-/** The name by which EDS has the addresses of a cluster with an endpoint resolver. */
-export function endpointsName({ service, resolver }: Cluster): string {
-  return resolver?.kind === "consul"
-    ? `consul ${resolver.address} ${resolver.datacenter} ${resolver.service}`
-    : `${service.host}:${service.port}`;
 }
 
 function dnsFamily(dns: DnsSettings | undefined): Cluster_DnsLookupFamily {

@@ -123,7 +123,10 @@ export class Attempt implements Dialler {
     const { hosts } = this.#owner;
     const chosen = this.#chosen === null || this.#chosen.gone ? hosts.choose(this.#choice) : this.#chosen;
     if (chosen === null) {
-      this.#failUnresolved(`no address for ${this.#owner.config.service.host}`);
+      const { host } = this.#owner.config.service;
+      this.#failUnresolved(
+        hosts.missing === null ? `no address for ${host}` : `no address for ${host}: ${hosts.missing}`,
+      );
       return;
     }
     this.#untried = hosts.inTurn(chosen);

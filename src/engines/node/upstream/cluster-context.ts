@@ -1,4 +1,5 @@
 import type { CredentialReader } from "../../../credentials/credential.ts";
+import type { DiscoveredEndpoints } from "../../../endpoints/discovered.ts";
 import type { EndpointReader } from "../../../endpoints/endpoint.ts";
 import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
@@ -9,6 +10,8 @@ import type { Limits } from "../limits.ts";
 export interface ClusterContext {
   readonly credentials: CredentialReader;
   readonly endpoints: EndpointReader;
+  /** Of clusters with a resolver. */
+  readonly discovered: DiscoveredEndpoints;
   readonly limits: Limits;
   readonly deadlines: Deadlines;
   readonly logger: Logger;

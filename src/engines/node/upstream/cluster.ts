@@ -1,4 +1,5 @@
 import type { CredentialChange } from "../../../credentials/credential.ts";
+import { endpointsName } from "../../../endpoints/discovered.ts";
 import type { Cluster } from "../../../model/cluster.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ClusterContext } from "./cluster-context.ts";
@@ -18,7 +19,7 @@ export class UpstreamCluster {
 
   constructor(config: Cluster, context: ClusterContext) {
     this.config = config;
-    this.#hosts = new Hosts(config, context.endpoints, context.clock, (host) => {
+    this.#hosts = new Hosts(config, context.endpoints, context.discovered, context.clock, (host) => {
       for (const lane of this.#lanes) lane.onLeft(host);
     });
     this.#default = new Lane(config, "default", this.#hosts, context);
@@ -58,6 +59,11 @@ export class UpstreamCluster {
       tls.verification.mode === "none" ? { trust: undefined, rules: undefined } : tls.verification;
     const used = { credential: tls.credential, trust, crl: rules?.revocation?.crl };
     if (used[change.kind] === change.name) for (const lane of this.#lanes) lane.supersede(change.event);
+  }
+
+  /** Connections to addresses that left are closed now, not when somebody asks for one. */
+  onEndpointsChange(name: string): void {
+    if (endpointsName(this.config) === name) void this.#hosts.update();
   }
 
   /** The cluster is in no revision any more: what is under way may end within `graceMs`. */

@@ -1,3 +1,4 @@
+import { type DiscoveredEndpoints, endpointsName } from "../../../endpoints/discovered.ts";
 import type { Endpoint, EndpointReader } from "../../../endpoints/endpoint.ts";
 import type { Cluster } from "../../../model/cluster.ts";
 import type { Clock } from "../../../telemetry/clock.ts";
@@ -23,6 +24,9 @@ export class Hosts {
   readonly outliers: Outliers | null;
   readonly #config: Cluster;
   readonly #endpoints: EndpointReader;
+  readonly #discovered: DiscoveredEndpoints;
+  /** Null: DNS has them. */
+  readonly #discoveredName: string | null;
   readonly #balancer: Balancer;
   readonly #onLeft: (host: UpstreamHost) => void;
   #asked = 0;
@@ -35,11 +39,14 @@ export class Hosts {
   constructor(
     config: Cluster,
     endpoints: EndpointReader,
+    discovered: DiscoveredEndpoints,
     clock: Clock,
     onLeft: (host: UpstreamHost) => void,
   ) {
     this.#config = config;
     this.#endpoints = endpoints;
+    this.#discovered = discovered;
+    this.#discoveredName = endpointsName(config);
     this.#balancer = createBalancer(config.balancer);
     this.#onLeft = onLeft;
     this.outliers = config.outliers === undefined ? null : new Outliers(config.outliers, this, clock);
@@ -49,8 +56,17 @@ export class Hosts {
     return this.#hosts;
   }
 
+  /** Why there are none, where a resolver says it. */
+  get missing(): string | null {
+    return this.#discoveredName === null ? null : this.#discovered.find(this.#discoveredName).missing;
+  }
+
   /** Takes over what is resolved now. A promise where nothing is; it rejects with a `DnsFailure`. */
   update(): Promise<void> | null {
+    if (this.#discoveredName !== null) {
+      this.#take(this.#discovered.find(this.#discoveredName).endpoints);
+      return null;
+    }
     const { service, dns } = this.#config;
     const found = this.#endpoints.resolve(service.host, service.port, dns);
     const asked = ++this.#asked;

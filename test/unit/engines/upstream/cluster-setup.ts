@@ -1,4 +1,5 @@
 import { CredentialStore } from "../../../../src/credentials/store.ts";
+import { NOTHING_DISCOVERED } from "../../../../src/endpoints/discovered.ts";
 import type { Endpoint, EndpointReader } from "../../../../src/endpoints/endpoint.ts";
 import { Deadlines } from "../../../../src/engines/node/deadlines.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../../../src/engines/node/limits.ts";
@@ -74,6 +75,7 @@ export function setUp(options: SetupOptions): Setup {
   const { endpoints } = options;
   const cluster = new UpstreamCluster(config, {
     credentials: store,
+    discovered: NOTHING_DISCOVERED,
     endpoints: "resolve" in endpoints ? endpoints : { resolve: () => endpoints },
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     deadlines,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import { NOTHING_DISCOVERED } from "../../../../src/endpoints/discovered.ts";
 import type { UpstreamHost } from "../../../../src/engines/node/upstream/host.ts";
 import { ANY_HOST, Hosts } from "../../../../src/engines/node/upstream/hosts.ts";
 import type { Outliers } from "../../../../src/engines/node/upstream/outliers.ts";
@@ -31,6 +32,7 @@ describe("outlier detection", () => {
         },
       },
       { resolve: () => endpoints },
+      NOTHING_DISCOVERED,
       clock,
       () => {},
     );

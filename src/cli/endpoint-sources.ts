@@ -1,0 +1,73 @@
+import type { EndpointSources } from "../control/endpoint-sources.ts";
+import type { Follower } from "../credentials/follower.ts";
+import { endpointsName } from "../endpoints/discovered.ts";
+import type { EndpointStore } from "../endpoints/store.ts";
+import type { ConsulServiceWanted } from "../mesh/consul/services.ts";
+import type { GatewayModel } from "../model/gateway.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
+import type { Clock } from "../telemetry/clock.ts";
+
+/** Whom resources name as knowing addresses: Consul's agents. */
+export interface WiredEndpoints extends EndpointSources {
+  /** Told of each new ResourceSet: findings are about its objects. */
+  onResources(resources: ResourceSet): void;
+  stop(): void;
+}
+
+export function wireEndpoints(store: EndpointStore, clock: Clock): WiredEndpoints {
+  let resolvers: ResourceSet["resolvers"] = [];
+  let follower: Promise<Follower<ConsulServiceWanted>> | undefined;
+  /** Of the model that serves, which may lose nothing before the next one does. */
+  let serving: readonly ConsulServiceWanted[] = [];
+  let stopped = false;
+  const follow = async (wanted: readonly ConsulServiceWanted[]): Promise<void> => {
+    if (stopped || (wanted.length === 0 && follower === undefined)) return;
+    follower ??= import("../mesh/consul/services.ts").then(({ createConsulServices }) =>
+      createConsulServices(store, clock, process.env),
+    );
+    const loaded = await follower;
+    if (!stopped) await loaded.follow(wanted);
+  };
+  return {
+    onResources(resources) {
+      resolvers = resources.resolvers;
+    },
+    prepare(model) {
+      const wanted = consulWanted(model, resolvers);
+      const names = new Set(wanted.map(({ name }) => name));
+      return follow([...wanted, ...serving.filter(({ name }) => !names.has(name))]);
+    },
+    settle(model) {
+      serving = consulWanted(model, resolvers);
+      void follow(serving);
+    },
+    diagnostics: () => store.diagnostics(),
+    onFindings: (listener) => store.onFindings(listener),
+    stop() {
+      stopped = true;
+      void follower?.then((loaded) => loaded.stop());
+    },
+  };
+}
+
+/** Each service of Consul that a cluster of the model stands for, once. */
+function consulWanted(model: GatewayModel, resolvers: ResourceSet["resolvers"]): ConsulServiceWanted[] {
+  const wanted = new Map<string, ConsulServiceWanted>();
+  for (const cluster of [...model.clusters, ...(model.outside ?? []).map((service) => service.cluster)]) {
+    const name = endpointsName(cluster);
+    const { resolver } = cluster;
+    if (name === null || resolver?.kind !== "consul" || wanted.has(name)) continue;
+    const { address, datacenter, service, tags = [] } = resolver;
+    const written = resolvers.find(
+      ({ kind, spec }) =>
+        kind === "ConsulResolver" && spec.address === address && spec.datacenter === datacenter,
+    );
+    const origin =
+      written === undefined
+        ? { subject: { kind: "ConsulResolver", namespace: "", name: address } }
+        : { subject: subjectOf(written), source: positionOf(written, "address") };
+    wanted.set(name, { name, address, datacenter, service, tags, origin });
+  }
+  return [...wanted.values()];
+}

@@ -1,0 +1,231 @@
+import { readFileSync } from "node:fs";
+import { Agent as HttpAgent, type ClientRequestArgs, request as requestHttp } from "node:http";
+import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import type { SecureContextOptions } from "node:tls";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What Consul answered: its index for the next blocking query, and JSON of whatever shape. */
+export interface Answer {
+  readonly index: number;
+  readonly body: unknown;
+  /** The token may not see all that there is. */
+  readonly isFiltered: boolean;
+}
+
+/** One attempt's connections to an agent's HTTP API. */
+export interface AgentClient {
+  /** `address` for messages. */
+  readonly place: string;
+  get(
+    path: string,
+    query: Readonly<Record<string, string | readonly string[]>>,
+    limits: RequestLimits,
+  ): Promise<Answer>;
+  close(): void;
+}
+
+export interface RequestLimits {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+/** Why an agent cannot be asked, or what is wrong with its answer: one clause without secrets. */
+export class AgentTrouble extends Error {}
+
+/**
+ * Opens the agent at a ConsulResolver's `address` as Consul's Go client does it: with token, TLS and namespace of the
+ * environment (CONSUL_HTTP_TOKEN and so on). Files are read at each call: tokens and certificates are replaced.
+ */
+export function openAgent(address: string, env: Environment): AgentClient {
+  const { socketPath, isSecure, host, port, place } = agentAddress(address, env);
+  const token = tokenOf(env);
+  const connection = { keepAlive: true, maxSockets: 1 };
+  const agent = isSecure ? new HttpsAgent({ ...connection, ...tlsOf(env) }) : new HttpAgent(connection);
+  const common: ClientRequestArgs = {
+    agent,
+    ...(socketPath === null ? { host, port } : { socketPath }),
+    headers: {
+      accept: "application/json",
+      ...(token === "" ? {} : { "x-consul-token": token }),
+    },
+    ...(env.CONSUL_HTTP_AUTH === undefined ? {} : { auth: env.CONSUL_HTTP_AUTH }),
+  };
+  return {
+    place,
+    async get(path, query, limits) {
+      const search = new URLSearchParams(
+        Object.entries({ ...query, ...namespaceOf(env) }).flatMap(([name, value]) =>
+          (typeof value === "string" ? [value] : value).map((each) => [name, each]),
+        ),
+      );
+      const asked = search.size === 0 ? path : `${path}?${search}`;
+      const answer = await exchange(
+        isSecure ? requestHttps : requestHttp,
+        { ...common, path: asked },
+        place,
+        limits,
+      );
+      if (answer.status !== 200) {
+        const said = printable(answer.text, token);
+        throw new AgentTrouble(`${place} answers ${answer.status}${said === "" ? "" : ` (${said})`}`);
+      }
+      return {
+        index: Number(answer.index ?? 0) || 0,
+        body: parsed(answer.text, place),
+        isFiltered: answer.isFiltered,
+      };
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** `$NAME` and `${NAME}` as Go's os.ExpandEnv, but that what is not set is no empty text. */
+function expanded(written: string, env: Environment): string {
+  return written.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced: string | undefined, bare: string) => {
+    const value = env[braced ?? bare];
+    if (value === undefined) throw new AgentTrouble(`the environment has no ${braced ?? bare}`);
+    return value;
+  });
+}
+
+interface AgentAddress {
+  readonly place: string;
+  readonly isSecure: boolean;
+  readonly socketPath: string | null;
+  readonly host: string;
+  readonly port: number;
+}
+
+function agentAddress(written: string, env: Environment): AgentAddress {
+  const address = expanded(written, env);
+  const place = `Consul at ${address}`;
+  if (/^unix:\/\//.test(address)) {
+    return {
+      place,
+      isSecure: false,
+      socketPath: address.slice("unix://".length),
+      host: "localhost",
+      port: 0,
+    };
+  }
+  const scheme = /^(https?):\/\//.exec(address)?.[1] ?? (isTrue(env.CONSUL_HTTP_SSL) ? "https" : "http");
+  const authority = address.replace(/^https?:\/\//, "").replace(/\/$/, "");
+  const url = URL.parse(`${scheme}://${authority}`);
+  if (url === null || url.host === "" || url.pathname !== "/" || url.username !== "" || url.search !== "")
+    throw new AgentTrouble(`${JSON.stringify(address)} is no address of an agent`);
+  const isSecure = scheme === "https";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  return { place, isSecure, socketPath: null, host, port: Number(url.port) || (isSecure ? 443 : 80) };
+}
+
+/** The file wins, as in Consul's client. */
+function tokenOf(env: Environment): string {
+  const file = env.CONSUL_HTTP_TOKEN_FILE ?? "";
+  return (
+    (file === "" ? "" : readText(file, "CONSUL_HTTP_TOKEN_FILE").trim()) || (env.CONSUL_HTTP_TOKEN ?? "")
+  );
+}
+
+function tlsOf(env: Environment): SecureContextOptions & {
+  readonly rejectUnauthorized: boolean;
+  readonly servername?: string;
+} {
+  const file = (name: string): string | undefined =>
+    (env[name] ?? "") === "" ? undefined : readText(env[name] as string, name);
+  const [ca, cert, key] = [file("CONSUL_CACERT"), file("CONSUL_CLIENT_CERT"), file("CONSUL_CLIENT_KEY")];
+  return {
+    rejectUnauthorized: (env.CONSUL_HTTP_SSL_VERIFY ?? "") === "" || isTrue(env.CONSUL_HTTP_SSL_VERIFY),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+    ...((env.CONSUL_TLS_SERVER_NAME ?? "") === ""
+      ? {}
+      : { servername: env.CONSUL_TLS_SERVER_NAME as string }),
+  };
+}
+
+function namespaceOf({ CONSUL_NAMESPACE: ns = "" }: Environment): Record<string, string> {
+  return ns === "" ? {} : { ns };
+}
+
+/** Go's strconv.ParseBool. */
+function isTrue(text: string | undefined): boolean {
+  return ["1", "t", "true"].includes((text ?? "").toLowerCase());
+}
+
+function readText(path: string, variable: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new AgentTrouble(
+      `${variable}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`,
+    );
+  }
+}
+
+interface RawAnswer {
+  readonly status: number;
+  readonly index: string | undefined;
+  readonly isFiltered: boolean;
+  readonly text: string;
+}
+
+function exchange(
+  send: typeof requestHttp,
+  options: ClientRequestArgs,
+  place: string,
+  { signal, timeoutMs }: RequestLimits,
+): Promise<RawAnswer> {
+  return new Promise((resolve, reject) => {
+    const request = send({ ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) });
+    request.on("error", (error: NodeJS.ErrnoException) =>
+      reject(error instanceof AgentTrouble ? error : new AgentTrouble(`${place}: ${reasonOf(error)}`)),
+    );
+    request.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      response.on("data", (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > LONGEST_ANSWER)
+          request.destroy(new AgentTrouble(`${place} answers with more than ${LONGEST_ANSWER} bytes`));
+        else chunks.push(chunk);
+      });
+      response.on("error", (error: NodeJS.ErrnoException) =>
+        reject(error instanceof AgentTrouble ? error : new AgentTrouble(`${place}: ${reasonOf(error)}`)),
+      );
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          index: response.headers["x-consul-index"] as string | undefined,
+          isFiltered: response.headers["x-consul-results-filtered-by-acls"] === "true",
+          text: Buffer.concat(chunks).toString("utf8"),
+        }),
+      );
+    });
+    request.end();
+  });
+}
+
+function reasonOf({ code, message, name }: NodeJS.ErrnoException): string {
+  if (name === "TimeoutError" || name === "AbortError" || code === "ABORT_ERR") return "no answer in time";
+  return code ?? message;
+}
+
+/** Never quoted: what is answered with 200 may be a key. */
+function parsed(text: string, place: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new AgentTrouble(`${place} answers with what is no JSON`);
+  }
+}
+
+/** The first line of an error, if it is one that a person may read. */
+function printable(text: string, token: string): string {
+  const [line = ""] = text.split("\n");
+  const shown = token === "" ? line : line.replaceAll(token, "…");
+  return /^[\x20-\x7e…]{1,200}$/.test(shown.trim()) && !shown.includes("<") ? shown.trim() : "";
+}
+
+/** 5,000 instances and more. */
+const LONGEST_ANSWER = 16 * 1024 * 1024;

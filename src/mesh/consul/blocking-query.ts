@@ -1,0 +1,84 @@
+import type { Attempt } from "../../credentials/persistent-stream.ts";
+import type { Clock } from "../../telemetry/clock.ts";
+import { type AgentClient, type Answer, AgentTrouble, type Environment, openAgent } from "./agent.ts";
+
+export interface BlockingQuery {
+  readonly address: string;
+  readonly env: Environment;
+  readonly clock: Clock;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string | readonly string[]>>;
+  /** Takes an answer. Throws an `AgentTrouble` where it is of no use; returns what else is the matter, or null. */
+  readonly take: (answer: Answer, place: string) => string | null;
+}
+
+/**
+ * Asks one thing of an agent for as long as the attempt lasts, each time when it has changed (Consul's blocking queries):
+ * the way of `PersistentStream.open`. Ends with an error only.
+ */
+export function followQuery({
+  address,
+  env,
+  clock,
+  path,
+  query,
+  take,
+}: BlockingQuery): (attempt: Attempt) => Promise<void> {
+  return async (attempt) => {
+    const client: AgentClient = openAgent(address, env);
+    const { signal } = attempt;
+    try {
+      let index = 0;
+      let said = "";
+      let pause = SHORTEST_PAUSE_MS;
+      while (!signal.aborted) {
+        const began = clock.now();
+        const isBlocking = index > 0;
+        const answer = await client.get(
+          path,
+          isBlocking ? { ...query, index: String(index), wait: `${WAIT_MS / 1000}s` } : query,
+          { signal, timeoutMs: isBlocking ? WAIT_MS + WAIT_MS / 16 + SLOW_MS : FIRST_MS },
+        );
+        const trouble = take(answer, client.place);
+        if (trouble === null) attempt.answered();
+        else attempt.troubled(trouble);
+        if (answer.index <= 0) throw new AgentTrouble(`${client.place} answers without X-Consul-Index`);
+        // Going back means that its state was restored from elsewhere: whatever is known is asked for anew.
+        index = answer.index < index ? 0 : answer.index;
+        // What answers at once and says nothing new is not asked all the time.
+        const now = JSON.stringify(answer.body);
+        const isIdle = isBlocking && now === said && clock.now() - began < SLOW_MS;
+        pause = isIdle ? Math.min(pause * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
+        said = now;
+        await sleep(clock, pause, signal);
+      }
+    } finally {
+      client.close();
+    }
+  };
+}
+
+/** One clause about whatever ended it. */
+export function consulTrouble(error: unknown): string {
+  return error instanceof AgentTrouble ? error.message : "a fault of Credence's own";
+}
+
+function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      cancel();
+      signal.removeEventListener("abort", finish);
+      resolve();
+    };
+    const cancel = clock.after(milliseconds, finish);
+    signal.addEventListener("abort", finish);
+  });
+}
+
+/** A connection that is dead without having been closed is found out about this much later. Consul adds up to a sixteenth. */
+const WAIT_MS = 60_000;
+const SLOW_MS = 10_000;
+const FIRST_MS = 30_000;
+/** Changes in a row come together. */
+const SHORTEST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;

@@ -1,0 +1,126 @@
+import { isIP } from "node:net";
+import type { Follower } from "../../credentials/follower.ts";
+import { PersistentStream } from "../../credentials/persistent-stream.ts";
+import type { Endpoint } from "../../endpoints/endpoint.ts";
+import type { EndpointsOrigin } from "../../endpoints/store.ts";
+import type { Clock } from "../../telemetry/clock.ts";
+import { AgentTrouble, type Answer, type Environment } from "./agent.ts";
+import { consulTrouble, followQuery } from "./blocking-query.ts";
+
+/** The instances of a service in Consul's catalog, under the name that they have in the endpoint store. */
+export interface ConsulServiceWanted {
+  readonly name: string;
+  /** Of the agent, as written. */
+  readonly address: string;
+  readonly datacenter: string;
+  readonly service: string;
+  readonly tags: readonly string[];
+  readonly origin: EndpointsOrigin;
+}
+
+/** The endpoint store, as a source sees it. */
+export interface EndpointsSink {
+  publish(name: string, endpoints: readonly Endpoint[], origin: EndpointsOrigin, missing?: string): void;
+  reportTrouble(name: string, origin: EndpointsOrigin, trouble: string): void;
+  withdraw(name: string): void;
+}
+
+/** Follows the healthy instances of services: one watch each, however many clusters go there. */
+export function createConsulServices(
+  sink: EndpointsSink,
+  clock: Clock,
+  env: Environment,
+): Follower<ConsulServiceWanted> {
+  const followed = new Map<string, { origin: EndpointsOrigin; readonly stream: PersistentStream }>();
+  return {
+    async follow(wanted) {
+      const names = new Set(wanted.map(({ name }) => name));
+      for (const [name, { stream }] of followed) {
+        if (names.has(name)) continue;
+        stream.stop();
+        followed.delete(name);
+        sink.withdraw(name);
+      }
+      const begun: Promise<void>[] = [];
+      for (const each of wanted) {
+        const known = followed.get(each.name);
+        if (known !== undefined) {
+          known.origin = each.origin;
+          continue;
+        }
+        const stream = open(each);
+        followed.set(each.name, { origin: each.origin, stream });
+        begun.push(stream.first);
+      }
+      await Promise.all(begun);
+    },
+    stop() {
+      for (const { stream } of followed.values()) stream.stop();
+      followed.clear();
+    },
+  };
+
+  function open({ name, address, datacenter, service, tags, origin }: ConsulServiceWanted): PersistentStream {
+    const originNow = (): EndpointsOrigin => followed.get(name)?.origin ?? origin;
+    const what = `service ${service}${tags.length === 0 ? "" : ` with ${tags.join(", ")}`} in datacenter ${datacenter}`;
+    return new PersistentStream({
+      clock,
+      explain: consulTrouble,
+      onTrouble: (trouble) => {
+        if (trouble !== null) sink.reportTrouble(name, originNow(), `${trouble}, asked about ${what}`);
+      },
+      open: followQuery({
+        address,
+        env,
+        clock,
+        path: `/v1/health/service/${encodeURIComponent(service)}`,
+        query: { passing: "1", dc: datacenter, ...(tags.length === 0 ? {} : { tag: tags }) },
+        take(answer, place) {
+          const { endpoints, unusable } = instancesOf(answer, place);
+          const why =
+            unusable > 0
+              ? `the ${unusable} healthy instances of ${what} have no IP address and port`
+              : answer.isFiltered
+                ? `Consul's ACLs show no healthy instance of ${what} to this token`
+                : `no healthy instance of ${what} in Consul`;
+          sink.publish(name, endpoints, originNow(), why);
+          return null;
+        },
+      }),
+    });
+  }
+}
+
+/** Those that pass all their checks. Of an answer that is anything else nothing is taken. */
+export function instancesOf(
+  { body }: Pick<Answer, "body">,
+  place: string,
+): { readonly endpoints: readonly Endpoint[]; readonly unusable: number } {
+  if (!Array.isArray(body)) throw new AgentTrouble(`${place} answers with what is no list of instances`);
+  const endpoints: Endpoint[] = [];
+  let unusable = 0;
+  for (const entry of body as unknown[]) {
+    const { Node: node, Service: service, Checks: checks } = record(entry);
+    if (!isRecord(node) || !isRecord(service) || !Array.isArray(checks))
+      throw new AgentTrouble(`${place} answers with what is no list of instances`);
+    if (!checks.every((check) => record(check).Status === "passing")) continue;
+    const address = text(service.Address) || text(node.Address);
+    const port = service.Port;
+    const isUsable = isIP(address) !== 0 && typeof port === "number" && port > 0 && port < 65_536;
+    if (isUsable) endpoints.push({ address, port });
+    else unusable++;
+  }
+  return { endpoints, unusable };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return isRecord(value) ? value : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { mappingYaml } from "../support/certificates.ts";
+import { type Consul, consulResolverYaml, startConsul } from "../support/consul.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { startLoad } from "../support/load.ts";
+import { until } from "../support/until.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { after, before, describe, it } from "./engines.ts";
+
+describe("ConsulResolver", () => {
+  let consul: Consul;
+  let upstreams: Upstream[] = [];
+  let gateway: RunningGateway;
+
+  before(async () => {
+    consul = await startConsul();
+    upstreams = await Promise.all(Array.from({ length: 3 }, () => startUpstream("cleartext")));
+    gateway = await startGateway({ "all.yaml": yaml() });
+  });
+  after(async () => {
+    await gateway.stop();
+    await consul.end();
+    await Promise.all(upstreams.map((each) => each.close()));
+  });
+
+  const yaml = (): string =>
+    consulResolverYaml("consul-dc1", consul.address) +
+    consulResolverYaml("tagged", consul.address, "  tags: [v2]\n") +
+    consulResolverYaml("elsewhere", consul.address).replace("dc1\n", "elsewhere\n") +
+    mappingYaml("shop", { prefix: "/shop/", service: "shop", resolver: "consul-dc1" }) +
+    mappingYaml("port", { prefix: "/port/", service: "Shop:8080", resolver: "consul-dc1" }) +
+    mappingYaml("tagged", { prefix: "/tagged/", service: "shop", resolver: "tagged" }) +
+    mappingYaml("dc", { prefix: "/dc/", service: "shop", resolver: "elsewhere" }) +
+    mappingYaml("dots", { prefix: "/dots/", service: "shop.default", resolver: "consul-dc1" }) +
+    mappingYaml("none", { prefix: "/none/", service: "nobody", resolver: "consul-dc1" });
+  const status = async (path: string): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${gateway.httpPort}${path}`)).status;
+  const register = (index: number, tags: readonly string[] = []): Promise<void> =>
+    consul.register({ service: "shop", port: (upstreams[index] as Upstream).port, tags });
+  const deregister = (index: number): Promise<void> =>
+    consul.deregister(`shop-${(upstreams[index] as Upstream).port}`);
+  /** Which upstreams are asked, by 12 requests. */
+  const reached = async (path: string): Promise<number[]> => {
+    for (const each of upstreams) each.seen.length = 0;
+    for (let turn = 0; turn < 12; turn++) await status(path);
+    return upstreams.flatMap(({ seen }, index) => (seen.length > 0 ? [index] : []));
+  };
+
+  it("reaches the healthy instances of a service, with the tags of the resolver alone", async () => {
+    assert.equal(await status("/shop/"), 503, "nobody is registered");
+    const { cause } = (await gateway.failure()) ?? { cause: "" };
+    assert.match(cause, /no healthy instance of service shop in datacenter dc1|no_healthy_upstream/);
+    await register(0);
+    await register(1, ["v2"]);
+    await until(async () => (await reached("/shop/")).join() === "0,1");
+    await until(async () => (await reached("/tagged/")).join() === "1");
+    assert.deepEqual(await reached("/port/"), [0, 1], "Consul knows the ports, and case does not count");
+    await consul.setCheck(`shop-${(upstreams[0] as Upstream).port}`, "warn");
+    await until(async () => (await reached("/shop/")).join() === "1");
+    await consul.setCheck(`shop-${(upstreams[0] as Upstream).port}`, "pass");
+    await until(async () => (await reached("/shop/")).join() === "0,1");
+  });
+
+  it("answers 503 for what it cannot know, and says why", async () => {
+    for (const path of ["/none/", "/dc/", "/dots/"]) assert.equal(await status(path), 503, path);
+    const { diagnostics } = await gateway.diag();
+    const messages = diagnostics.map(
+      ({ code, ...rest }) => `${code}: ${(rest as { message?: string }).message}`,
+    );
+    for (const expected of [
+      /endpoints-none: no healthy instance of service nobody in datacenter dc1 in Consul/,
+      /endpoints-unavailable: Consul at .* answers 500 \(No path to datacenter\), asked about service shop in datacenter elsewhere/,
+      /service-invalid: shop.default has dots/,
+      /service-port-ignored: .*8080/,
+    ])
+      assert.ok(
+        messages.some((each) => expected.test(each)),
+        `${expected} in\n${messages.join("\n")}`,
+      );
+  });
+
+  it("loses no request while instances come and go, and compiles nothing", async () => {
+    await until(async () => (await reached("/shop/")).join() === "0,1");
+    const { revision } = await gateway.diag();
+    const load = startLoad(`http://127.0.0.1:${gateway.httpPort}/shop/`, 4);
+    for (let round = 0; round < 5; round++) {
+      const [joins, leaves] = [(round + 2) % 3, round % 3];
+      await register(joins);
+      await until(() => (upstreams[joins] as Upstream).open > 0);
+      await deregister(leaves);
+      await until(() => (upstreams[leaves] as Upstream).open === 0);
+    }
+    const { requests, failures } = await load.stop();
+    assert.deepEqual(failures, []);
+    assert.ok(requests > 100, `only ${requests} requests`);
+    assert.deepEqual((await gateway.diag()).revision, revision);
+    await deregister(2);
+    await register(0);
+    await register(1);
+    await until(async () => (await reached("/shop/")).join() === "0,1");
+  });
+
+  it("goes on with what it knows while the agent is gone, and follows the one that comes back", async () => {
+    await until(async () => (await reached("/shop/")).join() === "0,1");
+    await consul.end();
+    const isSaid = async (): Promise<boolean> =>
+      (await gateway.diag()).diagnostics.some(
+        ({ code, effect }) => code === "endpoints-unavailable" && effect === "kept-previous",
+      );
+    await until(isSaid);
+    assert.deepEqual(await reached("/shop/"), [0, 1]);
+    await consul.start();
+    await register(2);
+    await until(async () => (await reached("/shop/")).join() === "2", 60_000);
+    await until(async () => !(await isSaid()));
+    await deregister(2);
+    await until(async () => (await status("/shop/")) === 503, 20_000);
+  });
+});

@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { until } from "./until.ts";
+
+const BINARY = fileURLToPath(new URL("../../.cache/consul/consul", import.meta.url));
+
+export interface Consul {
+  /** `127.0.0.1:PORT` */
+  readonly address: string;
+  /** An answer of the HTTP API as JSON; anything but 200 throws. */
+  ask<T = unknown>(path: string, method?: "GET" | "PUT", body?: unknown): Promise<T>;
+  /** Registers an instance with a check that the test decides. */
+  register(instance: Instance): Promise<void>;
+  deregister(id: string): Promise<void>;
+  setCheck(id: string, status: "pass" | "warn" | "fail"): Promise<void>;
+  /** Ends the agent; `start` brings back another one at the same address that knows nothing. */
+  end(): Promise<void>;
+  start(): Promise<void>;
+}
+
+export interface Instance {
+  readonly service: string;
+  /** Default: service and port. */
+  readonly id?: string;
+  readonly port: number;
+  readonly address?: string;
+  readonly tags?: readonly string[];
+  readonly native?: boolean;
+}
+
+/** A real agent in development mode on free ports. `token`: ACLs are on, and this is the one that may do anything. */
+export async function startConsul({ token }: { token?: string } = {}): Promise<Consul> {
+  if (!existsSync(BINARY))
+    throw new Error(`there is no Consul at ${BINARY}: sh scripts/install-consul.sh builds it`);
+  const [http, server, lan, wan] = (await freePorts(4)) as [number, number, number, number];
+  const address = `127.0.0.1:${http}`;
+  const settings = [
+    `ports { http = ${http} server = ${server} serf_lan = ${lan} serf_wan = ${wan} dns = -1 grpc = -1 }`,
+    ...(token === undefined
+      ? []
+      : [
+          `acl { enabled = true default_policy = "deny" tokens { initial_management = "${token}" agent = "${token}" } }`,
+        ]),
+  ];
+  let agent: ChildProcess | null = null;
+  const ask = async <T>(path: string, method = "GET", body?: unknown): Promise<T> => {
+    const answer = await fetch(`http://${address}${path}`, {
+      method,
+      ...(token === undefined ? {} : { headers: { "x-consul-token": token } }),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${text}`);
+    return (text === "" ? null : JSON.parse(text)) as T;
+  };
+  const start = async (): Promise<void> => {
+    const started = spawn(
+      BINARY,
+      ["agent", "-dev", "-bind", "127.0.0.1", ...settings.flatMap((each) => ["-hcl", each])],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    agent = started;
+    let log = "";
+    started.stdout?.on("data", (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-4000);
+    });
+    await until(
+      async () => {
+        if (started.exitCode !== null) throw new Error(`Consul ended:\n${log}`);
+        // With a leader there are roots; before that nothing works.
+        return ask<{ Roots: unknown[] }>("/v1/agent/connect/ca/roots").then(
+          ({ Roots }) => Roots.length > 0,
+          () => false,
+        );
+      },
+      60_000,
+      "Consul's agent",
+    );
+  };
+  await start();
+  return {
+    address,
+    ask,
+    start,
+    async register({
+      service,
+      port,
+      id = `${service}-${port}`,
+      address: at = "127.0.0.1",
+      tags = [],
+      native,
+    }) {
+      await ask("/v1/agent/service/register", "PUT", {
+        ID: id,
+        Name: service,
+        Address: at,
+        Port: port,
+        Tags: tags,
+        ...(native === true ? { Connect: { Native: true } } : {}),
+        Check: { CheckID: `check-${id}`, TTL: "1h", Status: "passing" },
+      });
+    },
+    deregister: (id) => ask(`/v1/agent/service/deregister/${id}`, "PUT"),
+    setCheck: (id, status) => ask(`/v1/agent/check/${status}/check-${id}`, "PUT"),
+    async end() {
+      const running = agent;
+      agent = null;
+      if (running === null || running.exitCode !== null) return;
+      const ended = new Promise((resolve) => running.once("exit", resolve));
+      running.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+export function consulResolverYaml(name: string, address: string, more = ""): string {
+  return `---
+apiVersion: getambassador.io/v2
+kind: ConsulResolver
+metadata:
+  name: ${name}
+spec:
+  address: ${address}
+  datacenter: dc1
+${more}`;
+}
