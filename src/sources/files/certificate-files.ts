@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
 import type {
   CredentialMaterial,
   CredentialOrigin,
@@ -7,7 +8,7 @@ import type {
 } from "../../credentials/credential.ts";
 import type { SourcePosition } from "../../diagnostics/diagnostic.ts";
 import type { CredentialSink } from "./secret-offers.ts";
-import { readRegularFile } from "./regular-file.ts";
+import { errnoOf, readRegularFile } from "./regular-file.ts";
 
 /** What a TLSContext names by path. */
 export interface CertificateFileSet {
@@ -22,9 +23,10 @@ export interface CertificateFileSet {
 }
 
 /**
- * Certificates by file path: read, offered, and read again four times a second, since issuers replace files in every way
- * there is (overwrite, rename, symlink swap). What is being written is offered once two readings agree, so that a key and
- * a certificate of different generations are not published as a pair. Keeps digests, never what the files hold.
+ * Certificates by file path: read, offered, looked at four times a second, since issuers replace files in every way there
+ * is (overwrite, rename, symlink swap), and read again when they may have changed. What is being written is offered once
+ * two readings agree, so that a key and a certificate of different generations are not published as a pair. Keeps digests,
+ * never what the files hold.
  */
 export class CertificateFiles {
   readonly #sink: CredentialSink;
@@ -32,6 +34,8 @@ export class CertificateFiles {
   readonly #followed = new Map<string, Followed>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  /** `performance.now()` from which all are looked at again. */
+  #nextRound = 0;
 
   /** With `folders`, what is outside of them is refused, wherever symbolic links lead. */
   constructor(sink: CredentialSink, folders?: readonly string[]) {
@@ -56,11 +60,12 @@ export class CertificateFiles {
       if (samePaths && known.offered !== reading.digest) {
         known.set = set;
         known.offered = "";
+        known.stamp = null;
         continue;
       }
       // What other paths held is not the previous one of these.
       if (known !== undefined && !samePaths) this.#sink.remove(set.name);
-      this.#followed.set(set.name, { set, seen: reading.digest, offered: reading.digest });
+      this.#followed.set(set.name, { set, seen: reading.digest, offered: reading.digest, stamp: null });
       this.#sink.offer(set.name, reading.material, set.origin);
     }
     if (this.#timer === undefined && sets.length > 0 && !this.#stopped) this.#poll();
@@ -73,23 +78,38 @@ export class CertificateFiles {
 
   #poll(): void {
     this.#timer = setTimeout(async () => {
-      for (const followed of [...this.#followed.values()]) {
-        const { set } = followed;
-        const { material, digest } = await read(set, this.#folders);
-        // While that was read, others may have come in its place.
-        if (this.#stopped || this.#followed.get(set.name) !== followed || followed.set !== set) continue;
-        const settled = followed.seen === digest;
-        followed.seen = digest;
-        if (!settled || followed.offered === digest) continue;
-        followed.offered = digest;
-        this.#sink.offer(set.name, material, set.origin);
-      }
+      const began = performance.now();
+      const all = [...this.#followed.values()];
+      const isDue = began >= this.#nextRound;
+      for (const followed of isDue ? all : all.filter(isUnsettled)) await this.#look(followed);
+      // Thousands of files are looked at less often, so that it does not cost more than a tenth of the time.
+      const ended = performance.now();
+      if (isDue) this.#nextRound = ended + Math.min((ended - began) * 9, LONGEST_REST_MS);
       if (!this.#stopped) this.#poll();
     }, POLL_MS).unref();
+  }
+
+  async #look(followed: Followed): Promise<void> {
+    const { set } = followed;
+    const stamp = await stampOf(set);
+    if (stamp !== null && stamp === followed.stamp) return;
+    const { material, digest } = await read(set, this.#folders);
+    // While that was read, others may have come in its place.
+    if (this.#stopped || this.#followed.get(set.name) !== followed || followed.set !== set) return;
+    const settled = followed.seen === digest;
+    followed.seen = digest;
+    // Half of a change is read once more, whatever the stamp says.
+    followed.stamp = settled ? stamp : null;
+    if (!settled || followed.offered === digest) return;
+    followed.offered = digest;
+    this.#sink.offer(set.name, material, set.origin);
   }
 }
 
 const POLL_MS = 250;
+const LONGEST_REST_MS = 2000;
+/** More than the coarsest time of a change that file systems keep. */
+const RECENT_MS = 2500;
 /** As much as a Secret may hold. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const PARTS = ["certificateChain", "privateKey", "trustAnchors", "crl"] as const;
@@ -99,6 +119,33 @@ interface Followed {
   /** Digests of the last reading, and of the last one that was offered. */
   seen: string;
   offered: string;
+  /** Of the files before they were read; null: they may have changed without its telling. */
+  stamp: string | null;
+}
+
+/** What it holds was not offered yet: it is being written, perhaps. */
+function isUnsettled({ seen, offered }: Followed): boolean {
+  return seen !== offered;
+}
+
+/**
+ * Changes whenever a file may have: another inode, size or time. Null where it would not tell, as the last change is so
+ * recent that another one may have the same time.
+ */
+async function stampOf(set: CertificateFileSet): Promise<string | null> {
+  const stamps: string[] = [];
+  for (const part of PARTS) {
+    const path = set[part];
+    if (path === undefined) continue;
+    try {
+      const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+      if (Number(ctimeNs / 1_000_000n) > Date.now() - RECENT_MS) return null;
+      stamps.push(`${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`);
+    } catch (error) {
+      stamps.push(errnoOf(error));
+    }
+  }
+  return stamps.join("|");
 }
 
 /** A file that is named and cannot be read is given as unreadable, with the reason: it must not count as not named. */
