@@ -1,8 +1,8 @@
 import type { X509Certificate } from "node:crypto";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
 import type { SourcePosition } from "../diagnostics/diagnostic.ts";
-import { certificateFacts, parseCertificate } from "../x509/certificate.ts";
-import type { CertificateFacts } from "../x509/facts.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
 import { isSelfSigned } from "../x509/issuer.ts";
 import { parsed } from "../x509/parsed-certificate.ts";

@@ -1,9 +1,8 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import { refusedByBoringSsl } from "../x509/boringssl.ts";
-import { certificateFacts } from "../x509/certificate.ts";
 import { orderChain } from "../x509/chain.ts";
-import type { CertificateFacts } from "../x509/facts.ts";
+import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
 import { parsePem } from "../x509/pem.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";

@@ -1,7 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
-import { certificateFacts } from "../x509/certificate.ts";
-import type { CertificateFacts } from "../x509/facts.ts";
+import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import type { CertificateFault } from "../x509/faults.ts";
 import { identified } from "../x509/finding.ts";
 import { type ParsedCertificate, parsed } from "../x509/parsed-certificate.ts";

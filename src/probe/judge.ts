@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
-import { certificateFacts, parseCertificate } from "../x509/certificate.ts";
-import type { CertificateFacts } from "../x509/facts.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import type { CertificateFault } from "../x509/faults.ts";
 import { everyFault, type PeerExpectation, verifyPeer } from "../x509/verify.ts";
 

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { ServerTls, TlsParameters } from "../model/tls.ts";
-import { certificateFacts, parseCertificate } from "../x509/certificate.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { certificateFacts } from "../x509/facts.ts";
 import { parsed, pinOf } from "../x509/parsed-certificate.ts";
 import { parsePem } from "../x509/pem.ts";
 import type { Situation } from "./advice.ts";

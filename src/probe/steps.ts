@@ -1,6 +1,6 @@
 import type { Credential } from "../credentials/credential.ts";
-import { certificateFacts, parseCertificate } from "../x509/certificate.ts";
-import type { CertificateFacts } from "../x509/facts.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import type { DialOutcome } from "./dial.ts";
 import type { Judgement } from "./judge.ts";
 import { printable } from "./printable.ts";

@@ -1,5 +1,4 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
-import type { CertificateFacts } from "./facts.ts";
 
 /** Reads one PEM or DER certificate; null where it is none. */
 export function parseCertificate(certificate: string | Buffer): X509Certificate | null {
@@ -8,23 +7,6 @@ export function parseCertificate(certificate: string | Buffer): X509Certificate 
   } catch {
     return null;
   }
-}
-
-/** Never throws: a key of a kind that OpenSSL does not know is `unknown`, a date that it cannot read is NaN. */
-export function certificateFacts(certificate: X509Certificate): CertificateFacts {
-  return {
-    subject: distinguishedName(certificate.subject, ", "),
-    issuer: distinguishedName(certificate.issuer, ", "),
-    serial: certificate.serialNumber.toLowerCase(),
-    sha256: fingerprint(certificate),
-    ...subjectAlternativeNames(certificate),
-    notBefore: moment(certificate.validFrom, certificate.validFromDate),
-    notAfter: moment(certificate.validTo, certificate.validToDate),
-    keyType: publicKeyType(certificate),
-    isCa: certificate.ca,
-    // Node's name for the extended one. Its types say that it is always there.
-    extendedKeyUsage: (certificate.keyUsage as string[] | undefined) ?? null,
-  };
 }
 
 /** SHA-256 of the whole certificate, in lower-case hex. */
@@ -59,19 +41,6 @@ export function subjectAlternativeNames(certificate: X509Certificate): Alternati
     if (entry.lastIndex >= text.length) break;
   }
   return names;
-}
-
-/** The text decides whether there is a date: where there is none, Node's Date may hold whatever was in memory. */
-function moment(text: string, date: Date): number {
-  return Number.isNaN(Date.parse(text)) ? Number.NaN : date.getTime();
-}
-
-function publicKeyType(certificate: X509Certificate): string {
-  try {
-    return keyType(certificate.publicKey);
-  } catch {
-    return "unknown";
-  }
 }
 
 /** e.g. `EC P-256`, `RSA 2048`, `Ed25519`. */

@@ -48,7 +48,17 @@ export interface AuthorityKey {
   readonly serial: string | null;
 }
 
-export const KEY_USAGE = { digitalSignature: 1 << 0, keyCertSign: 1 << 5, crlSign: 1 << 6 } as const;
+export const KEY_USAGE = {
+  digitalSignature: 1 << 0,
+  contentCommitment: 1 << 1,
+  keyEncipherment: 1 << 2,
+  dataEncipherment: 1 << 3,
+  keyAgreement: 1 << 4,
+  keyCertSign: 1 << 5,
+  cRLSign: 1 << 6,
+  encipherOnly: 1 << 7,
+  decipherOnly: 1 << 8,
+} as const;
 export const NETSCAPE_TYPE = { client: 1 << 0, server: 1 << 1 } as const;
 
 /** Reads `Extensions` (the content of its explicit tag), or none. Throws MalformedDer. */

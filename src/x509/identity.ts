@@ -72,7 +72,7 @@ function spiffe(
     return no(`has no SPIFFE ID as its one URI, and ${wanted} is expected; it is for ${presented(leaf)}`);
   const domain = trustDomainOf(id) as string;
   if (!isWanted(id, domain)) return no(`has the SPIFFE ID ${shortened(id)}, which is not ${wanted}`);
-  const signs = KEY_USAGE.keyCertSign | KEY_USAGE.crlSign;
+  const signs = KEY_USAGE.keyCertSign | KEY_USAGE.cRLSign;
   if (leaf.basicConstraints?.ca === true || ((leaf.keyUsage ?? 0) & signs) !== 0)
     return no(`is a CA's, so its SPIFFE ID ${shortened(id)} is no workload's`);
   const stranger = issuers

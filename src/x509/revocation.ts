@@ -125,7 +125,7 @@ function listsAbout(
 
 /** RFC 5280 §6.3.3 f. */
 function maySignLists({ keyUsage }: ParsedCertificate): boolean {
-  return keyUsage === null || (keyUsage & KEY_USAGE.crlSign) !== 0;
+  return keyUsage === null || (keyUsage & KEY_USAGE.cRLSign) !== 0;
 }
 
 function isListSignedBy(list: RevocationList, issuer: ParsedCertificate): boolean {

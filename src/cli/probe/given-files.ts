@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Credential, TrustBundle } from "../../credentials/credential.ts";
-import { certificateFacts } from "../../x509/certificate.ts";
+import { certificateFacts } from "../../x509/facts.ts";
 import { parsePem } from "../../x509/pem.ts";
 import { spiffeIdOf } from "../../x509/spiffe.ts";
 

@@ -3,11 +3,9 @@ import { createPrivateKey, type X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { IssueOptions } from "../../../src/x509/authority.ts";
-import {
-  certificateFacts,
-  parseCertificate,
-  subjectAlternativeNames,
-} from "../../../src/x509/certificate.ts";
+import { issueCa } from "../../support/issuing.ts";
+import { parseCertificate, subjectAlternativeNames } from "../../../src/x509/certificate.ts";
+import { certificateFacts } from "../../../src/x509/facts.ts";
 import { spiffeIdOf, trustDomainOf } from "../../../src/x509/spiffe.ts";
 import { certificates } from "../../support/certificates.ts";
 
@@ -48,6 +46,14 @@ describe("certificate facts", () => {
       notAfter: notAfter.getTime(),
       keyType: "EC P-256",
       isCa: false,
+      keyUsage: ["digitalSignature"],
+      pathLength: null,
+    });
+    const narrow = issueCa({ subject: "narrow", pathLength: 1 }).certificate;
+    assert.partialDeepStrictEqual(certificateFacts(narrow), {
+      keyUsage: ["keyCertSign", "cRLSign"],
+      pathLength: 1,
+      extendedKeyUsage: null,
     });
     assert.match(facts.sha256, /^[0-9a-f]{64}$/);
     assert.match(facts.serial, /^[0-9a-f]{32}$/);
