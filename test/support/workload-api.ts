@@ -78,7 +78,7 @@ export async function issueSvid(
   options: { hint?: string; notAfter?: Date; notBefore?: Date; bundle?: string } = {},
 ): Promise<Svid> {
   const { hint = "", bundle = authority.certificate, ...dates } = options;
-  const issued = await authority.issue({ commonName: "", uris: [id], ...dates });
+  const issued = await authority.issue({ commonName: "workload", uris: [id], ...dates });
   const key = createPrivateKey(issued.privateKey).export({ type: "pkcs8", format: "der" });
   return {
     spiffeId: id,

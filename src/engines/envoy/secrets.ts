@@ -1,6 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Credential, CredentialReader, TrustBundle } from "../../credentials/credential.ts";
 import { SecretSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { SPIFFECertValidatorConfigSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js";
+import type { CertificateValidationContextSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
+import { pack } from "../../protobuf/any.ts";
 import { resource, type XdsResource } from "./resources.ts";
 
 /** Names of SDS secrets: `credential:NAME` (certificate and key) and `trust:NAME` (trusted CAs). */
@@ -43,9 +46,28 @@ function certificate({ certificateChain, privateKey }: Credential): SecretType {
 }
 
 /** null: an empty bundle would mean that nothing is verified. */
-function anchors({ anchors }: TrustBundle): SecretType | null {
+function anchors({ anchors, domains }: TrustBundle): SecretType | null {
   if (anchors.length === 0) return null;
+  if (domains !== undefined) return { case: "validationContext", value: byTrustDomain(domains) };
   return { case: "validationContext", value: { trustedCa: inline(anchors.join("\n")) } };
+}
+
+/** Envoy's SPIFFE validator: of a peer's ID the trust domain decides which CAs its chain must end at. */
+function byTrustDomain(
+  domains: Readonly<Record<string, readonly string[]>>,
+): MessageInitShape<typeof CertificateValidationContextSchema> {
+  const trustDomains = Object.entries(domains)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, anchors]) => ({ name, trustBundle: inline(anchors.join("\n")) }));
+  return {
+    customValidatorConfig: {
+      name: "envoy.tls.cert_validator.spiffe",
+      typedConfig: pack(
+        SPIFFECertValidatorConfigSchema,
+        create(SPIFFECertValidatorConfigSchema, { trustDomains }),
+      ),
+    },
+  };
 }
 
 function inline(text: string): { specifier: { case: "inlineBytes"; value: Uint8Array } } {

@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { createServer as createHttpsServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { X509Certificate } from "node:crypto";
+import type { IssuedCertificate } from "../../src/x509/authority.ts";
+import { type Authority, createAuthority } from "../../src/x509/authority.ts";
+import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { startLoad } from "../support/load.ts";
+import { getByGoSpiffe, startGoSpiffeServer } from "../support/spiffe-client.ts";
+import { until } from "../support/until.ts";
+import { derOf, issueSvid, startWorkloadApi, type Svid, type WorkloadApi } from "../support/workload-api.ts";
+import { describe, it } from "./engines.ts";
+
+const GATEWAY = "spiffe://example.org/gateway";
+const BACKEND = "spiffe://example.org/backend";
+
+function yaml(api: WorkloadApi, port: number, spiffe: object = {}, context: object = {}): string {
+  return (
+    mappingYaml("m", { prefix: "/", service: `localhost:${port}`, tls: "ctx", timeout_ms: 5000 }) +
+    tlsContextYaml("ctx", { identity: { spiffe: { socket: api.path, id: GATEWAY, ...spiffe } }, ...context })
+  );
+}
+
+async function answer(gateway: RunningGateway): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${gateway.httpPort}/`);
+  return `${response.status} ${await response.text()}`;
+}
+
+function serialOf({ certificate }: IssuedCertificate): string {
+  return new X509Certificate(certificate).serialNumber.toLowerCase();
+}
+
+describe("SPIFFE Workload API", () => {
+  it("rotations of certificate and CA under load lose no request to a go-spiffe server, which sees the newest", async () => {
+    const api = await startWorkloadApi();
+    let authority = await createAuthority("example.org 0");
+    let bundle = authority.certificate;
+    const rotate = async (): Promise<Svid> => {
+      const own = await issueSvid(authority, GATEWAY, { bundle });
+      api.answer({ svids: [await issueSvid(authority, BACKEND, { bundle }), own] });
+      return own;
+    };
+    await rotate();
+    const server = await startGoSpiffeServer(api.path, "example.org");
+    const gateway = await startGateway({ "routes.yaml": yaml(api, server.port) });
+    try {
+      const { revision } = await gateway.diag();
+      const running = startLoad(`http://127.0.0.1:${gateway.httpPort}/`, 4);
+      let newest: Svid | undefined;
+      const seen = async (serial: string): Promise<boolean> =>
+        (await answer(gateway)) === `200 ${GATEWAY} ${serial}`;
+      for (let round = 1; round <= 3; round++) {
+        for (let count = 0; count < 3; count++) {
+          newest = await rotate();
+          const serial = serialOf(newest.issued);
+          await until(() => seen(serial));
+        }
+        // A new root: known to both sides before anybody shows a certificate of it.
+        const next = await createAuthority(`example.org ${round}`);
+        bundle += next.certificate;
+        newest = await rotate();
+        const serial = serialOf(newest.issued);
+        await until(() => seen(serial));
+        authority = next;
+      }
+      const { requests, failures } = await running.stop();
+      assert.deepEqual(failures, []);
+      assert.ok(requests > 20, `only ${requests} requests`);
+      assert.deepEqual((await gateway.diag()).revision, revision, "a rotation compiles nothing");
+    } finally {
+      await gateway.stop();
+      await server.close();
+      await api.close();
+    }
+  });
+
+  it("an agent that is gone: what it gave serves until it ends, then the route is closed; back again, it is open", async () => {
+    const api = await startWorkloadApi();
+    const authority = await createAuthority("example.org");
+    const peer = await startPeer(authority, BACKEND);
+    const notAfter = new Date(Date.now() + 4000);
+    api.answer({ svids: [await issueSvid(authority, GATEWAY, { notAfter })] });
+    const gateway = await startGateway({ "routes.yaml": yaml(api, peer.port) });
+    const codes = async () =>
+      (await gateway.diag()).diagnostics.map(({ code, effect }) => `${code} ${effect}`);
+    try {
+      assert.equal(await answer(gateway), `200 ${GATEWAY}`);
+      await api.leave();
+      await until(async () => (await codes()).includes("issuer-unavailable kept-previous"));
+      if (Date.now() < notAfter.getTime() - 500) assert.equal(await answer(gateway), `200 ${GATEWAY}`);
+      await until(async () => (await answer(gateway)).startsWith("503"));
+      assert.ok((await codes()).includes("certificate-expired route-fails-closed"), (await codes()).join());
+      api.answer({ svids: [await issueSvid(authority, GATEWAY)] });
+      await api.comeBack();
+      await until(async () => (await answer(gateway)) === `200 ${GATEWAY}`);
+      assert.deepEqual(
+        (await codes()).filter((code) => code.startsWith("issuer")),
+        [],
+      );
+    } finally {
+      await gateway.stop();
+      await peer.close();
+      await api.close();
+    }
+  });
+
+  it("an agent that is slow or has no identity closes its route alone, until it has one", async () => {
+    const api = await startWorkloadApi();
+    const authority = await createAuthority("example.org");
+    const peer = await startPeer(authority, BACKEND);
+    const gateway = await startGateway({
+      "routes.yaml":
+        yaml(api, peer.port) +
+        mappingYaml("ready", { prefix: "/ready/", service: "elsewhere.example", host_redirect: true }),
+    });
+    try {
+      assert.match(await answer(gateway), /^503 /);
+      const other = await fetch(`http://127.0.0.1:${gateway.httpPort}/ready/`, { redirect: "manual" });
+      assert.equal(other.status, 301);
+      api.answer({ svids: [await issueSvid(authority, GATEWAY)] });
+      await until(async () => (await answer(gateway)) === `200 ${GATEWAY}`);
+    } finally {
+      await gateway.stop();
+      await peer.close();
+      await api.close();
+    }
+  });
+
+  it("go-spiffe reaches a host that is served with an SVID, and nobody without one does", async () => {
+    const api = await startWorkloadApi();
+    const authority = await createAuthority("example.org");
+    api.answer({ svids: [await issueSvid(authority, GATEWAY)] });
+    const gateway = await startGateway({
+      "routes.yaml":
+        mappingYaml("m", { prefix: "/", host_redirect: true, service: "elsewhere.example" }) +
+        tlsContextYaml("ctx", {
+          hosts: ["localhost"],
+          cert_required: true,
+          identity: { spiffe: { socket: api.path } },
+        }),
+    });
+    const url = `https://localhost:${gateway.httpsPort}/`;
+    try {
+      assert.match(await getByGoSpiffe(api.path, url, GATEWAY), /^Get .*elsewhere\.example/, "redirected");
+      assert.match(
+        await getByGoSpiffe(api.path, url, BACKEND),
+        /unexpected ID "spiffe:\/\/example\.org\/gateway"/,
+      );
+      const stranger = await startWorkloadApi();
+      stranger.answer({
+        svids: [
+          await issueSvid(await createAuthority("stranger"), GATEWAY, { bundle: authority.certificate }),
+        ],
+      });
+      assert.doesNotMatch(await getByGoSpiffe(stranger.path, url, GATEWAY), /elsewhere\.example/);
+      await stranger.close();
+    } finally {
+      await gateway.stop();
+      await api.close();
+    }
+  });
+
+  it("peers of a federated domain are verified by its own CAs, and no domain's CA vouches for another's IDs", async () => {
+    const api = await startWorkloadApi();
+    const [ours, theirs] = [await createAuthority("example.org"), await createAuthority("partner.example")];
+    api.answer({
+      svids: [await issueSvid(ours, GATEWAY)],
+      federatedBundles: { "spiffe://partner.example": derOf(theirs.certificate) },
+    });
+    const partner = "spiffe://partner.example/orders";
+    const cases: readonly [string, Authority, string, object, boolean][] = [
+      ["our own", ours, BACKEND, {}, true],
+      ["theirs, asked for by domain", theirs, partner, { trust_domains: ["partner.example"] }, true],
+      ["theirs, asked for by ID", theirs, partner, { spiffe_ids: [partner] }, true],
+      ["theirs, not asked for", theirs, partner, {}, false],
+      ["our ID by their CA", theirs, BACKEND, {}, false],
+      ["our ID by their CA, asked for", theirs, BACKEND, { spiffe_ids: [BACKEND] }, false],
+      ["their ID by our CA", ours, partner, { trust_domains: ["partner.example"] }, false],
+    ];
+    try {
+      for (const [what, authority, id, verify, isTaken] of cases) {
+        const peer = await startPeer(authority, id, [ours.certificate, theirs.certificate]);
+        const context = Object.keys(verify).length === 0 ? {} : { verify };
+        const gateway = await startGateway({
+          "routes.yaml": yaml(api, peer.port, { federated: ["partner.example"] }, context),
+        });
+        try {
+          const said = await answer(gateway);
+          if (isTaken) assert.equal(said, `200 ${GATEWAY}`, what);
+          else assert.match(said, /^50[23] /, what);
+        } finally {
+          await gateway.stop();
+          await peer.close();
+        }
+      }
+    } finally {
+      await api.close();
+    }
+  });
+});
+
+/** An HTTPS server with an SVID that asks for one, and answers with the client's. */
+async function startPeer(
+  authority: Authority,
+  id: string,
+  clientCas: readonly string[] = [authority.certificate],
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const { issued } = await issueSvid(authority, id);
+  const server: Server = createHttpsServer(
+    { cert: issued.certificate, key: issued.privateKey, ca: [...clientCas], requestCert: true },
+    (request, response) => {
+      const peer = (request.socket as import("node:tls").TLSSocket).getPeerX509Certificate();
+      response.end(peer?.subjectAltName?.replace("URI:", "") ?? "nobody");
+    },
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
