@@ -3,11 +3,11 @@ import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { type EngineName, limitOf } from "../model/capabilities.ts";
 import type { PeerRules, TlsParameters, TlsVersion } from "../model/tls.ts";
-import { untranslatable } from "../model/tls-capabilities.ts";
+import { untranslatable, untranslatableRules } from "../model/tls-capabilities.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
-import { secretCredentialName } from "../resources/secret.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
 import { identityName } from "../resources/tls-identity.ts";
+import { BESIDE_IDENTITY, certificateName, secretName, trustName } from "./context-credentials.ts";
 import { peerRules } from "./peer-rules.ts";
 import type { CredentialStatuses } from "./statuses.ts";
 
@@ -147,6 +147,8 @@ export function compileContext(
       report("tls-context-invalid", resource.raw.fields.has(`spec.${field}`) ? field : "verify", message),
   );
   if (rules?.revocation !== undefined) judgeLists(rules.revocation);
+  if (engine === "envoy" && spec.identity?.spiffe !== undefined && rules !== undefined)
+    for (const { field, message } of untranslatableRules(rules)) report("tls-engine-cannot", field, message);
   const parameters = compileParameters(resource, engine, report);
   return {
     resource,
@@ -230,52 +232,6 @@ const UNUSABLE: ReadonlySet<string> = new Set([
 /** A `ca.crt` that came with the server's own certificate names its issuer; only a CA that was asked for checks clients. */
 export function clientsAreChecked({ spec }: TlsContextResource): boolean {
   return spec.ca_secret !== undefined || spec.cacert_chain_file !== undefined || spec.cert_required === true;
-}
-
-/** What `identity` stands for, and may not stand beside. */
-const BESIDE_IDENTITY = [
-  "secret",
-  "ca_secret",
-  "cert_chain_file",
-  "private_key_file",
-  "cacert_chain_file",
-] as const;
-
-/** The CA in any form (design §5): named by itself, as a file, or beside the certificate. */
-function trustName(
-  resource: TlsContextResource,
-  credential: string | undefined,
-  statuses: CredentialStatuses,
-  namespacingDefault: boolean,
-): string | undefined {
-  const { spec } = resource;
-  if (spec.ca_secret !== undefined) return secretName(spec.ca_secret, resource, namespacingDefault);
-  if (spec.cacert_chain_file !== undefined) return fileCredentialName(resource);
-  return credential !== undefined && statuses.hasTrustAnchors(credential) ? credential : undefined;
-}
-
-/**
- * A Host's tlsSecret is never split; an Ingress's secretName is, where no Secret of its own namespace is called so (names
- * of Secrets have dots: `example.com-tls`).
- */
-function certificateName(
-  written: string,
-  resource: TlsContextResource,
-  statuses: CredentialStatuses,
-  namespacingDefault: boolean,
-): string {
-  const whole = secretCredentialName(resource.namespace, written);
-  const isKnown = resource.writtenIn?.kind === "Ingress" && statuses.credential(whole) !== undefined;
-  return resource.isWholeName === true || isKnown ? whole : secretName(written, resource, namespacingDefault);
-}
-
-/** Reference §2.3.3: `name`, or with namespacing `name.namespace`, split at the last dot. */
-function secretName(written: string, resource: TlsContextResource, namespacingDefault: boolean): string {
-  const dot = written.lastIndexOf(".");
-  const namespacing = resource.spec.secret_namespacing ?? namespacingDefault;
-  if (!namespacing || dot <= 0 || dot === written.length - 1)
-    return secretCredentialName(resource.namespace, written);
-  return secretCredentialName(written.slice(dot + 1), written.slice(0, dot));
 }
 
 function compileParameters(

@@ -1,4 +1,4 @@
-import type { TlsParameters } from "./tls.ts";
+import type { PeerRules, TlsParameters } from "./tls.ts";
 
 /** A parameter that cannot be put into Envoy's terms, and why, for the operator. */
 export interface Untranslatable {
@@ -24,6 +24,25 @@ export function untranslatable(parameters: TlsParameters): Untranslatable[] {
     if (!ENVOY_GROUPS.has(group))
       found.push({ parameter: "groups", message: `Envoy has no key exchange group ${group}` });
   return found;
+}
+
+/**
+ * What of the rules for peers Envoy's SPIFFE validator cannot hold, which checks by trust domains: tried on 1.40, it does
+ * chain, dates and names, and takes no notice of the rest. Fields are those of a TLSContext.
+ */
+export function untranslatableRules({ spkiSha256, revocation, maxDepth }: PeerRules): {
+  readonly field: string;
+  readonly message: string;
+}[] {
+  const unheeded = [
+    ...(spkiSha256 === undefined ? [] : [{ field: "verify.spki_sha256", what: "pins" }]),
+    ...(revocation === undefined ? [] : [{ field: "verify", what: "revocation lists" }]),
+    ...(maxDepth === undefined ? [] : [{ field: "verify.max_depth", what: "maximum depth" }]),
+  ];
+  return unheeded.map(({ field, what }) => ({
+    field,
+    message: `Envoy heeds no ${what} where peers are verified by SPIFFE trust domain`,
+  }));
 }
 
 /** IANA's names are those of TLS 1.3; OpenSSL's are those of the versions below. */
