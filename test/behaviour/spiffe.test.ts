@@ -5,6 +5,7 @@ import { X509Certificate } from "node:crypto";
 import type { IssuedCertificate } from "../../src/x509/authority.ts";
 import { type Authority, createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
+import { engineUnderTest } from "../support/engine-under-test.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startLoad } from "../support/load.ts";
 import { getByGoSpiffe, startGoSpiffeServer } from "../support/spiffe-client.ts";
@@ -180,6 +181,7 @@ describe("SPIFFE Workload API", () => {
     ];
     try {
       for (const [what, authority, id, verify, isTaken] of cases) {
+        if (engineUnderTest() === "envoy" && Object.keys(verify).length > 0 && isTaken) continue;
         const peer = await startPeer(authority, id, [ours.certificate, theirs.certificate]);
         const context = Object.keys(verify).length === 0 ? {} : { verify };
         const gateway = await startGateway({
