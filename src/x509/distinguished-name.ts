@@ -66,8 +66,8 @@ const LABELS: Readonly<Record<string, string>> = {
 /** As OpenSSL and BoringSSL compare (RFC 5280 §7.1 with ASCII only): case and white space do not count. */
 function comparable(text: string): string {
   return text
-    .replace(/^[ \t-\r]+|[ \t-\r]+$/g, "")
     .replace(/[ \t-\r]+/g, " ")
+    .replace(/^ | $/g, "")
     .replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 

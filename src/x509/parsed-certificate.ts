@@ -84,7 +84,7 @@ export function readAlgorithm(reader: DerReader): AlgorithmIdentifier {
 /** OpenSSL takes chains of 100 KiB; certificates with post-quantum signatures have 50 KiB at most. */
 const MAX_BYTES = 64 * 1024;
 /** A peer chooses what it sends, so what is kept of it has an end. */
-const MAX_KEPT_BYTES = 4 * 1024 * 1024;
+const MAX_KEPT_BYTES = 1024 * 1024;
 const OF_OBJECT = new WeakMap<X509Certificate, ParsedCertificate | string>();
 const KEYS = new WeakMap<ParsedCertificate, KeyObject | null>();
 const KEPT = new Map<string, ParsedCertificate>();

@@ -96,8 +96,8 @@ export function readAnchors(pem: readonly string[]): X509Certificate[] {
   return pem.flatMap((text) => parseCertificate(text) ?? []);
 }
 
-/** Whole bundles are sent at times. */
-const MAX_INTERMEDIATES = 50;
+/** Whole bundles are sent at times, and with a session that is resumed comes what is known of others. */
+const MAX_INTERMEDIATES = 200;
 
 function readable(certificates: readonly X509Certificate[]): ParsedCertificate[] {
   return certificates.map(parsed).filter((certificate) => typeof certificate !== "string");

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { type KeyObject, X509Certificate } from "node:crypto";
 import { test } from "node:test";
+import { readOne } from "../../../src/x509/der-reader.ts";
+import { readName } from "../../../src/x509/distinguished-name.ts";
 import { verifyPeer } from "../../../src/x509/verify.ts";
-import { implicit, integer, nothing, octets, oid, sequence, utf8 } from "../../support/der.ts";
+import { implicit, integer, nothing, octets, oid, sequence, set, utf8 } from "../../support/der.ts";
 import {
   ecKeys,
   extension,
@@ -339,4 +341,15 @@ test("what a peer sends costs a bounded number of steps", (context) => {
   const verdict = verifyPeer(leaf, sent, { usage: "server", anchors: [ROOT.certificate] }, NOW);
   assert.equal(verdict.ok, false);
   assert.ok(signatures >= 10 && signatures <= 200, `${signatures} signatures`);
+});
+
+test("long names and many are read in time", () => {
+  // A pattern that took the square of the length would not end here before an hour.
+  const long = sequence(set(sequence(oid("2.5.4.3"), utf8(`${" ".repeat(2_000_000)}x`))));
+  assert.equal(readName(readOne(long)).key, '2.5.4.3="x"');
+  const many = leafOf({ names: Array.from({ length: 3000 }, (_, index) => NAMES.dns(`n${index}.example`)) });
+  assertFault(judge([many]), "name_mismatch", /and 2990 more/);
+  assertAccepted(
+    judge([leafOf({ subject: nameOf(Array.from({ length: 3000 }, () => ["O", "x"] as const)) })]),
+  );
 });
