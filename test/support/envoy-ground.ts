@@ -34,7 +34,7 @@ export async function groundWithEnvoy(
   wired: Wired,
   hosts: Readonly<Record<string, readonly string[]>>,
 ): Promise<Ground> {
-  const key = JSON.stringify([wired.compile, limitsOfBoth(wired.limits)]);
+  const key = JSON.stringify([wired.compile, limitsOfBoth(wired.limits), wired.istioCerts]);
   const found = idle.get(key)?.pop();
   const ground = found ?? (await freshGround(wired, key));
   const { names } = (lent.get(ground.gateway) as { dns: DnsServer }).dns;

@@ -35,6 +35,8 @@ export interface StartOptions {
   readonly limits?: Partial<Limits>;
   readonly compile?: Partial<GatewayOptions["compile"]>;
   readonly watch?: boolean;
+  /** Folder that stands for the Secret `istio-certs`. */
+  readonly istioCerts?: string;
   /** Names beside the system's, as a hosts file would have them. */
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
 }
@@ -47,6 +49,7 @@ export async function startGateway(
   const engine = options.engine ?? engineUnderTest();
   const wired = {
     ambassadorId: "default",
+    istioCerts: options.istioCerts,
     compile: {
       engine,
       address: "127.0.0.1",
