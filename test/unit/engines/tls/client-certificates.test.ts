@@ -187,3 +187,25 @@ test("without the CA to check clients against nobody is let in, also where a cer
     await gateway.close();
   }
 });
+
+test("an intermediate that is trusted itself vouches for clients, with or without its chain", async () => {
+  for (const clients of [OPTIONAL, REQUIRED]) {
+    const gateway = await setUp([host("*", clients)]);
+    try {
+      const middle = await gateway.ca.issueAuthority("middle");
+      gateway.store.offer("clients", { trustAnchors: middle.certificate }, ORIGIN);
+      const { certificate, privateKey } = await middle.issue({ commonName: "client", usage: "client" });
+      const alone = certificate.replace(/(-----END CERTIFICATE-----\n)[^]*/, "$1");
+      // With a server name: Node does not tell OpenSSL for clients without one.
+      for (const cert of [certificate, alone]) {
+        for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+          const options = { servername: "some.test", cert, key: privateKey, maxVersion };
+          const { echoed } = await handshake(gateway.port, options);
+          assert.equal(echoed, true, `${clients.mode} ${maxVersion}`);
+        }
+      }
+    } finally {
+      await gateway.close();
+    }
+  }
+});
