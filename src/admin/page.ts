@@ -106,5 +106,6 @@ const SOON_DAYS = 30;
 /** What a name of the store stands for. */
 function what(kind: string, anchors: number): string {
   if (kind === "crl") return "revocation lists";
+  if (kind === "staple") return "OCSP response";
   return kind === "trust" ? `trust, ${anchors} CA` : "key and certificate";
 }

@@ -138,12 +138,20 @@ export function filesToFollow(resources: ResourceSet, istioCerts: string | undef
   const named = contexts.flatMap((context): CertificateFileSet[] => {
     const files = certificateFiles(context);
     if (files === null) return [];
-    const field = files.certificateChain === undefined ? "cacert_chain_file" : "cert_chain_file";
+    const field =
+      files.certificateChain !== undefined
+        ? "cert_chain_file"
+        : files.trustAnchors !== undefined
+          ? "cacert_chain_file"
+          : files.crl !== undefined
+            ? "verify"
+            : "ocsp_staple_file";
     const places = {
       certificateChain: positionOf(context, "cert_chain_file"),
       privateKey: positionOf(context, "private_key_file"),
       trustAnchors: positionOf(context, "cacert_chain_file"),
       crl: positionOf(context, context.raw.fields.has("spec.verify.crl_file") ? "verify.crl_file" : "verify"),
+      ocspStaple: positionOf(context, "ocsp_staple_file"),
     };
     const subject = context.writtenIn ?? subjectOf(context);
     return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];

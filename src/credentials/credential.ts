@@ -1,6 +1,7 @@
 import type { SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import type { RevocationLists } from "../x509/revocation.ts";
+import type { OcspAnswer } from "../x509/ocsp.ts";
 
 /** A private key with its certificate chain, checked and ready to be presented. Stays inside the process. */
 export interface Credential {
@@ -19,6 +20,23 @@ export interface Credential {
   readonly spiffeId?: string;
   /** Why Envoy would not present it, one clause; absent: it would. */
   readonly refusedByEnvoy?: string;
+  /** To be sent with it to clients that ask; absent: none is given, or it is out of its dates. */
+  readonly ocspStaple?: OcspStaple;
+}
+
+/** A CA's word, signed and dated, that a certificate is not revoked (RFC 6960), for clients that ask for it (RFC 6066 §8). */
+export interface OcspStaple {
+  /** DER. */
+  readonly response: Buffer;
+  /** Milliseconds since the epoch; null: it does not say. */
+  readonly nextUpdate: number | null;
+}
+
+/** A staple as it is given, by itself: it is of whatever certificate it is about. */
+export interface GivenStaple extends OcspStaple {
+  readonly name: string;
+  readonly generation: number;
+  readonly answers: readonly OcspAnswer[];
 }
 
 export interface TrustBundle {
@@ -64,13 +82,15 @@ export interface CredentialMaterial {
   readonly trustAnchors?: string;
   /** `crl.pem` or `crl_file`. */
   readonly crl?: string;
+  /** `ocsp_staple_file`, in base64. */
+  readonly ocspStaple?: string;
   /** The same anchors by SPIFFE trust domain, where those of one do not vouch for another. */
   readonly trustDomains?: Readonly<Record<string, string>>;
   /** Parts that are named and could not be read, each with the reason; their text is empty. */
   readonly unreadable?: Readonly<Partial<Record<MaterialPart, Unreadable>>>;
 }
 
-export type MaterialPart = "certificateChain" | "privateKey" | "trustAnchors" | "crl";
+export type MaterialPart = "certificateChain" | "privateKey" | "trustAnchors" | "crl" | "ocspStaple";
 
 export interface Unreadable {
   /** Absent: certificate-file-unreadable. */
@@ -87,8 +107,8 @@ export interface CredentialOrigin {
   readonly source?: SourcePosition | undefined;
 }
 
-/** The faces of a name: a key with its certificate, trust anchors, revocation lists. */
-export type CredentialKind = "credential" | "trust" | "crl";
+/** The faces of a name: a key with its certificate, trust anchors, revocation lists, and an OCSP response. */
+export type CredentialKind = "credential" | "trust" | "crl" | "staple";
 
 /** Published, or withdrawn (`unusable`), under `name`. `rotated` needs no recompilation, the other two do. */
 export interface CredentialChange {

@@ -19,7 +19,11 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
         source: rejected.source ?? source,
         message,
         ...(remedy === undefined ? {} : { remedy }),
-        ...(kept === undefined ? {} : { effect: "kept-previous" }),
+        ...(kept !== undefined
+          ? { effect: "kept-previous" as const }
+          : face.kind === "staple"
+            ? { effect: "informational" as const }
+            : {}),
       }),
     );
   }
@@ -34,6 +38,10 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
     found.push(diagnose("credential-kept-previous", { ...at, message }));
   }
   if (published === null) return found;
+  if (face.kind === "staple") {
+    const stale = face.dateFinding(now);
+    return stale === null ? found : [...found, diagnose(stale.code, { ...at, message: stale.message })];
+  }
   if (face.kind === "crl") return [...found, ...listFindings(face, published.value as RevocationBundle, now)];
   if (face.kind === "trust") return [...found, ...anchorFindings(face, published.value as TrustBundle, now)];
   const outOfDate = face.dateFinding(now);

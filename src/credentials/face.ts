@@ -6,19 +6,24 @@ import type {
   CredentialKind,
   CredentialOrigin,
   CredentialStatus,
+  GivenStaple,
+  OcspStaple,
   RevocationBundle,
   TrustBundle,
 } from "./credential.ts";
 import { staleFrom } from "./crl-admission.ts";
 
 /** What admission makes of an offer; its name and generation are given on publication. Dates in milliseconds. */
-export type Offered = Omit<Credential | TrustBundle | RevocationBundle, "name" | "generation"> & {
+export type Offered = Omit<
+  Credential | TrustBundle | RevocationBundle | GivenStaple,
+  "name" | "generation"
+> & {
   readonly notBefore?: number;
   readonly notAfter?: number;
 };
 
 export interface Published {
-  readonly value: Credential | TrustBundle | RevocationBundle;
+  readonly value: Credential | TrustBundle | RevocationBundle | GivenStaple;
   /** Of the bytes that are used. */
   readonly content: string;
   /** -Infinity for trust and revocation lists, which are not out of use for their dates. */
@@ -107,7 +112,7 @@ export class Face {
   dateFinding(now: number): Finding | null {
     const published = this.#published;
     if (published === null) return null;
-    return dateFinding(this.name, published.value, published.notBefore, published.notAfter, now);
+    return this.#dated(published.value, published.notBefore, published.notAfter, now);
   }
 
   /** `digest` is of all that decides about the offer, `content` of what would be used. */
@@ -142,10 +147,24 @@ export class Face {
     // Slept through: what it would replace has the later end, or neither works.
     this.#rejected =
       now > waiting.notAfter
-        ? dateFinding(this.name, waiting.offered, waiting.notBefore, waiting.notAfter, now)
+        ? this.#dated(waiting.offered, waiting.notBefore, waiting.notAfter, now)
         : this.#against(waiting, now);
     if (this.#rejected === null) this.#publish(waiting);
     if (this.#rejected === null || now > waiting.notAfter) this.#waiting = null;
+  }
+
+  /** Gives the published certificate its staple, or takes it away: a new generation, where this one has been told of. */
+  attach(ocspStaple: OcspStaple | undefined): void {
+    const published = this.#published;
+    if (published === null || (published.value as Credential).ocspStaple === ocspStaple) return;
+    const { ocspStaple: _, ...value } = published.value as Credential;
+    if (this.announced === this.#generation) this.#generation += 1;
+    const whole = {
+      ...value,
+      generation: this.#generation,
+      ...(ocspStaple === undefined ? {} : { ocspStaple }),
+    };
+    this.#published = { ...published, value: whole };
   }
 
   /** Forgets what was published, so that the next offer stands on its own. */
@@ -173,15 +192,16 @@ export class Face {
     return Number.isFinite(next) ? next : undefined;
   }
 
+  #dated(offered: Offered, notBefore: number, notAfter: number, now: number): Finding | null {
+    const finding = dateFinding(this.name, offered, notBefore, notAfter, now);
+    return finding === null || this.kind !== "staple" ? finding : { ...finding, code: "ocsp-staple-stale" };
+  }
+
   /** What it has against it that the one in use has not; null: nothing, or there is none in use. */
   #against({ offered, flaws, notBefore, notAfter }: Candidate, now: number): Finding | null {
     if (this.current(now) === undefined) return null;
     const had = new Set(this.#flaws.map(({ code }) => code));
-    return (
-      dateFinding(this.name, offered, notBefore, notAfter, now) ??
-      flaws.find(({ code }) => !had.has(code)) ??
-      null
-    );
+    return this.#dated(offered, notBefore, notAfter, now) ?? flaws.find(({ code }) => !had.has(code)) ?? null;
   }
 
   #publish({ offered, content, warnings, flaws, notBefore, notAfter }: Candidate): void {

@@ -34,5 +34,6 @@ export function listingOf(face: Face, now: number): CredentialListing {
 function factsOf({ published }: Face): Pick<CredentialListing, "facts" | "lists"> {
   if (published === null) return { facts: [] };
   const { value } = published;
+  if ("answers" in value) return { facts: [] };
   return "lists" in value ? { facts: [], lists: value.lists.facts } : { facts: value.facts };
 }

@@ -1,15 +1,8 @@
-import { createHash } from "node:crypto";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import {
-  type Admitted,
-  admitTrust,
-  admitTrustDomains,
-  readCertificates,
-  refuseUnreadable,
-} from "./admission.ts";
+import { admitTrust, admitTrustDomains, refuseUnreadable } from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
@@ -17,15 +10,15 @@ import type {
   CredentialOrigin,
   CredentialReader,
   CredentialStatuses,
-  MaterialPart,
   RevocationBundle,
   TrustBundle,
 } from "./credential.ts";
 import { admitRevocationLists } from "./crl-admission.ts";
-import { Face, type Offered } from "./face.ts";
+import { Face } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
-import { admitIdentity } from "./identity-admission.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
+import { admitMaterial, digestOf, IDENTITY } from "./material.ts";
+import { admitStaple, stapleOf, strayStaples } from "./staple.ts";
 
 export type { CredentialOrigin } from "./credential.ts";
 
@@ -66,6 +59,7 @@ export class CredentialStore implements CredentialReader {
       this.#remove("credential", name);
     else this.#offerIdentity(name, material, origin);
     this.#offerLists(name, material, origin);
+    this.#offerStaple(name, material, origin);
     // The previous certificate stays with its CA: a bad replacement does not turn verification off.
     const face = this.#face("credential", name);
     const isKept = face?.current(this.#clock.now()) !== undefined && face.rejected !== null;
@@ -107,6 +101,22 @@ export class CredentialStore implements CredentialReader {
     );
   }
 
+  #offerStaple(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
+    const { ocspStaple } = material;
+    if (ocspStaple === undefined) {
+      this.#remove("staple", name);
+      return;
+    }
+    const digest = digestOf(material, ["ocspStaple"]);
+    this.#change(this.#faceFor("staple", name, origin), (face, now) =>
+      face.offer(
+        { digest, content: digest },
+        () => refuseUnreadable(material, ["ocspStaple"]) ?? admitStaple(ocspStaple),
+        now,
+      ),
+    );
+  }
+
   /** The source has it no more: withdrawn at once. */
   remove(name: string): void {
     this.#explicitTrust.delete(name);
@@ -114,6 +124,7 @@ export class CredentialStore implements CredentialReader {
     this.#remove("credential", name);
     this.#remove("trust", name);
     this.#remove("crl", name);
+    this.#remove("staple", name);
   }
 
   /**
@@ -180,7 +191,7 @@ export class CredentialStore implements CredentialReader {
           : { effect: "kept-previous" as const }),
       }),
     );
-    return [...ofFaces, ...ofIssuers];
+    return [...ofFaces, ...strayStaples([...this.#faces.values()], now), ...ofIssuers];
   }
 
   all(): CredentialListing[] {
@@ -204,7 +215,7 @@ export class CredentialStore implements CredentialReader {
       face.offer(
         // The CA beside it says whether its chain is whole.
         { digest: digestOf(material, [...IDENTITY, "trustAnchors"]), content: digestOf(material, IDENTITY) },
-        () => identity(material, now),
+        () => admitMaterial(material, now),
         now,
       ),
     );
@@ -263,6 +274,12 @@ export class CredentialStore implements CredentialReader {
     this.#faces.delete(`${kind} ${name}`);
     this.#retiredGeneration = Math.max(this.#retiredGeneration, face.generation);
     if (face.announced !== 0) this.#emit(face, "unusable");
+    if (kind === "staple") this.#attachStaples();
+  }
+
+  /** A staple is of the certificate that it is about, whoever names either. */
+  #attachStaples(): void {
+    for (const face of this.#faces.values()) if (face.kind === "credential") this.#change(face, () => {});
   }
 
   /**
@@ -275,6 +292,7 @@ export class CredentialStore implements CredentialReader {
     const usableBefore = face.announced !== 0 && face.current(now) !== undefined;
     const before = JSON.stringify(face.status(now));
     change(face, now);
+    if (face.kind === "credential") face.attach(stapleOf(face, this.#faces.values(), now));
     this.#schedule(face, now);
     const told = face.announced;
     face.announced = face.current(now) === undefined ? 0 : face.generation;
@@ -283,6 +301,7 @@ export class CredentialStore implements CredentialReader {
     } else if (!usableBefore || recompile || JSON.stringify(face.status(now)) !== before)
       this.#emit(face, "usable");
     else if (face.announced !== told) this.#emit(face, "rotated");
+    if (face.kind === "staple" && face.announced !== told) this.#attachStaples();
     for (const listener of this.#findingListeners) listener();
   }
 
@@ -314,31 +333,3 @@ export class CredentialStore implements CredentialReader {
 
 /** Timers do not follow the wall clock when it is set (a machine that boots in 1970), so they look at it now and then. */
 const LONGEST_WAIT_MS = 60_000;
-
-const IDENTITY = ["certificateChain", "privateKey"] as const;
-
-/** Tells offers apart without keeping a second copy of a key. */
-function digestOf(material: CredentialMaterial, parts: readonly MaterialPart[]): string {
-  const said = parts.map((part) => [
-    material[part] ?? "",
-    material.unreadable?.[part] ?? "",
-    part === "trustAnchors" ? (material.trustDomains ?? "") : "",
-  ]);
-  return createHash("sha256").update(JSON.stringify(said)).digest("hex");
-}
-
-function identity(material: CredentialMaterial, now: number): Admitted<Offered> {
-  const refused = refuseUnreadable(material, IDENTITY);
-  if (refused !== null) return refused;
-  const { certificateChain, privateKey, trustAnchors } = material;
-  if (certificateChain !== undefined && privateKey !== undefined) {
-    // A bundle that cannot be read says nothing about the chain.
-    const beside = trustAnchors === undefined ? null : readCertificates(trustAnchors, "the CA bundle");
-    return admitIdentity(certificateChain, privateKey, {
-      anchors: beside?.ok === true ? beside.value : [],
-      now,
-    });
-  }
-  const missing = certificateChain === undefined ? "certificate chain" : "private key";
-  return { ok: false, finding: { code: "secret-key-missing", message: `there is no ${missing}` } };
-}

@@ -99,6 +99,16 @@ export const CREDENTIAL_CODES = {
     "Have it issued with the names that it serves as subjectAltName.",
   ],
   "certificate-expires-soon": ["warning", "informational", "Renew the certificate."],
+  "ocsp-staple-invalid": [
+    "error",
+    "informational",
+    "Fetch the response anew: `openssl ocsp -issuer ca.pem -cert tls.crt -url URL -respout tls.ocsp`.",
+  ],
+  "ocsp-staple-stale": [
+    "warning",
+    "informational",
+    "Fetch a newer response from the CA, before the old one ends.",
+  ],
   "trust-empty": ["error", "route-fails-closed", "Give at least one CA certificate as PEM."],
   "trust-not-ca": ["error", "route-fails-closed", "Give certificates with basicConstraints CA:TRUE."],
   "crl-invalid": [

@@ -101,17 +101,19 @@ export function certificateFiles(context: TlsContextResource): {
   readonly privateKey?: string;
   readonly trustAnchors?: string;
   readonly crl?: string;
+  readonly ocspStaple?: string;
 } | null {
-  const { cert_chain_file, private_key_file, cacert_chain_file, verify } = context.spec;
+  const { cert_chain_file, private_key_file, cacert_chain_file, ocsp_staple_file, verify } = context.spec;
   const crl_file = verify?.crl_file;
-  if ([cert_chain_file, private_key_file, cacert_chain_file, crl_file].every((path) => path === undefined))
-    return null;
+  const paths = [cert_chain_file, private_key_file, cacert_chain_file, crl_file, ocsp_staple_file];
+  if (paths.every((path) => path === undefined)) return null;
   return {
     name: fileCredentialName(context),
     ...(cert_chain_file === undefined ? {} : { certificateChain: cert_chain_file }),
     ...(private_key_file === undefined ? {} : { privateKey: private_key_file }),
     ...(cacert_chain_file === undefined ? {} : { trustAnchors: cacert_chain_file }),
     ...(crl_file === undefined ? {} : { crl: crl_file }),
+    ...(ocsp_staple_file === undefined ? {} : { ocspStaple: ocsp_staple_file }),
   };
 }
 

@@ -200,7 +200,7 @@ export class EnvoyEngine implements Engine {
    * that was withdrawn and is back may need none either. One that is withdrawn is no business of the engine: its users are compiled anew.
    */
   #onCredentialChange({ event, kind, name }: CredentialChange): void {
-    if (kind === "crl") return;
+    if (kind === "crl" || kind === "staple") return;
     const secret = secretName(kind, name);
     if (event === "unusable" || !this.#secrets.has(secret)) return;
     this.#rotated.add(secret);

@@ -17,6 +17,7 @@ export interface CertificateFileSet {
   readonly privateKey?: string;
   readonly trustAnchors?: string;
   readonly crl?: string;
+  readonly ocspStaple?: string;
   readonly origin: CredentialOrigin;
   /** Where each path is written, for the findings about its file. */
   readonly places: Readonly<Partial<Record<MaterialPart, SourcePosition>>>;
@@ -112,7 +113,7 @@ const LONGEST_REST_MS = 2000;
 const RECENT_MS = 2500;
 /** As much as a Secret may hold. */
 const MAX_FILE_BYTES = 1024 * 1024;
-const PARTS = ["certificateChain", "privateKey", "trustAnchors", "crl"] as const;
+const PARTS = ["certificateChain", "privateKey", "trustAnchors", "crl", "ocspStaple"] as const;
 
 interface Followed {
   set: CertificateFileSet;
@@ -158,7 +159,12 @@ async function read(
   for (const part of PARTS) {
     const path = set[part];
     if (path === undefined) continue;
-    const reading = await readRegularFile(path, MAX_FILE_BYTES, folders);
+    const reading = await readRegularFile(
+      path,
+      MAX_FILE_BYTES,
+      folders,
+      part === "ocspStaple" ? "base64" : "utf8",
+    );
     texts[part] = reading.ok ? reading.text : "";
     if (reading.ok) continue;
     const source = set.places[part];

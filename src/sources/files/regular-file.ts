@@ -8,14 +8,15 @@ export type FileReading =
   | { readonly ok: false; readonly reason: string; readonly isOutside?: true };
 
 /**
- * Reads a file as UTF-8. Never rejects and never waits for a writer: what is no regular file is not even opened, since a
- * FIFO would block, a device may have no end, and opening some does something. No more than `maxBytes` is read, and where
- * `folders` are given, nothing outside of them.
+ * Reads a file as UTF-8, or any bytes as base64. Never rejects and never waits for a writer: what is no regular file is
+ * not even opened, since a FIFO would block, a device may have no end, and opening some does something. No more than
+ * `maxBytes` is read, and where `folders` are given, nothing outside of them.
  */
 export async function readRegularFile(
   path: string,
   maxBytes: number,
   folders?: readonly string[],
+  encoding: "utf8" | "base64" = "utf8",
 ): Promise<FileReading> {
   try {
     const place = folders === undefined ? path : await placeWithin(path, folders);
@@ -38,7 +39,7 @@ export async function readRegularFile(
         total += bytesRead;
         if (total > maxBytes) return { ok: false, reason: `larger than ${maxBytes} bytes` };
         if (bytesRead === 0 || (total === found.size && bytesRead < room))
-          return { ok: true, text: Buffer.concat(chunks).toString("utf8") };
+          return { ok: true, text: Buffer.concat(chunks).toString(encoding) };
       }
     } finally {
       await file.close();

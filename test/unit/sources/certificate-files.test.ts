@@ -163,3 +163,27 @@ test("a route whose certificate file is missing answers 503, every other one is 
   assert.ok(codes.includes("certificate-file-unreadable"));
   assert.ok(!codes.includes("secret-key-missing"));
 });
+
+test("an OCSP response is read byte by byte, followed, and named where it cannot be read", async (context) => {
+  const { root, store, files, set } = await setUp(context);
+  const path = join(root, "tls.ocsp");
+  const { origin, places } = set;
+  const binary = Buffer.from([0x30, 0x80, 0xff, 0x00, 0xc3, 0x28]);
+  const seen: (string | undefined)[] = [];
+  const followed = new CertificateFiles({
+    offer: (name, material, origin) => {
+      seen.push(material.ocspStaple);
+      store.offer(name, material, origin);
+    },
+    remove: (name) => store.remove(name),
+  });
+  context.after(() => followed.stop());
+  await followed.follow([{ name: "files/default/staple", ocspStaple: path, origin, places }]);
+  assert.deepEqual(seen, [""]);
+  assert.deepEqual(brief(store.diagnostics()), ["certificate-file-unreadable informational 7"]);
+  await write(root, "tls.ocsp", binary);
+  await eventually(() => seen.length === 2);
+  assert.equal(seen[1], binary.toString("base64"));
+  assert.deepEqual(brief(store.diagnostics()), ["ocsp-staple-invalid informational 7"]);
+  files.stop();
+});

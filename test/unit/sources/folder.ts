@@ -12,7 +12,7 @@ export async function folder(context: TestContext, files: Readonly<Record<string
 }
 
 /** Writes a file below the folder, and whatever folders it needs. */
-export async function write(root: string, name: string, text: string): Promise<void> {
+export async function write(root: string, name: string, text: string | Buffer): Promise<void> {
   await mkdir(dirname(join(root, name)), { recursive: true });
   await writeFile(join(root, name), text);
 }

@@ -57,7 +57,8 @@ export class UpstreamCluster {
     if (tls.mode === "cleartext") return;
     const { trust, rules } =
       tls.verification.mode === "none" ? { trust: undefined, rules: undefined } : tls.verification;
-    const used = { credential: tls.credential, trust, crl: rules?.revocation?.crl };
+    // A staple is for clients.
+    const used = { credential: tls.credential, trust, crl: rules?.revocation?.crl, staple: undefined };
     if (used[change.kind] === change.name) for (const lane of this.#lanes) lane.supersede(change.event);
   }
 
