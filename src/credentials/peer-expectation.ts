@@ -1,8 +1,11 @@
+import type { X509Certificate } from "node:crypto";
 import type { PeerRules } from "../model/tls.ts";
+import { parsePem } from "../x509/pem.ts";
 import type { RevocationLists } from "../x509/revocation.ts";
+import { trustDomainOf } from "../x509/spiffe.ts";
 import { readTrustDomains } from "../x509/trust-domains.ts";
 import { type PeerExpectation, readAnchors } from "../x509/verify.ts";
-import type { CredentialReader, RevocationBundle, TrustBundle } from "./credential.ts";
+import type { Credential, CredentialReader, RevocationBundle, TrustBundle } from "./credential.ts";
 
 /** Whom a peer is taken for, beside what the rules say. */
 export interface AskedPeer {
@@ -10,15 +13,15 @@ export interface AskedPeer {
   readonly usage: PeerExpectation["usage"];
   /** The name that was dialled; absent for clients. */
   readonly name?: string;
-  /** Of our own SPIFFE ID. */
-  readonly trustDomain?: string | undefined;
 }
 
 /** What the store has for a check. */
 export interface PeerEvidence {
-  readonly trust: TrustBundle;
+  readonly trust: TrustBundle | undefined;
   /** The lists that the rules name; where they are not there, none is known of any CA. */
   readonly crl: RevocationBundle | undefined;
+  /** What we present: a peer of its SPIFFE trust domain is taken, and its intermediates are known. */
+  readonly own?: Credential | undefined;
 }
 
 /** The revocation lists that the rules name, as the store has them now. */
@@ -32,17 +35,19 @@ export function revocationOf(
 
 /** What `verifyPeer` is to ask for by the rules of the model and what the store has. */
 export function peerExpectation(
-  { usage, name, trustDomain }: AskedPeer,
-  { trust, crl }: PeerEvidence,
+  { usage, name }: AskedPeer,
+  { trust, crl, own }: PeerEvidence,
   rules: PeerRules = {},
 ): PeerExpectation {
   const { identities, spkiSha256, maxDepth, revocation } = rules;
+  const trustDomain = own?.spiffeId === undefined ? null : trustDomainOf(own.spiffeId);
   return {
     usage,
-    ...anchorsOf(trust),
+    ...(trust === undefined ? { anchors: [] } : anchorsOf(trust)),
+    ...(own === undefined ? {} : { known: intermediatesOf(own) }),
     // Identities stand instead of the name.
     ...(identities === undefined
-      ? { ...(name === undefined ? {} : { name }), ...(trustDomain === undefined ? {} : { trustDomain }) }
+      ? { ...(name === undefined ? {} : { name }), ...(trustDomain === null ? {} : { trustDomain }) }
       : { identities }),
     ...(spkiSha256 === undefined ? {} : { spkiSha256 }),
     ...(maxDepth === undefined ? {} : { maxDepth }),
@@ -53,6 +58,11 @@ export function peerExpectation(
 }
 
 const NO_LISTS: RevocationLists = { facts: [], ofIssuer: new Map() };
+
+function intermediatesOf({ certificateChain }: Credential): X509Certificate[] {
+  const chain = parsePem(certificateChain);
+  return chain.ok ? readAnchors(chain.blocks.slice(1).map(({ text }) => text)) : [];
+}
 
 /** Read once a bundle: a thousand hosts may have the same. */
 function anchorsOf(trust: TrustBundle): Pick<PeerExpectation, "anchors" | "domains"> {

@@ -1,12 +1,13 @@
+import { peerExpectation, revocationOf } from "../credentials/peer-expectation.ts";
 import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { ServerTls, TlsParameters } from "../model/tls.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { certificateFacts } from "../x509/facts.ts";
 import { parsed, pinOf } from "../x509/parsed-certificate.ts";
 import { parsePem } from "../x509/pem.ts";
+import { readAnchors } from "../x509/verify.ts";
 import type { Situation } from "./advice.ts";
 import type { ProbeContext } from "./context.ts";
-import { expectationOf } from "./expectation.ts";
 import type { ProbeFailure } from "./failure.ts";
 import { explainHandshake, type HandshakeParts } from "./handshake.ts";
 import { type Judgement, judgePeer } from "./judge.ts";
@@ -198,12 +199,10 @@ function judgeClient(
       failures: isRequired ? [{ reason: "client_certificate_missing", step: "client", says }] : [],
     };
   }
-  const anchors = context.credentials.trust(clients.trust)?.anchors ?? [];
-  const judgement = judgePeer(
-    derOf(chain),
-    expectationOf({ usage: "client" }, anchors, clients.rules, context.credentials),
-    context.now,
-  );
+  const { trust, rules } = clients;
+  const { credentials, now } = context;
+  const evidence = { trust: credentials.trust(trust), crl: revocationOf(rules, credentials) };
+  const judgement = judgePeer(derOf(chain), peerExpectation({ usage: "client" }, evidence, rules), now);
   const [first] = judgement.faults;
   return {
     judgement,
@@ -233,10 +232,11 @@ function questionOf(
       certificate: chain === null || key === null ? null : { chain, key },
       anchors: anchors ?? [],
     },
-    expected: expectationOf(
-      { usage: "server", ...(serverName === null ? {} : { name: serverName }) },
-      anchors ?? [],
-    ),
+    expected: {
+      usage: "server",
+      anchors: readAnchors(anchors ?? []),
+      ...(serverName === null ? {} : { name: serverName }),
+    },
     verified: anchors !== null,
     credential: facts.length === 0 ? undefined : { facts: facts.map(certificateFacts) },
     host: serverName ?? domain,

@@ -3,12 +3,11 @@ import type { Cluster } from "../model/cluster.ts";
 import { isIP } from "node:net";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parsed, pinOf } from "../x509/parsed-certificate.ts";
-import { trustDomainOf } from "../x509/spiffe.ts";
+import { peerExpectation, revocationOf } from "../credentials/peer-expectation.ts";
 import type { PeerExpectation } from "../x509/verify.ts";
 import { changesFor, type Situation } from "./advice.ts";
 import { probeCleartext } from "./cleartext.ts";
 import type { ProbeContext } from "./context.ts";
-import { expectationOf } from "./expectation.ts";
 import type { ProbeFailure, StepName } from "./failure.ts";
 import { explainHandshake, type HandshakeParts } from "./handshake.ts";
 import { enginesDiffer } from "./notes.ts";
@@ -168,17 +167,12 @@ function expected(
   host: string,
   credentials: ProbeContext["credentials"],
 ): PeerExpectation {
-  const ownDomain = credential?.spiffeId === undefined ? null : trustDomainOf(credential.spiffeId);
   const isNone = verification.mode === "none";
-  return expectationOf(
-    {
-      usage: "server",
-      name: isNone ? host : verification.name,
-      ...(ownDomain === null ? {} : { trustDomain: ownDomain }),
-    },
-    trust?.anchors ?? [],
-    isNone ? undefined : verification.rules,
-    credentials,
+  const rules = isNone ? undefined : verification.rules;
+  return peerExpectation(
+    { usage: "server", name: isNone ? host : verification.name },
+    { trust, crl: revocationOf(rules, credentials), own: credential },
+    rules,
   );
 }
 

@@ -2,7 +2,6 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import type { Credential, CredentialReader } from "../../../credentials/credential.ts";
 import { peerExpectation, type PeerEvidence, revocationOf } from "../../../credentials/peer-expectation.ts";
 import type { UpstreamTls } from "../../../model/tls.ts";
-import { trustDomainOf } from "../../../x509/spiffe.ts";
 import { type PeerExpectation, verifyPeer } from "../../../x509/verify.ts";
 import { contextParameters } from "../../../model/openssl.ts";
 import type { PresentedChain } from "../tls/presented-chain.ts";
@@ -78,8 +77,8 @@ export class Generation {
       const evidence =
         trust === undefined || tls.verification.mode === "none"
           ? null
-          : { trust, crl: revocationOf(tls.verification.rules, credentials) };
-      return new Generation(secureContext, credential, expectationOf(tls, credential, evidence));
+          : { trust, crl: revocationOf(tls.verification.rules, credentials), own: credential };
+      return new Generation(secureContext, credential, expectationOf(tls, evidence));
     } catch (error) {
       // OpenSSL's code names the step, never the key.
       return { missing: `TLS settings refused: ${(error as NodeJS.ErrnoException).code ?? "unknown error"}` };
@@ -132,11 +131,9 @@ const ADDRESSES_KEPT = 256;
 
 function expectationOf(
   { verification }: Extract<UpstreamTls, { mode: "originate" }>,
-  credential: Credential | undefined,
   evidence: PeerEvidence | null,
 ): PeerExpectation | null {
   if (verification.mode === "none" || evidence === null) return null;
   const { name, rules } = verification;
-  const ownDomain = credential?.spiffeId === undefined ? null : trustDomainOf(credential.spiffeId);
-  return peerExpectation({ usage: "server", name, trustDomain: ownDomain ?? undefined }, evidence, rules);
+  return peerExpectation({ usage: "server", name }, evidence, rules);
 }
