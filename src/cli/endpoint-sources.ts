@@ -7,6 +7,8 @@ import type { GatewayModel } from "../model/gateway.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import { consulEnvironment } from "./consul-environment.ts";
+import type { GroupBounds } from "./group-bounds.ts";
 
 /** Whom resources name as knowing addresses: Consul's agents. */
 export interface WiredEndpoints extends EndpointSources {
@@ -15,7 +17,7 @@ export interface WiredEndpoints extends EndpointSources {
   stop(): void;
 }
 
-export function wireEndpoints(store: EndpointStore, clock: Clock): WiredEndpoints {
+export function wireEndpoints(store: EndpointStore, clock: Clock, bounds: GroupBounds): WiredEndpoints {
   let resolvers: ResourceSet["resolvers"] = [];
   let follower: Promise<Follower<ConsulServiceWanted>> | undefined;
   /** Of the model that serves, which may lose nothing before the next one does. */
@@ -24,7 +26,7 @@ export function wireEndpoints(store: EndpointStore, clock: Clock): WiredEndpoint
   const follow = async (wanted: readonly ConsulServiceWanted[]): Promise<void> => {
     if (stopped || (wanted.length === 0 && follower === undefined)) return;
     follower ??= import("../mesh/consul/services.ts").then(({ createConsulServices }) =>
-      createConsulServices(store, clock, process.env),
+      createConsulServices(store, clock),
     );
     const loaded = await follower;
     if (!stopped) await loaded.follow(wanted);
@@ -34,12 +36,12 @@ export function wireEndpoints(store: EndpointStore, clock: Clock): WiredEndpoint
       resolvers = resources.resolvers;
     },
     prepare(model) {
-      const wanted = consulWanted(model, resolvers);
+      const wanted = consulWanted(model, resolvers, bounds);
       const names = new Set(wanted.map(({ name }) => name));
       return follow([...wanted, ...serving.filter(({ name }) => !names.has(name))]);
     },
     settle(model) {
-      serving = consulWanted(model, resolvers);
+      serving = consulWanted(model, resolvers, bounds);
       void follow(serving);
     },
     diagnostics: () => store.diagnostics(),
@@ -52,7 +54,11 @@ export function wireEndpoints(store: EndpointStore, clock: Clock): WiredEndpoint
 }
 
 /** Each service of Consul that a cluster of the model stands for, once. */
-function consulWanted(model: GatewayModel, resolvers: ResourceSet["resolvers"]): ConsulServiceWanted[] {
+function consulWanted(
+  model: GatewayModel,
+  resolvers: ResourceSet["resolvers"],
+  bounds: GroupBounds,
+): ConsulServiceWanted[] {
   const wanted = new Map<string, ConsulServiceWanted>();
   for (const cluster of [...model.clusters, ...(model.outside ?? []).map((service) => service.cluster)]) {
     const name = endpointsName(cluster);
@@ -67,7 +73,8 @@ function consulWanted(model: GatewayModel, resolvers: ResourceSet["resolvers"]):
       written === undefined
         ? { subject: { kind: "ConsulResolver", namespace: "", name: address } }
         : { subject: subjectOf(written), source: positionOf(written, "address") };
-    wanted.set(name, { name, address, datacenter, service, tags, origin });
+    const env = consulEnvironment(address, bounds);
+    wanted.set(name, { name, address, datacenter, service, tags, env, origin });
   }
   return [...wanted.values()];
 }

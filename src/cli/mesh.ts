@@ -3,8 +3,10 @@ import type { CredentialOrigin } from "../credentials/credential.ts";
 import type { Follower } from "../credentials/follower.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import { resolversByName } from "../resources/resolver.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import {
+  CONSUL_SERVICE,
   ISTIO_CA,
   ISTIO_CERTIFICATE,
   identityName,
@@ -13,11 +15,15 @@ import {
 } from "../resources/tls-identity.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { consulEnvironment } from "./consul-environment.ts";
+import type { GroupBounds } from "./group-bounds.ts";
 
 export interface MeshContext {
   readonly store: CredentialStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Absent: none. */
+  readonly bounds?: GroupBounds;
 }
 
 export interface Mesh {
@@ -27,13 +33,16 @@ export interface Mesh {
 }
 
 /** The meshes and issuers that resources may name, each a folder of mesh/. They know nothing of each other. */
-export function wireMesh({ store, clock }: MeshContext): Mesh {
+export function wireMesh({ store, clock, bounds = {} }: MeshContext): Mesh {
   const followers: readonly { follow(resources: ResourceSet): Promise<void>; stop(): void }[] = [
     whenWanted(spiffeWanted, async () =>
       (await import("../mesh/spiffe/follower.ts")).createSpiffeFollower(store, clock),
     ),
     whenWanted(istioWanted, async () =>
       (await import("../mesh/istio/follower.ts")).createIstioFollower(store, clock, istioNodeId()),
+    ),
+    whenWanted(consulWanted(bounds), async () =>
+      (await import("../mesh/consul/connect.ts")).createConsulConnect(store, clock),
     ),
   ];
   return {
@@ -78,7 +87,10 @@ export function identitiesToFollow({ tlsContexts }: ResourceSet): {
     const { identity } = context.spec;
     if (identity === undefined || context.closedBy !== null) continue;
     const name = identityName(identity);
-    const origin = { subject: subjectOf(context), source: positionOf(context, "identity") };
+    const origin = {
+      subject: context.writtenIn ?? subjectOf(context),
+      source: positionOf(context, "identity"),
+    };
     if (!wanted.has(name)) wanted.set(name, { name, identity, origin });
   }
   return [...wanted.values()];
@@ -99,6 +111,20 @@ function istioWanted(resources: ResourceSet) {
     const { socket, certificate = ISTIO_CERTIFICATE, ca = ISTIO_CA } = istio_sds;
     return [{ name, origin, socket: socketPath(socket), certificate, ca }];
   });
+}
+
+function consulWanted(bounds: GroupBounds) {
+  return (resources: ResourceSet) => {
+    const resolvers = resolversByName(resources.resolvers);
+    return identitiesToFollow(resources).flatMap(({ name, origin, identity: { consul } }) => {
+      if (consul === undefined) return [];
+      const { resolver, service = CONSUL_SERVICE } = consul;
+      const found = resolvers.get(resolver);
+      const address =
+        found?.kind === "ConsulResolver" && found.closedBy === null ? found.spec.address : undefined;
+      return [{ name, origin, address, service, env: consulEnvironment(address ?? "", bounds) }];
+    });
+  };
 }
 
 /** `type~address~pod.namespace~domain`, as Istio's proxies call themselves; its agent puts it into its log. */

@@ -73,8 +73,8 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     onHandshakeFailed: (record) => handshakes.add(record),
   });
   const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));
-  const mesh = wireMesh({ store, clock, logger });
-  const endpoints = wireEndpoints(discovered, clock);
+  const mesh = wireMesh({ store, clock, logger, bounds });
+  const endpoints = wireEndpoints(discovered, clock, bounds);
   const source = createFileSource({
     paths: options.paths,
     credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, store)),

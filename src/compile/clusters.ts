@@ -44,7 +44,10 @@ export function compileCluster(
   if (service === null) return { closedBy: "service-invalid" };
   if (service.hasPath)
     report("service-path-ignored", "service", `what follows the host in ${spec.service} is not used`);
-  const tls = upstreamTls(mapping, service, input.contexts, input.verificationRequired, diagnostics);
+  const resolverName = spec.resolver ?? config.resolver ?? "kubernetes-service";
+  const choice = input.resolvers.get(resolverName);
+  const resolver = { name: resolverName, choice };
+  const tls = upstreamTls(mapping, service, { ...input, resolver }, diagnostics);
   if ("closedBy" in tls) return tls;
   if (speaksHttp1(mapping) && offersOnlyH2(tls)) {
     report(
@@ -54,8 +57,6 @@ export function compileCluster(
     );
     return { closedBy: "mapping-fails-closed" };
   }
-  const resolverName = spec.resolver ?? config.resolver ?? "kubernetes-service";
-  const choice = input.resolvers.get(resolverName);
   if (choice === undefined) {
     report("resolver-unknown", "resolver", `resolver ${resolverName} is unknown`);
     return { closedBy: "resolver-unknown" };

@@ -1,4 +1,4 @@
-import type { ResolverResource } from "../resources/resolver.ts";
+import { type ResolverResource, resolversByName } from "../resources/resolver.ts";
 
 /** What a resolver's name stands for; `dns` is the default. */
 export type ResolverChoice =
@@ -11,7 +11,7 @@ export type ResolverChoice =
     }
   | { readonly kind: "closed"; readonly code: string };
 
-/** Resolvers by name, 1.14's pre-defined ones included. One name in two namespaces: the gateway's own first. */
+/** Resolvers by name, 1.14's pre-defined ones included. */
 export function compileResolvers(
   resources: readonly ResolverResource[],
 ): ReadonlyMap<string, ResolverChoice> {
@@ -20,15 +20,7 @@ export function compileResolvers(
     ["kubernetes-endpoint", { kind: "kubernetes-endpoint" }],
     ["endpoint", { kind: "kubernetes-endpoint" }],
   ]);
-  const sorted = [...resources].sort(
-    (a, b) => Number(b.namespace === "default") - Number(a.namespace === "default"),
-  );
-  const seen = new Set<string>();
-  for (const resource of sorted) {
-    if (seen.has(resource.name)) continue;
-    seen.add(resource.name);
-    found.set(resource.name, choose(resource));
-  }
+  for (const [name, resource] of resolversByName(resources)) found.set(name, choose(resource));
   return found;
 }
 

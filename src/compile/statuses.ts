@@ -12,8 +12,8 @@ export interface CredentialStatuses {
 }
 
 export type Status =
-  /** `refusedByEnvoy`: why the envoy engine cannot use it all the same. */
-  | { readonly usable: true; readonly refusedByEnvoy?: string }
+  /** `refusedByEnvoy`: why the envoy engine cannot use it all the same. `trustDomain`: of its SPIFFE ID. */
+  | { readonly usable: true; readonly refusedByEnvoy?: string; readonly trustDomain?: string }
   | { readonly usable: false; readonly code: string; readonly reason: string };
 
 /** As the engine sees them: what it would refuse is unusable to it, and closes what names it before the engine is told. */
@@ -30,4 +30,8 @@ export function statusesFor(engine: EngineName, statuses: CredentialStatuses): C
     crl: (name) => statuses.crl(name),
     hasTrustAnchors: (name) => statuses.hasTrustAnchors(name),
   };
+}
+
+export function trustDomainOf(status: Status | undefined): string | undefined {
+  return status?.usable === true ? status.trustDomain : undefined;
 }

@@ -9,7 +9,7 @@ import { fileCredentialName, type TlsContextResource } from "../resources/tls-co
 import { identityName } from "../resources/tls-identity.ts";
 import { BESIDE_IDENTITY, certificateName, secretName, trustName } from "./context-credentials.ts";
 import { peerRules } from "./peer-rules.ts";
-import type { CredentialStatuses } from "./statuses.ts";
+import { type CredentialStatuses, trustDomainOf } from "./statuses.ts";
 
 /** A TLSContext, written or implied, brought into the model's terms, for either direction. */
 export interface CompiledContext {
@@ -22,6 +22,8 @@ export interface CompiledContext {
   readonly unusable: string | null;
   readonly credential: string | undefined;
   readonly trust: string | undefined;
+  /** Of the certificate's SPIFFE ID; absent: it has none. */
+  readonly trustDomain: string | undefined;
   /** What `verify` asks of peers. */
   readonly rules: PeerRules | undefined;
   readonly parameters: TlsParameters;
@@ -157,6 +159,7 @@ export function compileContext(
     unusable,
     credential: onlyTrust ? undefined : credential,
     trust,
+    trustDomain: credential === undefined ? undefined : trustDomainOf(statuses.credential(credential)),
     rules,
     parameters,
   };

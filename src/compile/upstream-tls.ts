@@ -3,7 +3,10 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import { connectVariant } from "../resources/connect-contexts.ts";
+import { connectPeer } from "./connect-peer.ts";
 import { findContext } from "./context-lookup.ts";
+import type { ResolverChoice } from "./resolvers.ts";
 import type { ParsedService } from "./service.ts";
 import type { ServiceUser } from "./service-user.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
@@ -15,8 +18,7 @@ import type { CompiledContext } from "./tls-contexts.ts";
 export function upstreamTls(
   mapping: ServiceUser,
   service: ParsedService,
-  contexts: ReadonlyMap<string, CompiledContext>,
-  verificationRequired: boolean,
+  { contexts, verificationRequired, resolver }: UpstreamTlsInput,
   diagnostics: Diagnostic[],
 ): UpstreamTls | { readonly closedBy: string } {
   const { tls } = mapping.spec;
@@ -39,9 +41,13 @@ export function upstreamTls(
       diagnostics,
     );
   }
-  const context = findContext(tls, mapping, contexts, report);
-  if (context === null) return { closedBy: "tls-context-missing" };
-  if (context === "ambiguous") return { closedBy: "tls-context-ambiguous" };
+  const named = findContext(tls, mapping, contexts, report);
+  if (named === null) return { closedBy: "tls-context-missing" };
+  if (named === "ambiguous") return { closedBy: "tls-context-ambiguous" };
+  const context =
+    named.resource.followsResolver === true
+      ? (contexts.get(connectVariant(named.name, resolver.name)) ?? named)
+      : named;
   if (service.scheme === "http") {
     report(
       "tls-over-http-scheme",
@@ -63,7 +69,10 @@ export function upstreamTls(
   if (context.trust === undefined) {
     return unverified(mapping, service, context, sni, context.parameters, verificationRequired, diagnostics);
   }
-  const serverName = sni?.toLowerCase() ?? (isIP(service.host) === 0 ? service.host : undefined);
+  const connect = connectPeer(context, resolver.choice, service.host);
+  const serverName =
+    sni?.toLowerCase() ?? connect?.sni ?? (isIP(service.host) === 0 ? service.host : undefined);
+  const rules = connect?.rules ?? context.rules;
   return {
     mode: "originate",
     context: context.name,
@@ -72,11 +81,18 @@ export function upstreamTls(
       mode: "chain-and-name",
       trust: context.trust,
       name: serverName ?? service.host,
-      ...(context.rules === undefined ? {} : { rules: context.rules }),
+      ...(rules === undefined ? {} : { rules }),
     },
     ...(serverName === undefined ? {} : { sni: serverName }),
     parameters: context.parameters,
   };
+}
+
+/** What is known beside the Mapping and its service. */
+export interface UpstreamTlsInput {
+  readonly contexts: ReadonlyMap<string, CompiledContext>;
+  readonly verificationRequired: boolean;
+  readonly resolver: { readonly name: string; readonly choice: ResolverChoice | undefined };
 }
 
 const DEFAULT_PARAMETERS: TlsParameters = {

@@ -61,7 +61,12 @@ export interface RevocationBundle {
 
 /** What compile may know of a name: enough to fail closed, nothing that changes with a rotation. */
 export type CredentialStatus =
-  | { readonly usable: true; readonly refusedByEnvoy?: string }
+  | {
+      readonly usable: true;
+      readonly refusedByEnvoy?: string;
+      /** Of the leaf's SPIFFE ID: names of peers are made of it. */
+      readonly trustDomain?: string;
+    }
   /** `code` is a diagnostic code, `reason` one sentence without key material. */
   | { readonly usable: false; readonly code: string; readonly reason: string };
 

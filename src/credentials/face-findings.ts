@@ -2,7 +2,7 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { RevocationBundle, TrustBundle } from "./credential.ts";
 import { staleIssuers } from "./crl-admission.ts";
-import type { Face } from "./face.ts";
+import type { Face, Published } from "./face.ts";
 
 /** What there is to say about a face at `now`, on the object that it came from. */
 export function faceFindings(face: Face, now: number): Diagnostic[] {
@@ -46,14 +46,19 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
   if (face.kind === "trust") return [...found, ...anchorFindings(face, published.value as TrustBundle, now)];
   const outOfDate = face.dateFinding(now);
   if (outOfDate !== null) found.push(diagnose(outOfDate.code, { ...at, message: outOfDate.message }));
-  else if (published.notAfter - now <= EXPIRY_WARNING_MS) {
+  else if (published.notAfter - now <= warningMs(published)) {
     const message = `${face.name} expires at ${new Date(published.notAfter).toISOString()}`;
     found.push(diagnose("certificate-expires-soon", { ...at, message }));
   }
   return found;
 }
 
-/** 30 days. */
+/** 30 days; a certificate that lives no longer is renewed by its issuer, and is late in the last tenth of its life. */
+function warningMs({ notBefore, notAfter }: Published): number {
+  const lifetime = notAfter - notBefore;
+  return lifetime <= EXPIRY_WARNING_MS ? lifetime / 10 : EXPIRY_WARNING_MS;
+}
+
 const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
 
 function listFindings(face: Face, { lists }: RevocationBundle, now: number): Diagnostic[] {

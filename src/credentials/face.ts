@@ -1,5 +1,6 @@
 import type { CertificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
+import { trustDomainOf } from "../x509/spiffe.ts";
 import type { Admitted, Finding } from "./admission.ts";
 import type {
   Credential,
@@ -99,7 +100,7 @@ export class Face {
 
   status(now: number): CredentialStatus {
     const current = this.current(now);
-    if (current !== undefined) return { usable: true, ...refusal(current) };
+    if (current !== undefined) return { usable: true, ...usableFacts(current) };
     const finding = this.dateFinding(now) ?? this.#rejected;
     return {
       usable: false,
@@ -237,8 +238,11 @@ function dateFinding(
   return null;
 }
 
-function refusal({ value }: Published): { refusedByEnvoy?: string } {
-  return "refusedByEnvoy" in value && value.refusedByEnvoy !== undefined
-    ? { refusedByEnvoy: value.refusedByEnvoy }
-    : {};
+function usableFacts({ value }: Published): { refusedByEnvoy?: string; trustDomain?: string } {
+  const { refusedByEnvoy, spiffeId } = value as Partial<Credential>;
+  const trustDomain = spiffeId === undefined ? null : trustDomainOf(spiffeId);
+  return {
+    ...(refusedByEnvoy === undefined ? {} : { refusedByEnvoy }),
+    ...(trustDomain === null ? {} : { trustDomain }),
+  };
 }

@@ -60,6 +60,16 @@ export function parseResolver(
   return { resource: { kind, ...identity, spec: read.spec, raw, closedBy }, diagnostics };
 }
 
+/** One name in two namespaces: the gateway's own first. */
+export function resolversByName(resources: readonly ResolverResource[]): Map<string, ResolverResource> {
+  const sorted = [...resources].sort(
+    (a, b) => Number(b.namespace === "default") - Number(a.namespace === "default"),
+  );
+  const found = new Map<string, ResolverResource>();
+  for (const resource of sorted) if (!found.has(resource.name)) found.set(resource.name, resource);
+  return found;
+}
+
 const PLAIN: FieldTable = { properties: SELECTION_FIELDS, required: [], ignored: [] };
 const TABLES: Readonly<Record<ResolverKind, FieldTable>> = {
   KubernetesServiceResolver: PLAIN,

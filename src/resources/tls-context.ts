@@ -18,6 +18,8 @@ export interface TlsContextResource extends Resource<"TLSContext", TlsContextSpe
   readonly terminates: boolean;
   /** The Host, Ingress or Module that implies it; absent for a TLSContext that somebody wrote. */
   readonly writtenIn?: Subject;
+  /** Issued by the agent of the resolver of whoever names it: `connectVariant` is there for the others. */
+  readonly followsResolver?: true;
   /** `secret` is a name of this namespace, whatever dots it has: a Host's tlsSecret. */
   readonly isWholeName?: true;
 }

@@ -15,6 +15,7 @@ export interface ConsulServiceWanted {
   readonly datacenter: string;
   readonly service: string;
   readonly tags: readonly string[];
+  readonly env: Environment;
   readonly origin: EndpointsOrigin;
 }
 
@@ -26,11 +27,7 @@ export interface EndpointsSink {
 }
 
 /** Follows the healthy instances of services: one watch each, however many clusters go there. */
-export function createConsulServices(
-  sink: EndpointsSink,
-  clock: Clock,
-  env: Environment,
-): Follower<ConsulServiceWanted> {
+export function createConsulServices(sink: EndpointsSink, clock: Clock): Follower<ConsulServiceWanted> {
   const followed = new Map<string, { origin: EndpointsOrigin; readonly stream: PersistentStream }>();
   return {
     async follow(wanted) {
@@ -60,7 +57,15 @@ export function createConsulServices(
     },
   };
 
-  function open({ name, address, datacenter, service, tags, origin }: ConsulServiceWanted): PersistentStream {
+  function open({
+    name,
+    address,
+    datacenter,
+    service,
+    tags,
+    env,
+    origin,
+  }: ConsulServiceWanted): PersistentStream {
     const originNow = (): EndpointsOrigin => followed.get(name)?.origin ?? origin;
     const what = `service ${service}${tags.length === 0 ? "" : ` with ${tags.join(", ")}`} in datacenter ${datacenter}`;
     return new PersistentStream({

@@ -1,7 +1,8 @@
 import { relative, sep } from "node:path";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { withConnectContexts } from "../../resources/connect-contexts.ts";
 import { createResourceSet, type ResourceSet } from "../../resources/resource-set.ts";
-import type { SecretMaterial } from "../../resources/secret.ts";
+import { type SecretMaterial, secretCredentialName } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { fileUnreadable, type KnownFile, readKnownFile } from "./known-file.ts";
 import { type CredentialSink, SecretOffers } from "./secret-offers.ts";
@@ -60,7 +61,10 @@ export function createFileSource(context: {
       const ofSecrets = await offers.update(secrets, materials, readAgain);
       const set = createResourceSet(objects.flatMap(({ resource }) => (resource === null ? [] : [resource])));
       return {
-        resources: set.resources,
+        resources: withConnectContexts(set.resources, {
+          secrets: new Set(secrets.map(({ namespace, name }) => secretCredentialName(namespace, name))),
+          ambassadorId: context.ambassadorId,
+        }),
         diagnostics: [
           ...problems.map(({ path, message }) => fileUnreadable(path, message)),
           ...all.flatMap((file) => [

@@ -1,0 +1,123 @@
+import type { CredentialMaterial, CredentialOrigin } from "../../credentials/credential.ts";
+import type { Follower } from "../../credentials/follower.ts";
+import { PersistentStream } from "../../credentials/persistent-stream.ts";
+import type { Clock } from "../../telemetry/clock.ts";
+import { AgentTrouble, type Answer, type Environment } from "./agent.ts";
+import { consulTrouble, followQuery } from "./blocking-query.ts";
+
+/** A service's identity in Consul Connect, under the name that it has in the credential store. */
+export interface ConnectWanted {
+  readonly name: string;
+  /** Of the agent, as written; undefined where no ConsulResolver has the name given. */
+  readonly address: string | undefined;
+  readonly service: string;
+  readonly env: Environment;
+  readonly origin: CredentialOrigin;
+}
+
+/** The credential store, as an issuer sees it. */
+export interface IssuedSink {
+  offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void;
+  reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void;
+  remove(name: string): void;
+}
+
+/** Follows leaf certificates of services and the roots of their CA, as Consul's agents have them. */
+export function createConsulConnect(sink: IssuedSink, clock: Clock): Follower<ConnectWanted> {
+  const followed = new Map<string, Followed>();
+  return {
+    async follow(wanted) {
+      const keys = new Set(wanted.map(keyOf));
+      for (const [key, entry] of followed) {
+        if (keys.has(key)) continue;
+        for (const stream of entry.streams) stream.stop();
+        followed.delete(key);
+        sink.remove(entry.name);
+      }
+      const begun: Promise<void>[] = [];
+      for (const each of wanted) {
+        const known = followed.get(keyOf(each));
+        if (known !== undefined) known.origin = each.origin;
+        else {
+          const entry = open(each);
+          followed.set(keyOf(each), entry);
+          begun.push(...entry.streams.map(({ first }) => first));
+        }
+      }
+      await Promise.all(begun);
+    },
+    stop() {
+      for (const { streams } of followed.values()) for (const stream of streams) stream.stop();
+      followed.clear();
+    },
+  };
+
+  function open({ name, address, service, env, origin }: ConnectWanted): Followed {
+    const entry: Followed = { name, origin, streams: [] };
+    if (address === undefined) {
+      sink.reportIssuer(name, origin, "there is no ConsulResolver of that name");
+      return entry;
+    }
+    let material: CredentialMaterial = {};
+    const troubles = new Map<string, string>();
+    const stream = (path: string, read: (answer: Answer, place: string) => CredentialMaterial) =>
+      new PersistentStream({
+        clock,
+        explain: consulTrouble,
+        onTrouble(trouble) {
+          if (trouble === null) troubles.delete(path);
+          else troubles.set(path, trouble);
+          const said = [...new Set(troubles.values())].join("; ");
+          sink.reportIssuer(name, entry.origin, said === "" ? null : said);
+        },
+        open: followQuery({
+          address,
+          env,
+          clock,
+          path,
+          query: {},
+          take(answer, place) {
+            material = { ...material, ...read(answer, place) };
+            // Together, whichever has changed: a leaf is judged by the roots that go with it.
+            if (material.certificateChain !== undefined && material.trustAnchors !== undefined)
+              sink.offer(name, material, entry.origin);
+            return null;
+          },
+        }),
+      });
+    entry.streams = [
+      stream("/v1/agent/connect/ca/roots", rootsOf),
+      stream(`/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`, leafOf),
+    ];
+    return entry;
+  }
+}
+
+interface Followed {
+  readonly name: string;
+  origin: CredentialOrigin;
+  streams: readonly PersistentStream[];
+}
+
+/** A resolver that now leads elsewhere is another issuer. */
+function keyOf({ name, address }: ConnectWanted): string {
+  return `${name} ${address}`;
+}
+
+/** All roots that Consul still has, not the active one alone: peers go on with leaves of the one before for a while. */
+export function rootsOf({ body }: Pick<Answer, "body">, place: string): CredentialMaterial {
+  const roots = (body as { Roots?: unknown } | null)?.Roots;
+  const pems = Array.isArray(roots) ? roots.map((root: { RootCert?: unknown } | null) => root?.RootCert) : [];
+  if (pems.length === 0 || !pems.every((pem) => typeof pem === "string"))
+    throw new AgentTrouble(`${place} answers with what is no list of Connect's roots`);
+  return { trustAnchors: pems.map((pem) => `${pem.trim()}\n`).join("") };
+}
+
+export function leafOf({ body }: Pick<Answer, "body">, place: string): CredentialMaterial {
+  const { CertPEM: certificateChain, PrivateKeyPEM: privateKey } = (body ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
+  if (typeof certificateChain !== "string" || typeof privateKey !== "string")
+    throw new AgentTrouble(`${place} answers with what is no leaf certificate of Connect`);
+  return { certificateChain, privateKey };
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
+import { type Consul, consulResolverYaml, startConsul } from "../support/consul.ts";
+import { type ConnectService, startConnectService } from "../support/connect-service.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { after, before, describe, it } from "./engines.ts";
+
+describe("Consul Connect", () => {
+  let consul: Consul;
+  let trustDomain: string;
+  let shop: ConnectService;
+  let impostor: ConnectService;
+
+  before(async () => {
+    consul = await startConsul();
+    ({ TrustDomain: trustDomain } = await consul.ask<{ TrustDomain: string }>("/v1/agent/connect/ca/roots"));
+    shop = await startConnectService(consul, "shop");
+    impostor = await startConnectService(consul, "other");
+    await consul.register({ service: "shop", port: shop.port, native: true });
+    await consul.register({ service: "shop-sidecar-proxy", port: shop.port });
+    await consul.register({ service: "victim", port: impostor.port, native: true });
+  });
+  after(async () => {
+    await Promise.all([shop.close(), impostor.close()]);
+    await consul.end();
+  });
+
+  async function withGateway(yaml: string, run: (gateway: RunningGateway) => Promise<void>): Promise<void> {
+    shop.seen.length = 0;
+    const gateway = await startGateway({
+      "all.yaml": consulResolverYaml("consul-dc1", consul.address) + yaml,
+    });
+    try {
+      await run(gateway);
+    } finally {
+      await gateway.stop();
+    }
+  }
+  const status = async (gateway: RunningGateway): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${gateway.httpPort}/shop/`)).status;
+  const asked = (service: string, more: Record<string, unknown> = {}): string =>
+    mappingYaml("shop", {
+      prefix: "/shop/",
+      service,
+      resolver: "consul-dc1",
+      tls: "ambassador-consul",
+      load_balancer: { policy: "round_robin" },
+      ...more,
+    });
+  const errors = async (gateway: RunningGateway): Promise<string[]> =>
+    (await gateway.diag()).diagnostics
+      .filter(({ code }) => code !== "service-port-ignored")
+      .map(({ code, ...rest }) => `${code}: ${(rest as { message?: string }).message}`);
+
+  it("does what the page of 1.14 writes, for sidecars, and checks them", async () => {
+    const context = tlsContextYaml("ambassador-consul", { hosts: [], secret: "ambassador-consul-connect" });
+    await withGateway(asked("shop-sidecar-proxy") + context, async (gateway) => {
+      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      assert.deepEqual(shop.seen, [
+        {
+          client: `URI:spiffe://${trustDomain}/ns/default/dc/dc1/svc/ambassador`,
+          sni: `shop.default.dc1.internal.${trustDomain}`,
+        },
+      ]);
+      assert.deepEqual(await errors(gateway), []);
+    });
+  });
+
+  it("needs no TLSContext, and reaches services that speak Connect themselves", () =>
+    withGateway(asked("https://shop:8443"), async (gateway) => {
+      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      assert.match(shop.seen[0]?.client ?? "", /svc\/ambassador$/);
+      assert.deepEqual(await errors(gateway), []);
+    }));
+
+  it("is the service that the Secret's name says", async () => {
+    const context = tlsContextYaml("connect", { hosts: [], secret: "ambassador-blue-consul-connect" });
+    await withGateway(asked("shop", { tls: "connect" }) + context, async (gateway) => {
+      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      assert.match(shop.seen[0]?.client ?? "", /svc\/ambassador-blue$/);
+    });
+  });
+
+  it("is the service that identity says", async () => {
+    const context = tlsContextYaml("connect", {
+      hosts: [],
+      identity: { consul: { resolver: "consul-dc1", service: "gateway" } },
+    });
+    await withGateway(asked("shop", { tls: "connect" }) + context, async (gateway) => {
+      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      assert.match(shop.seen[0]?.client ?? "", /svc\/gateway$/);
+    });
+  });
+
+  it("speaks to any of the trust domain where verify says so", async () => {
+    const context = tlsContextYaml("ambassador-consul", {
+      hosts: [],
+      secret: "ambassador-consul-connect",
+      verify: { trust_domains: [trustDomain] },
+    });
+    await withGateway(asked("victim") + context, async (gateway) => {
+      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      impostor.seen.length = 0;
+    });
+  });
+
+  it("closes the route where the resolver is not there or the agent does not issue, and says why", async () => {
+    const context = tlsContextYaml("connect", { hosts: [], identity: { consul: { resolver: "nobody" } } });
+    await withGateway(asked("shop", { tls: "connect" }) + context, async (gateway) => {
+      assert.equal(await status(gateway), 503);
+      assert.match((await errors(gateway)).join("\n"), /issuer-unavailable: there is no ConsulResolver/);
+    });
+  });
+});
