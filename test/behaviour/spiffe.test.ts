@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { createServer as createHttpsServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
 import { X509Certificate } from "node:crypto";
 import type { IssuedCertificate } from "../../src/x509/authority.ts";
 import { type Authority, createAuthority } from "../../src/x509/authority.ts";
@@ -9,6 +7,7 @@ import { engineUnderTest } from "../support/engine-under-test.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startLoad } from "../support/load.ts";
 import { getByGoSpiffe, startGoSpiffeServer } from "../support/spiffe-client.ts";
+import { startSpiffePeer } from "../support/spiffe-peer.ts";
 import { until } from "../support/until.ts";
 import { derOf, issueSvid, startWorkloadApi, type Svid, type WorkloadApi } from "../support/workload-api.ts";
 import { describe, it } from "./engines.ts";
@@ -202,26 +201,11 @@ describe("SPIFFE Workload API", () => {
   });
 });
 
-/** An HTTPS server with an SVID that asks for one, and answers with the client's. */
+/** A server with an SVID that asks for one, and answers with the client's. */
 async function startPeer(
   authority: Authority,
   id: string,
   clientCas: readonly string[] = [authority.certificate],
-): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { issued } = await issueSvid(authority, id);
-  const server: Server = createHttpsServer(
-    { cert: issued.certificate, key: issued.privateKey, ca: [...clientCas], requestCert: true },
-    (request, response) => {
-      const peer = (request.socket as import("node:tls").TLSSocket).getPeerX509Certificate();
-      response.end(peer?.subjectAltName?.replace("URI:", "") ?? "nobody");
-    },
-  );
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+): ReturnType<typeof startSpiffePeer> {
+  return startSpiffePeer((await issueSvid(authority, id)).issued, clientCas);
 }

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { test } from "node:test";
+import { ENGINES } from "../support/engine-under-test.ts";
+import { credence } from "./credence.ts";
+
+const SCRIPT = fileURLToPath(new URL("../../scripts/example.ts", import.meta.url));
+
+const SAID: Readonly<Record<string, RegExp>> = {
+  spiffe: /200: the service is spiffe:\/\/example\.org\/orders, and saw spiffe:\/\/example\.org\/gateway$/,
+  istio:
+    /200: the service saw spiffe:\/\/cluster\.local\/ns\/edge\/sa\/gateway, asked for as outbound_\.8080_\._\.\S+ with the protocol istio$/,
+  linkerd: /200: the service was asked with l5d-dst-override: localhost:\d+$/,
+};
+
+for (const [name, said] of Object.entries(SAID)) {
+  for (const engine of ENGINES)
+    test(`the example ${name} runs on ${engine}`, async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, name, "--engine", engine]);
+      assert.match(stdout.trim(), said);
+    });
+
+  test(`the example ${name} has no findings`, async (t) => {
+    const { code, stdout } = await credence(t, "check", "--strict", `examples/${name}`);
+    assert.equal(code, 0, stdout);
+  });
+}
