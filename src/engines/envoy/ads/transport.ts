@@ -5,6 +5,8 @@ import {
   createServer,
   type Http2SecureServer,
   type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
   type ServerHttp2Session,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
@@ -69,8 +71,13 @@ export async function listen(
     // Envoy asks for none; compressing the world for a hundred others would cost more than sending it.
     acceptCompression: [],
   });
+  const served = (request: Http2ServerRequest, response: Http2ServerResponse): void => {
+    // The adapter makes a URL of it, and throws; gRPC's C core says the path of a Unix socket there.
+    request.headers[":authority"] = "xds";
+    handler(request, response);
+  };
   const server: Http2Server | Http2SecureServer =
-    tls === undefined ? createServer(handler) : createSecureServer(secureOptions(tls), handler);
+    tls === undefined ? createServer(served) : createSecureServer(secureOptions(tls), served);
   const sessions = new Set<ServerHttp2Session>();
   const admitted = new AdmittedConnections(clock, logger);
   server.on("secureConnection", (socket: TLSSocket) => admitted.add(socket));
