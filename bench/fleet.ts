@@ -1,4 +1,4 @@
-// A fleet at scale: `node bench/fleet.ts [--mappings 10000] [--hosts 500] [--contexts 1000] [--clients 100] [--rounds 20]`.
+// A fleet at scale: `node bench/fleet.ts [--mappings 10000] [--hosts 500] [--contexts 1000] [--clients 100] [--rounds 20] [--node=--cpu-prof]`.
 // The control plane as people run it, over mutual TLS, with simulated Envoys (bench/fleet-clients.ts) and one real one.
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
@@ -18,6 +18,8 @@ const { values } = parseArgs({
     contexts: { type: "string", default: "1000" },
     clients: { type: "string", default: "100" },
     rounds: { type: "string", default: "20" },
+    // Of the control plane's Node: --node=--cpu-prof
+    node: { type: "string", multiple: true },
   },
 });
 const [mappings, hosts, contexts, clients, rounds] = [
@@ -58,7 +60,7 @@ async function run(): Promise<void> {
   args.push("--admin-port", String(adminPort), "--address", "127.0.0.1", "--http-port", String(httpPort));
   const started = now();
   const plane = start(
-    { file: process.execPath, args: ["--cpu-prof", "--cpu-prof-dir=/tmp/prof", credence, ...args] },
+    { file: process.execPath, args: [...(values.node ?? []), credence, ...args] },
     PROXY_CORE,
   );
   await until(

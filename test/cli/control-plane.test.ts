@@ -310,6 +310,15 @@ test("the xDS certificate is read again when it changes", async (t) => {
   assert.equal((await plane.ended).code, 0);
 });
 
+test("its process keeps little of the memory that it has freed", async (t) => {
+  const files = await pki(t);
+  const environment = (pid: number): string => readFileSync(`/proc/${pid}/environ`, "latin1");
+  const { process: plane, ready } = await startControlPlane(t, scratch(t), files);
+  assert.equal(ready.pid, plane.child.pid);
+  assert.match(environment(ready.pid), /\0MALLOC_MMAP_THRESHOLD_=65536\0/);
+  assert.match(readFileSync(`/proc/${ready.pid}/cmdline`, "latin1"), /\0--max-semi-space-size=16\0/);
+});
+
 test("rules that are wrong and certificates that are missing keep it from starting", async (t) => {
   const files = await pki(t);
   const flags = [

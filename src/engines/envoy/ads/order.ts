@@ -10,8 +10,10 @@ export class Order {
   readonly #subscriptions: Iterable<Subscription> & { get(kind: XdsKind): Subscription | undefined };
   readonly #limitMs: number;
   readonly #now: () => number;
-  /** Since when each is waited for. */
+  /** Since when each is waited for, while they are few. */
   readonly #unsettled = new Map<string, number>();
+  /** Since when they are too many to be told apart. */
+  #manySince: number | null = null;
   #removalsSince: number | null = null;
   /** When the first wait that holds something back ends; null: nothing is held back. */
   #heldUntil: number | null = null;
@@ -44,27 +46,32 @@ export class Order {
     return { mayAdd: (resource) => !namesAny(resource, names), mayRemove: () => true };
   }
 
-  /** Clusters that the client does not have yet, and whose time is not over. */
-  #unsettledClusters(): string[] {
+  /** Clusters that the client does not have yet, and whose time is not over. More than `MANY` stand for all. */
+  #unsettledClusters(): readonly string[] {
     const clusters = this.#subscriptions.get("cluster");
-    if (clusters === undefined || clusters.isQuiet) {
+    const fresh = clusters === undefined || clusters.isQuiet ? NONE : unsettled(clusters);
+    if (fresh.size === 0) {
       this.#unsettled.clear();
+      this.#manySince = null;
       return [];
     }
     const now = this.#now();
-    const fresh = new Set<string>();
-    for (const { name } of clusters.inFlight?.resources ?? []) if (!clusters.held.has(name)) fresh.add(name);
-    for (const name of clusters.dirty)
-      if (!clusters.held.has(name) && clusters.isSubscribed(name)) fresh.add(name);
+    if (fresh.size > MANY) {
+      this.#manySince ??= now;
+      if (now - this.#manySince >= this.#limitMs) return [];
+      this.#hold(this.#manySince);
+      return [...fresh];
+    }
     for (const name of this.#unsettled.keys()) if (!fresh.has(name)) this.#unsettled.delete(name);
     const names: string[] = [];
     for (const name of fresh) {
-      const since = this.#unsettled.get(name) ?? now;
+      const since = this.#unsettled.get(name) ?? this.#manySince ?? now;
       this.#unsettled.set(name, since);
       if (now - since >= this.#limitMs) continue;
       names.push(name);
       this.#hold(since);
     }
+    this.#manySince = null;
     return names;
   }
 
@@ -86,6 +93,20 @@ export class Order {
   }
 }
 
+/** No more than one beyond `MANY` are looked for: of a client that has nothing yet it would be the world, each time. */
+function unsettled(clusters: Subscription): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const { name } of clusters.inFlight?.resources ?? []) {
+    if (!clusters.held.has(name)) names.add(name);
+    if (names.size > MANY) return names;
+  }
+  for (const name of clusters.dirty) {
+    if (!clusters.held.has(name) && clusters.isSubscribed(name)) names.add(name);
+    if (names.size > MANY) return names;
+  }
+  return names;
+}
+
 /**
  * Names stand in the bytes as they are, however deeply the message nests. One that stands there by chance only makes the
  * resource wait for a moment. Many names are not looked for: then everything waits.
@@ -97,6 +118,7 @@ function namesAny({ bytes }: EncodedResource, names: readonly string[]): boolean
 }
 
 const MANY = 64;
+const NONE: ReadonlySet<string> = new Set();
 
 const USERS: readonly XdsKind[] = ["listener", "route-configuration", "virtual-host"];
 

@@ -28,6 +28,8 @@ export class Session {
   #label: string;
   #cancelTimer: () => void = () => undefined;
   readonly #turn: Waiting;
+  /** Those whose large response is under way. */
+  readonly #large = new Set<Subscription>();
   readonly sent: { responses: number; resources: number; bytes: number; refused: number } = {
     responses: 0,
     resources: 0,
@@ -112,7 +114,7 @@ export class Session {
 
   /** The client has what is under way for that type. */
   acknowledge(subscription: Subscription): void {
-    this.#options.turns.end(this.#turn);
+    this.#endTurn(subscription);
     subscription.onAck();
   }
 
@@ -122,7 +124,7 @@ export class Session {
       for (const { name } of subscription.inFlight?.resources ?? [])
         if (!subscription.held.has(name)) this.#owedHosts.add(name);
     }
-    this.#options.turns.end(this.#turn);
+    this.#endTurn(subscription);
     this.sent.refused++;
     subscription.onNack(detail);
   }
@@ -154,8 +156,9 @@ export class Session {
       const isLarge = subscription.inFlight === null && subscription.dirty.size > MANY;
       if (isLarge && !this.#options.turns.take(this.#turn)) continue;
       const batch = subscription.next(this.#order.gate(subscription.kind));
+      if (isLarge && batch !== null) this.#large.add(subscription);
       if (batch === null) {
-        if (isLarge) this.#options.turns.end(this.#turn);
+        if (isLarge) this.#endTurn(subscription);
         continue;
       }
       this.sent.responses++;
@@ -182,6 +185,12 @@ export class Session {
   close(): void {
     this.#options.turns.end(this.#turn);
     this.#cancelTimer();
+  }
+
+  /** With the last large response that was under way: each type has one of its own. */
+  #endTurn(subscription: Subscription): void {
+    this.#large.delete(subscription);
+    if (this.#large.size === 0) this.#options.turns.end(this.#turn);
   }
 
   #lookUp(kind: XdsKind | null, name: string): EncodedResource | undefined {

@@ -49,9 +49,9 @@ export class Subscription {
   mustAnswer = false;
   readonly #options: SubscriptionOptions;
   /** Names to look at: what the client has may differ from what it should have. */
-  readonly #dirty = new Set<string>();
+  #dirty = new Set<string>();
   /** Names that are answered even if the client should have them: it may have dropped them before it asked again. */
-  readonly #forced = new Set<string>();
+  #forced = new Set<string>();
   /** What is left of a refused batch. */
   readonly #doubted: Batch[] = [];
   #narrowing: {
@@ -222,6 +222,9 @@ export class Subscription {
         this.#forced.delete(name);
       }
     }
+    // An emptied set keeps the room of all that it held.
+    if (this.#dirty.size === 0) this.#dirty = new Set();
+    if (this.#forced.size === 0) this.#forced = new Set();
     const mustAnswer = this.mustAnswer && this.#dirty.size === 0;
     return resources.length + removed.length > 0 || mustAnswer ? { resources, removed } : null;
   }

@@ -61,3 +61,23 @@ test("a few clients at a time are sent large responses; who answers, leaves or i
   assert.ok(called.includes(4));
   assert.notEqual(made[4]?.session.next(), null);
 });
+
+test("a turn lasts until none of a client's large responses is under way", () => {
+  const { called, made } = sessions(3);
+  const [first] = made;
+  assert.ok(first !== undefined);
+  const { session, subscription } = first;
+  const { subscription: secrets } = session.open(TYPE_URLS.secret) ?? assert.fail();
+  for (const name of LARGE.cluster.keys()) session.subscribe(secrets, `no-secret/${name}`, false);
+  assert.deepEqual(
+    [session.next()?.subscription.kind, session.next()?.subscription.kind],
+    ["secret", "cluster"],
+  );
+  assert.notEqual(made[1]?.session.next(), null);
+  assert.equal(made[2]?.session.next(), null);
+  // What waits behind the cluster's response is the same client's.
+  session.acknowledge(secrets);
+  assert.deepEqual(called, []);
+  session.acknowledge(subscription);
+  assert.deepEqual(called, [2]);
+});
