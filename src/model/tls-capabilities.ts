@@ -27,22 +27,31 @@ export function untranslatable(parameters: TlsParameters): Untranslatable[] {
 }
 
 /**
- * What of the rules for peers Envoy's SPIFFE validator cannot hold, which checks by trust domains: tried on 1.40, it does
- * chain, dates and names, and takes no notice of the rest. Fields are those of a TLSContext.
+ * What of the rules for peers Envoy 1.40 was seen not to keep, and why; empty: it keeps them. Its SPIFFE validator, which checks
+ * by trust domains, does chain, dates and names, and takes no notice of the rest. Fields are those of a TLSContext.
  */
-export function untranslatableRules({ spkiSha256, revocation, maxDepth }: PeerRules): {
-  readonly field: string;
-  readonly message: string;
-}[] {
-  const unheeded = [
-    ...(spkiSha256 === undefined ? [] : [{ field: "verify.spki_sha256", what: "pins" }]),
-    ...(revocation === undefined ? [] : [{ field: "verify", what: "revocation lists" }]),
-    ...(maxDepth === undefined ? [] : [{ field: "verify.max_depth", what: "maximum depth" }]),
-  ];
-  return unheeded.map(({ field, what }) => ({
-    field,
-    message: `Envoy heeds no ${what} where peers are verified by SPIFFE trust domain`,
-  }));
+export function untranslatableRules(
+  { spkiSha256, revocation, maxDepth }: PeerRules,
+  byTrustDomain: boolean,
+): { readonly field: string; readonly message: string }[] {
+  const found: { readonly field: string; readonly message: string }[] = [];
+  const unheeded = (field: string, what: string): void => {
+    const message = `Envoy heeds no ${what} where peers are verified by SPIFFE trust domain`;
+    found.push({ field, message });
+  };
+  if (maxDepth !== undefined)
+    found.push({
+      field: "verify.max_depth",
+      message: "Envoy takes a maximum depth (max_verify_depth) and does not heed it",
+    });
+  if (byTrustDomain && spkiSha256 !== undefined) unheeded("verify.spki_sha256", "pins");
+  if (byTrustDomain && revocation !== undefined) unheeded("verify", "revocation lists");
+  else if (revocation !== undefined && revocation.policy !== "require")
+    found.push({
+      field: "verify.crl_policy",
+      message: `Envoy refuses peers where a list of any CA of the chain is stale or missing, so it cannot ${revocation.policy}`,
+    });
+  return found;
 }
 
 /** IANA's names are those of TLS 1.3; OpenSSL's are those of the versions below. */

@@ -5,9 +5,11 @@ import { routesOf } from "../../src/engines/envoy/ads/virtual-host-routes.ts";
 import { clustersOf } from "../../src/engines/envoy/clusters.ts";
 import type { XdsKind, XdsMessages, XdsResource } from "../../src/engines/envoy/resources.ts";
 import type { Cluster } from "../../src/model/cluster.ts";
+import type { PeerRules } from "../../src/model/tls.ts";
 import type { GatewayModel } from "../../src/model/gateway.ts";
 import type { Cluster as ClusterMessage } from "../../src/protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
 import type { TransportSocket } from "../../src/protobuf/generated/envoy/config/core/v3/base_pb.js";
+import type { CertificateValidationContext } from "../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import {
   type CommonTlsContext,
   DownstreamTlsContextSchema,
@@ -56,11 +58,16 @@ for (const golden of goldenCases()) {
         tls.mode === "terminate" && tls.clients.mode === "required" ? [domain] : [],
       ),
     );
+    const terminated = [
+      ...model.virtualHosts,
+      ...(model.tcpListeners ?? []).flatMap(({ chains }) => chains),
+    ].flatMap(({ tls }) => (tls.mode === "terminate" && tls.clients.mode !== "none" ? [tls.clients] : []));
+    const clients = Map.groupBy(terminated, ({ trust, rules }) => trustOf(trust, rules));
     const served = new Set(model.listeners.map(({ name }) => name));
     for (const { name, filterChains, defaultFilterChain } of of(resources, "listener"))
       for (const chain of [...filterChains, defaultFilterChain]) {
         if (chain?.transportSocket === undefined) continue;
-        const isRequired = checkTermination(chain.transportSocket, name);
+        const isRequired = checkTermination(chain.transportSocket, name, clients);
         const names = chain.filterChainMatch?.serverNames ?? [];
         if (served.has(name) && names.some((domain) => asked.has(domain)))
           assert.ok(isRequired, names.join());
@@ -94,26 +101,74 @@ function checkUpstream(
     return;
   }
   assert.ok(validation.case === "combinedValidationContext", `${name} verifies`);
+  const { trust, rules } = tls.verification;
   assert.equal(
     validation.value.validationContextSdsSecretConfig?.name,
-    `trust:${tls.verification.trust}`,
-    "against its own roots",
+    trustOf(trust, rules),
+    "against its own roots and lists",
   );
-  const { matchTypedSubjectAltNames = [] } = validation.value.defaultValidationContext ?? {};
-  assert.ok(matchTypedSubjectAltNames.length > 0, `${name} verifies a name`);
+  const told = validation.value.defaultValidationContext;
+  assert.ok((told?.matchTypedSubjectAltNames ?? []).length > 0, `${name} verifies a name`);
+  checkRules(told, rules, name);
 }
 
-/** Whether clients must show a certificate. */
-function checkTermination(socket: TransportSocket, listener: string): boolean {
+function trustOf(trust: string, rules: PeerRules | undefined): string {
+  const lists = rules?.revocation === undefined ? "" : `+crl:${rules.revocation.crl}`;
+  return `trust:${trust}${lists}`;
+}
+
+function checkRules(
+  told: CertificateValidationContext | undefined,
+  { identities, spkiSha256, maxDepth, revocation }: PeerRules = {},
+  what: string,
+): void {
+  assert.deepEqual(told?.verifyCertificateSpki ?? [], spkiSha256 ?? [], what);
+  const { dnsNames = [], spiffeIds = [], trustDomains = [] } = identities ?? {};
+  const count = dnsNames.length + spiffeIds.length + trustDomains.length;
+  if (count > 0) assert.equal(told?.matchTypedSubjectAltNames.length, count, what);
+  assert.equal(maxDepth, undefined, "Envoy does not heed it");
+  assert.ok(revocation === undefined || revocation.policy === "require", "Envoy knows no other");
+}
+
+function isKept(told: CertificateValidationContext | undefined, rules: PeerRules | undefined): boolean {
+  try {
+    checkRules(told, rules, "");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether clients must show a certificate. `clients`: the rules of those that a secret is for. */
+function checkTermination(
+  socket: TransportSocket,
+  listener: string,
+  clients: ReadonlyMap<string, readonly { readonly rules?: PeerRules }[]>,
+): boolean {
   const { commonTlsContext, requireClientCertificate } = fromBinary(
     DownstreamTlsContextSchema,
     configOf(socket),
   );
   assert.ok(commonTlsContext !== undefined, listener);
   assert.equal(certificatesOf(commonTlsContext).length, 1, listener);
-  const { case: how } = commonTlsContext.validationContextType;
+  const { validationContextType: validation } = commonTlsContext;
   // Without trust anchors Envoy takes any certificate.
-  if (requireClientCertificate === true) assert.equal(how, "validationContextSdsSecretConfig", listener);
+  const secret =
+    validation.case === "combinedValidationContext"
+      ? validation.value.validationContextSdsSecretConfig
+      : validation.case === "validationContextSdsSecretConfig"
+        ? validation.value
+        : undefined;
+  if (requireClientCertificate === true) assert.match(secret?.name ?? "", /^trust:/, listener);
+  if (validation.case !== undefined) {
+    const told =
+      validation.case === "combinedValidationContext" ? validation.value.defaultValidationContext : undefined;
+    const rules = (clients.get(secret?.name ?? "") ?? []).map((each) => each.rules);
+    assert.ok(
+      rules.some((each) => isKept(told, each)),
+      `${listener} keeps to the rules of a host`,
+    );
+  }
   return requireClientCertificate === true;
 }
 

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
-import { sanMatcher } from "../../src/engines/envoy/upstream/peer-name.ts";
+import { sanMatcher } from "../../src/engines/envoy/tls/peer-name.ts";
 import type { FlawedPeer } from "./flawed-peers.ts";
 import { freePort } from "./static-envoy.ts";
 

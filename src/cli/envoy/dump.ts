@@ -6,6 +6,7 @@ import { isObject, type Json, mapObjects } from "../../engines/envoy/process/jso
 import { validateBootstrap } from "../../engines/envoy/process/validate.ts";
 import { type RenderedResources, renderResources } from "../../engines/envoy/render.ts";
 import type { XdsResource } from "../../engines/envoy/resources.ts";
+import { secretParts } from "../../engines/envoy/secrets.ts";
 import { staticBootstrap } from "../../engines/envoy/static-bootstrap.ts";
 import { translate } from "../../engines/envoy/translate.ts";
 import type { LoadedGateway } from "../load.ts";
@@ -21,6 +22,8 @@ interface EnvoyDump {
 
 /** SHA-256, lower-case hex: of certificates their DER, of the public key its SubjectPublicKeyInfo. */
 interface SecretFingerprints {
+  /** Of lists of revoked certificates. */
+  readonly revocationLists?: readonly string[];
   readonly certificates: readonly string[];
   readonly publicKey?: string;
 }
@@ -73,15 +76,20 @@ function secretNames(resources: RenderedResources): string[] {
   return [...names].sort();
 }
 
-/** Of a `credential:NAME` or `trust:NAME`. */
+/** Of what an SDS secret of this name is made of. */
 function fingerprints(secret: string, store: CredentialReader): SecretFingerprints | null {
-  const at = secret.indexOf(":");
-  const name = secret.slice(at + 1);
-  if (secret.slice(0, at) === "trust") {
-    const bundle = store.trust(name);
-    return bundle === undefined ? null : { certificates: bundle.facts.map(({ sha256 }) => sha256) };
+  const parts = secretParts(secret);
+  if (parts === null) return null;
+  if ("trust" in parts) {
+    const bundle = store.trust(parts.trust);
+    const lists = parts.crl === undefined ? undefined : store.crl(parts.crl)?.lists.facts;
+    if (bundle === undefined) return null;
+    return {
+      certificates: bundle.facts.map(({ sha256 }) => sha256),
+      ...(lists === undefined ? {} : { revocationLists: lists.map(({ sha256 }) => sha256) }),
+    };
   }
-  const credential = store.credential(name);
+  const credential = store.credential(parts.credential);
   if (credential === undefined) return null;
   const { publicKey } = new X509Certificate(credential.certificateChain);
   return {

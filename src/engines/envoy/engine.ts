@@ -11,9 +11,16 @@ import type { ListenerBounds } from "./bounds.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
 import { portProblems, withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
-import { generationsOf, lifetimesOf, trustDomainsOf, withEndpoints, withRotated } from "./rotation.ts";
+import {
+  generationsOf,
+  lifetimesOf,
+  secretsWith,
+  trustDomainsOf,
+  withEndpoints,
+  withRotated,
+} from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
-import { secretName, translateSecrets } from "./secrets.ts";
+import { translateSecrets } from "./secrets.ts";
 import { translate } from "./translate.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import { TranslationMemory } from "./translation-memory.ts";
@@ -199,13 +206,12 @@ export class EnvoyEngine implements Engine {
    * A rotation needs no new revision: the secret goes out by name, with the new generation of the clusters that use it. One
    * that was withdrawn and is back may need none either. One that is withdrawn is no business of the engine: its users are compiled anew.
    */
-  #onCredentialChange({ event, kind, name }: CredentialChange): void {
-    if (kind === "crl" || kind === "staple") return;
-    const secret = secretName(kind, name);
-    if (event === "unusable" || !this.#secrets.has(secret)) return;
-    this.#rotated.add(secret);
+  #onCredentialChange(change: CredentialChange): void {
+    if (change.event === "unusable") return;
+    const isPending = this.#rotated.size > 0;
+    for (const secret of secretsWith(this.#secrets, change)) this.#rotated.add(secret);
     // Several come together where a CA is rotated.
-    if (this.#rotated.size > 1) return;
+    if (isPending || this.#rotated.size === 0) return;
     this.#turn = this.#turn
       .then(() => this.#publishRotated())
       .catch((error: unknown) =>

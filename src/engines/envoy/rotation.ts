@@ -1,25 +1,37 @@
-import type { CredentialReader } from "../../credentials/credential.ts";
+import type { CredentialChange, CredentialKind, CredentialReader } from "../../credentials/credential.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import { trustDomainOf } from "../../x509/spiffe.ts";
 import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import { clustersOf, translateClusters } from "./clusters.ts";
-import { secretName, translateSecrets } from "./secrets.ts";
+import { upstreamSecrets } from "./secret-names.ts";
+import { type SecretPart, secretParts, translateSecrets } from "./secrets.ts";
 import { tcpListener } from "./tcp/listener.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import type { TranslationMemory } from "./translation-memory.ts";
 import { loadAssignments } from "./upstream/load-assignment.ts";
 
-/** By `credential NAME` or `trust NAME`, of the SDS secrets named. */
+/** By `credential NAME`, `trust NAME` or `crl NAME`, of what the SDS secrets named are made of. */
 export function generationsOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
   const generations = new Map<string, number>();
   for (const secret of secrets) {
-    const colon = secret.indexOf(":");
-    const [kind, name] = [secret.slice(0, colon), secret.slice(colon + 1)];
-    const held = kind === "trust" ? credentials.trust(name) : credentials.credential(name);
-    if (held !== undefined) generations.set(`${kind} ${name}`, held.generation);
+    for (const [kind, name] of Object.entries(secretParts(secret) ?? {}) as [SecretPart, string][]) {
+      const held = credentials[kind](name);
+      if (held !== undefined) generations.set(`${kind} ${name}`, held.generation);
+    }
   }
   return generations;
+}
+
+/** The secrets among these that are made of what has changed in the store. */
+export function secretsWith(
+  secrets: Iterable<string>,
+  { kind, name }: Pick<CredentialChange, "kind" | "name">,
+): string[] {
+  return [...secrets].filter((secret) => {
+    const parts: Partial<Record<CredentialKind, string>> | null = secretParts(secret);
+    return parts?.[kind] === name;
+  });
 }
 
 /** Of the SDS secrets named: who has a SPIFFE ID meets peers of its own trust domain by it. */
@@ -61,10 +73,7 @@ export function withRotated(
   credentials: CredentialReader,
   memory: TranslationMemory,
 ): Snapshot {
-  const uses = ({ tls }: Cluster): boolean =>
-    tls.mode === "originate" &&
-    ((tls.credential !== undefined && rotated.has(secretName("credential", tls.credential))) ||
-      (tls.verification.mode !== "none" && rotated.has(secretName("trust", tls.verification.trust))));
+  const uses = ({ tls }: Cluster): boolean => upstreamSecrets(tls).some((secret) => rotated.has(secret));
   const clusters = model.clusters.filter(uses);
   const names = new Set(clusters.map(({ name }) => name));
   const users: GatewayModel = {

@@ -2,7 +2,7 @@ import type { GatewayModel } from "../../model/gateway.ts";
 import type { TcpTls } from "../../model/tcp.ts";
 import type { UpstreamTls } from "../../model/tls.ts";
 import { clustersOf } from "./clusters.ts";
-import { secretName } from "./secrets.ts";
+import { credentialSecret, trustSecret } from "./secrets.ts";
 
 /** The SDS secrets that the model's clusters, hosts and TCP chains name. */
 export function secretNames(model: GatewayModel): Set<string> {
@@ -14,13 +14,22 @@ export function secretNames(model: GatewayModel): Set<string> {
 }
 
 function addUpstream(tls: UpstreamTls, names: Set<string>): void {
-  if (tls.mode === "cleartext") return;
-  if (tls.credential !== undefined) names.add(secretName("credential", tls.credential));
-  if (tls.verification.mode !== "none") names.add(secretName("trust", tls.verification.trust));
+  for (const name of upstreamSecrets(tls)) names.add(name);
+}
+
+/** Those of one cluster. */
+export function upstreamSecrets(tls: UpstreamTls): string[] {
+  if (tls.mode === "cleartext") return [];
+  const { credential, verification } = tls;
+  return [
+    ...(credential === undefined ? [] : [credentialSecret(credential)]),
+    ...(verification.mode === "none" ? [] : [trustSecret(verification.trust, verification.rules)]),
+  ];
 }
 
 function addServer(tls: TcpTls, names: Set<string>): void {
   if (tls.mode !== "terminate") return;
-  names.add(secretName("credential", tls.credential));
-  if (tls.clients.mode !== "none") names.add(secretName("trust", tls.clients.trust));
+  names.add(credentialSecret(tls.credential));
+  const { clients } = tls;
+  if (clients.mode !== "none") names.add(trustSecret(clients.trust, clients.rules));
 }

@@ -1,15 +1,46 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Credential, CredentialReader, TrustBundle } from "../../credentials/credential.ts";
+import type {
+  Credential,
+  CredentialReader,
+  RevocationBundle,
+  TrustBundle,
+} from "../../credentials/credential.ts";
+import type { PeerRules } from "../../model/tls.ts";
 import { SecretSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { SPIFFECertValidatorConfigSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js";
 import type { CertificateValidationContextSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import { pack } from "../../protobuf/any.ts";
 import { resource, type XdsResource } from "./resources.ts";
 
-/** Names of SDS secrets: `credential:NAME` (certificate and key) and `trust:NAME` (trusted CAs). */
-export function secretName(kind: "credential" | "trust", name: string): string {
-  return `${kind}:${name}`;
+/** What an SDS secret is made of, as the store names it. */
+export type SecretParts = { readonly credential: string } | { readonly trust: string; readonly crl?: string };
+
+/** Faces of the store's names. */
+export type SecretPart = "credential" | "trust" | "crl";
+
+/** `credential:NAME`: a certificate and its key. */
+export function credentialSecret(credential: string): string {
+  return `credential:${credential}`;
 }
+
+/** `trust:NAME`: trusted CAs; `trust:NAME+crl:NAME` with the revocation lists that rules ask for. */
+export function trustSecret(trust: string, rules: PeerRules | undefined): string {
+  const { revocation } = rules ?? {};
+  return `trust:${trust}${revocation === undefined ? "" : `${WITH_LISTS}${revocation.crl}`}`;
+}
+
+/** What a name of an SDS secret says; null: it is none of ours. */
+export function secretParts(secret: string): SecretParts | null {
+  const colon = secret.indexOf(":");
+  const [kind, name] = [secret.slice(0, colon), secret.slice(colon + 1)];
+  if (kind === "credential") return { credential: name };
+  if (kind !== "trust") return null;
+  const at = name.lastIndexOf(WITH_LISTS);
+  return at === -1 ? { trust: name } : { trust: name.slice(0, at), crl: name.slice(at + WITH_LISTS.length) };
+}
+
+/** No name of a Secret or file has it. */
+const WITH_LISTS = "+crl:";
 
 /**
  * SDS: the secrets of these names that the store has now, sorted. A name that it does not have is left out: the model never
@@ -17,24 +48,44 @@ export function secretName(kind: "credential" | "trust", name: string): string {
  */
 export function translateSecrets(names: Iterable<string>, store: CredentialReader): XdsResource<"secret">[] {
   return [...new Set(names)].sort().flatMap((name) => {
-    const colon = name.indexOf(":");
-    const [kind, key] = [name.slice(0, colon), name.slice(colon + 1)];
-    const held =
-      kind === "trust" ? store.trust(key) : kind === "credential" ? store.credential(key) : undefined;
-    if (held === undefined) return [];
-    const known = TRANSLATED.get(held);
-    if (known !== undefined) return [known];
-    const type = "privateKey" in held ? certificate(held) : anchors(held);
-    if (type === null) return [];
-    // Whoever names a secret is told of a NACK by the listener or cluster that it is for; the credential's name says the rest.
-    const made = resource("secret", name, create(SecretSchema, { name, type }), [key]);
-    TRANSLATED.set(held, made);
-    return [made];
+    const parts = secretParts(name);
+    if (parts === null) return [];
+    if ("credential" in parts) {
+      const held = store.credential(parts.credential);
+      return held === undefined ? [] : once(held, NO_LISTS, name, parts.credential, () => certificate(held));
+    }
+    const trust = store.trust(parts.trust);
+    const lists = parts.crl === undefined ? undefined : store.crl(parts.crl);
+    // Without its lists Envoy would take the revoked for good.
+    if (trust === undefined || (parts.crl !== undefined && lists === undefined)) return [];
+    return once(trust, lists ?? NO_LISTS, name, parts.trust, () => anchors(trust, lists));
   });
 }
 
+type Held = Credential | TrustBundle | RevocationBundle;
+const NO_LISTS = {};
+
 /** What the store holds is a new object with each generation: a thousand that stay are not translated and encoded again for one that changes. */
-const TRANSLATED = new WeakMap<Credential | TrustBundle, XdsResource<"secret">>();
+const TRANSLATED = new WeakMap<Held, WeakMap<object, XdsResource<"secret">>>();
+
+function once(
+  held: Held,
+  lists: object,
+  name: string,
+  from: string,
+  translate: () => SecretType | null,
+): XdsResource<"secret">[] {
+  const known = TRANSLATED.get(held)?.get(lists);
+  if (known !== undefined) return [known];
+  const type = translate();
+  if (type === null) return [];
+  // Whoever names a secret is told of a NACK by the listener or cluster that it is for; the credential's name says the rest.
+  const made = resource("secret", name, create(SecretSchema, { name, type }), [from]);
+  const byLists = TRANSLATED.get(held) ?? new WeakMap<object, XdsResource<"secret">>();
+  TRANSLATED.set(held, byLists);
+  byLists.set(lists, made);
+  return [made];
+}
 
 type SecretType = NonNullable<MessageInitShape<typeof SecretSchema>["type"]>;
 
@@ -46,10 +97,18 @@ function certificate({ certificateChain, privateKey }: Credential): SecretType {
 }
 
 /** null: an empty bundle would mean that nothing is verified. */
-function anchors({ anchors, domains }: TrustBundle): SecretType | null {
+function anchors({ anchors, domains }: TrustBundle, lists: RevocationBundle | undefined): SecretType | null {
   if (anchors.length === 0) return null;
-  if (domains !== undefined) return { case: "validationContext", value: byTrustDomain(domains) };
-  return { case: "validationContext", value: { trustedCa: inline(anchors.join("\n")) } };
+  // Its SPIFFE validator heeds no lists: the model does not ask for both.
+  if (domains !== undefined)
+    return lists === undefined ? { case: "validationContext", value: byTrustDomain(domains) } : null;
+  return {
+    case: "validationContext",
+    value: {
+      trustedCa: inline(anchors.join("\n")),
+      ...(lists === undefined ? {} : { crl: inline(lists.pem.join("\n")) }),
+    },
+  };
 }
 
 /** Envoy's SPIFFE validator: of a peer's ID the trust domain decides which CAs its chain must end at. */

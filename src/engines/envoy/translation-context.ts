@@ -3,7 +3,7 @@ import type { ListenerBounds } from "./bounds.ts";
 
 /** What translation knows beside the model. */
 export interface TranslationContext {
-  /** Generation of each credential and trust bundle by `credential NAME` or `trust NAME`: it retires upstream connections. */
+  /** Generation of what the store has by `credential NAME`, `trust NAME` or `crl NAME`: it retires upstream connections. */
   readonly generations: ReadonlyMap<string, number>;
   /** The SPIFFE trust domain of each credential that has one, by the credential's name. Absent: none has. */
   readonly trustDomains?: ReadonlyMap<string, string>;

@@ -7,7 +7,6 @@ import {
 } from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import type { SdsSecretConfigSchema } from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { ADS } from "../config-source.ts";
-import { secretName } from "../secrets.ts";
 
 /** A model's parameters in Envoy's words, either way. What Envoy cannot do is refused before: model/tls-capabilities.ts. */
 export function tlsParameters(parameters: TlsParameters): MessageInitShape<typeof TlsParametersSchema> {
@@ -29,11 +28,8 @@ export function alpnProtocols({ alpn, carries }: TlsParameters): string[] {
 }
 
 /** A certificate with its key, or trust anchors, by name: never inline. */
-export function sdsSecret(
-  kind: "credential" | "trust",
-  name: string,
-): MessageInitShape<typeof SdsSecretConfigSchema> {
-  return { name: secretName(kind, name), sdsConfig: ADS };
+export function sdsSecret(name: string): MessageInitShape<typeof SdsSecretConfigSchema> {
+  return { name, sdsConfig: ADS };
 }
 
 /** The hybrid group first (draft-ietf-tls-ecdhe-mlkem), then what every peer of the last ten years has. */

@@ -1,11 +1,17 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServerTls } from "../../../model/tls.ts";
 import {
   type TransportSocket,
   TransportSocketSchema,
 } from "../../../protobuf/generated/envoy/config/core/v3/base_pb.js";
-import { DownstreamTlsContextSchema } from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import {
+  type CommonTlsContext,
+  type CommonTlsContextSchema,
+  DownstreamTlsContextSchema,
+} from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { pack } from "../../../protobuf/any.ts";
+import { credentialSecret, trustSecret } from "../secrets.ts";
+import { identityMatchers } from "./identities.ts";
 import { alpnProtocols, sdsSecret, tlsParameters } from "./parameters.ts";
 
 export type TerminateTls = Extract<ServerTls, { mode: "terminate" }>;
@@ -23,16 +29,8 @@ export function terminatingSocket({ credential, clients, parameters }: Terminate
           commonTlsContext: {
             tlsParams: tlsParameters(parameters),
             alpnProtocols: alpnProtocols(parameters),
-            tlsCertificateSdsSecretConfigs: [sdsSecret("credential", credential)],
-            ...(checked
-              ? {
-                  // Not asked for, a certificate is not verified either; asked for and sent, it must chain.
-                  validationContextType: {
-                    case: "validationContextSdsSecretConfig" as const,
-                    value: sdsSecret("trust", clients.trust),
-                  },
-                }
-              : {}),
+            tlsCertificateSdsSecretConfigs: [sdsSecret(credentialSecret(credential))],
+            ...clientValidation(clients),
           },
           requireClientCertificate: clients.mode === "required",
           ...(checked ? WITHOUT_RESUMPTION : {}),
@@ -40,6 +38,30 @@ export function terminatingSocket({ credential, clients, parameters }: Terminate
       ),
     },
   });
+}
+
+/** Not asked for, a certificate is not verified either; asked for and sent, it must chain and keep to the rules. */
+function clientValidation(
+  clients: TerminateTls["clients"],
+): Exclude<MessageInitShape<typeof CommonTlsContextSchema>, CommonTlsContext> {
+  if (clients.mode === "none") return {};
+  const { trust, rules } = clients;
+  const secret = sdsSecret(trustSecret(trust, rules));
+  const { identities, spkiSha256 } = rules ?? {};
+  if (identities === undefined && spkiSha256 === undefined)
+    return { validationContextType: { case: "validationContextSdsSecretConfig", value: secret } };
+  return {
+    validationContextType: {
+      case: "combinedValidationContext",
+      value: {
+        defaultValidationContext: {
+          matchTypedSubjectAltNames: identityMatchers(identities),
+          verifyCertificateSpki: [...(spkiSha256 ?? [])],
+        },
+        validationContextSdsSecretConfig: secret,
+      },
+    },
+  };
 }
 
 /**

@@ -4,7 +4,7 @@ import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
 
 /**
- * The generations of the credential and the trust that a cluster uses. A new secret alone would leave connections that were
+ * The generations of the credential, the trust and the revocation lists that a cluster uses. A new secret alone would leave connections that were
  * made with the old one in use; a cluster that differs is warmed, swapped in, and the old one's connections drain.
  */
 export function generationMetadata(cluster: Cluster, context: TranslationContext): ClusterFields {
@@ -12,13 +12,15 @@ export function generationMetadata(cluster: Cluster, context: TranslationContext
   return generation === null ? {} : { metadata: { filterMetadata: { credence: { generation } } } };
 }
 
-/** null: it uses neither. */
+/** null: it uses none. */
 export function clusterGeneration({ tls }: Cluster, { generations }: TranslationContext): JsonObject | null {
   if (tls.mode === "cleartext") return null;
   const { credential, verification } = tls;
+  const lists = listsOf(tls);
   const fields: JsonObject = {
     ...(credential === undefined ? {} : { credential: generations.get(`credential ${credential}`) ?? 0 }),
     ...(verification.mode === "none" ? {} : { trust: generations.get(`trust ${verification.trust}`) ?? 0 }),
+    ...(lists === undefined ? {} : { crl: generations.get(`crl ${lists}`) ?? 0 }),
   };
   return Object.keys(fields).length === 0 ? null : fields;
 }
@@ -31,5 +33,10 @@ export function generationKey({ tls }: Cluster, { generations }: TranslationCont
     credential === undefined ? undefined : generations.get(`credential ${credential}`),
     verification.mode === "none" ? undefined : generations.get(`trust ${verification.trust}`),
   ];
-  return `${own} ${trust}`;
+  const lists = listsOf(tls);
+  return `${own} ${trust} ${lists === undefined ? "" : generations.get(`crl ${lists}`)}`;
+}
+
+function listsOf({ verification }: Extract<Cluster["tls"], { mode: "originate" }>): string | undefined {
+  return verification.mode === "none" ? undefined : verification.rules?.revocation?.crl;
 }

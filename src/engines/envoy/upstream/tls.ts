@@ -8,9 +8,11 @@ import {
   UpstreamTlsContextSchema,
 } from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import { sdsSecret, tlsParameters } from "../tls/parameters.ts";
+import { credentialSecret, trustSecret } from "../secrets.ts";
 import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
-import { sanMatcher, workloadMatcher } from "./peer-name.ts";
+import { identityMatchers } from "../tls/identities.ts";
+import { sanMatcher, workloadMatcher } from "../tls/peer-name.ts";
 
 type Originated = Extract<UpstreamTls, { mode: "originate" }>;
 
@@ -26,7 +28,7 @@ export function transportSocket(cluster: Cluster, { trustDomains }: TranslationC
       tlsParams: tlsParameters(tls.parameters),
       alpnProtocols: alpnProtocols(tls.parameters, protocol),
       tlsCertificateSdsSecretConfigs:
-        tls.credential === undefined ? [] : [sdsSecret("credential", tls.credential)],
+        tls.credential === undefined ? [] : [sdsSecret(credentialSecret(tls.credential))],
       ...validation(
         tls.verification,
         tls.credential === undefined ? undefined : trustDomains?.get(tls.credential),
@@ -55,17 +57,21 @@ function validation(
   trustDomain: string | undefined,
 ): Exclude<MessageInitShape<typeof CommonTlsContextSchema>, CommonTlsContext> {
   if (verification.mode === "none") return {};
+  const { name, trust, rules } = verification;
+  // Identities stand instead of the name.
+  const matchers =
+    rules?.identities === undefined
+      ? [sanMatcher(name), ...(trustDomain === undefined ? [] : [workloadMatcher(trustDomain)])]
+      : identityMatchers(rules.identities);
   return {
     validationContextType: {
       case: "combinedValidationContext",
       value: {
         defaultValidationContext: {
-          matchTypedSubjectAltNames: [
-            sanMatcher(verification.name),
-            ...(trustDomain === undefined ? [] : [workloadMatcher(trustDomain)]),
-          ],
+          matchTypedSubjectAltNames: matchers,
+          verifyCertificateSpki: [...(rules?.spkiSha256 ?? [])],
         },
-        validationContextSdsSecretConfig: sdsSecret("trust", verification.trust),
+        validationContextSdsSecretConfig: sdsSecret(trustSecret(trust, rules)),
       },
     },
   };

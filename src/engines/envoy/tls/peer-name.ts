@@ -35,6 +35,15 @@ export function workloadMatcher(trustDomain: string): MessageInitShape<typeof Su
   return { sanType: SanType.URI, matcher: { matchPattern: { case: "safeRegex", value: { regex } } } };
 }
 
+/** Any name below `suffix`, however many labels before it, wildcards of the certificate among them. */
+export function suffixMatcher(suffix: string): MessageInitShape<typeof SubjectAltNameMatcherSchema> {
+  const regex = `(?i)(?:\\*|${LABEL})(?:\\.${LABEL})*\\.${suffix.replaceAll(".", "\\.")}`;
+  return { sanType: SanType.DNS, matcher: { matchPattern: { case: "safeRegex", value: { regex } } } };
+}
+
+/** As x509/names.ts has it. */
+const LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
+
 /** RFC 9525 §6.3: the name itself, or a wildcard for all of its first label where two more follow, in any case. */
 function dnsPattern(name: string): string {
   const host = hostName(name);
