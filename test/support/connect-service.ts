@@ -8,15 +8,18 @@ import type { Consul } from "./consul.ts";
 export interface SeenPeer {
   /** `URI:spiffe://…` of the client's certificate. */
   readonly client: string;
+  /** The name of the root that issued it. */
+  readonly issuer: string;
   readonly sni: string;
+  readonly path: string;
 }
 
 export interface ConnectService {
   readonly port: number;
   readonly seen: SeenPeer[];
-  /** The issuer of the leaf that is presented. */
-  readonly root: string;
-  /** Takes leaf and roots anew, as Consul has them now. */
+  /** Takes the roots anew, as Consul has them now. */
+  renewTrust(): Promise<void>;
+  /** Takes leaf and roots anew. */
   renew(): Promise<void>;
   close(): Promise<void>;
 }
@@ -26,8 +29,7 @@ interface Leaf {
   readonly PrivateKeyPEM: string;
 }
 interface Roots {
-  readonly ActiveRootID: string;
-  readonly Roots: readonly { readonly ID: string; readonly RootCert: string; readonly Active: boolean }[];
+  readonly Roots: readonly { readonly RootCert: string }[];
 }
 
 /** A TLS server as a sidecar is one: with the leaf of `service`, and for clients that have a leaf of the same roots. */
@@ -39,21 +41,20 @@ export async function startConnectService(consul: Consul, service: string): Prom
       consul.ask<Roots>("/v1/agent/connect/ca/roots"),
     ]);
     return {
-      options: {
-        cert: leaf.CertPEM,
-        key: leaf.PrivateKeyPEM,
-        ca: roots.Roots.map(({ RootCert }) => RootCert),
-        requestCert: true,
-        rejectUnauthorized: true,
-      },
-      active: roots.ActiveRootID,
+      cert: leaf.CertPEM,
+      key: leaf.PrivateKeyPEM,
+      ca: roots.Roots.map(({ RootCert }) => RootCert),
+      requestCert: true,
+      rejectUnauthorized: true,
     };
   };
-  let { options, active } = await fetched();
+  let options = await fetched();
   const server = createServer(options, (request: IncomingMessage, response: ServerResponse) => {
     const socket = request.socket as TLSSocket;
     seen.push({
       client: socket.getPeerX509Certificate()?.subjectAltName ?? "",
+      issuer: socket.getPeerX509Certificate()?.issuer ?? "",
+      path: request.url ?? "",
       sni: String((socket as { servername?: string | false }).servername ?? ""),
     });
     response.end("ok");
@@ -68,11 +69,12 @@ export async function startConnectService(consul: Consul, service: string): Prom
   return {
     port: (server.address() as AddressInfo).port,
     seen,
-    get root() {
-      return active;
+    async renewTrust() {
+      options = { ...options, ca: (await fetched()).ca };
+      server.setSecureContext(options);
     },
     async renew() {
-      ({ options, active } = await fetched());
+      options = await fetched();
       server.setSecureContext(options);
     },
     async close() {
