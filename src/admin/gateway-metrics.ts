@@ -59,6 +59,30 @@ export function registerGatewayMetrics(
     ),
   );
   metrics.gauge(
+    "credence_certificate_not_after_seconds",
+    "End of each certificate, in seconds since the epoch: of a chain (leaf at 0) or a CA bundle.",
+    each(({ store }) =>
+      store.all().flatMap(({ name, kind, facts }) =>
+        facts.map(({ subject, serial, notAfter }, position) => ({
+          labels: { name, kind, position: String(position), subject, serial },
+          value: notAfter / 1000,
+        })),
+      ),
+    ),
+  );
+  metrics.gauge(
+    "credence_crl_next_update_seconds",
+    "When each revocation list was to be replaced, in seconds since the epoch; 0 where it does not say.",
+    each(({ store }) =>
+      store.all().flatMap(({ name, lists = [] }) =>
+        lists.map(({ issuer, sha256, nextUpdate }) => ({
+          labels: { name, issuer, sha256: sha256.slice(0, 16) },
+          value: (nextUpdate ?? 0) / 1000,
+        })),
+      ),
+    ),
+  );
+  metrics.gauge(
     "credence_certificate_expiry_timestamp_seconds",
     "Earliest end of any certificate of the credential, in seconds since the epoch.",
     each(({ store }) =>

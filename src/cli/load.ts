@@ -1,6 +1,7 @@
 import type { Compilation, CompileOptions } from "../compile/compilation.ts";
 import { compile } from "../compile/compile.ts";
 import type { CredentialOrigin, CredentialStatuses } from "../credentials/credential.ts";
+import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
@@ -24,6 +25,8 @@ export interface ResourceFlags {
   readonly ambassadorId: string;
   /** Folder that stands for the Secret `istio-certs`. */
   readonly istioCerts?: string;
+  /** Before a certificate ends it is said. */
+  readonly expiryWarnings?: ExpiryWarnings;
 }
 
 /** Everything that `run` would know before it opens a socket. */
@@ -47,7 +50,7 @@ export async function loadGateway(
   bounds: GroupBounds = {},
 ): Promise<LoadedGateway> {
   const istioCerts = ofGateway(bounds, flags.istioCerts);
-  const store = new CredentialStore(systemClock);
+  const store = new CredentialStore(systemClock, undefined, flags.expiryWarnings);
   const origins = new Map<string, CredentialOrigin>();
   const sink = {
     offer(...[name, material, origin]: Parameters<CredentialStore["offer"]>): void {

@@ -3,6 +3,7 @@ import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
 import { Handshakes } from "../control/handshakes.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
+import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import { EndpointStore } from "../endpoints/store.ts";
 import type { Engine, FailureSink, HandshakeSink } from "../engines/engine.ts";
@@ -27,6 +28,7 @@ export interface PlaneOptions<E extends Engine> {
   readonly groupBounds?: GroupBounds | undefined;
   /** Folder that stands for the Secret `istio-certs` of the gateway's namespace. */
   readonly istioCerts?: string | undefined;
+  readonly expiryWarnings?: ExpiryWarnings | undefined;
   readonly compile: CompileOptions;
   readonly allowPartial: boolean;
   readonly logger: Logger;
@@ -57,7 +59,7 @@ export interface Plane<E extends Engine = Engine> {
 export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> {
   const { logger, clock, groupBounds: bounds = {} } = options;
   const istioCerts = ofGateway(bounds, options.istioCerts);
-  const store = new CredentialStore(clock, logger);
+  const store = new CredentialStore(clock, logger, options.expiryWarnings);
   const failures = new FailureHistory();
   const handshakes = new Handshakes();
   const logFailure = createFailureLog(logger, clock);

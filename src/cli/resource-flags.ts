@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { ENGINE_NAMES } from "../model/capabilities.ts";
+import { expiryWarningsOption } from "./expiry-flag.ts";
 
 export const PATHS = "files or folders of YAML; folders are read recursively";
 
@@ -17,6 +18,7 @@ export function addResourceFlags(command: Command): Command {
         "folder of Istio's agent (cert-chain.pem, key.pem, root-cert.pem): the Secret istio-certs",
       ).env("AMBASSADOR_ISTIO_SECRET_DIR"),
     )
+    .addOption(expiryWarningsOption())
     .option("--require-upstream-verification", "an upstream that cannot be verified fails closed")
     .option("--allow-unenforced", "serve routes whose access control cannot be enforced");
 }

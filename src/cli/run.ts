@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import type { BoundListener } from "../engines/engine.ts";
 import type { EngineName } from "../model/capabilities.ts";
 import { createLogger, type LogFormat, type Logger, logDestination } from "../telemetry/logger.ts";
@@ -22,6 +23,7 @@ export interface RunFlags extends LimitFlags, EnvoyFlags {
   readonly allowUnenforced?: boolean;
   readonly ambassadorId: string;
   readonly istioCerts?: string;
+  readonly expiryWarnings: ExpiryWarnings;
   readonly accessLog: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
@@ -103,6 +105,7 @@ async function createGateway(
     paths,
     ambassadorId: flags.ambassadorId,
     istioCerts: flags.istioCerts,
+    expiryWarnings: flags.expiryWarnings,
     compile: {
       engine: flags.engine,
       address: flags.address,

@@ -1,5 +1,6 @@
 import { registerGatewayMetrics } from "../admin/gateway-metrics.ts";
 import { type AdminServer, createAdminServer } from "../admin/server.ts";
+import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
 import type { Control } from "../control/control.ts";
 import { createDnsEndpoints, type DnsContext } from "../endpoints/dns.ts";
@@ -19,6 +20,7 @@ export interface GatewayOptions {
   readonly ambassadorId: string;
   /** Folder that stands for the Secret `istio-certs`. */
   readonly istioCerts?: string | undefined;
+  readonly expiryWarnings?: ExpiryWarnings | undefined;
   readonly compile: CompileOptions;
   readonly limits: Partial<Limits>;
   readonly accessLog: boolean;

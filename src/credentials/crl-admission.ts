@@ -45,6 +45,11 @@ export function staleFrom({ facts }: RevocationLists): number {
   return Math.min(...ends, Number.POSITIVE_INFINITY);
 }
 
+/** Of each CA the list that counts. */
+export function newestLists({ facts }: RevocationLists): RevocationListFacts[] {
+  return [...newestByIssuer(facts).values()];
+}
+
 /** The CAs of which no list is current at `now`. */
 export function staleIssuers({ facts }: RevocationLists, now: number): RevocationListFacts[] {
   return [...newestByIssuer(facts).values()].filter(({ nextUpdate }) => (nextUpdate ?? 0) < now);

@@ -1,11 +1,14 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { RevocationBundle, TrustBundle } from "./credential.ts";
-import { staleIssuers } from "./crl-admission.ts";
-import type { Face, Published } from "./face.ts";
+import type { CertificateFacts } from "../x509/facts.ts";
+import { identified } from "../x509/finding.ts";
+import type { Credential, RevocationBundle, TrustBundle } from "./credential.ts";
+import { newestLists, staleIssuers } from "./crl-admission.ts";
+import { type ExpiryWarnings, expirySeverity } from "./expiry.ts";
+import type { Face } from "./face.ts";
 
 /** What there is to say about a face at `now`, on the object that it came from. */
-export function faceFindings(face: Face, now: number): Diagnostic[] {
+export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings): Diagnostic[] {
   const { subject, source } = face.origin;
   const at = { subject, source };
   const { published, rejected } = face;
@@ -42,38 +45,61 @@ export function faceFindings(face: Face, now: number): Diagnostic[] {
     const stale = face.dateFinding(now);
     return stale === null ? found : [...found, diagnose(stale.code, { ...at, message: stale.message })];
   }
-  if (face.kind === "crl") return [...found, ...listFindings(face, published.value as RevocationBundle, now)];
-  if (face.kind === "trust") return [...found, ...anchorFindings(face, published.value as TrustBundle, now)];
+  if (face.kind === "crl")
+    return [...found, ...listFindings(face, published.value as RevocationBundle, now, warnings)];
+  if (face.kind === "trust")
+    return [...found, ...anchorFindings(face, published.value as TrustBundle, now, warnings)];
   const outOfDate = face.dateFinding(now);
-  if (outOfDate !== null) found.push(diagnose(outOfDate.code, { ...at, message: outOfDate.message }));
-  else if (published.notAfter - now <= warningMs(published)) {
-    const message = `${face.name} expires at ${new Date(published.notAfter).toISOString()}`;
-    found.push(diagnose("certificate-expires-soon", { ...at, message }));
-  }
-  return found;
+  if (outOfDate !== null) return [...found, diagnose(outOfDate.code, { ...at, message: outOfDate.message })];
+  const { notBefore, notAfter, value } = published;
+  const severity = expirySeverity(notBefore, notAfter, now, warnings);
+  if (severity === null) return found;
+  const ending = (value as Credential).facts.find((facts) => facts.notAfter === notAfter);
+  const message = `${nameOf(ending)}${face.name} expires at ${moment(notAfter)}`;
+  return [...found, diagnose("certificate-expires-soon", { ...at, message, severity })];
 }
 
-/** 30 days; a certificate that lives no longer is renewed by its issuer, and is late in the last tenth of its life. */
-function warningMs({ notBefore, notAfter }: Published): number {
-  const lifetime = notAfter - notBefore;
-  return lifetime <= EXPIRY_WARNING_MS ? lifetime / 10 : EXPIRY_WARNING_MS;
-}
-
-const EXPIRY_WARNING_MS = 30 * 24 * 3_600_000;
-
-function listFindings(face: Face, { lists }: RevocationBundle, now: number): Diagnostic[] {
-  return staleIssuers(lists, now).map(({ issuer, nextUpdate }) => {
-    const end = nextUpdate === null ? "says no end" : `was good until ${new Date(nextUpdate).toISOString()}`;
+/** A list that is at its end turns peers away, where `crl_policy` says so. */
+function listFindings(
+  face: Face,
+  { lists }: RevocationBundle,
+  now: number,
+  warnings: ExpiryWarnings,
+): Diagnostic[] {
+  const stale = staleIssuers(lists, now);
+  const told = stale.map(({ issuer, nextUpdate }) => {
+    const end = nextUpdate === null ? "says no end" : `was good until ${moment(nextUpdate)}`;
     return diagnose("crl-stale", { ...face.origin, message: `the list of ${issuer} in ${face.name} ${end}` });
   });
+  const ending = newestLists(lists).flatMap(({ issuer, thisUpdate, nextUpdate }) => {
+    if (nextUpdate === null || nextUpdate < now) return [];
+    const severity = expirySeverity(thisUpdate, nextUpdate, now, warnings);
+    if (severity === null) return [];
+    const message = `the list of ${issuer} in ${face.name} is good until ${moment(nextUpdate)}`;
+    return [diagnose("crl-stale-soon", { ...face.origin, message, severity })];
+  });
+  return [...told, ...ending];
 }
 
-/** An old CA in a bundle is no fault while another takes over; a bundle without any for the next 30 days is one. */
-function anchorFindings(face: Face, { facts }: TrustBundle, now: number): Diagnostic[] {
-  const end = Math.max(...facts.map(({ notAfter }) => notAfter));
-  if (!Number.isFinite(end) || end - now > EXPIRY_WARNING_MS) return [];
-  const message = `the last CA of ${face.name} ${end < now ? "expired" : "expires"} at ${new Date(end).toISOString()}`;
-  return [
-    diagnose("certificate-expires-soon", { ...face.origin, message, remedy: "Add the CA that follows it." }),
-  ];
+/** An old CA in a bundle is no fault while another takes over; a bundle without any for the time to come is one. */
+function anchorFindings(
+  face: Face,
+  { facts }: TrustBundle,
+  now: number,
+  warnings: ExpiryWarnings,
+): Diagnostic[] {
+  const last = facts.reduce((one, other) => (other.notAfter > one.notAfter ? other : one));
+  const severity = expirySeverity(last.notBefore, last.notAfter, now, warnings);
+  if (severity === null) return [];
+  const message = `the last CA of ${face.name}, ${identified(last)}, ${last.notAfter < now ? "expired" : "expires"} at ${moment(last.notAfter)}`;
+  const remedy = "Add the CA that follows it.";
+  return [diagnose("certificate-expires-soon", { ...face.origin, message, remedy, severity })];
+}
+
+function nameOf(facts: CertificateFacts | undefined): string {
+  return facts === undefined ? "" : `${identified(facts)} of `;
+}
+
+function moment(at: number): string {
+  return new Date(at).toISOString();
 }

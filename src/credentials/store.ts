@@ -14,6 +14,7 @@ import type {
   TrustBundle,
 } from "./credential.ts";
 import { admitRevocationLists } from "./crl-admission.ts";
+import { DEFAULT_EXPIRY_WARNINGS, type ExpiryWarnings } from "./expiry.ts";
 import { Face } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
@@ -29,6 +30,7 @@ export type { CredentialOrigin } from "./credential.ts";
 export class CredentialStore implements CredentialReader {
   readonly #clock: Clock;
   readonly #logger: Logger | undefined;
+  readonly #expiryWarnings: ExpiryWarnings;
   readonly #faces = new Map<string, Face>();
   readonly #explicitTrust = new Set<string>();
   readonly #listeners = new Set<(change: CredentialChange) => void>();
@@ -41,9 +43,10 @@ export class CredentialStore implements CredentialReader {
   /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
   #retiredGeneration = 0;
 
-  constructor(clock: Clock, logger?: Logger) {
+  constructor(clock: Clock, logger?: Logger, expiryWarnings = DEFAULT_EXPIRY_WARNINGS) {
     this.#clock = clock;
     this.#logger = logger;
+    this.#expiryWarnings = expiryWarnings;
   }
 
   /** Takes what a source found under `name`: the same bytes change nothing, a bad one never replaces a good one. */
@@ -175,13 +178,13 @@ export class CredentialStore implements CredentialReader {
     return () => this.#findingListeners.delete(listener);
   }
 
-  /** Findings about the credentials offered, and about those that end within 30 days. */
+  /** Findings about the credentials offered, and about those that end soon. */
   diagnostics(): Diagnostic[] {
     const now = this.#clock.now();
     const ofFaces = [...this.#faces.values()]
       // A chain nobody uses as trust is no bad trust bundle.
       .filter((face) => face.kind !== "trust" || this.#explicitTrust.has(face.name))
-      .flatMap((face) => faceFindings(face, now));
+      .flatMap((face) => faceFindings(face, now, this.#expiryWarnings));
     const ofIssuers = [...this.#issuerTroubles].map(([name, { origin, trouble }]) =>
       diagnose("issuer-unavailable", {
         ...origin,

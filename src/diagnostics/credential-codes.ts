@@ -99,6 +99,7 @@ export const CREDENTIAL_CODES = {
     "Have it issued with the names that it serves as subjectAltName.",
   ],
   "certificate-expires-soon": ["warning", "informational", "Renew the certificate."],
+  "crl-stale-soon": ["warning", "informational", "Fetch the CA's next list, before this one is at its end."],
   "ocsp-staple-invalid": [
     "error",
     "informational",

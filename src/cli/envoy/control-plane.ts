@@ -74,6 +74,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
       paths,
       ambassadorId: group?.ambassadorId ?? flags.ambassadorId,
       istioCerts: flags.istioCerts,
+      expiryWarnings: flags.expiryWarnings,
       groupBounds: boundsOf(group),
       compile: {
         engine: "envoy",

@@ -139,6 +139,10 @@ test("alive at once, ready once the first revision serves, and no longer while s
     assert.match(body, /^credence_revision 1$/m);
     assert.match(body, /^credence_diagnostics\{severity="error"\} 1$/m);
     assert.match(body, /^credence_credential_usable\{name="secret\/default\/a",kind="credential"\} 1$/m);
+    assert.match(
+      body,
+      /^credence_certificate_not_after_seconds\{name="secret\/default\/a",kind="credential",position="0",subject="CN=gateway",serial="[0-9a-f]+"\} \d{10}$/m,
+    );
   });
 
   await t.test("the report has the shape of the design, and no key", async () => {

@@ -166,7 +166,7 @@ describe("time", () => {
 
   it("warns 30 days before the end, of a CA bundle by its last CA", async () => {
     const { ca } = await certificates();
-    offer(await issue("month", -HOUR, 31 * DAY));
+    offer(await issue("month", -60 * DAY, 31 * DAY));
     assert.deepEqual(codes(), []);
     store.offer("t", { trustAnchors: ca.certificate }, origin);
     assert.deepEqual(codes(), []);
