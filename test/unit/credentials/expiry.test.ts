@@ -24,11 +24,12 @@ describe("how bad an end is that comes soon", () => {
   });
 
   it("rises in the same parts of a shorter life", () => {
-    const at = (left: number) => expirySeverity(0, DAY, DAY - left, DEFAULT_EXPIRY_WARNINGS);
-    assert.deepEqual(
-      [at(9 * HOUR), at(8 * HOUR), at(HOUR), at(0.2 * HOUR)],
-      [null, "info", "warning", "error"],
-    );
+    const of = (life: number) => (left: number) =>
+      expirySeverity(0, life, life - left, DEFAULT_EXPIRY_WARNINGS);
+    const weeks = of(45 * DAY);
+    assert.deepEqual([weeks(16 * DAY), weeks(15 * DAY), weeks(3 * DAY)], [null, "info", "warning"]);
+    const day = of(DAY);
+    assert.deepEqual([day(8 * HOUR), day(1.8 * HOUR), day(0.2 * HOUR)], [null, "warning", "error"]);
   });
 
   it("goes by the times that are set: one is a warning, of two the last is an error", () => {
