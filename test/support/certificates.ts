@@ -33,6 +33,7 @@ export function secretYaml(
     certificate?: string | undefined;
     privateKey?: string | undefined;
     ca?: string | undefined;
+    crl?: string | undefined;
     namespace?: string;
   },
 ): string {
@@ -40,7 +41,7 @@ export function secretYaml(
     value === undefined ? "" : `  ${key}: ${Buffer.from(value).toString("base64")}\n`;
   return (
     `---\napiVersion: v1\nkind: Secret\nmetadata: { name: ${name}, namespace: ${parts.namespace ?? "default"} }\n` +
-    `type: Opaque\ndata:\n${line("tls.crt", parts.certificate)}${line("tls.key", parts.privateKey)}${line("ca.crt", parts.ca)}`
+    `type: Opaque\ndata:\n${line("tls.crt", parts.certificate)}${line("tls.key", parts.privateKey)}${line("ca.crt", parts.ca)}${line("crl.pem", parts.crl)}`
   );
 }
 

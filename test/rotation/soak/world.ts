@@ -2,8 +2,10 @@ import { type Authority, createAuthority, type IssuedCertificate } from "../../.
 import type { Peer } from "./peer.ts";
 import type { Offer } from "./sources.ts";
 
-export type Step = "leaf" | "key" | "root";
-export const STEPS: readonly Step[] = ["leaf", "key", "root"];
+export type Step = "leaf" | "key" | "root" | "crl";
+export const STEPS: readonly Step[] = ["leaf", "key", "root", "crl"];
+/** Of the gateway, whatever its issuer. */
+export const SPIFFE_ID = "spiffe://example.org/gateway";
 
 /**
  * Issuers, and what gateway and peer have of them. `root` goes one step of the way that a root takes out of service
@@ -11,6 +13,9 @@ export const STEPS: readonly Step[] = ["leaf", "key", "root"];
  */
 export class World {
   #roots: readonly Authority[];
+  #lists: readonly string[] = [];
+  /** Serial numbers of certificates that nobody shows any more. */
+  readonly #revoked: string[] = [];
   #phase = 0;
   #count = 0;
   #gateway: IssuedCertificate;
@@ -24,11 +29,13 @@ export class World {
 
   static async create(): Promise<World> {
     const root = await createAuthority("root 0");
-    return new World(root, await root.issue(GATEWAY), await root.issue(SERVER));
+    const world = new World(root, await root.issue(GATEWAY), await root.issue(SERVER));
+    await world.#issueLists();
+    return world;
   }
 
   get offer(): Offer {
-    return { identity: this.#gateway, anchors: this.anchors };
+    return { identity: this.#gateway, anchors: this.anchors, lists: this.#lists };
   }
 
   get anchors(): readonly string[] {
@@ -45,8 +52,15 @@ export class World {
     // In the middle of a change of roots either may issue, as in life.
     if (step === "leaf") this.#gateway = await newest.issue(GATEWAY);
     else if (step === "key") this.#gateway = await newest.issue({ ...GATEWAY, keyType: this.#nextKeyType() });
-    else await this.#rootStep();
+    else if (step === "root") await this.#rootStep();
+    else this.#revoked.push((this.#revoked.length + 0x1000).toString(16));
+    // Every root has its list, and what was issued under a root before is on none.
+    await this.#issueLists();
     peer.present(this.#server, this.anchors);
+  }
+
+  async #issueLists(): Promise<void> {
+    this.#lists = await Promise.all(this.#roots.map((root) => root.revoke(this.#revoked.slice(-REVOKED))));
   }
 
   #nextKeyType(): "ec" | "rsa" {
@@ -72,6 +86,18 @@ export class World {
 }
 
 /** The gateway shows one certificate both ways, and so does the peer: to the gateway as a server and as a client. */
-const GATEWAY = { commonName: "gateway", dnsNames: ["gateway.example"], usage: "both" } as const;
-const SERVER = { commonName: "server", dnsNames: ["localhost"], usage: "both" } as const;
+const GATEWAY = {
+  commonName: "gateway",
+  dnsNames: ["gateway.example"],
+  uris: [SPIFFE_ID],
+  usage: "both",
+} as const;
+const SERVER = {
+  commonName: "server",
+  dnsNames: ["localhost"],
+  uris: ["spiffe://example.org/server"],
+  usage: "both",
+} as const;
+/** Lists do not grow without end. */
+const REVOKED = 100;
 const KEY_TYPES = ["ec", "rsa"] as const;
