@@ -119,9 +119,10 @@ function apart<T>(value: T): T {
   return structuredClone(value);
 }
 
-function digestOf({ certificateChain, privateKey, trustAnchors }: SecretMaterial): string {
-  const parts = JSON.stringify([certificateChain ?? null, privateKey ?? null, trustAnchors ?? null]);
-  return createHash("sha256").update(parts).digest("hex");
+function digestOf(material: SecretMaterial): string {
+  // Sorted: two copies that say the same say it with the same digest.
+  const parts = Object.entries(material).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
 function identityOf(raw: RawObject): string {
