@@ -95,7 +95,7 @@ export function asIfIssued(statuses: CredentialStatuses): CredentialStatuses {
   return {
     credential: (name) => statuses.credential(name) ?? (isIssued(name) ? { usable: true } : undefined),
     trust: (name) => statuses.trust(name) ?? (isIssued(name) ? { usable: true } : undefined),
-    crl: (name) => statuses.crl(name),
+    crl: (name) => statuses.crl(name) ?? (isIssued(name) ? { usable: true } : undefined),
     hasTrustAnchors: (name) => statuses.hasTrustAnchors(name) || isIssued(name),
   };
 }

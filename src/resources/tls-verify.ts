@@ -62,6 +62,7 @@ export const VERIFY = Type.Optional(
         does: "What is refused: peers of a CA without a list that is in its dates; or only those of a CA without any; or only what a list names.",
         byDefault: "require",
         example: "allow-stale",
+        note: "Beside `identity.spiffe` without crl_file and crl_secret: by the lists that the agent sends.",
       }),
       max_depth: Type.Optional(
         Type.Integer({

@@ -9,7 +9,14 @@ import { startLoad } from "../support/load.ts";
 import { getByGoSpiffe, startGoSpiffeServer } from "../support/spiffe-client.ts";
 import { startSpiffePeer } from "../support/spiffe-peer.ts";
 import { until } from "../support/until.ts";
-import { derOf, issueSvid, startWorkloadApi, type Svid, type WorkloadApi } from "../support/workload-api.ts";
+import {
+  derOf,
+  issueSvid,
+  revocationList,
+  startWorkloadApi,
+  type Svid,
+  type WorkloadApi,
+} from "../support/workload-api.ts";
 import { describe, it } from "./engines.ts";
 
 const GATEWAY = "spiffe://example.org/gateway";
@@ -157,6 +164,36 @@ describe("SPIFFE Workload API", () => {
       await stranger.close();
     } finally {
       await gateway.stop();
+      await api.close();
+    }
+  });
+
+  it("a peer that a list of the agent's revokes is not talked to, where a policy asks for lists", async () => {
+    const api = await startWorkloadApi();
+    const authority = await createAuthority("example.org");
+    const [peer, revoked] = [await issueSvid(authority, BACKEND), await issueSvid(authority, BACKEND)];
+    const own = await issueSvid(authority, GATEWAY);
+    api.answer({ svids: [own] });
+    const server = await startSpiffePeer(peer.issued, [authority.certificate]);
+    const gateway = await startGateway({
+      "routes.yaml": yaml(api, server.port, {}, { verify: { crl_policy: "require" } }),
+    });
+    const list = async (...serials: string[]): Promise<void> =>
+      api.answer({ svids: [own], crl: [await revocationList(authority, serials)] });
+    try {
+      assert.match(await answer(gateway), /^503/, "there is no list");
+      await list(serialOf(revoked.issued));
+      if (engineUnderTest() === "envoy") {
+        const { diagnostics } = await gateway.diag();
+        assert.ok(diagnostics.some(({ code }) => code === "tls-engine-cannot"));
+        return;
+      }
+      await until(async () => (await answer(gateway)) === `200 ${GATEWAY}`);
+      await list(serialOf(revoked.issued), serialOf(peer.issued));
+      await until(async () => (await answer(gateway)).startsWith("503"));
+    } finally {
+      await gateway.stop();
+      await server.close();
       await api.close();
     }
   });

@@ -90,6 +90,17 @@ export async function issueSvid(
   };
 }
 
+/** A revocation list of the authority's, in DER. */
+export async function revocationList(
+  authority: Authority,
+  serials: readonly string[] = [],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const parsed = parsePem(await authority.revoke(serials));
+  if (!parsed.ok) throw new Error(parsed.reason);
+  const body = parsed.blocks[0]?.text.split("\n").filter((line) => !line.startsWith("-----")) ?? [];
+  return new Uint8Array(Buffer.from(body.join(""), "base64"));
+}
+
 /** Certificates in DER, one after the other. */
 export function derOf(pem: string): Uint8Array<ArrayBuffer> {
   const parsed = parsePem(pem);

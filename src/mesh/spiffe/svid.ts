@@ -28,7 +28,7 @@ export type SvidReading =
  * CAs cannot be read keeps those, while one that is no longer there is gone.
  */
 export function readSvid(
-  { svids, federatedBundles }: X509SVIDResponse,
+  { svids, federatedBundles, crl }: X509SVIDResponse,
   choice: SvidChoice,
   known: ReadonlyMap<string, string>,
 ): SvidReading {
@@ -67,6 +67,7 @@ export function readSvid(
       privateKey: pemOf("PRIVATE KEY", svid.x509SvidKey),
       trustAnchors: [own, ...bundles.values()].join(""),
       trustDomains: Object.fromEntries([[domain, own], ...bundles]),
+      ...(crl.length === 0 ? {} : { crl: crl.map((der) => pemOf("X509 CRL", der)).join("") }),
     },
     trouble:
       missing.length === 0

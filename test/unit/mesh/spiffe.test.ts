@@ -8,6 +8,7 @@ import { createAuthority } from "../../../src/x509/authority.ts";
 import {
   derOf,
   issueSvid,
+  revocationList,
   startWorkloadApi,
   type Svid,
   type WorkloadApi,
@@ -159,6 +160,21 @@ for (const [what, lie] of Object.entries(LIES)) {
     assert.notEqual(store.credential(NAME)?.certificateChain, chain);
   });
 }
+
+test("revocation lists come along, and are gone when they come no more", async () => {
+  const svid = await issueSvid(authority, ID);
+  const list = await revocationList(authority);
+  api.answer({ svids: [svid], crl: [list] });
+  await follower.follow([wanted()]);
+  assert.equal(store.crl(NAME)?.lists.facts[0]?.issuer, "CN=example.org CA");
+  assert.deepEqual(findings(), []);
+  api.answer({ svids: [svid], crl: [new Uint8Array([1, 2])] });
+  await until(() => findings().length > 0);
+  assert.notEqual(store.crl(NAME), undefined);
+  api.answer({ svids: [svid] });
+  await until(() => store.crl(NAME) === undefined);
+  assert.deepEqual(findings(), []);
+});
 
 test("no identity yet: said, asked again, and there when it comes", async () => {
   api.answer(Code.PermissionDenied);
