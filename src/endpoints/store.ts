@@ -73,7 +73,7 @@ export class EndpointStore implements DiscoveredEndpoints {
       const { length } = found.endpoints;
       if (trouble !== null) {
         const effect = length > 0 ? ("kept-previous" as const) : ("route-fails-closed" as const);
-        const kept = length > 0 ? `; the ${length} addresses last known stay in use` : "";
+        const kept = length > 0 ? `; the addresses last known (${length}) stay in use` : "";
         return [diagnose("endpoints-unavailable", { ...origin, message: `${trouble}${kept}`, effect })];
       }
       if (!isKnown || length > 0) return [];

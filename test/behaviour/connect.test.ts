@@ -95,6 +95,14 @@ describe("Consul Connect", () => {
     });
   });
 
+  it("does not speak to an instance that has the certificate of another service", () =>
+    withGateway(asked("victim"), async (gateway) => {
+      assert.equal(await status(gateway), 503);
+      const failure = await gateway.failure();
+      assert.equal(failure?.reason, "upstream_certificate_name_mismatch", JSON.stringify(failure));
+      assert.deepEqual(impostor.seen, []);
+    }));
+
   it("speaks to any of the trust domain where verify says so", async () => {
     const context = tlsContextYaml("ambassador-consul", {
       hosts: [],
