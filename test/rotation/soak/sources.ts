@@ -3,9 +3,11 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { IssuedCertificate } from "../../../src/x509/authority.ts";
 import { secretYaml } from "../../support/certificates.ts";
+import { consulResolverYaml } from "../../support/consul.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { startIstioSds } from "../../support/istio-sds.ts";
 import { derOf, startWorkloadApi } from "../../support/workload-api.ts";
+import { startConsulAgent } from "./consul-agent.ts";
 import { SPIFFE_ID } from "./world.ts";
 
 /** All that a source hands to the gateway at one time. */
@@ -93,6 +95,23 @@ export const SOURCES: Readonly<Record<string, (directory: string) => Promise<Rot
       async offer({ identity, anchors, lists }) {
         await replace(directory, "crl.pem", lists.join(""));
         agent.push({ default: identity, ROOTCA: { ca: anchors.join("") } });
+      },
+      stop: () => agent.close(),
+    };
+  },
+  "Consul Connect": async (directory) => {
+    const agent = await startConsulAgent("gateway");
+    const withoutLists = engineUnderTest() === "envoy";
+    await replace(directory, "resolver.yaml", consulResolverYaml("dc1", agent.address));
+    return {
+      context: {
+        identity: { consul: { resolver: "dc1", service: "gateway" } },
+        ...(withoutLists ? {} : { verify: listsBeside(directory) }),
+      },
+      withoutLists,
+      async offer(offer) {
+        await replace(directory, "crl.pem", offer.lists.join(""));
+        agent.say(offer);
       },
       stop: () => agent.close(),
     };
