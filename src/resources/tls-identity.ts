@@ -1,8 +1,8 @@
 import { type Static, Type } from "typebox";
 import { block, doc, text } from "./field-doc.ts";
 
-/** A Unix socket's path; 107 bytes is what Linux takes. Without `?`, which ends it in names. */
-const SOCKET = { pattern: "^(?:unix:(?://)?)?/[!->@-~]{1,106}$" };
+/** A Unix socket's path; 107 bytes is what Linux takes. Without `?` and `+`, which end it in names. */
+const SOCKET = { pattern: "^(?:unix:(?://)?)?/[!-*,->@-~]{1,106}$" };
 const SPIFFE_ID = "^spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)*$";
 const TRUST_DOMAIN = "^[a-z0-9._-]{1,255}$";
 

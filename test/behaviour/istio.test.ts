@@ -84,6 +84,62 @@ describe("Istio", () => {
       }
     });
 
+  it("only the service accounts that are named are talked to", async () => {
+    const { edge, shop, close } = await startAgents();
+    const authority = await createAuthority("cluster.local");
+    const ROOTCA = { ca: authority.certificate };
+    edge.push({ default: await workload(authority, GATEWAY), ROOTCA });
+    shop.push({ default: await workload(authority, ORDERS), ROOTCA });
+    const sidecar = await startIstioSidecar(shop.path, "strict");
+    const context = (...spiffe_ids: string[]): string =>
+      yaml(sidecar.port, { identity: { istio_sds: { socket: edge.path } }, verify: { spiffe_ids } });
+    const gateway = await startGateway({ "routes.yaml": context(ORDERS.replace("orders", "stock")) });
+    try {
+      assert.equal((await answer(gateway)).status, 503);
+      await gateway.replace("routes.yaml", context(ORDERS.replace("orders", "stock"), ORDERS));
+      await until(async () => (await answer(gateway)).status === 200);
+    } finally {
+      await gateway.stop();
+      await sidecar.stop();
+      await close();
+    }
+  });
+
+  it("an agent that lies and then is gone: what it gave serves until it ends, then the route is closed", async () => {
+    const { edge, shop, close } = await startAgents();
+    const authority = await createAuthority("cluster.local");
+    const ROOTCA = { ca: authority.certificate };
+    const notAfter = new Date(Date.now() + 5000);
+    const good = await authority.issue({ commonName: "workload", uris: [GATEWAY], notAfter });
+    const another = await workload(authority, GATEWAY);
+    edge.push({ default: good, ROOTCA });
+    shop.push({ default: await workload(authority, ORDERS), ROOTCA });
+    const sidecar = await startIstioSidecar(shop.path, "strict");
+    const gateway = await startGateway({
+      "routes.yaml": yaml(sidecar.port, { identity: { istio_sds: { socket: edge.path } } }),
+    });
+    const codes = async () =>
+      (await gateway.diag()).diagnostics.map(({ code, effect }) => `${code} ${effect}`);
+    try {
+      assert.equal((await answer(gateway)).status, 200);
+      edge.push({ default: { ...good, privateKey: another.privateKey }, ROOTCA: { ca: "" } });
+      await until(() => edge.requests.filter(({ error }) => error !== undefined).length === 2);
+      assert.ok((await codes()).includes("issuer-unavailable kept-previous"));
+      await edge.leave();
+      if (Date.now() < notAfter.getTime() - 500) assert.equal((await answer(gateway)).status, 200);
+      await until(async () => (await answer(gateway)).status === 503);
+      edge.push({ default: another, ROOTCA });
+      await edge.comeBack();
+      await until(async () => (await answer(gateway)).status === 200);
+      // The other stream may be a moment later.
+      await until(async () => (await codes()).length === 0);
+    } finally {
+      await gateway.stop();
+      await sidecar.stop();
+      await close();
+    }
+  });
+
   it("a service account of another trust domain is not talked to, though its CA is the mesh's", async () => {
     const { edge, shop, close } = await startAgents();
     const authority = await createAuthority("cluster.local");
