@@ -2,6 +2,7 @@ import type { Control, ControlState } from "../control/control.ts";
 import type { FailureHistory } from "../control/failures.ts";
 import type { Handshakes } from "../control/handshakes.ts";
 import type { CredentialListing } from "../credentials/listing.ts";
+import type { AnchorLedger } from "../credentials/anchor-ledger.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FailureRecord, HandshakeRecord } from "../diagnostics/failure.ts";
@@ -27,6 +28,8 @@ export interface ReportedPlane {
   readonly engine: { readonly name: string };
   /** The processes that serve for the engine; absent: it serves itself. */
   readonly proxies?: () => readonly ReportedProxy[];
+  /** Which CAs vouch for peers; absent: the engine does not tell. */
+  readonly anchors?: AnchorLedger;
 }
 
 /** An Envoy: what it has, and what it does not take. */

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { createAnchorReport } from "./anchors.ts";
 import { isLoopback, refusal, SECURITY_HEADERS } from "./guard.ts";
 import { renderPage } from "./page.ts";
 import { createReadiness, createReport, type ReportQuery, type ReportSources } from "./report.ts";
@@ -93,6 +94,10 @@ async function answer(
       return { status: 200, type: options.metrics.contentType, body: await options.metrics.text() };
     case "/ambassador/v0/diag/":
       return diagnosticsAnswer(url.searchParams, options);
+    case "/ambassador/v0/anchors": {
+      const report = createAnchorReport(options.planes, options.clock.now());
+      return { status: 200, type: "application/json", body: `${JSON.stringify(report, null, 2)}\n` };
+    }
     case "/":
     case "/ambassador/v0/diag":
       return { ...text(308, ""), headers: { location: `/ambassador/v0/diag/${url.search}` } };
@@ -106,6 +111,7 @@ const PATHS = [
   "/ambassador/v0/check_ready",
   "/metrics",
   "/ambassador/v0/diag/",
+  "/ambassador/v0/anchors",
 ] as const;
 
 function diagnosticsAnswer(parameters: URLSearchParams, options: AdminOptions): Answer {

@@ -17,3 +17,10 @@ export function port(text: string): number {
   if (!(value <= 65535)) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
   return value;
 }
+
+/** `30s`, `15m`, `24h`, `7d`, in milliseconds. */
+export function duration(text: string): number {
+  const [, count, unit] = /^(\d{1,6})(s|m|h|d)$/.exec(text) ?? [];
+  if (count === undefined) throw new InvalidArgumentError("A time is a number and s, m, h or d.");
+  return Number(count) * ({ s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit as "s"] as number);
+}

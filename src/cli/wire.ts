@@ -2,6 +2,7 @@ import { registerGatewayMetrics } from "../admin/gateway-metrics.ts";
 import { type AdminServer, createAdminServer } from "../admin/server.ts";
 import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
+import { AnchorLedger } from "../credentials/anchor-ledger.ts";
 import type { Control } from "../control/control.ts";
 import { createDnsEndpoints, type DnsContext } from "../endpoints/dns.ts";
 import { createNodeEngine } from "../engines/node/engine.ts";
@@ -12,6 +13,7 @@ import { systemClock } from "../telemetry/clock.ts";
 import { standardOutput } from "../telemetry/log-sink.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Metrics } from "../telemetry/metrics.ts";
+import { registerAnchorMetrics } from "./anchor-metrics.ts";
 import { registerEngineMetrics } from "./engine-metrics.ts";
 import { wirePlane } from "./plane.ts";
 
@@ -48,6 +50,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const { logger } = options;
   const clock = systemClock;
   const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
+  const anchors = new AnchorLedger(clock);
   const plane = wirePlane({
     ...options,
     clock,
@@ -65,19 +68,28 @@ export function wireGateway(options: GatewayOptions): Gateway {
         accessLog: accessLog?.log,
         onFailure,
         onHandshakeFailed,
+        onVerified: anchors.saw,
         limits: options.limits,
       }),
   });
-  const { control, engine, source } = plane;
+  const { control, engine, source, store } = plane;
+  anchors.follow(store);
   const metrics = new Metrics();
   registerGatewayMetrics(metrics, [plane]);
   registerEngineMetrics(metrics, engine.stats);
+  registerAnchorMetrics(metrics, anchors);
   metrics.counter(
     "credence_access_log_dropped_total",
     "Access log lines that their reader was too slow for.",
     () => [{ labels: {}, value: accessLog?.dropped ?? 0 }],
   );
-  const admin = createAdminServer({ ...options.admin, planes: [plane], metrics, clock, logger });
+  const admin = createAdminServer({
+    ...options.admin,
+    planes: [{ ...plane, anchors }],
+    metrics,
+    clock,
+    logger,
+  });
   const flush = async (): Promise<void> => accessLog?.flush();
   return {
     control,

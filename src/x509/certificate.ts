@@ -1,4 +1,5 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
+import { spiffeIdOf } from "./spiffe.ts";
 
 /** Reads one PEM or DER certificate; null where it is none. */
 export function parseCertificate(certificate: string | Buffer): X509Certificate | null {
@@ -7,6 +8,13 @@ export function parseCertificate(certificate: string | Buffer): X509Certificate 
   } catch {
     return null;
   }
+}
+
+/** Whom it is for, in one line: its SPIFFE ID, else its subject, else the first of its other names. */
+export function certificateName(certificate: X509Certificate): string {
+  const { dnsNames, ipAddresses, uris } = subjectAlternativeNames(certificate);
+  const subject = distinguishedName(certificate.subject, ", ");
+  return spiffeIdOf(uris) ?? (subject === "" ? ([...dnsNames, ...ipAddresses, ...uris][0] ?? "") : subject);
 }
 
 /** SHA-256 of the whole certificate, in lower-case hex. */

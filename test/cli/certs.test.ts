@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
-import { Credence, credence, eventually, scratch } from "./credence.ts";
+import { issue, issueCa, issueList } from "../support/issuing.ts";
+import { Credence, credence, eventually, scratch, startRun } from "./credence.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const inDays = (days: number): Date => new Date(Date.now() + days * DAY_MS);
@@ -208,4 +209,47 @@ test("certs watch prints the table, then a line a change, old -> new", async (t)
   assert.notEqual(before, after);
   watching.child.kill("SIGTERM");
   assert.equal((await watching.ended).code, 0);
+});
+
+test("certs rotate-check says what it cannot ask, and what Envoy does not tell", async (t) => {
+  const check = (...flags: string[]) => credence(t, "certs", "rotate-check", ...flags);
+  const nobody = await check("--admin", "http://127.0.0.1:9");
+  assert.deepEqual([nobody.code, nobody.stdout], [1, ""]);
+  assert.match(nobody.stderr, /^credence: http:\/\/127\.0\.0\.1:9\/ambassador\/v0\/anchors cannot be read: /);
+  assert.equal((await check()).code, 2);
+  assert.match(
+    (await check("--admin", "x", "--quiet-for", "soon")).stderr,
+    /A time is a number and s, m, h or d/,
+  );
+
+  const { root } = await pki();
+  const folder = scratch(t, { "a.yaml": secretYaml("ca", { ca: root.certificate }) });
+  const { ready } = await startRun(t, folder, "--engine", "envoy", "--envoy-concurrency", "1");
+  const { code, stdout } = await check("--admin", ready.admin);
+  assert.equal(code, 1);
+  assert.match(stdout, /^Not known: the gateway runs on Envoy, /);
+});
+
+test("certs list has revocation lists until their next is due, and exits 1 for one that is stale", async (t) => {
+  const ca = issueCa({ subject: "lists CA" });
+  const outcome = async (nextUpdate: Date) => {
+    const list = issueList({ by: ca, revoked: [issue({ by: ca, subject: "gone" })], nextUpdate });
+    const secretWith = (name: string, values: Record<string, string>): string =>
+      `---\n${JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name }, stringData: values })}\n`;
+    const folder = scratch(t, {
+      "a.yaml": [
+        secretWith("ca", { "ca.crt": ca.pem }),
+        secretWith("lists", { "crl.pem": list }),
+        tlsContextYaml("up", { ca_secret: "ca", verify: { crl_secret: "lists", crl_policy: "allow-stale" } }),
+        mappingYaml("quote", { prefix: "/quote/", service: "https://quote", tls: "up" }),
+      ].join(""),
+    });
+    const { code, stdout } = await credence(t, "certs", "list", folder, "--format", "json");
+    const { entries } = JSON.parse(stdout) as { entries: Entry[] };
+    const found = entries.find(({ kind }) => kind === "crl");
+    const [first] = found?.certificates ?? [];
+    return [code, found?.usedBy.length, first?.role, first?.subject, first?.expiresInDays, first?.dates];
+  };
+  assert.deepEqual(await outcome(inDays(5.5)), [0, 3, "crl", "list of 1 revoked", 5, "valid"]);
+  assert.deepEqual(await outcome(inDays(-1.5)), [1, 3, "crl", "list of 1 revoked", -2, "expired"]);
 });

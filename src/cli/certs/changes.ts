@@ -38,7 +38,7 @@ export function renderChange({
   before,
   after,
 }: InventoryChange): string {
-  const what = kind === "trust" ? `CAs of ${name}` : name;
+  const what = kind === "trust" ? `CAs of ${name}` : kind === "crl" ? `revocation lists of ${name}` : name;
   const why = reason === undefined ? "" : `: ${reason}`;
   switch (event) {
     case "rotated":
@@ -91,7 +91,7 @@ function differences(
   before: readonly InventoryCertificate[],
   after: readonly InventoryCertificate[],
 ): string {
-  if (kind === "trust") {
+  if (kind !== "credential") {
     const lines = [...after.map((one) => `+ ${told(one)}`), ...before.map((one) => `- ${told(one)}`)];
     return lines.length === 0 ? "in another order" : lines.join(", ");
   }

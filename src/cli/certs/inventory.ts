@@ -24,8 +24,13 @@ export interface InventoryEntry {
   readonly certificates: readonly InventoryCertificate[];
 }
 
-export interface InventoryCertificate extends Omit<CertificateFacts, "notBefore" | "notAfter"> {
-  readonly role: "leaf" | "intermediate" | "ca";
+/** A certificate, or a revocation list: its number is its serial then, and its end when the next one is due. */
+export interface InventoryCertificate
+  extends Pick<CertificateFacts, "subject" | "issuer" | "serial" | "sha256">,
+    Partial<Omit<CertificateFacts, "subject" | "issuer" | "serial" | "sha256" | "notBefore" | "notAfter">> {
+  readonly role: "leaf" | "intermediate" | "ca" | "crl";
+  /** Of a list: how many certificates are on it. */
+  readonly revoked?: number;
   /** ISO 8601. */
   readonly notBefore: string;
   readonly notAfter: string;
@@ -53,7 +58,7 @@ export function takeInventory(
         users.has(`trust ${name}`) ||
         !faces.has(`credential ${name}`),
     )
-    .map((listing) => entryOf(listing, users.get(faceOf(listing)) ?? [], now));
+    .map((listing) => entryOf(listing, users.get(userFace(listing)) ?? [], now));
   for (const [face, usedBy] of users)
     if (!faces.has(face)) entries.push(missing(face, usedBy, store.statuses));
   return entries.sort((a, b) => {
@@ -69,7 +74,7 @@ export function isFaulty({ status, certificates }: InventoryEntry): boolean {
 }
 
 function entryOf(listing: CredentialListing, usedBy: readonly CredentialUser[], now: number): InventoryEntry {
-  const { name, kind, generation, status, rejected, origin, facts } = listing;
+  const { name, kind, generation, status, rejected, origin, facts, lists = [] } = listing;
   const { subject, source } = origin;
   const wrong = status.usable
     ? rejected === null
@@ -79,20 +84,43 @@ function entryOf(listing: CredentialListing, usedBy: readonly CredentialUser[], 
   return {
     name,
     kind,
-    generation: facts.length === 0 ? 0 : generation,
+    generation: facts.length + lists.length === 0 ? 0 : generation,
     status: status.usable ? "usable" : "unusable",
     ...wrong,
     object: `${subject.kind} ${subject.namespace}/${subject.name}`,
     ...(source === undefined ? {} : { source }),
     usedBy,
-    certificates: facts.map((found, index) => ({
-      role: kind === "trust" ? "ca" : index === 0 ? "leaf" : "intermediate",
-      ...found,
-      notBefore: isoTime(found.notBefore),
-      notAfter: isoTime(found.notAfter),
-      expiresInDays: Math.floor((found.notAfter - now) / DAY_MS),
-      dates: now > found.notAfter ? "expired" : now < found.notBefore ? "not-yet-valid" : "valid",
-    })),
+    certificates: [
+      ...facts.map((found, index) => ({
+        role:
+          kind === "trust" ? ("ca" as const) : index === 0 ? ("leaf" as const) : ("intermediate" as const),
+        ...found,
+        ...datesOf(found.notBefore, found.notAfter, now),
+      })),
+      ...lists.map(({ issuer, sha256, number, thisUpdate, nextUpdate, revoked }) => ({
+        role: "crl" as const,
+        subject: `list of ${revoked} revoked`,
+        issuer,
+        serial: number ?? "",
+        sha256,
+        revoked,
+        // One that does not say when the next is due is taken for stale.
+        ...datesOf(thisUpdate, nextUpdate ?? thisUpdate, now),
+      })),
+    ],
+  };
+}
+
+function datesOf(
+  notBefore: number,
+  notAfter: number,
+  now: number,
+): Pick<InventoryCertificate, "notBefore" | "notAfter" | "expiresInDays" | "dates"> {
+  return {
+    notBefore: isoTime(notBefore),
+    notAfter: isoTime(notAfter),
+    expiresInDays: Math.floor((notAfter - now) / DAY_MS),
+    dates: now > notAfter ? "expired" : now < notBefore ? "not-yet-valid" : "valid",
   };
 }
 
@@ -105,16 +133,28 @@ function missing(
   const known = { name, kind: kind as InventoryEntry["kind"], generation: 0, usedBy, certificates: [] };
   if (isIssued(name))
     return { ...known, status: "not-asked", reason: "its issuer is asked while the gateway runs" };
-  const status = kind === "trust" ? statuses.trust(name) : undefined;
+  const status = kind === "trust" ? statuses.trust(name) : kind === "crl" ? statuses.crl(name) : undefined;
   if (status !== undefined && !status.usable)
     return { ...known, status: "unusable", code: status.code, reason: status.reason };
-  const what = kind === "trust" ? "CA certificate" : "certificate with its key";
-  return { ...known, status: "unusable", code: "secret-missing", reason: `there is no ${what} of this name` };
+  const [code, what] = MISSING[kind as InventoryEntry["kind"]];
+  return { ...known, status: "unusable", code, reason: `there is no ${what} of this name` };
 }
+
+const MISSING: Readonly<Record<InventoryEntry["kind"], readonly [code: string, what: string]>> = {
+  credential: ["secret-missing", "certificate with its key"],
+  trust: ["secret-missing", "CA certificate"],
+  crl: ["crl-missing", "revocation list"],
+  staple: ["secret-missing", "OCSP staple"],
+};
 
 function rank({ certificates, status }: InventoryEntry): number {
   if (certificates.length > 0) return Math.min(...certificates.map(({ notAfter }) => Date.parse(notAfter)));
   return status === "unusable" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+}
+
+/** A staple is sent by whoever presents the certificate named beside it. */
+function userFace({ kind, name }: CredentialListing): string {
+  return faceOf({ kind: kind === "staple" ? "credential" : kind, name });
 }
 
 function faceOf({ kind, name }: { readonly kind: string; readonly name: string }): string {

@@ -49,18 +49,19 @@ function cells(certificate: InventoryCertificate): string[] {
 }
 
 /** SPIFFE certificates may have no subject. */
-function nameOf({ subject, uris, dnsNames, ipAddresses }: InventoryCertificate): string {
+function nameOf({ subject, uris = [], dnsNames = [], ipAddresses = [] }: InventoryCertificate): string {
   return subject === "" ? ([...uris, ...dnsNames, ...ipAddresses][0] ?? "(no name)") : subject;
 }
 
 function title({ kind, generation, certificates, status }: InventoryEntry): string {
   const count = certificates.length;
-  const what =
-    kind === "trust"
-      ? count === 0
-        ? "CAs"
-        : `${count} ${count === 1 ? "CA" : "CAs"}`
-      : "key and certificate";
+  const many = (noun: string): string => `${count === 0 ? "" : `${count} `}${noun}${count === 1 ? "" : "s"}`;
+  const what = {
+    credential: "key and certificate",
+    trust: many("CA"),
+    crl: many("revocation list"),
+    staple: "OCSP staple",
+  }[kind];
   return `${what}, ${generation === 0 ? "" : `generation ${generation}, `}${status.replace("-", " ")}`;
 }
 

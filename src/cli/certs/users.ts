@@ -1,6 +1,7 @@
 import type { Compilation } from "../../compile/compilation.ts";
 import { findContext } from "../../compile/context-lookup.ts";
 import { serverTls } from "../../compile/server-tls.ts";
+import type { CompiledContext } from "../../compile/tls-contexts.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { ServerTls, UpstreamTls } from "../../model/tls.ts";
 import type { ResourceSet } from "../../resources/resource-set.ts";
@@ -33,7 +34,8 @@ export function credentialUsers(
   for (const context of contexts.values()) {
     const { subject, resource, unusable } = context;
     // The `ca.crt` of a server's certificate checks no client unless one must have a certificate.
-    const faces = resource.terminates && unusable === null ? facesOfServer(serverTls(context)) : context;
+    const faces =
+      resource.terminates && unusable === null ? facesOfServer(serverTls(context)) : facesOfContext(context);
     add(faces, subject.kind, `${subject.namespace}/${subject.name}`);
   }
   for (const mapping of [...resources.mappings, ...resources.tcpMappings]) {
@@ -41,7 +43,7 @@ export function credentialUsers(
     if (typeof tls !== "string") continue;
     const context = findContext(tls, mapping, contexts, () => {});
     if (context === null || context === "ambiguous") continue;
-    add(context, mapping.kind, `${mapping.namespace}/${mapping.name}`);
+    add(facesOfContext(context), mapping.kind, `${mapping.namespace}/${mapping.name}`);
   }
   for (const { name, tls } of model.clusters) add(facesOfUpstream(tls), "cluster", name);
   for (const { place, tls } of served(model)) add(facesOfServer(tls), "listener", place);
@@ -70,6 +72,10 @@ function served({ listeners, virtualHosts, tcpListeners = [] }: GatewayModel): {
       ),
     ),
   ];
+}
+
+function facesOfContext({ credential, trust, rules }: CompiledContext): Faces {
+  return { credential, trust, crl: rules?.revocation?.crl };
 }
 
 function facesOfUpstream(tls: UpstreamTls): Faces {

@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { positiveNumber } from "../numbers.ts";
+import { duration, positiveNumber } from "../numbers.ts";
 import { addResourceFlags, engineOption, formatOption, PATHS } from "../resource-flags.ts";
 import type { DevFlags } from "./dev.ts";
 import type { CertsFlags } from "./list.ts";
+import type { RotateCheckFlags } from "./rotate-check.ts";
 
 /** `credence certs …`: what is there, what changes, what is needed to begin, and which root may go. */
 export function addCertificateVerbs(program: Command): void {
@@ -11,6 +12,7 @@ export function addCertificateVerbs(program: Command): void {
     .description("what certificates there are, who uses them, when they end; and a PKI to develop with");
   addList(certs);
   addWatch(certs);
+  addRotateCheck(certs);
   addDev(certs);
 }
 
@@ -63,6 +65,41 @@ Exit status: 0 ended by SIGINT or SIGTERM, 2 misuse.`,
     .action(async (paths: string[], flags: CertsFlags) =>
       (await import("./watch.ts")).watchCertificates(paths, flags),
     );
+}
+
+function addRotateCheck(certs: Command): void {
+  certs
+    .command("rotate-check")
+    .description(
+      "ask a running gateway which peers still chain to an old CA, and whether that may be dropped",
+    )
+    .requiredOption("--admin <url>", "of the gateway's admin port, e.g. http://127.0.0.1:8877")
+    .addOption(
+      new Option("--quiet-for <time>", "how long nothing must have chained to it, e.g. 30m, 24h, 7d")
+        .argParser(duration)
+        .default(86_400_000, "24h"),
+    )
+    .option("--bundle <name>", "only this one, e.g. secret/default/upstream-ca (default: all in use)")
+    .option(
+      "--root <which>",
+      "only this CA: its subject, or the beginning of its SHA-256 (default: all with a newer one beside them)",
+    )
+    .option("--allow-unseen", "clusters and listeners that had no handshake yet do not stand in the way")
+    .addOption(formatOption())
+    .addHelpText(
+      "after",
+      `
+A CA is safe to drop when no handshake has chained to it for that long, another CA was in the bundle all the while, and
+every peer that once chained to it has been seen since with another. A gateway knows what it has seen since its start.
+Envoy does not tell which CA vouched for a peer: then the answer is "not known", and the status 1.
+
+Examples:
+  credence certs rotate-check --admin http://127.0.0.1:8877
+  credence certs rotate-check --admin http://127.0.0.1:8877 --root 'CN=Old Root' --quiet-for 2h
+
+Exit status: 0 safe, or there is nothing to drop; 1 not yet, not known, or the gateway cannot be asked; 2 misuse.`,
+    )
+    .action(async (flags: RotateCheckFlags) => (await import("./rotate-check.ts")).checkRotation(flags));
 }
 
 function addDev(certs: Command): void {

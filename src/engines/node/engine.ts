@@ -1,3 +1,4 @@
+import type { AnchorSink } from "../../credentials/anchor-ledger.ts";
 import type { CredentialReader } from "../../credentials/credential.ts";
 import { type DiscoveredEndpoints, NOTHING_DISCOVERED } from "../../endpoints/discovered.ts";
 import type { EndpointReader } from "../../endpoints/endpoint.ts";
@@ -39,6 +40,8 @@ export interface NodeEngineOptions {
   readonly accessLog?: AccessLog | undefined;
   readonly onFailure: FailureSink;
   readonly onHandshakeFailed?: HandshakeSink;
+  /** Told which CA vouched, at each handshake. */
+  readonly onVerified?: AnchorSink;
   readonly limits?: Partial<Limits>;
 }
 
@@ -211,10 +214,9 @@ export class NodeEngine implements Engine {
     return may;
   }
 
-  #accepting(
-    serving: Serving,
-  ): Pick<ListeningContext, "mayAccept" | "readsProxyHeader" | "onProxyHeaderRefused" | "onHandshakeFailed"> {
+  #accepting(serving: Serving): Omit<ListeningContext, "limits" | "logger"> {
     return {
+      onVerified: this.#options.onVerified,
       onHandshakeFailed: this.#options.onHandshakeFailed ?? (() => {}),
       mayAccept: () => this.#mayAccept(serving),
       readsProxyHeader: () => serving.plan.settings.proxyProtocol === true,
@@ -236,6 +238,7 @@ export class NodeEngine implements Engine {
       deadlines: this.#deadlines,
       logger,
       clock,
+      onVerified: this.#options.onVerified,
     });
   }
 

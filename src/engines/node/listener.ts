@@ -6,6 +6,7 @@ import type { Listener } from "../../model/listener.ts";
 import type { ClientAuth } from "../../model/tls.ts";
 import { type ListeningContext, ListeningSocket } from "./listening-socket.ts";
 import { type SecureConnection, Termination } from "./tls/termination.ts";
+import { tellClient } from "./verified.ts";
 import type { VirtualHostTable } from "./virtual-hosts.ts";
 
 /** A connection whose handshake, if it has one, is done. Errors of the socket are the receiver's from now on. */
@@ -107,7 +108,8 @@ export class NodeListener {
     });
   }
 
-  #onSecure({ socket, serverName, clients, clientIdentity }: SecureConnection): void {
+  #onSecure({ socket, serverName, clients, clientIdentity, anchor }: SecureConnection): void {
+    tellClient(this.#context.onVerified, this.#listener.name, { socket, clients, anchor });
     this.#context.onConnection({
       socket,
       listener: this.#listener,

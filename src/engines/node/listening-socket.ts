@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { AnchorSink } from "../../credentials/anchor-ledger.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { HandshakeSink } from "../engine.ts";
 import type { Limits } from "./limits.ts";
@@ -13,6 +14,8 @@ export interface ListeningContext {
   readonly readsProxyHeader?: () => boolean;
   readonly onProxyHeaderRefused?: () => void;
   readonly onHandshakeFailed?: HandshakeSink;
+  /** Told of each client that was verified. */
+  readonly onVerified?: AnchorSink | undefined;
 }
 
 /** An open port: accepts within bounds, and knows whose connection each is, also where a proxy in front tells it. */

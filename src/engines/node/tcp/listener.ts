@@ -6,6 +6,7 @@ import { type ListeningContext, ListeningSocket } from "../listening-socket.ts";
 import { failureOfHello } from "../tls/handshake-failure.ts";
 import { type HelloOutcome, readHello } from "../tls/hello-reader.ts";
 import { type SecureConnection, Termination } from "../tls/termination.ts";
+import { tellClient } from "../verified.ts";
 import { ChainTable } from "./chain-table.ts";
 
 /** A client's connection and the chain that takes it. Errors of the socket are the receiver's from now on. */
@@ -116,7 +117,8 @@ export class NodeTcpListener {
     });
   }
 
-  #onSecure({ socket, serverName, clientIdentity }: SecureConnection): void {
+  #onSecure({ socket, serverName, clients, clientIdentity, anchor }: SecureConnection): void {
+    tellClient(this.#context.onVerified, this.#config.name, { socket, clients, anchor });
     const chain = this.#chains.find(serverName);
     // What was opened for one chain goes to no other, should the chains have changed meanwhile.
     if (chain?.tls.mode !== "terminate") {

@@ -8,7 +8,7 @@ import { presentedChain } from "./presented-chain.ts";
 
 /** Who the client proved to be, or why it is refused. */
 export type ClientCheck =
-  | { readonly identity: string | null }
+  | { readonly identity: string | null; readonly anchor?: X509Certificate }
   | { readonly refused: HandshakeReason; readonly cause: string };
 
 /** What a policy asks of clients. */
@@ -46,7 +46,8 @@ export function checkClient(
   issuers.add(verdict.path.slice(1, -1));
   const subject = (leaf.subject ?? "").replaceAll("\n", ", ");
   // SPIFFE certificates may have no subject.
-  return { identity: subject === "" ? (leaf.subjectAltName ?? null) : subject };
+  const identity = subject === "" ? (leaf.subjectAltName ?? null) : subject;
+  return { identity, anchor: verdict.path.at(-1) ?? leaf };
 }
 
 /** By OpenSSL's verdict on the client's chain. */

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { createSecureContext, type SecureContext, type SecureContextOptions, type TLSSocket } from "node:tls";
 import type { Credential, CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
@@ -34,6 +35,8 @@ export interface SecureConnection {
   readonly serverName: string | null;
   readonly clients: ClientAuth;
   readonly clientIdentity: string | null;
+  /** Which CA vouched for the client. */
+  readonly anchor: X509Certificate | undefined;
 }
 
 export interface TerminationContext {
@@ -247,7 +250,10 @@ export class Termination {
     const { clients } = terms;
     const check = checkClient(socket, terms, issuers);
     if ("refused" in check) this.refuse(socket, check.refused, { serverName, cause: check.cause });
-    else this.#context.onSecure({ socket, serverName, clients, clientIdentity: check.identity });
+    else {
+      const { identity, anchor } = check;
+      this.#context.onSecure({ socket, serverName, clients, clientIdentity: identity, anchor });
+    }
   }
 
   /** Undefined: a resumed TLS 1.2 session, of which Node does not say it, and nobody has read it ahead. */

@@ -5,6 +5,7 @@ import type { Clock } from "../../../telemetry/clock.ts";
 import type { UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts, UpstreamUser } from "./connection.ts";
 import { Dial, type Dialler } from "./dial.ts";
+import type { VerifiedPeer } from "./generation.ts";
 import type { UpstreamHost } from "./host.ts";
 import type { Choice, Hosts } from "./hosts.ts";
 import type { Incoming } from "./incoming.ts";
@@ -18,6 +19,8 @@ export interface AttemptOwner {
   openPool(): Pool | { readonly missing: string };
   /** Why no further request may be on a connection; null: it may. */
   overload(): string | null;
+  /** A peer was verified, or a session resumed with it. */
+  onVerified(peer: VerifiedPeer): void;
   onAttemptOver(user: UpstreamUser): void;
 }
 
@@ -95,6 +98,7 @@ export class Attempt implements Dialler {
   onDialled(socket: Socket, incoming: Incoming, facts: ConnectionFacts): void {
     const pool = this.#pool as Pool;
     this.#dial = null;
+    if (facts.peer !== null) this.#owner.onVerified(facts.peer);
     // Added first, so that its place is never taken for free.
     const connection = pool.add(socket, incoming, facts, this.#host as UpstreamHost);
     this.#end();

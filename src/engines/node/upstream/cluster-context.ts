@@ -1,3 +1,4 @@
+import type { AnchorSink } from "../../../credentials/anchor-ledger.ts";
 import type { CredentialReader } from "../../../credentials/credential.ts";
 import type { DiscoveredEndpoints } from "../../../endpoints/discovered.ts";
 import type { EndpointReader } from "../../../endpoints/endpoint.ts";
@@ -16,4 +17,6 @@ export interface ClusterContext {
   readonly deadlines: Deadlines;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Told of each peer that was verified; absent: nobody asks. */
+  readonly onVerified?: AnchorSink | undefined;
 }

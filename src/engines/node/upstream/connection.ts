@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Deadlines, Timed } from "../deadlines.ts";
 import { classify, type UpstreamFailure } from "./classify.ts";
+import type { VerifiedPeer } from "./generation.ts";
 import type { UpstreamHost } from "./host.ts";
 import type { Incoming } from "./incoming.ts";
 
@@ -44,6 +45,8 @@ export interface ConnectionFacts {
   readonly identityVerified: string | null;
   /** Milliseconds since the epoch: the earliest end in the chain that vouches for the peer, Infinity where nothing does. */
   readonly peerNotAfter: number;
+  /** Null where the peer is not verified. */
+  readonly peer: VerifiedPeer | null;
 }
 
 /** A connection to an upstream, ready to carry one request after the other. Its listeners are set once, not per request. */

@@ -147,6 +147,7 @@ export class Dial {
       identityPresented: this.#generation.identity,
       identityVerified: peer?.name ?? null,
       peerNotAfter: peer?.notAfter ?? Number.POSITIVE_INFINITY,
+      peer,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Credential, CredentialReader } from "../../../credentials/credential.ts";
 import { peerExpectation, type PeerEvidence, revocationOf } from "../../../credentials/peer-expectation.ts";
@@ -13,6 +14,10 @@ export interface VerifiedPeer {
   readonly name: string;
   /** Milliseconds since the epoch: the earliest end on the path to its anchor. */
   readonly notAfter: number;
+  /** The CA of the bundle that vouched for it. */
+  readonly anchor: X509Certificate;
+  /** Milliseconds since the epoch: when it last showed its certificate. */
+  readonly shownAt: number;
   /** What it presented: a session shows no chain when it is resumed, and may have outlived what vouched for it. */
   readonly chain: PresentedChain;
 }
@@ -93,19 +98,22 @@ export class Generation {
   verify(chain: PresentedChain | null): VerifiedPeer | null | PeerFault {
     if (this.#expected === null) return null;
     if (chain === null) return new PeerFault("issuer_unknown", "the peer has sent no certificate");
-    const verdict = verifyPeer(chain.leaf, chain.intermediates, this.#expected, Date.now());
-    return verdict.ok
-      ? { name: verdict.identity, notAfter: verdict.notAfter, chain }
-      : new PeerFault(verdict.fault, verdict.message);
+    const now = Date.now();
+    const verdict = verifyPeer(chain.leaf, chain.intermediates, this.#expected, now);
+    if (!verdict.ok) return new PeerFault(verdict.fault, verdict.message);
+    const { identity, notAfter, path } = verdict;
+    return { name: identity, notAfter, anchor: path.at(-1) ?? chain.leaf, shownAt: now, chain };
   }
 
   /**
    * TLS 1.3 tickets are for one use (RFC 8446 §C.4), so each is taken out. None outlives what vouched for its peer, and as
-   * time may have changed that (dates, the age of a revocation list) it is looked at again.
+   * time may have changed that (dates, the age of a revocation list) it is looked at again. After an hour a peer has to
+   * show its certificate anew: one session leads to the next, and would hide that there is another by now.
    */
   takeSession(address: string): Session | undefined {
     const session = this.#sessions.get(address)?.pop();
     if (session === undefined || session.peer === null) return session;
+    if (session.peer.shownAt < Date.now() - LONGEST_UNSHOWN_MS) return undefined;
     return this.verify(session.peer.chain) instanceof PeerFault ? undefined : session;
   }
 
@@ -126,6 +134,7 @@ export class Generation {
   }
 }
 
+const LONGEST_UNSHOWN_MS = 3_600_000;
 const SESSIONS_KEPT = 8;
 const ADDRESSES_KEPT = 256;
 

@@ -1,12 +1,13 @@
 import type { CredentialChange } from "../../../credentials/credential.ts";
 import type { Cluster } from "../../../model/cluster.ts";
 import type { Deadlines } from "../deadlines.ts";
+import { tellUpstream } from "../verified.ts";
 import { Attempt, type AttemptOwner } from "./attempt.ts";
 import { Breaker } from "./breaker.ts";
 import type { UpstreamFailure } from "./classify.ts";
 import type { ClusterContext } from "./cluster-context.ts";
 import type { UpstreamUser } from "./connection.ts";
-import { Generation } from "./generation.ts";
+import { Generation, type VerifiedPeer } from "./generation.ts";
 import type { UpstreamHost } from "./host.ts";
 import type { Choice, Hosts } from "./hosts.ts";
 import { Pool, type PoolOwner } from "./pool.ts";
@@ -111,6 +112,10 @@ export class Lane implements AttemptOwner, PoolOwner {
   overload(): string | null {
     const { breaker } = this;
     return breaker.open ? `${breaker.maxRequests} requests to ${this.config.name} are in flight` : null;
+  }
+
+  onVerified(peer: VerifiedPeer): void {
+    tellUpstream(this.#context.onVerified, this.config, peer);
   }
 
   onAttemptOver(user: UpstreamUser): void {

@@ -1,0 +1,121 @@
+import type { Clock } from "../telemetry/clock.ts";
+import type { CredentialReader } from "./credential.ts";
+
+/** Somebody was verified: which CA of which bundle vouched, and where. */
+export interface AnchorSighting {
+  /** Which side the peer is on. */
+  readonly direction: "upstream" | "client";
+  /** A cluster's name, or a listener's. */
+  readonly place: string;
+  /** The bundle's name in the credential store. */
+  readonly trust: string;
+  /** SHA-256 of the CA's certificate. */
+  readonly anchor: string;
+  /** SPIFFE ID, subject or name. */
+  readonly peer: string;
+}
+
+export type AnchorSink = (sighting: AnchorSighting) => void;
+
+/** Times in milliseconds since the epoch. */
+export interface Seen {
+  handshakes: number;
+  readonly first: number;
+  last: number;
+}
+
+/** One place and bundle: what vouched there, in all and for each peer. */
+export interface PlaceSightings {
+  readonly direction: AnchorSighting["direction"];
+  readonly place: string;
+  readonly trust: string;
+  /** By SHA-256 of the CA. */
+  readonly anchors: ReadonlyMap<string, Readonly<Seen>>;
+  readonly peers: ReadonlyMap<string, ReadonlyMap<string, Readonly<Seen>>>;
+  /** Handshakes of peers that there was no room for: they count above alone. */
+  readonly unlisted: number;
+}
+
+/**
+ * Which CAs live handshakes chain to, for who wants to take one away. In memory and bounded: the first places and peers are
+ * kept apart, of others no more than how often. What was before this process began is not known.
+ */
+export class AnchorLedger {
+  readonly observedSince: number;
+  readonly #clock: Clock;
+  readonly #places = new Map<string, Place>();
+  /** When this process first had each CA, by bundle. */
+  readonly #since = new Map<string, ReadonlyMap<string, number>>();
+  #unlistedPlaces = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.observedSince = clock.now();
+  }
+
+  /** Handshakes that no place was left for. */
+  get unlistedPlaces(): number {
+    return this.#unlistedPlaces;
+  }
+
+  get places(): Iterable<PlaceSightings> {
+    return this.#places.values();
+  }
+
+  /** Bound, so that it may be handed to an engine. */
+  readonly saw: AnchorSink = ({ direction, place, trust, anchor, peer }) => {
+    const key = `${direction} ${trust} ${place}`;
+    let known = this.#places.get(key);
+    if (known === undefined) {
+      if (this.#places.size >= MOST_PLACES) {
+        this.#unlistedPlaces++;
+        return;
+      }
+      known = { direction, place, trust, anchors: new Map(), peers: new Map(), unlisted: 0 };
+      this.#places.set(key, known);
+    }
+    const now = this.#clock.now();
+    note(known.anchors, anchor, now);
+    const ofPeer = known.peers.get(peer);
+    if (ofPeer !== undefined) note(ofPeer, anchor, now);
+    else if (known.peers.size < MOST_PEERS) known.peers.set(peer, note(new Map(), anchor, now));
+    else known.unlisted++;
+  };
+
+  /** Remembers since when each CA is in its bundle, and forgets those that are not, from now until the store is closed. */
+  follow(store: CredentialReader): void {
+    store.onChange(({ kind, name }) => {
+      if (kind !== "trust") return;
+      const facts = store.trust(name)?.facts ?? [];
+      const before = this.#since.get(name);
+      const now = this.#clock.now();
+      this.#since.set(name, new Map(facts.map(({ sha256 }) => [sha256, before?.get(sha256) ?? now])));
+    });
+  }
+
+  /** Since when this process has had the CA in the bundle; undefined: it has not. */
+  since(trust: string, anchor: string): number | undefined {
+    return this.#since.get(trust)?.get(anchor);
+  }
+}
+
+interface Place extends PlaceSightings {
+  readonly anchors: Map<string, Seen>;
+  readonly peers: Map<string, Map<string, Seen>>;
+  unlisted: number;
+}
+
+function note(anchors: Map<string, Seen>, anchor: string, now: number): Map<string, Seen> {
+  const seen = anchors.get(anchor);
+  if (seen !== undefined) {
+    seen.handshakes++;
+    seen.last = now;
+  } else if (anchors.size < MOST_ANCHORS) anchors.set(anchor, { handshakes: 1, first: now, last: now });
+  return anchors;
+}
+
+const MOST_PLACES = 2000;
+/** Of one place. */
+const MOST_PEERS = 500;
+/** Of one place or peer, since the start: CAs that were dropped stay in the count. */
+const MOST_ANCHORS = 100;
