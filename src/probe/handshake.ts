@@ -7,7 +7,6 @@ import { dial, type DialOutcome } from "./dial.ts";
 import { failureOf, type ProbeFailure } from "./failure.ts";
 import { type Check, type Judgement, judgePeer } from "./judge.ts";
 import type { Offer } from "./offer.ts";
-import { PROXY_HEADERS } from "./preface.ts";
 import type { Asked, NegotiatedReport, Offered, Step } from "./report.ts";
 import {
   acceptedStep,
@@ -23,7 +22,8 @@ import {
   presentedStep,
   requestStep,
 } from "./steps.ts";
-import { agreed, type Attempt, findDisagreement } from "./wider.ts";
+import { whyNotAgreed } from "./redial.ts";
+import { agreed } from "./wider.ts";
 
 /** One handshake to be made and explained. */
 export interface HandshakeQuestion {
@@ -78,21 +78,30 @@ export async function explainHandshake(
   const failures: ProbeFailure[] = [];
   const offered = offeredIn(transcript);
   if (offered !== null) steps.push(offerStep(offered));
-  let takes: string | null = null;
   if (!agreed(outcome) && ended !== null) {
     const found = await whyNotAgreed(question, outcome, ended);
-    takes = found.takes;
-    failures.push(...found.failures);
+    const seen = found.chain === null ? null : judge(found.chain);
+    // Nobody agrees on a signature with a key that is too weak for any.
+    const weak = (seen?.faults ?? []).filter(({ fault }) => fault === "key_weak");
+    failures.push(
+      ...weak.map(({ fault, says }) => ({ reason: fault, step: "hello" as const, says })),
+      ...found.failures,
+    );
     steps.push(...failures.slice(0, 1).map(failedStep));
-    const nothing = {
+    if (seen !== null) steps.push(seenStep(certificateStep(seen, context.now)));
+    return {
+      outcome,
+      steps,
+      failures,
+      offered,
       negotiated: null,
       asked: null,
-      certificates: [],
-      checks: [],
+      certificates: seen?.certificates ?? [],
+      checks: seen?.checks ?? [],
       presented: [],
       accepted: null,
+      takes: found.takes,
     };
-    return { outcome, steps, failures, offered, takes, ...nothing };
   }
   const negotiated = negotiatedIn(outcome);
   const asked = askedIn(transcript);
@@ -138,12 +147,17 @@ export async function explainHandshake(
     checks: judgement.checks,
     presented,
     accepted,
-    takes,
+    takes: null,
   };
 }
 
 function failedStep({ step, says }: ProbeFailure): Step {
   return { step, status: "failed", says, details: [] };
+}
+
+/** Of a connection that was made to find out, and not as the gateway would have made it. */
+function seenStep({ step, says, details }: Step): Step {
+  return { step, status: "warning", says: `${says}, as it shows once more is offered`, details };
 }
 
 function connectStep({ endpoint: { address, port }, connectedMs }: DialOutcome): Step {
@@ -186,45 +200,3 @@ function refined(
     says: `our key (${credential.facts[0]?.keyType}) fits none of the signature algorithms that the peer asks for, so no certificate was sent`,
   };
 }
-
-/** Dials again, with more on offer or with a PROXY header, to tell what one alert or a silent end may all mean. */
-async function whyNotAgreed(
-  { endpoint, offer, timeoutMs }: HandshakeQuestion,
-  { transcript, ended }: DialOutcome,
-  failure: ProbeFailure,
-): Promise<{ readonly failures: readonly ProbeFailure[]; readonly takes: string | null }> {
-  const attempt: Attempt = (wider, preface) =>
-    dial(endpoint, wider, {
-      timeoutMs: Math.min(timeoutMs, ATTEMPT_MS),
-      settleMs: 0,
-      ...(preface === undefined ? {} : { preface }),
-    });
-  if (failure.reason === "plaintext_peer" || CLEAR.has(failure.reason))
-    return { failures: [failure], takes: null };
-  const saidNothing = transcript.serverHello === null && transcript.alerts.every(({ by }) => by === "client");
-  if (saidNothing && ended !== null)
-    for (const { version, bytes } of PROXY_HEADERS)
-      if (agreed(await attempt({ ...offer, certificate: null }, bytes)))
-        return {
-          failures: [
-            {
-              reason: "proxy_header_expected",
-              step: "hello",
-              says: `${failure.says}; with a PROXY header (version ${version}) before it, the peer answers`,
-            },
-          ],
-          takes: null,
-        };
-  // A peer that keeps still keeps still for longer.
-  if (ended === "timeout") return { failures: [failure], takes: null };
-  const found = await findDisagreement(offer, transcript.clientHello, attempt);
-  if (found.length === 0) return { failures: [failure], takes: null };
-  return {
-    failures: found.map(({ reason, says }) => ({ reason, step: "hello", says: `${says} (${failure.says})` })),
-    takes: found[0]?.takes ?? null,
-  };
-}
-
-const ATTEMPT_MS = 3000;
-/** What an alert says outright. */
-const CLEAR = new Set<ProbeFailure["reason"]>(["alpn_mismatch", "sni_unknown"]);

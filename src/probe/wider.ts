@@ -26,25 +26,33 @@ export async function findDisagreement(
   base: Offer,
   hello: Transcript["clientHello"],
   attempt: Attempt,
-): Promise<Disagreement[]> {
+): Promise<Findings> {
   const bare: Offer = { ...base, certificate: null };
   const pinned = pin(bare, hello);
   const everything = DIMENSIONS.reduce((offer, dimension) => dimension.widen(offer), pinned);
   const best = await attempt(everything);
   if (!agreed(best)) return otherwise(bare, everything, attempt);
+  const chain = best.transcript.serverChain;
   const found: Disagreement[] = [];
   for (const dimension of DIMENSIONS) {
     const outcome = await attempt(dimension.widen(pinned));
     if (agreed(outcome)) found.push(dimension.disagreement(outcome.transcript, bare.parameters));
   }
-  if (found.length > 0) return found.slice(0, 1);
+  if (found.length > 0) return { disagreements: found.slice(0, 1), chain };
   // More than one thing is in the way: each without which all the others do not help.
   for (const dimension of DIMENSIONS) {
     const others = DIMENSIONS.filter((other) => other !== dimension);
     const outcome = await attempt(others.reduce((offer, other) => other.widen(offer), pinned));
     if (!agreed(outcome)) found.push(dimension.disagreement(best.transcript, bare.parameters));
   }
-  return found;
+  return { disagreements: found, chain };
+}
+
+export interface Findings {
+  /** The first is the one that decides; empty: nothing helped. */
+  readonly disagreements: readonly Disagreement[];
+  /** What the peer presented once it agreed, DER; null: it never did. */
+  readonly chain: readonly Buffer[] | null;
 }
 
 /** Whether the peer has chosen, whatever it objected to later. */
@@ -127,24 +135,29 @@ const DIMENSIONS: readonly Dimension[] = [
 ];
 
 /** Nothing of the choices helped: is it what was asked for beside them? */
-async function otherwise(bare: Offer, everything: Offer, attempt: Attempt): Promise<Disagreement[]> {
-  if (bare.alpn.length > 0 && agreed(await attempt({ ...everything, alpn: [] })))
-    return [
-      {
-        reason: "alpn_mismatch",
-        takes: null,
-        says: `the peer takes the handshake without ALPN, and refuses it with ${bare.alpn.join(", ")}`,
-      },
-    ];
-  if (bare.serverName !== null && agreed(await attempt({ ...everything, serverName: null })))
-    return [
-      {
-        reason: "sni_unknown",
-        takes: null,
-        says: `the peer takes the handshake without a server name, and refuses it for ${bare.serverName}`,
-      },
-    ];
-  return [];
+async function otherwise(bare: Offer, everything: Offer, attempt: Attempt): Promise<Findings> {
+  const found = (reason: HandshakeReason, says: string, { transcript }: DialOutcome): Findings => ({
+    disagreements: [{ reason, takes: null, says }],
+    chain: transcript.serverChain,
+  });
+  if (bare.alpn.length > 0) {
+    const outcome = await attempt({ ...everything, alpn: [] });
+    const says = `the peer takes the handshake without ALPN, and refuses it with ${bare.alpn.join(", ")}`;
+    if (agreed(outcome)) return found("alpn_mismatch", says, outcome);
+  }
+  if (bare.serverName !== null) {
+    const outcome = await attempt({ ...everything, serverName: null });
+    const says = `the peer takes the handshake without a server name, and refuses it for ${bare.serverName}`;
+    if (agreed(outcome)) return found("sni_unknown", says, outcome);
+  }
+  // It may choose TLS 1.3, for which its key is not fit.
+  const outcome = await attempt({
+    ...everything,
+    parameters: { ...everything.parameters, maxVersion: "v1.2" },
+  });
+  const says =
+    "the peer's key makes no signature of TLS 1.3, and those of TLS 1.2 that it makes are not offered";
+  return agreed(outcome) ? found("no_common_signature", says, outcome) : { disagreements: [], chain: null };
 }
 
 /** What was offered, said in so many words, so that more of one thing is not more of another. */

@@ -6,12 +6,14 @@ import {
   ecKeys,
   issue,
   issueCa,
+  issueList,
   NAMES,
   nameConstraints,
   PURPOSES,
   rsaKeys,
   type Issued,
 } from "../support/issuing.ts";
+import { flawedPeers } from "../support/flawed-peers.ts";
 import { type Gateway, probePort, ROOT, serverOf, shows, tlsPeer } from "./peers.ts";
 
 const DAY = 86_400_000;
@@ -182,6 +184,40 @@ const CASES: readonly Case[] = [
     check: "chain",
     says: /CN=server .* has a signature that is not by CN=middle/,
   },
+  {
+    what: "that its CA has revoked",
+    chain: () => [serverOf()],
+    gateway: ([leaf]) => ({ lists: [issueList({ by: ROOT, revoked: [leaf as Issued] })] }),
+    reason: "revoked",
+    check: "revocation",
+    says: /CN=server .* revoked/,
+  },
+  {
+    what: "of a CA that there is no list of",
+    chain: () => [serverOf({ by: MIDDLE }), MIDDLE],
+    gateway: () => ({ lists: [issueList({ by: ROOT })] }),
+    reason: "crl_missing",
+    check: "revocation",
+    says: /CN=server .* CN=middle.*, of which there is no revocation list/,
+    change: /^tlscontext\/default\/up#verify verify\.crl_file or crl_secret/m,
+  },
+  {
+    what: "of a CA whose list is past its nextUpdate",
+    chain: () => [serverOf()],
+    gateway: () => ({
+      lists: [
+        issueList({
+          by: ROOT,
+          thisUpdate: new Date(Date.now() - 9 * DAY),
+          nextUpdate: new Date(Date.now() - DAY),
+        }),
+      ],
+    }),
+    reason: "crl_stale",
+    check: "revocation",
+    says: /CN=server .* latest revocation list/,
+    change: /^tlscontext\/default\/up#verify .*crl_policy: allow-stale/m,
+  },
 ];
 
 for (const { what, chain, gateway, reason, check, says, change } of CASES)
@@ -205,6 +241,25 @@ for (const { what, chain, gateway, reason, check, says, change } of CASES)
     assert.equal(report.certificates.length, shown.length);
     if (change !== undefined)
       assert.match(verdict.change.map(({ place, says: what }) => `${place} ${what}`).join("\n"), change);
+  });
+
+const { flawed } = flawedPeers();
+
+for (const { check, fault, chain, anchors, lists, rules } of flawed)
+  test(`docs/verification.md: ${check}: ${fault}`, async (t) => {
+    const port = await tlsPeer(t, {
+      ...shows(...(chain as [Issued, ...Issued[]])),
+      ciphers: "DEFAULT:@SECLEVEL=0",
+    });
+    const { verdict, steps } = await probePort(port, {
+      trust: anchors,
+      ...(lists === undefined ? {} : { lists }),
+      ...(rules === undefined ? {} : { rules }),
+    });
+    assert.equal(verdict.reason, fault, verdict.says);
+    assert.equal(steps.find(({ step }) => step === verdict.step)?.status, "failed");
+    // A key that is good for no signature of TLS ends the handshake before it is seen.
+    assert.equal(verdict.step, check.startsWith("EC keys") ? "hello" : "checks");
   });
 
 test("a good certificate: every check says so, and nothing is to be changed", async (t) => {

@@ -116,8 +116,7 @@ for (const { what, peer, gateway, reason, says, change } of CASES)
     assert.equal(verdict.reason, reason, verdict.says);
     assert.match(verdict.says, says);
     assert.equal(verdict.step, "hello");
-    assert.deepEqual(steps.at(-1)?.step, "hello");
-    assert.equal(steps.at(-1)?.status, "failed");
+    assert.equal(steps.find(({ step }) => step === "hello")?.status, "failed");
     assert.ok((report.offered?.cipherSuites.length ?? 0) > 0);
     if (change !== undefined)
       assert.deepEqual(

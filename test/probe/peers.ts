@@ -67,6 +67,8 @@ export interface Gateway {
   readonly trust?: readonly Issued[] | null;
   readonly client?: readonly [Issued, ...Issued[]];
   readonly rules?: PeerRules;
+  /** PEM of revocation lists, which are asked for where they are given. */
+  readonly lists?: readonly string[];
   readonly parameters?: Partial<TlsParameters>;
   readonly context?: Partial<ProbeContext>;
   readonly timeoutMs?: number;
@@ -74,13 +76,22 @@ export interface Gateway {
 
 /** Probes a port of the loopback as a gateway that is set up so. */
 export async function probePort(port: number, gateway: Gateway = {}): Promise<PeerReport> {
-  const { host = "127.0.0.1", name = "peer.example", sni = name, trust = [ROOT], client, rules } = gateway;
+  const { host = "127.0.0.1", name = "peer.example", sni = name, trust = [ROOT], client, lists } = gateway;
+  const rules = {
+    ...gateway.rules,
+    ...(lists === undefined
+      ? {}
+      : {
+          revocation: { crl: "secret/default/up", policy: "require" as const, ...gateway.rules?.revocation },
+        }),
+  };
   const store = new CredentialStore(systemClock);
   const origin = { subject: { kind: "Secret", namespace: "default", name: "up" } };
   store.offer(
     "secret/default/up",
     {
       ...(trust === null ? {} : { trustAnchors: chainOf(...trust) }),
+      ...(lists === undefined || lists.length === 0 ? {} : { crl: lists.join("") }),
       ...(client === undefined ? {} : { certificateChain: chainOf(...client), privateKey: keyOf(client[0]) }),
     },
     origin,
@@ -115,7 +126,7 @@ export async function probePort(port: number, gateway: Gateway = {}): Promise<Pe
                           mode: "chain-and-name",
                           trust: "secret/default/up",
                           name,
-                          ...(rules === undefined ? {} : { rules }),
+                          rules,
                         },
                   ...(sni === null ? {} : { sni }),
                   parameters,
