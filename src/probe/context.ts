@@ -1,10 +1,13 @@
 import type { CredentialReader, CredentialStatuses } from "../credentials/credential.ts";
+import type { DiscoveredEndpoints } from "../endpoints/discovered.ts";
 import type { EndpointReader } from "../endpoints/endpoint.ts";
 
 /** What a probe has from who asks for it. */
 export interface ProbeContext {
   readonly credentials: CredentialReader & { readonly statuses: CredentialStatuses };
   readonly endpoints: EndpointReader;
+  /** Addresses that a resolver other than DNS knows. */
+  readonly discovered: DiscoveredEndpoints;
   readonly now: number;
   /** Instead of the cluster's connect timeout. */
   readonly timeoutMs: number | null;

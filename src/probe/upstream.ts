@@ -1,3 +1,4 @@
+import { endpointsName } from "../endpoints/discovered.ts";
 import type { Endpoint } from "../endpoints/endpoint.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { isIP } from "node:net";
@@ -111,10 +112,18 @@ function prepare(
   done(way, "credential", `${own}; ${trusted}`);
 }
 
-async function resolve(way: Way, { service, dns }: Cluster, { endpoints }: ProbeContext): Promise<void> {
-  const { host, port } = service;
+async function resolve(way: Way, cluster: Cluster, { endpoints, discovered }: ProbeContext): Promise<void> {
+  const { host, port } = cluster.service;
+  const name = endpointsName(cluster);
+  if (name !== null) {
+    const { endpoints: found, missing } = discovered.find(name);
+    way.addresses = found;
+    if (missing !== null) fail(way, { reason: "dns_failure", step: "dns", says: `${name}: ${missing}` });
+    else done(way, "dns", `${name} has ${found.map(addressText).join(", ")}`);
+    return;
+  }
   try {
-    way.addresses = await endpoints.resolve(host, port, dns);
+    way.addresses = await endpoints.resolve(host, port, cluster.dns);
   } catch (error) {
     fail(way, { reason: "dns_failure", step: "dns", says: (error as Error).message });
     return;

@@ -255,6 +255,7 @@ for (const { check, fault, chain, anchors, lists, rules } of flawed)
       trust: anchors,
       ...(lists === undefined ? {} : { lists }),
       ...(rules === undefined ? {} : { rules }),
+      domains: rules?.domains,
     });
     assert.equal(verdict.reason, fault, verdict.says);
     assert.equal(steps.find(({ step }) => step === verdict.step)?.status, "failed");

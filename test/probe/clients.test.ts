@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { CredentialStore } from "../../src/credentials/store.ts";
 import type { HandshakeReason } from "../../src/diagnostics/handshake.ts";
+import { NOTHING_DISCOVERED } from "../../src/endpoints/discovered.ts";
 import { createDnsEndpoints } from "../../src/endpoints/dns.ts";
 import type { ClientAuth, PeerRules } from "../../src/model/tls.ts";
 import { probeListener } from "../../src/probe/listener.ts";
@@ -79,6 +80,7 @@ async function met(
       {
         credentials: store,
         endpoints: createDnsEndpoints({ clock: systemClock }),
+        discovered: NOTHING_DISCOVERED,
         now: Date.now(),
         timeoutMs: null,
         settleMs: 1000,

@@ -3,11 +3,13 @@ import { once } from "node:events";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { createServer, type TlsOptions } from "node:tls";
 import { CredentialStore } from "../../src/credentials/store.ts";
+import { NOTHING_DISCOVERED } from "../../src/endpoints/discovered.ts";
 import { createDnsEndpoints } from "../../src/endpoints/dns.ts";
 import type { PeerRules, TlsParameters } from "../../src/model/tls.ts";
 import type { ProbeContext } from "../../src/probe/context.ts";
 import type { PeerReport } from "../../src/probe/report.ts";
 import { probeUpstream } from "../../src/probe/upstream.ts";
+import { fingerprint } from "../../src/x509/certificate.ts";
 import { systemClock } from "../../src/telemetry/clock.ts";
 import { type Issued, type Issuing, issue, issueCa, NAMES } from "../support/issuing.ts";
 
@@ -67,6 +69,8 @@ export interface Gateway {
   readonly trust?: readonly Issued[] | null;
   readonly client?: readonly [Issued, ...Issued[]];
   readonly rules?: PeerRules;
+  /** Of SPIFFE trust domains: SHA-256 of those of `trust` that vouch for each. */
+  readonly domains?: ReadonlyMap<string, ReadonlySet<string>> | undefined;
   /** PEM of revocation lists, which are asked for where they are given. */
   readonly lists?: readonly string[];
   readonly parameters?: Partial<TlsParameters>;
@@ -91,6 +95,9 @@ export async function probePort(port: number, gateway: Gateway = {}): Promise<Pe
     "secret/default/up",
     {
       ...(trust === null ? {} : { trustAnchors: chainOf(...trust) }),
+      ...(trust === null || gateway.domains === undefined
+        ? {}
+        : { trustDomains: bundlesOf(gateway.domains, trust) }),
       ...(lists === undefined || lists.length === 0 ? {} : { crl: lists.join("") }),
       ...(client === undefined ? {} : { certificateChain: chainOf(...client), privateKey: keyOf(client[0]) }),
     },
@@ -136,6 +143,7 @@ export async function probePort(port: number, gateway: Gateway = {}): Promise<Pe
       {
         credentials: store,
         endpoints: createDnsEndpoints({ clock: systemClock }),
+        discovered: NOTHING_DISCOVERED,
         now: Date.now(),
         timeoutMs: null,
         settleMs: 1000,
@@ -147,6 +155,17 @@ export async function probePort(port: number, gateway: Gateway = {}): Promise<Pe
   } finally {
     store.close();
   }
+}
+
+function bundlesOf(
+  domains: NonNullable<Gateway["domains"]>,
+  trust: readonly Issued[],
+): Readonly<Record<string, string>> {
+  const of = (sha256: ReadonlySet<string>): string =>
+    chainOf(...trust.filter(({ certificate }) => sha256.has(fingerprint(certificate))));
+  return Object.fromEntries(
+    [...domains].map(([domain, sha256]) => [domain, of(sha256)]).filter(([, bundle]) => bundle !== ""),
+  );
 }
 
 const ignore = (): void => {};

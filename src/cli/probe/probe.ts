@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { CredentialStore } from "../../credentials/store.ts";
 import { createDnsEndpoints } from "../../endpoints/dns.ts";
+import { EndpointStore } from "../../endpoints/store.ts";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { VirtualHost } from "../../model/listener.ts";
@@ -10,6 +11,7 @@ import type { PeerReport, ProbeReport } from "../../probe/report.ts";
 import { probeUpstream } from "../../probe/upstream.ts";
 import { systemClock } from "../../telemetry/clock.ts";
 import { createLogger } from "../../telemetry/logger.ts";
+import { wireEndpoints } from "../endpoint-sources.ts";
 import { loadGateway, type LoadedGateway, type ResourceFlags } from "../load.ts";
 import { wireMesh } from "../mesh.ts";
 import { allExist } from "../paths.ts";
@@ -57,14 +59,14 @@ export async function probe(text: string, paths: readonly string[], flags: Probe
   }
   endWithReader();
   const gateway = await loadGateway(paths, flags);
-  await askIssuers(gateway);
+  const discovered = await askOthers(gateway);
   const target = isUrl ? urlTarget(text, gateway, flags) : findTarget(text, gateway);
   if ("problem" in target) {
     console.error(`credence: ${target.problem}`);
     process.exitCode = 2;
     return;
   }
-  const peers = await probeAll(target, gateway, given, flags);
+  const peers = await probeAll(target, gateway, given, contextOf(gateway, discovered, given, flags), flags);
   const good = peers.every(({ verdict }) => verdict.good);
   const report: ProbeReport = { version: 1, target: target.name, good, peers };
   if (flags.format === "json") printJson(report);
@@ -80,20 +82,28 @@ function urlTarget(url: string, gateway: LoadedGateway, flags: ProbeFlags): Targ
   return { name: url, upstreams: [{ cluster, users: [] }], closed: [], domains: [] };
 }
 
-/** What agents and control planes deliver is asked for once; who cannot be reached is a finding of the credential. */
-async function askIssuers({ resources, store }: LoadedGateway): Promise<void> {
+/**
+ * What issuers deliver, and where Consul says that services are, is asked for once, as `run` would; who does not answer is a
+ * finding about the credential or the name.
+ */
+async function askOthers({ resources, store, compilation }: LoadedGateway): Promise<EndpointStore> {
   const mesh = wireMesh({ store, clock: systemClock, logger: createLogger("silent") });
-  await mesh.follow(resources);
+  const discovered = new EndpointStore();
+  const endpoints = wireEndpoints(discovered, systemClock, {});
+  endpoints.onResources(resources);
+  await Promise.all([mesh.follow(resources), endpoints.prepare(compilation.model)]);
   mesh.stop();
+  endpoints.stop();
+  return discovered;
 }
 
 async function probeAll(
   target: Found,
   gateway: LoadedGateway,
   given: GivenFiles,
+  context: ProbeContext,
   flags: ProbeFlags,
 ): Promise<PeerReport[]> {
-  const context = contextOf(gateway, given, flags);
   const peers = target.closed.map((closed) => closedReport(closed, gateway.diagnostics));
   for (const { cluster, users } of target.upstreams)
     peers.push(await probeUpstream({ cluster: withGiven(cluster, given, flags.sni), users }, context));
@@ -161,10 +171,16 @@ function nameWithin(domain: string): string | null {
   return domain.startsWith("*.") ? `credence-probe${domain.slice(1)}` : domain;
 }
 
-function contextOf(gateway: LoadedGateway, given: GivenFiles, flags: ProbeFlags): ProbeContext {
+function contextOf(
+  gateway: LoadedGateway,
+  discovered: EndpointStore,
+  given: GivenFiles,
+  flags: ProbeFlags,
+): ProbeContext {
   return {
     credentials: overlaid(gateway.store, given),
     endpoints: createDnsEndpoints({ clock: systemClock }),
+    discovered,
     now: Date.now(),
     timeoutMs: flags.timeout ?? null,
     settleMs: flags.wait,
