@@ -54,6 +54,7 @@ export class PersistentStream {
     const began = clock.now();
     const abandon = new AbortController();
     let hasAnswered = false;
+    let useless = 0;
     const report = (trouble: string | null): void => {
       if (!this.#stopped.signal.aborted) onTrouble(trouble);
       this.#settleFirst();
@@ -70,18 +71,26 @@ export class PersistentStream {
     try {
       await open({
         signal: AbortSignal.any([this.#stopped.signal, abandon.signal]),
-        answered: () => seen(null),
-        troubled: (why) => seen(why),
+        answered() {
+          useless = 0;
+          seen(null);
+        },
+        troubled(why) {
+          seen(why);
+          // An issuer may repeat itself as often as it is refused: two that insist would keep a processor busy.
+          if (++useless === MOST_USELESS) abandon.abort();
+        },
       });
     } catch (error) {
-      ending = abandon.signal.aborted ? `no answer for ${ABANDONED_MS / 1000} s` : explain(error);
+      if (useless < MOST_USELESS)
+        ending = abandon.signal.aborted ? `no answer for ${ABANDONED_MS / 1000} s` : explain(error);
     }
     cancelLate();
     cancelAbandon();
     if (this.#stopped.signal.aborted) return;
     // One that served its time and ended is the restart of an agent; whether that failed is seen at the next attempt.
     if (clock.now() - began >= STEADY_MS && hasAnswered) this.#delay = FIRST_DELAY_MS;
-    else report(ending);
+    else if (useless < MOST_USELESS) report(ending);
     const delay = this.#delay * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
     this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY_MS);
     this.#cancelDelay = clock.after(delay, () => void this.#attempt());
@@ -94,5 +103,7 @@ const LONGEST_DELAY_MS = 60_000;
 const STEADY_MS = 60_000;
 /** A start does not wait longer for an issuer that is slow. */
 const LATE_MS = 5_000;
+/** Answers of no use, one after the other, after which it is dialled anew, later and later. */
+const MOST_USELESS = 5;
 /** Slow is waited for; what is dead is dialled anew. */
 const ABANDONED_MS = 60_000;

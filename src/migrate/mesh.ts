@@ -47,7 +47,10 @@ export function meshRules(input: MigrationInput, report: Report): void {
       now: isVerified
         ? "The peer must chain to the root and be of the gateway's trust domain."
         : "The same, with a warning, as no root is given.",
-      edit: { what: "Give it Istio's root.", yaml: fieldsYaml({ ca_secret: "istio-root" }) },
+      edit: {
+        what: "Give it Istio's root; with --istio-certs the root-cert.pem of that folder is read, and this is not needed.",
+        yaml: fieldsYaml({ ca_secret: "istio-root" }),
+      },
     });
   }
 }

@@ -103,6 +103,27 @@ test("a slow first answer is said after 5 s and waited for; after a minute it is
   assert.equal(attempts.length, 3);
 });
 
+test("an issuer that goes on with what is of no use is left alone for a while, and its trouble stays said", async () => {
+  for (const delay of [1000, 2000, 4000]) {
+    const before = attempts.length;
+    for (let count = 0; count < 4; count++) last().attempt.troubled("garbage");
+    assert.equal(last().attempt.signal.aborted, false);
+    last().attempt.troubled("garbage");
+    assert.equal(last().attempt.signal.aborted, true);
+    await settle();
+    assert.equal(troubles.at(-1), "garbage");
+    await advance(delay - 1);
+    assert.equal(attempts.length, before);
+    await advance(1);
+    assert.equal(attempts.length, before + 1);
+  }
+  for (let count = 0; count < 20; count++) {
+    last().attempt.troubled("garbage");
+    last().attempt.answered();
+  }
+  assert.equal(last().attempt.signal.aborted, false, "one that is put right in between is not");
+});
+
 test("once stopped nothing is opened or said", async () => {
   last().end(new Error("down"));
   await settle();
