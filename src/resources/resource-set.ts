@@ -38,7 +38,7 @@ export function createResourceSet(objects: readonly AnyResource[]): {
 } {
   const byIdentity = new Map<string, AnyResource[]>();
   for (const object of objects.flatMap(unwrapped)) {
-    const key = JSON.stringify([object.kind, kindOf(object), object.namespace, object.name]);
+    const key = identityOf(object);
     const group = byIdentity.get(key);
     if (group === undefined) byIdentity.set(key, [object]);
     else group.push(object);
@@ -98,6 +98,17 @@ export function createResourceSet(objects: readonly AnyResource[]): {
 function unwrapped(object: AnyResource): readonly Exclude<AnyResource, AnnotatedResource>[] {
   return object.kind === "Annotated" ? object.spec.resources.flatMap(unwrapped) : [object];
 }
+
+/** Written once for each object: a change leaves nearly all of them as they are. */
+function identityOf(object: AnyResource): string {
+  const known = IDENTITIES.get(object);
+  if (known !== undefined) return known;
+  const key = JSON.stringify([object.kind, kindOf(object), object.namespace, object.name]);
+  IDENTITIES.set(object, key);
+  return key;
+}
+
+const IDENTITIES = new WeakMap<AnyResource, string>();
 
 /** The kind as its author knows it: that of a guard is written in the object. */
 function kindOf(object: AnyResource): string {

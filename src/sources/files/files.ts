@@ -6,7 +6,7 @@ import { type SecretMaterial, secretCredentialName } from "../../resources/secre
 import type { Logger } from "../../telemetry/logger.ts";
 import { fileUnreadable, type KnownFile, readKnownFile } from "./known-file.ts";
 import { type CredentialSink, SecretOffers } from "./secret-offers.ts";
-import { FileTree, type ListedFile } from "./tree.ts";
+import { FileTree, isReplaced, type ListedFile, sameListing, type TreeListing } from "./tree.ts";
 
 export interface SourceSnapshot {
   readonly resources: ResourceSet;
@@ -85,24 +85,25 @@ export function createFileSource(context: {
  * The listing once what changed in it holds still: a file in the middle of being overwritten may be empty or half there,
  * and would take its objects away for a moment.
  */
-async function settledListing(
-  tree: FileTree,
-  known: ReadonlyMap<string, KnownFile>,
-): ReturnType<FileTree["list"]> {
-  let listing = await tree.list();
+async function settledListing(tree: FileTree, known: ReadonlyMap<string, KnownFile>): Promise<TreeListing> {
+  let listing = await tree.look();
   for (let tries = 0; known.size > 0 && tries < 10; tries++) {
     const changed = listing.files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
     if (changed.length === 0 && listing.files.length === known.size) break;
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const again = await tree.list();
-    const still = JSON.stringify(again) === JSON.stringify(listing);
+    const areFinished =
+      changed.length > 0 && changed.every(({ path, stamp }) => isReplaced(known.get(path)?.stamp, stamp));
+    await new Promise((resolve) => setTimeout(resolve, areFinished ? REPLACED_MS : SETTLE_MS));
+    const again = await tree.look(changed.map(({ path }) => path));
+    const still = sameListing(again, listing);
     listing = again;
     if (still) break;
   }
   return listing;
 }
 
-const SETTLE_MS = 30;
+const SETTLE_MS = 60;
+/** Written elsewhere and renamed: only what else its writer renames is waited for. */
+const REPLACED_MS = 15;
 /** Files read side by side. */
 const AT_ONCE = 16;
 

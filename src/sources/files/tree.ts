@@ -1,8 +1,9 @@
-import { type FSWatcher, type Stats, watch } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import type { Stats } from "node:fs";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { basename, extname, join, sep } from "node:path";
 import type { Logger } from "../../telemetry/logger.ts";
 import { errnoOf, irregularity } from "./regular-file.ts";
+import { watchPaths } from "./watch-paths.ts";
 
 /** A file and a stamp that changes whenever its content may have. */
 export interface ListedFile {
@@ -16,65 +17,94 @@ export interface ListingProblem {
   readonly message: string;
 }
 
+export interface TreeListing {
+  /** By path. */
+  readonly files: readonly ListedFile[];
+  readonly problems: readonly ListingProblem[];
+}
+
 /**
  * The YAML files below some paths. Folders are read recursively, each once however many links lead to it; hidden entries
  * (Kubernetes' `..data` too) are not followed. Never rejects.
  */
 export class FileTree {
   readonly #paths: readonly string[];
+  /** What was listed last; null: nothing yet. */
+  #seen: Seen | null = null;
+  /** What the kernel has named since; null: it may be anything. */
+  #named: Set<string> | null = null;
+  /** The kernel tells of changes below every path. */
+  #isWatched = false;
 
   constructor(paths: readonly string[]) {
     this.#paths = paths;
   }
 
-  async list(): Promise<{ files: readonly ListedFile[]; problems: readonly ListingProblem[] }> {
-    const listing = new Listing();
-    for (const path of this.#paths) await this.#visit(path, true, null, listing);
-    return {
-      files: [...listing.files.values()].sort(byPath),
-      problems: [...listing.problems.values()].sort(byPath),
-    };
+  /** All of it, read anew. */
+  async list(): Promise<TreeListing> {
+    const named = this.#isWatched ? new Set<string>() : null;
+    this.#named = named;
+    const seen = await this.#read();
+    this.#seen = seen;
+    return seen.listing;
   }
 
   /**
-   * Calls back soon after a change. The kernel's events make it fast; a comparison of stamps twice a second makes it
-   * sure, where events are lost or do not exist (network mounts, a path that is replaced).
+   * The same as `list`, but where the kernel has told what changed, and that was files only, nothing else is looked at. So are
+   * the files of `again`, whatever it told.
    */
-  watch(onChange: () => void, logger: Logger): () => void {
-    const watchers: FSWatcher[] = [];
-    let debounce: NodeJS.Timeout | undefined;
-    const soon = (): void => {
-      clearTimeout(debounce);
-      debounce = setTimeout(onChange, DEBOUNCE_MS);
-    };
-    for (const path of this.#paths) {
-      try {
-        const watcher = watch(path, { recursive: true, persistent: false }, soon);
-        watcher.on("error", () => watcher.close());
-        watchers.push(watcher);
-      } catch (error) {
-        logger.debug(
-          { path, code: (error as NodeJS.ErrnoException).code },
-          "no file events; comparing stamps instead",
-        );
-      }
+  async look(again: readonly string[] = []): Promise<TreeListing> {
+    const [seen, named] = [this.#seen, this.#named];
+    if (seen === null || seen.hasLinks || seen.listing.problems.length > 0 || named === null)
+      return this.list();
+    const paths = new Set([...named, ...again]);
+    if (paths.size === 0 || paths.size > MOST_NAMED) return this.list();
+    this.#named = new Set();
+    const files = [...seen.listing.files];
+    for (const path of paths) {
+      const stamp = await fileStamp(path);
+      const index = seen.indexes.get(path);
+      // A file that was and is one has another stamp; what neither was nor is there is a writer's passing name.
+      if (stamp !== null && index !== undefined) files[index] = { path, stamp };
+      else if (stamp !== null || index !== undefined || !(await isNothing(path, seen))) return this.list();
     }
-    let last = "";
-    let stopped = false;
-    const poll = async (): Promise<void> => {
-      const { files, problems } = await this.list();
-      const now = JSON.stringify([files, problems]);
-      if (last !== "" && now !== last && !stopped) soon();
-      last = now;
-      if (!stopped) timer = setTimeout(poll, POLL_MS).unref();
-    };
-    let timer = setTimeout(poll, POLL_MS).unref();
+    this.#seen = { ...seen, listing: { files, problems: [] } };
+    return this.#seen.listing;
+  }
+
+  /** Calls back soon after a change; returns the function that ends it. */
+  watch(onChange: () => void, logger: Logger): () => void {
+    const stop = watchPaths(this.#paths, logger, {
+      onNamed: (path) => {
+        if (path === null) this.#named = null;
+        else this.#named?.add(path);
+      },
+      onChange,
+      isOld: async () => {
+        const now = await this.#read();
+        const isSame = this.#seen === null || sameListing(now.listing, this.#seen.listing);
+        if (!isSame) this.#named = null;
+        return !isSame;
+      },
+      onWatched: (isWatched) => {
+        this.#isWatched = isWatched;
+        this.#named = null;
+      },
+    });
     return () => {
-      stopped = true;
-      clearTimeout(timer);
-      clearTimeout(debounce);
-      for (const watcher of watchers) watcher.close();
+      this.#isWatched = false;
+      this.#named = null;
+      stop();
     };
+  }
+
+  async #read(): Promise<Seen> {
+    const listing = new Listing();
+    for (const path of this.#paths) await this.#visit(path, true, null, listing);
+    const files = [...listing.files.values()].sort(byPath);
+    const indexes = new Map(files.map(({ path }, index) => [path, index]));
+    const problems = [...listing.problems.values()].sort(byPath);
+    return { listing: { files, problems }, indexes, hasLinks: listing.hasLinks };
   }
 
   async #visit(path: string, link: boolean, above: Above | null, listing: Listing): Promise<void> {
@@ -94,7 +124,7 @@ export class FileTree {
       if (irregular !== null) listing.problem(path, irregular);
       else if (found.size > MAX_FILE_BYTES) listing.problem(path, `larger than ${MAX_FILE_BYTES} bytes`);
       // Nanoseconds are lost in mtimeMs; inode and change time tell a replaced file from an edited one.
-      else listing.file(path, `${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`);
+      else listing.file(path, stampOf(found));
     }
   }
 
@@ -113,6 +143,7 @@ export class FileTree {
       const entries = await readdir(path, { withFileTypes: true });
       for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+        listing.hasLinks ||= entry.isSymbolicLink();
         await this.#visit(join(path, entry.name), entry.isSymbolicLink(), { real, depth }, listing);
       }
     } catch (error) {
@@ -133,6 +164,8 @@ class Listing {
   readonly problems = new Map<string, ListingProblem>();
   /** The real paths of the folders read. */
   readonly folders = new Set<string>();
+  /** What changes behind a link is told under another name, or not at all. */
+  hasLinks = false;
 
   file(path: string, stamp: string): void {
     this.files.set(path, { path, stamp });
@@ -141,6 +174,47 @@ class Listing {
   problem(path: string, message: string): void {
     this.problems.set(path, { path, message });
   }
+}
+
+interface Seen {
+  readonly listing: TreeListing;
+  /** Of each file in the listing. */
+  readonly indexes: ReadonlyMap<string, number>;
+  readonly hasLinks: boolean;
+}
+
+/** Whether both have the same files in the same state. */
+export function sameListing(a: TreeListing, b: TreeListing): boolean {
+  if (a.files.length !== b.files.length || JSON.stringify(a.problems) !== JSON.stringify(b.problems))
+    return false;
+  return a.files.every(({ path, stamp }, index) => {
+    const other = b.files[index];
+    return other?.path === path && other.stamp === stamp;
+  });
+}
+
+/** Whether another file took the place of one: its writer had finished it before. */
+export function isReplaced(before: string | undefined, now: string): boolean {
+  return before !== undefined && before.split(":", 1)[0] !== now.split(":", 1)[0];
+}
+
+function stampOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
+}
+
+/** Null where no file of ours is. */
+async function fileStamp(path: string): Promise<string | null> {
+  const found = await lstat(path).catch(() => null);
+  return found?.isFile() === true && found.size <= MAX_FILE_BYTES ? stampOf(found) : null;
+}
+
+/** Nothing is there, and nothing was known of it or below it. */
+async function isNothing(path: string, { listing }: Seen): Promise<boolean> {
+  const isGone = await lstat(path).then(
+    () => false,
+    (error: unknown) => errnoOf(error) === "ENOENT",
+  );
+  return isGone && !listing.files.some((file) => file.path.startsWith(`${path}${sep}`));
 }
 
 function byPath(a: { path: string }, b: { path: string }): number {
@@ -154,7 +228,7 @@ function mayMatter(path: string): boolean {
 }
 
 const EXTENSIONS = new Set([".yaml", ".yml", ".json"]);
-const DEBOUNCE_MS = 50;
-const POLL_MS = 500;
+/** More are found faster in one listing. */
+const MOST_NAMED = 64;
 const MAX_DEPTH = 32;
 export const MAX_FILE_BYTES = 32 * 1024 * 1024;
