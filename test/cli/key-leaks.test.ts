@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { PlantedKeys } from "../support/planted-keys.ts";
+import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
+import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
 import { Credence, eventually, fetchText, scratch } from "./credence.ts";
 import { type PlantedFolder, plantFolder } from "./planted-folder.ts";
 
@@ -97,7 +99,9 @@ test("what is planted is there to be found", async (t) => {
 });
 
 test("no verb that reads prints a key, whatever is wrong with it", async (t) => {
-  const { keys, path, home, renewed } = await plant(t);
+  const { keys, path, home, renewed, port } = await plant(t);
+  const key = join(path, "files/filed.key");
+  const pasted = (...flags: string[]): string[] => flags.flatMap((flag) => [flag, key]);
   const verbs: readonly (readonly string[])[] = [
     ["check", path],
     ["check", path, "--format", "json", "--engine", "envoy"],
@@ -112,6 +116,15 @@ test("no verb that reads prints a key, whatever is wrong with it", async (t) => 
     ["migrate", path, "--format", "json"],
     ["certs", "list", path],
     ["certs", "list", path, "--format", "json"],
+    ["probe", "mapping/client", path],
+    ["probe", "mapping/filed", path, "--format", "json"],
+    ["probe", "mapping/mismatch", path],
+    ["probe", "mapping/file-everywhere", path],
+    ["probe", `https://localhost:${port}/`, ...pasted("--cert", "--key", "--ca")],
+    ["probe", `https://localhost:${port}/`, "--cert", key, "--key", join(path, "files/filed.crt")],
+    ["probe", "tlscontext/server", path, "--offline", "--cert", key, "--key", key],
+    ["check", path, "--fleet", key],
+    ["certs", "rotate-check", "--admin", "http://127.0.0.1:9"],
     ["check", join(path, "files/filed.key")],
     ["check", join(path, "files/file-der.key"), "--format", "json"],
     ["check", path, readFileSync(join(path, "files/filed.key"), "utf8").slice(0, 20)],
@@ -242,6 +255,63 @@ const PAGES = [
   "/ambassador/v0/check_ready",
   "/ambassador/v0/anchors",
 ];
+
+test("keys that issuers deliver over a socket are nowhere else, good or bad", async (t) => {
+  const { keys, path, home, authority, port } = await plant(t);
+  const agent = await startWorkloadApi();
+  t.after(() => agent.close());
+  const issue = async (name: string) => {
+    const svid = await issueSvid(authority, `spiffe://planted.example/${name}`);
+    keys.addKey(name, svid.issued.privateKey);
+    return svid;
+  };
+  const [first, second, third] = [await issue("first"), await issue("second"), await issue("third")];
+  agent.answer({ svids: [first] });
+  writeFileSync(
+    join(path, "e-issued.yaml"),
+    tlsContextYaml("issued", { identity: { spiffe: { socket: agent.path } } }) +
+      mappingYaml("issued", { prefix: "/issued/", service: `https://localhost:${port}`, tls: "issued" }),
+  );
+  const readyFile = join(home, "ready.json");
+  const run = start(
+    t,
+    home,
+    ...[
+      "run",
+      path,
+      "--log-level",
+      "debug",
+      "--log-format",
+      "json",
+      "--allow-partial",
+      "--drain-seconds",
+      "0",
+    ],
+    ...["--http-port", "0", "--https-port", "0", "--admin-port", "0", "--ready-file", readyFile],
+  );
+  await eventually(() => existsSync(readyFile));
+  const { admin } = JSON.parse(readFileSync(readyFile, "utf8")) as { admin: string };
+  const page = async (): Promise<string> => (await fetchText(`http://${admin}${DIAG}`)).body;
+  await eventually(async () => (await page()).includes("spiffe://planted.example/first"));
+  const watching = start(t, home, "certs", "watch", path);
+  await eventually(() => watching.stdout.includes("ending within"));
+  agent.answer({ svids: [second] });
+  await eventually(async () => (await page()).includes("spiffe://planted.example/second"));
+  await eventually(() => /rotated to generation 2/.test(watching.stdout));
+  // The key of another, and what is no key at all.
+  agent.answer({ svids: [{ ...second, x509SvidKey: third.x509SvidKey }] });
+  await eventually(async () => (await page()).includes("private-key-mismatch"));
+  agent.answer({
+    svids: [{ ...second, x509Svid: third.x509SvidKey, x509SvidKey: third.x509SvidKey.slice(0, 90) }],
+  });
+  await eventually(() => (run.stderr.match(/spiffe/g)?.length ?? 0) > 3);
+  for (const at of PAGES) assert.deepEqual(keys.find((await fetchText(`http://${admin}${at}`)).body), [], at);
+  run.child.kill("SIGTERM");
+  watching.child.kill("SIGINT");
+  assertSilent(keys, await run.ended, "run with an issuer");
+  assertSilent(keys, await watching.ended, "certs watch with an issuer");
+  assert.deepEqual(keys.findBelow(home), []);
+});
 
 test("a run that cannot start, and one that crashes, say why without a key", async (t) => {
   const { keys, path, home } = await plant(t);

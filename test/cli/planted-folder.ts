@@ -92,6 +92,7 @@ export async function plantFolder(path: string, upstreamPort: number): Promise<P
       tlsContextYaml(name, {
         cert_chain_file: join(path, `files/${name}.crt`),
         private_key_file: join(path, `files/${name}.key`),
+        ...(name === "file-everywhere" ? everywhere(join(path, `files/${name}.key`)) : {}),
       }) + mappingYaml(name, { prefix: `/broken/${name}/`, service, tls: name }),
     );
   }
@@ -107,6 +108,10 @@ export async function plantFolder(path: string, upstreamPort: number): Promise<P
     upstream,
     renewed: secretYaml("client", { ...renewed, ca: authority.certificate }),
   };
+}
+
+function everywhere(key: string): Record<string, unknown> {
+  return { cacert_chain_file: key, ocsp_staple_file: key, verify: { crl_file: key } };
 }
 
 type Mistake = (name: string, issued: IssuedCertificate, other: IssuedCertificate) => string;
@@ -192,6 +197,22 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     }),
   "in-a-ca-path": (name, { privateKey }) =>
     tlsContextYaml(`${name}-pasted`, { cacert_chain_file: privateKey }),
+  "in-verify": (name, { privateKey }) =>
+    tlsContextYaml(`${name}-pasted`, {
+      secret: "client",
+      ca_secret: "client",
+      verify: {
+        dns_names: [privateKey],
+        spiffe_ids: [privateKey],
+        crl_file: privateKey,
+        crl_secret: privateKey,
+      },
+    }),
+  "in-an-identity": (name, { privateKey }) =>
+    tlsContextYaml(`${name}-pasted`, { identity: { spiffe: { socket: privateKey, hint: privateKey } } }),
+  "in-a-tls-annotation": (name, { privateKey }) =>
+    `---\napiVersion: getambassador.io/v2\nkind: TLSContext\nmetadata:\n  name: ${name}-pasted\n  annotations:\n    credence.dev/tls: ${JSON.stringify(JSON.stringify({ dns_names: [privateKey], crl_file: privateKey, nothing: privateKey }))}\nspec: { secret: client }\n`,
+  "as-a-list": (name, { privateKey }) => textSecret(name, { "crl.pem": privateKey }),
   "in-a-wrong-field": (name, { privateKey }) =>
     tlsContextYaml(`${name}-pasted`, { private_key: privateKey, sni: privateKey }),
   "in-a-host": (name, { privateKey }) =>
@@ -205,5 +226,7 @@ const BROKEN_FILES: Readonly<Record<string, (issued: IssuedCertificate) => strin
   "file-truncated": ({ privateKey }) => privateKey.slice(0, -40),
   "file-other-key": ({ privateKey }) => privateKey.replace(/-----END/, "x-----END"),
   "file-der": ({ privateKey }) => createPrivateKey(privateKey).export({ format: "der", type: "pkcs8" }),
+  // Named as the CA, the revocation list and the staple as well.
+  "file-everywhere": ({ privateKey }) => privateKey,
   "file-in-both": ({ certificate, privateKey }) => certificate + privateKey.slice(0, 100),
 };
