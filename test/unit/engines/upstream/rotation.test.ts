@@ -171,6 +171,21 @@ describe("credential generations of an upstream", () => {
     assert.match((await acquire(cluster, true)).last, /^failed upstream_certificate_expired/);
   });
 
+  it("has a peer show its certificate again after an hour, however one session led to the next", async (t) => {
+    const now = Date.now.bind(Date);
+    let ahead = 0;
+    t.mock.method(Date, "now", () => now() + ahead);
+    const { cluster, peer } = await world();
+    for (const minutes of [0, 30, 59, 62, 63]) {
+      ahead = minutes * 60_000;
+      assert.equal((await request(cluster, true)).received, "answer");
+    }
+    assert.deepEqual(
+      peer.handshakes.map(({ resumed }) => resumed),
+      [false, true, true, false, true],
+    );
+  });
+
   it("fails at once when its credential or trust is removed, waiting requests included", async () => {
     for (const name of [CREDENTIAL, TRUST]) {
       const { store, cluster, peer } = await world();
