@@ -10,8 +10,8 @@ export interface AnchorReport {
   readonly time: string;
   /** Nothing before is known: the process began. Null: the engine does not tell at all. */
   readonly observedSince: string | null;
-  /** Handshakes at places that there was no room for. */
-  readonly unlistedPlaces: number;
+  /** Places that made room for others, and are as if never seen. */
+  readonly forgottenPlaces: number;
   readonly bundles: readonly ReportedBundle[];
 }
 
@@ -56,7 +56,7 @@ export function createAnchorReport(planes: readonly ReportedPlane[], now: number
     version: 1,
     time: isoTime(now),
     observedSince: tells ? isoTime(Math.max(...ledgers.map(({ observedSince }) => observedSince))) : null,
-    unlistedPlaces: ledgers.reduce((sum, { unlistedPlaces }) => sum + unlistedPlaces, 0),
+    forgottenPlaces: ledgers.reduce((sum, { forgottenPlaces }) => sum + forgottenPlaces, 0),
     bundles: planes.flatMap(bundlesOf),
   };
 }

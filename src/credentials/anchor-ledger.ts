@@ -37,8 +37,8 @@ export interface PlaceSightings {
 }
 
 /**
- * Which CAs live handshakes chain to, for who wants to take one away. In memory and bounded: the first places and peers are
- * kept apart, of others no more than how often. What was before this process began is not known.
+ * Which CAs live handshakes chain to, for who wants to take one away. In memory and bounded: of places the one that was not
+ * seen for longest is forgotten, of peers there is no room for, how often. What was before this process began is not known.
  */
 export class AnchorLedger {
   readonly observedSince: number;
@@ -46,16 +46,17 @@ export class AnchorLedger {
   readonly #places = new Map<string, Place>();
   /** When this process first had each CA, by bundle. */
   readonly #since = new Map<string, ReadonlyMap<string, number>>();
-  #unlistedPlaces = 0;
+  #forgottenPlaces = 0;
+  #peers = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.observedSince = clock.now();
   }
 
-  /** Handshakes that no place was left for. */
-  get unlistedPlaces(): number {
-    return this.#unlistedPlaces;
+  /** How many made room for others. */
+  get forgottenPlaces(): number {
+    return this.#forgottenPlaces;
   }
 
   get places(): Iterable<PlaceSightings> {
@@ -67,10 +68,7 @@ export class AnchorLedger {
     const key = `${direction} ${trust} ${place}`;
     let known = this.#places.get(key);
     if (known === undefined) {
-      if (this.#places.size >= MOST_PLACES) {
-        this.#unlistedPlaces++;
-        return;
-      }
+      if (this.#places.size >= MOST_PLACES) this.#forget();
       known = { direction, place, trust, anchors: new Map(), peers: new Map(), unlisted: 0 };
       this.#places.set(key, known);
     }
@@ -78,9 +76,23 @@ export class AnchorLedger {
     note(known.anchors, anchor, now);
     const ofPeer = known.peers.get(peer);
     if (ofPeer !== undefined) note(ofPeer, anchor, now);
-    else if (known.peers.size < MOST_PEERS) known.peers.set(peer, note(new Map(), anchor, now));
-    else known.unlisted++;
+    else if (this.#peers >= MOST_PEERS) known.unlisted++;
+    else {
+      this.#peers++;
+      known.peers.set(peer, note(new Map(), anchor, now));
+    }
   };
+
+  #forget(): void {
+    const last = ({ anchors }: Place): number => Math.max(...[...anchors.values()].map((seen) => seen.last));
+    let oldest: { readonly key: string; readonly place: Place; readonly last: number } | undefined;
+    for (const [key, place] of this.#places)
+      if (oldest === undefined || last(place) < oldest.last) oldest = { key, place, last: last(place) };
+    if (oldest === undefined) return;
+    this.#places.delete(oldest.key);
+    this.#peers -= oldest.place.peers.size;
+    this.#forgottenPlaces++;
+  }
 
   /** Remembers since when each CA is in its bundle, and forgets those that are not, from now until the store is closed. */
   follow(store: CredentialReader): void {
@@ -115,7 +127,7 @@ function note(anchors: Map<string, Seen>, anchor: string, now: number): Map<stri
 }
 
 const MOST_PLACES = 2000;
-/** Of one place. */
-const MOST_PEERS = 500;
+/** Of all places. */
+const MOST_PEERS = 20_000;
 /** Of one place or peer, since the start: CAs that were dropped stay in the count. */
 const MOST_ANCHORS = 100;

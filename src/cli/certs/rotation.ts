@@ -94,21 +94,48 @@ function judgeRoot(
         reasons.push(
           `${peer} (${placeName(place)}) was last seen with it ${ago(now - at)} ago, and not since with another CA`,
         );
-  const seen = new Set(bundle.places.map(placeName));
-  if (!allowUnseen)
-    for (const user of bundle.usedBy)
-      if (!seen.has(placeName(user)))
-        reasons.push(
-          `${placeName(user)} has had no verified handshake, so nothing is known of its peers (--allow-unseen takes that)`,
-        );
-  if (report.unlistedPlaces > 0)
-    reasons.push(`${report.unlistedPlaces} handshakes were at places that there was no room to keep apart`);
+  reasons.push(
+    ...unknowns(
+      bundle,
+      places.map(({ place }) => place),
+      report.forgottenPlaces,
+      allowUnseen,
+    ),
+  );
   return {
     anchor,
     safe: reasons.length === 0,
     reasons,
     places: places.map(({ place: { direction, place }, old }) => ({ direction, place, old })),
   };
+}
+
+/** What nobody can tell, and the one flag that takes it. A place that was forgotten is as one that was not seen. */
+function unknowns(
+  bundle: ReportedBundle,
+  places: readonly ReportedPlace[],
+  forgottenPlaces: number,
+  allowUnseen: boolean,
+): string[] {
+  if (allowUnseen)
+    return forgottenPlaces === 0
+      ? []
+      : [`${forgottenPlaces} places were forgotten for want of room, so --allow-unseen would take too much`];
+  const seen = new Set(bundle.places.map(placeName));
+  const unseen = bundle.usedBy
+    .map(placeName)
+    .filter((name) => !seen.has(name))
+    .map(
+      (name) =>
+        `${name} has had no verified handshake, so nothing is known of its peers (--allow-unseen takes that)`,
+    );
+  const unlisted = places
+    .filter((place) => place.unlisted > 0)
+    .map(
+      (place) =>
+        `${place.unlisted} handshakes of ${placeName(place)} were of peers that there was no room to keep apart: whether each is back with another CA is not known (--allow-unseen takes that)`,
+    );
+  return [...unseen, ...unlisted];
 }
 
 /** Peers whose last handshake chained to this CA. */

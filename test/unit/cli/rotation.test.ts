@@ -59,7 +59,7 @@ function report(changes: Partial<ReportedBundle> = {}, whole: Partial<AnchorRepo
     version: 1,
     time: ago(0),
     observedSince: ago(200),
-    unlistedPlaces: 0,
+    forgottenPlaces: 0,
     bundles: [bundle],
     ...whole,
   };
@@ -118,8 +118,20 @@ describe("an old CA may go when", () => {
     assert.deepEqual(reasons(report({ usedBy }), { allowUnseen: true }), [[]]);
   });
 
-  test("nothing went uncounted", () => {
-    assert.match(reasons(report({}, { unlistedPlaces: 7 }))[0]?.join() ?? "", /^7 handshakes/);
+  test("nothing went uncounted, or that is waived", () => {
+    const places = [{ ...place({ one: { old: 60, new: 2 } }), unlisted: 7 }];
+    assert.match(
+      reasons(report({ places }))[0]?.join() ?? "",
+      /^7 handshakes of cluster quote:443 were of peers/,
+    );
+    assert.deepEqual(reasons(report({ places }), { allowUnseen: true }), [[]]);
+    assert.deepEqual(
+      reasons(report({}, { forgottenPlaces: 3 })),
+      [[]],
+      "it would be missed if it were in use",
+    );
+    const waived = reasons(report({}, { forgottenPlaces: 3 }), { allowUnseen: true });
+    assert.match(waived[0]?.join() ?? "", /^3 places were forgotten/);
   });
 });
 

@@ -28,16 +28,24 @@ test("what vouches is counted by place and by peer, with its first and last time
   assert.deepEqual([...(first?.peers.get("CN=two")?.keys() ?? [])], ["b0"]);
 });
 
-test("it is bounded: peers and places that there is no room for are counted, and said to be", () => {
-  const ledger = new AnchorLedger(handClock(0));
-  for (let index = 0; index < 3000; index++) ledger.saw({ ...SEEN, peer: `CN=${index}` });
+test("it is bounded: peers are counted where there is no room, places that were not seen for longest make room", () => {
+  const clock = handClock(0);
+  const ledger = new AnchorLedger(clock);
+  for (let index = 0; index < 25_000; index++) ledger.saw({ ...SEEN, peer: `CN=${index}` });
   const [place] = [...ledger.places];
+  const counts = [place?.peers.size, place?.unlisted, place?.anchors.get("a0")?.handshakes];
+  assert.deepEqual(counts, [20_000, 5000, 25_000]);
+  for (let index = 0; index < 1999; index++) ledger.saw({ ...SEEN, place: `${index}:443` });
+  assert.equal(ledger.forgottenPlaces, 0);
+  clock.move(1000);
+  for (const index of [0, 1, 2]) ledger.saw({ ...SEEN, place: `${index}:443` });
+  ledger.saw({ ...SEEN, place: "new:443", peer: "CN=late" });
+  const left = new Map([...ledger.places].map((known) => [known.place, known]));
   assert.deepEqual(
-    [place?.peers.size, place?.unlisted, place?.anchors.get("a0")?.handshakes],
-    [500, 2500, 3000],
+    [left.size, ledger.forgottenPlaces, left.has("a:443"), left.has("0:443")],
+    [2000, 1, false, true],
   );
-  for (let index = 0; index < 3000; index++) ledger.saw({ ...SEEN, place: `${index}:443` });
-  assert.deepEqual([[...ledger.places].length, ledger.unlistedPlaces], [2000, 1001]);
+  assert.deepEqual([...(left.get("new:443")?.peers.keys() ?? [])], ["CN=late"], "its peers make room too");
 });
 
 test("since when a CA is in its bundle: until it goes, whatever comes beside it", async () => {
