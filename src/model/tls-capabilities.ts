@@ -81,3 +81,11 @@ const ENVOY_CIPHERS = new Set(
 const ENVOY_GROUPS = new Set(
   "X25519MLKEM768 X25519 P-256 P-384 P-521 prime256v1 secp384r1 secp521r1".split(" "),
 );
+
+/** Faults of a peer that a trusted CA vouched for, and for which Envoy 1.40 was seen not to refuse it (docs/verification.md). */
+export const PASSED_BY_ENVOY: Readonly<Partial<Record<string, string>>> = {
+  key_weak: "Envoy takes RSA keys below 2048 bits",
+  signature_weak: "Envoy takes signatures with SHA-1",
+  chain_too_deep: "Envoy takes a maximum depth and does not heed it",
+  path_too_long: "Envoy does not heed the pathLenConstraint of the trusted CA itself",
+};

@@ -1,4 +1,4 @@
-import { untranslatable } from "../model/tls-capabilities.ts";
+import { PASSED_BY_ENVOY, untranslatable, untranslatableRules } from "../model/tls-capabilities.ts";
 import type { CertificateFault } from "../x509/faults.ts";
 import type { HandshakeParts } from "./handshake.ts";
 import type { Equipment, OriginateTls } from "./offer.ts";
@@ -6,7 +6,7 @@ import type { Equipment, OriginateTls } from "./offer.ts";
 /** Where another judge would say otherwise: OpenSSL by itself, and Envoy with the same resources. */
 export function enginesDiffer(
   { parameters, verification }: OriginateTls,
-  { credential }: Equipment,
+  { credential, trust }: Equipment,
   { outcome, checks }: HandshakeParts,
 ): string[] {
   const notes: string[] = [];
@@ -21,6 +21,14 @@ export function enginesDiffer(
   }
   for (const { message } of untranslatable(parameters))
     notes.push(`with the envoy engine these settings are refused: ${message}`);
+  const rules = verification.mode === "none" ? undefined : verification.rules;
+  if (rules !== undefined)
+    for (const { message } of untranslatableRules(rules, trust?.domains !== undefined))
+      notes.push(`with the envoy engine this context is closed: ${message}`);
+  const [first] = faults;
+  const passed = first === undefined ? undefined : PASSED_BY_ENVOY[first];
+  if (passed !== undefined && verification.mode !== "none")
+    notes.push(`with the envoy engine the peer may be taken: ${passed}`);
   if (credential?.refusedByEnvoy !== undefined)
     notes.push(`Envoy would not present our certificate: ${credential.refusedByEnvoy}`);
   return notes;

@@ -301,3 +301,23 @@ test("without a CA nothing is verified: it is said what would be wrong, and the 
   assert.equal(steps.find(({ step }) => step === "checks")?.status, "warning");
   assert.equal(checks.find(({ check }) => check === "name")?.fault, "name_mismatch");
 });
+
+test("where OpenSSL by itself and Envoy judge otherwise is noted", async (t) => {
+  const silent = serverOf({ keyUsage: ["keyEncipherment"] });
+  const alone = await probePort(await tlsPeer(t, { ...shows(silent), ciphers: "DEFAULT:@SECLEVEL=0" }));
+  assert.equal(alone.verdict.reason, "purpose_wrong");
+  assert.match(alone.verdict.notes.join("\n"), /OpenSSL by itself would take this chain/);
+  const weak = serverOf({ keys: rsaKeys(1024) });
+  const passed = await probePort(await tlsPeer(t, { ...shows(weak), ciphers: "DEFAULT:@SECLEVEL=0" }));
+  assert.match(
+    passed.verdict.notes.join("\n"),
+    /with the envoy engine the peer may be taken: Envoy takes RSA keys/,
+  );
+  const sound = await probePort(await tlsPeer(t, shows(serverOf())), {
+    rules: { maxDepth: 3 },
+    parameters: { groups: ["X448", "P-256"] },
+  });
+  assert.ok(sound.verdict.good);
+  assert.match(sound.verdict.notes.join("\n"), /Envoy has no key exchange group X448/);
+  assert.match(sound.verdict.notes.join("\n"), /this context is closed: Envoy takes a maximum depth/);
+});
