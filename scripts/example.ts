@@ -1,5 +1,5 @@
 /**
- * `npm run example spiffe | istio | linkerd`: the YAML of examples/NAME in a gateway of its own, with a stand-in for the mesh
+ * `npm run example spiffe | istio | linkerd | consul`: the YAML of examples/NAME in a gateway of its own, with a stand-in for the mesh
  * (an agent on a Unix socket, a service), and one request. Everything is made on the spot and gone afterwards.
  */
 import { spawn } from "node:child_process";
@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createAuthority } from "../src/x509/authority.ts";
+import { startConnectService } from "../test/support/connect-service.ts";
+import { startConsul } from "../test/support/consul.ts";
 import { startIstioSds } from "../test/support/istio-sds.ts";
 import { startSpiffePeer } from "../test/support/spiffe-peer.ts";
 import { startUpstream } from "../test/support/upstream.ts";
@@ -67,6 +69,17 @@ const EXAMPLES: Readonly<Record<string, () => Promise<Ground>>> = {
       story: () =>
         `the service was asked with l5d-dst-override: ${upstream.seen[0]?.headers["l5d-dst-override"]}`,
       close: () => upstream.close(),
+    };
+  },
+  async consul() {
+    const agent = await startConsul();
+    const peer = await startConnectService(agent, "orders");
+    await agent.register({ service: "orders-sidecar-proxy", port: peer.port });
+    return {
+      replaced: { "localhost:8500": agent.address },
+      environment: {},
+      story: () => `the service saw ${peer.seen[0]?.client}, asked for as ${peer.seen[0]?.sni}`,
+      close: () => Promise.all([agent.end(), peer.close()]),
     };
   },
 };

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { type ReadText, renderJson, renderText } from "../diagnostics/render.ts";
+import { type ReadText, renderJson, renderText, sortDiagnostics } from "../diagnostics/render.ts";
 import type { FleetGroup } from "../engines/envoy/fleet/groups.ts";
 import type { GatewayModel } from "../model/gateway.ts";
+import { unaskedEndpoints } from "./endpoint-sources.ts";
 import { boundsOf } from "./group-bounds.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
@@ -52,9 +53,10 @@ async function checked(
   flags: ResourceFlags,
   group: FleetGroup | null = null,
 ): Promise<Checked> {
-  const { diagnostics, compilation } = await loadGateway(paths, flags, boundsOf(group));
+  const { diagnostics, compilation, resources } = await loadGateway(paths, flags, boundsOf(group));
   const { model } = compilation;
-  return { report: renderJson(diagnostics), model, ...(group === null ? {} : { group: group.name }) };
+  const all = sortDiagnostics([...diagnostics, ...unaskedEndpoints(model, resources.resolvers)]);
+  return { report: renderJson(all), model, ...(group === null ? {} : { group: group.name }) };
 }
 
 /** As the control plane would have it: the rules, and of each group what is its own. */

@@ -1,5 +1,7 @@
 import type { EndpointSources } from "../control/endpoint-sources.ts";
 import type { Follower } from "../credentials/follower.ts";
+import { diagnose } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { endpointsName } from "../endpoints/discovered.ts";
 import type { EndpointStore } from "../endpoints/store.ts";
 import type { ConsulServiceWanted } from "../mesh/consul/services.ts";
@@ -51,6 +53,21 @@ export function wireEndpoints(store: EndpointStore, clock: Clock, bounds: GroupB
       void follower?.then((loaded) => loaded.stop());
     },
   };
+}
+
+/** Of what asks nobody: which services somebody will be asked about. */
+export function unaskedEndpoints(model: GatewayModel, resolvers: ResourceSet["resolvers"]): Diagnostic[] {
+  const byResolver = new Map<string, ConsulServiceWanted[]>();
+  for (const wanted of consulWanted(model, resolvers, {})) {
+    const key = JSON.stringify(wanted.origin);
+    byResolver.set(key, [...(byResolver.get(key) ?? []), wanted]);
+  }
+  return [...byResolver.values()].map((all) => {
+    const [{ address, datacenter, origin }] = all as [ConsulServiceWanted];
+    const services = [...new Set(all.map(({ service }) => service))].sort().join(", ");
+    const message = `Consul at ${address} is asked when the gateway runs: whether datacenter ${datacenter} has healthy instances of ${services} is not known here`;
+    return diagnose("endpoints-not-asked", { ...origin, message });
+  });
 }
 
 /** Each service of Consul that a cluster of the model stands for, once. */

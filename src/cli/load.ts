@@ -7,7 +7,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { EngineName } from "../model/capabilities.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
-import { isIssued } from "../resources/tls-identity.ts";
+import { isIssued, isOfConsul } from "../resources/tls-identity.ts";
 import { CertificateFiles } from "../sources/files/certificate-files.ts";
 import { createFileSource } from "../sources/files/files.ts";
 import { systemClock } from "../telemetry/clock.ts";
@@ -48,6 +48,7 @@ export async function loadGateway(
   paths: readonly string[],
   flags: ResourceFlags,
   bounds: GroupBounds = {},
+  ask: AskIssuers = async () => {},
 ): Promise<LoadedGateway> {
   const istioCerts = ofGateway(bounds, flags.istioCerts);
   const store = new CredentialStore(systemClock, undefined, flags.expiryWarnings);
@@ -69,6 +70,7 @@ export async function loadGateway(
   const files = new CertificateFiles(sink, foldersOf(bounds, istioCerts));
   await files.follow(filesToFollow(resources, istioCerts));
   files.stop();
+  await ask(resources, store);
   const compilation = compile({
     resources,
     statuses: asIfIssued(store.statuses),
@@ -79,6 +81,9 @@ export async function loadGateway(
   store.close();
   return { resources, store, origins, compilation, diagnostics: found, complete };
 }
+
+/** Has what issuers deliver put into the store before anything is compiled. */
+export type AskIssuers = (resources: ResourceSet, store: CredentialStore) => Promise<void>;
 
 /** As of what opens no socket. */
 export function compileOptionsOf(flags: ResourceFlags): CompileOptions {
@@ -93,9 +98,14 @@ export function compileOptionsOf(flags: ResourceFlags): CompileOptions {
 /** Issuers are asked by what runs; until then nothing is to be said against what they will deliver. */
 export function asIfIssued(statuses: CredentialStatuses): CredentialStatuses {
   return {
-    credential: (name) => statuses.credential(name) ?? (isIssued(name) ? { usable: true } : undefined),
+    credential: (name) =>
+      statuses.credential(name) ??
+      (isIssued(name) ? { usable: true, ...(isOfConsul(name) ? UNKNOWN_DOMAIN : {}) } : undefined),
     trust: (name) => statuses.trust(name) ?? (isIssued(name) ? { usable: true } : undefined),
     crl: (name) => statuses.crl(name) ?? (isIssued(name) ? { usable: true } : undefined),
     hasTrustAnchors: (name) => statuses.hasTrustAnchors(name) || isIssued(name),
   };
 }
+
+/** Consul's trust domain has a number for its first label, which Consul alone knows: names of peers are made of it. */
+const UNKNOWN_DOMAIN = { trustDomain: "trust-domain.consul" };

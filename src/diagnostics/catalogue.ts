@@ -108,6 +108,7 @@ export const CATALOGUE = {
     "route-fails-closed",
     "See that the resolver's address, token and certificates are right, and that it runs.",
   ],
+  "endpoints-not-asked": ["info", "informational", "Look at /ambassador/v0/diag/ of a gateway that runs."],
   "endpoints-none": [
     "warning",
     "route-fails-closed",

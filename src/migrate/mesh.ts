@@ -1,5 +1,6 @@
 import { parseService } from "../compile/service.ts";
 import type { MappingResource } from "../resources/mapping.ts";
+import type { TlsContextResource } from "../resources/tls-context.ts";
 import type { Report } from "./finding.ts";
 import { fates, type MigrationInput } from "./input.ts";
 import { fieldsYaml } from "./snippet.ts";
@@ -24,7 +25,7 @@ export function meshRules(input: MigrationInput, report: Report): void {
   const linkerdDefault = modules.some(({ spec }) => spec.add_linkerd_headers === true);
   for (const mapping of mappings) {
     if (mapping.spec.resolver !== undefined && byConsul.has(mapping.spec.resolver))
-      consulMapping(mapping, report);
+      consulMapping(mapping, tlsContexts, report);
     if (mapping.spec.add_linkerd_headers ?? linkerdDefault) linkerdMapping(mapping, mappings, report);
   }
   const fateOf = fates(input.model);
@@ -55,8 +56,12 @@ export function meshRules(input: MigrationInput, report: Report): void {
   }
 }
 
-function consulMapping(mapping: MappingResource, report: Report): void {
-  const { service, tls } = mapping.spec;
+function consulMapping(
+  mapping: MappingResource,
+  contexts: readonly TlsContextResource[],
+  report: Report,
+): void {
+  const { service, tls, resolver } = mapping.spec;
   const parsed = parseService(service);
   if (
     typeof parsed !== "string" &&
@@ -66,7 +71,9 @@ function consulMapping(mapping: MappingResource, report: Report): void {
       at: mapping,
       field: "service",
       before: `Consul was asked for a service called ${JSON.stringify(service)}, scheme and port included, or the Mapping was invalid: it was never found.`,
-      now: `Consul is asked for ${parsed.host}.`,
+      now: parsed.host.includes(".")
+        ? "Names have no dots in Consul: the route answers 503."
+        : `Consul is asked for ${parsed.host}.`,
       edit: {
         what: "Write the service's name, and its TLS in `tls`.",
         yaml: fieldsYaml({ service: parsed.host.split(".")[0] }),
@@ -74,12 +81,22 @@ function consulMapping(mapping: MappingResource, report: Report): void {
     });
   }
   if (typeof tls === "string") {
+    const isIssued = contexts.some(({ name, spec }) => name === tls && spec.identity?.consul !== undefined);
     report("consul-peer-unchecked", {
       at: mapping,
       field: "tls",
       before: "Of the sidecar neither root nor SPIFFE ID was checked, and no server name was sent.",
-      now: "With Consul's root in the context's Secret (`ca.crt`) or `ca_secret`, the peer must chain to it and be who it should be.",
-      edit: { what: `Give TLSContext ${tls} Consul's root.`, yaml: fieldsYaml({ ca_secret: "consul-root" }) },
+      ...(isIssued
+        ? {
+            now: "Consul's agent issues the certificate; the peer must chain to Connect's roots and have the SPIFFE ID of the service.",
+          }
+        : {
+            now: "With Consul's root in the context's Secret (`ca.crt`) or `ca_secret`, the peer must chain to it; with `identity` it must also be the service.",
+            edit: {
+              what: `Have Consul's agent issue what TLSContext ${tls} presents and trusts, in place of its Secret.`,
+              yaml: fieldsYaml({ identity: { consul: { resolver } } }),
+            },
+          }),
     });
   }
 }

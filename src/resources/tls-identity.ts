@@ -144,6 +144,11 @@ export function isIssued(name: string): boolean {
   return /^(?:spiffe|istio|consul)\//.test(name);
 }
 
+/** Whether it is a name of an identity in Consul Connect. */
+export function isOfConsul(name: string): boolean {
+  return name.startsWith("consul/");
+}
+
 /** Without the scheme: `/run/agent.sock`. */
 export function socketPath(socket: string): string {
   return socket.replace(/^unix:(?:\/\/)?/, "");

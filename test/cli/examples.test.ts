@@ -13,6 +13,8 @@ const SAID: Readonly<Record<string, RegExp>> = {
   istio:
     /200: the service saw spiffe:\/\/cluster\.local\/ns\/edge\/sa\/gateway, asked for as outbound_\.8080_\._\.\S+ with the protocol istio$/,
   linkerd: /200: the service was asked with l5d-dst-override: localhost:\d+$/,
+  consul:
+    /200: the service saw URI:spiffe:\/\/\S+\.consul\/ns\/default\/dc\/dc1\/svc\/ambassador, asked for as orders\.default\.dc1\.internal\.\S+\.consul$/,
 };
 
 for (const [name, said] of Object.entries(SAID)) {

@@ -44,6 +44,8 @@ export interface UpstreamReport {
   readonly cluster: string;
   readonly host: string;
   readonly port: number;
+  /** Who knows the addresses, where it is not DNS. Nobody is asked for them here. */
+  readonly resolver?: NonNullable<Cluster["resolver"]>;
   readonly tls: UpstreamTlsReport | null;
 }
 
@@ -128,7 +130,7 @@ export function destinationReport(
 }
 
 function upstreamReport(
-  { name, service, tls }: Cluster,
+  { name, service, resolver, tls }: Cluster,
   missing: string | null,
   places: Places,
   credentials: CredentialReader,
@@ -137,6 +139,7 @@ function upstreamReport(
     cluster: name,
     host: service.host,
     port: service.port,
+    ...(resolver === undefined ? {} : { resolver }),
     tls: tls.mode === "cleartext" ? null : tlsReport(tls, missing, places, credentials),
   };
 }

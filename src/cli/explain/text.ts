@@ -81,8 +81,12 @@ function destinationText({ upstream, location }: DestinationReport): string {
   return upstream === undefined ? (location ?? "nobody") : upstreamText(upstream);
 }
 
-function upstreamText({ host, port, tls }: UpstreamReport): string {
+function upstreamText({ host, port, resolver, tls }: UpstreamReport): string {
   const how = tls === null ? "in cleartext" : tls.presents === null ? "by TLS" : "by mutual TLS";
+  if (resolver?.kind === "consul") {
+    const { service, address, datacenter } = resolver;
+    return `the instances of ${service} that Consul at ${address} has in ${datacenter}, ${how}`;
+  }
   return `${host.includes(":") ? `[${host}]` : host}:${port} ${how}`;
 }
 

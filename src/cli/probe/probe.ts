@@ -9,6 +9,7 @@ import type { ProbeContext } from "../../probe/context.ts";
 import { probeListener } from "../../probe/listener.ts";
 import type { PeerReport, ProbeReport } from "../../probe/report.ts";
 import { probeUpstream } from "../../probe/upstream.ts";
+import type { ResourceSet } from "../../resources/resource-set.ts";
 import { systemClock } from "../../telemetry/clock.ts";
 import { createLogger } from "../../telemetry/logger.ts";
 import { wireEndpoints } from "../endpoint-sources.ts";
@@ -58,8 +59,8 @@ export async function probe(text: string, paths: readonly string[], flags: Probe
     return;
   }
   endWithReader();
-  const gateway = await loadGateway(paths, flags);
-  const discovered = await askOthers(gateway);
+  const gateway = await loadGateway(paths, flags, {}, askIssuers);
+  const discovered = await askResolvers(gateway);
   const target = isUrl ? urlTarget(text, gateway, flags) : findTarget(text, gateway);
   if ("problem" in target) {
     console.error(`credence: ${target.problem}`);
@@ -86,13 +87,17 @@ function urlTarget(url: string, gateway: LoadedGateway, flags: ProbeFlags): Targ
  * What issuers deliver, and where Consul says that services are, is asked for once, as `run` would; who does not answer is a
  * finding about the credential or the name.
  */
-async function askOthers({ resources, store, compilation }: LoadedGateway): Promise<EndpointStore> {
+async function askIssuers(resources: ResourceSet, store: CredentialStore): Promise<void> {
   const mesh = wireMesh({ store, clock: systemClock, logger: createLogger("silent") });
+  await mesh.follow(resources);
+  mesh.stop();
+}
+
+async function askResolvers({ compilation, resources }: LoadedGateway): Promise<EndpointStore> {
   const discovered = new EndpointStore();
   const endpoints = wireEndpoints(discovered, systemClock, {});
   endpoints.onResources(resources);
-  await Promise.all([mesh.follow(resources), endpoints.prepare(compilation.model)]);
-  mesh.stop();
+  await endpoints.prepare(compilation.model);
   endpoints.stop();
   return discovered;
 }
