@@ -13,7 +13,7 @@ import { compileHosts } from "./hosts.ts";
 import { compileIngresses } from "./ingresses.ts";
 import { compileListeners } from "./listeners.ts";
 import { compileOutsideServices } from "./outside-services.ts";
-import { rateLimitDomain } from "./rate-limits.ts";
+import { checkDefaultLabels, rateLimitDomain } from "./rate-limits.ts";
 import { compileResolvers } from "./resolvers.ts";
 import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
@@ -84,6 +84,8 @@ export function compile(
   const auth = compileAuthorization(resources.authServices, input, options, diagnostics);
   // 7. Services beside the way of a request: routes say what limits their requests count for.
   const outside = compileOutsideServices(resources.outsideServices, input, options.engine, diagnostics);
+  const labelled = rateLimitDomain(outside, limitOf(options.engine, "rate-limit-service") === null);
+  checkDefaultLabels(resources.modules, labelled, diagnostics);
   // 8. Routes and clusters: they need the contexts for their upstreams.
   const compiled = compileRoutes(
     {
@@ -91,7 +93,8 @@ export function compile(
       mappings,
       closedBy: settings.closedBy,
       authClosedBy: auth.closedBy,
-      rateLimitDomain: rateLimitDomain(outside, limitOf(options.engine, "rate-limit-service") === null),
+      authTakesContext: auth.authorization?.protocol === "grpc",
+      rateLimitDomain: labelled,
       guarded: options.allowUnenforced ? [] : guardedBy(resources.guards),
     },
     memory,

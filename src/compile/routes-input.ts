@@ -8,6 +8,8 @@ export interface RoutesInput extends ClusterInput {
   readonly closedBy: string | null;
   /** Closes every route that is to be asked about, with this code: neither redirects nor those with bypass_auth. */
   readonly authClosedBy: string | null;
+  /** The authorization service has a place for `auth_context_extensions`: it is asked over gRPC. */
+  readonly authTakesContext: boolean;
   /** Whose labels go to the RateLimitService; null: none is asked. */
   readonly rateLimitDomain: string | null;
   /** Requests of an access control that nobody enforces: their routes are closed. */

@@ -1,8 +1,9 @@
+import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
-import { subjectOf } from "../resources/resource.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
 import { compileForward, compileRedirect } from "./actions.ts";
 import { corsPolicy } from "./cors.ts";
 import { checkErrorResponses, errorResponses } from "./error-responses.ts";
@@ -90,7 +91,7 @@ function compileRoute(
   const reached = destinations.filter(({ weight }) => weight > 0);
   const rateLimits = members.flatMap(({ mapping }, index) => {
     // The first Mapping's are the group's; what is wrong with the others' is the same.
-    const found = compileRateLimits(mapping, input.rateLimitDomain, diagnostics);
+    const found = compileRateLimits(mapping, input.rateLimitDomain, input.config, diagnostics);
     return index === 0 ? found : [];
   });
   const cors = corsPolicy(shared.cors);
@@ -130,9 +131,32 @@ function compileAction(
   const isRedirect = mapping.spec.host_redirect === true;
   const code = closedBy ?? (isRedirect ? null : unasked(shared, input));
   if (code !== null) return { kind: "fail", code };
-  return isRedirect
-    ? compileRedirect(mapping, shared, input, diagnostics)
-    : compileForward(mapping, shared, input, clusters, diagnostics);
+  if (isRedirect) return compileRedirect(mapping, shared, input, diagnostics);
+  const action = compileForward(mapping, shared, input, clusters, diagnostics);
+  const authContext = authContextOf(mapping, shared, input, diagnostics);
+  return authContext === null || action.kind === "fail" ? action : { ...action, authContext };
+}
+
+/** What the authorization service is told beside the request; null: nothing, or nobody is asked in a way that has a place for it. */
+function authContextOf(
+  mapping: MappingResource,
+  { bypass_auth }: SettledGroup["shared"],
+  { authTakesContext }: RoutesInput,
+  diagnostics: Diagnostic[],
+): Readonly<Record<string, string>> | null {
+  const entries = Object.entries(mapping.spec.auth_context_extensions ?? {});
+  if (entries.length === 0) return null;
+  if (authTakesContext && bypass_auth !== true)
+    return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+  diagnostics.push(
+    diagnose("field-not-supported", {
+      subject: subjectOf(mapping),
+      source: positionOf(mapping, "auth_context_extensions"),
+      message: `auth_context_extensions go to a gRPC AuthService only, and none is asked${bypass_auth === true ? " (bypass_auth)" : ""}`,
+      severity: "warning",
+    }),
+  );
+  return null;
 }
 
 /** What closes a route because its requests were to be asked about and cannot be. */

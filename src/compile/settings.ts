@@ -6,6 +6,7 @@ import { subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { addressPolicy } from "./addresses.ts";
 import type { CompileOptions } from "./compilation.ts";
+import { gzipSettings } from "./gzip.ts";
 import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 
 /** What the Module and the flags say for everything: later passes read their defaults from it. */
@@ -50,6 +51,7 @@ export function compileSettings(
         : { idleTimeoutMs: config.listener_idle_timeout_ms }),
       ...underscores(config.headers_with_underscores_action),
       ...clientCertificate(config),
+      ...gzipSettings(chosen, options.engine, diagnostics),
       ...probes(config),
       ...(addresses.policy === null ? {} : { addresses: addresses.policy }),
       ...(errors === undefined ? {} : { errorResponses: errors }),

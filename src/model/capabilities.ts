@@ -61,6 +61,14 @@ const CAPABILITIES = {
     },
     envoy: null,
   },
+  gzip: {
+    what: "Module `gzip`",
+    node: {
+      message: "the node engine compresses no responses: gzip has no effect",
+      remedy: "Compress in the upstreams, or use the envoy engine.",
+    },
+    envoy: null,
+  },
   "log-service": {
     what: "LogService",
     node: {

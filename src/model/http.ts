@@ -32,8 +32,25 @@ export interface HttpSettings {
   readonly addresses?: AddressPolicy;
   /** Of responses that no route made; routes have their own. */
   readonly errorResponses?: readonly ErrorResponse[];
+  /** Responses are compressed for clients that take gzip; absent: they are passed on as they are. */
+  readonly gzip?: GzipSettings;
   /** Value of the `server` response header. Default `credence`. */
   readonly serverName: string;
+}
+
+/** Whatever is absent: as the engine has it. */
+export interface GzipSettings {
+  readonly memoryLevel?: number;
+  /** Bytes. */
+  readonly minContentLength?: number;
+  readonly level?: "best" | "speed";
+  readonly strategy?: "filtered" | "huffman" | "rle" | "fixed";
+  readonly windowBits?: number;
+  /** Sorted. */
+  readonly contentTypes?: readonly string[];
+  readonly keepsEtagged?: true;
+  /** Upstreams are not told that the client takes it. */
+  readonly hidesAcceptEncoding?: true;
 }
 
 /** X-Forwarded-Client-Cert, by Envoy's names and rules (reference §2.7). */

@@ -82,6 +82,8 @@ export interface ForwardAction {
   /** What the balancers `ring_hash` and `maglev` go by. */
   readonly hash?: HashPolicy;
   readonly priority?: "high";
+  /** Told to a gRPC authorization service beside the request, by name. */
+  readonly authContext?: Readonly<Record<string, string>>;
 }
 
 export interface RedirectAction {

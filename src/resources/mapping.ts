@@ -76,7 +76,6 @@ const BY_NAME = ["headers", "regex_headers", "query_parameters", "regex_query_pa
 
 /** Fields that are read, and that nothing here acts on. */
 const WITHOUT_EFFECT = {
-  auth_context_extensions: ["go to a gRPC AuthService only, and none is asked", "warning"],
   docs: ["are for the developer portal, which is not here", "info"],
 } as const;
 

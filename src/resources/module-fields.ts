@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { block, count, doc, flag, milliseconds, oneOf, text } from "./field-doc.ts";
+import { GZIP } from "./gzip.ts";
 import { ACTION_FIELDS } from "./mapping-action.ts";
 import {
   CIRCUIT_BREAKERS,
@@ -94,6 +95,24 @@ export const MODULE_FIELDS = {
       }),
     ),
   ),
+  default_labels: Type.Optional(
+    Type.Record(
+      Type.String({ minLength: 1 }),
+      Type.Object(
+        {
+          defaults: Type.Optional(
+            Type.Array(Type.Unknown(), doc({ is: "a list of labels", does: "The labels, as a Mapping's." })),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      doc({
+        is: "a map of a domain to a map of defaults, a list of labels",
+        does: "Stand before the labels of each rate limit that a Mapping has for that domain.",
+        example: { ambassador: { defaults: ["remote_address"] } },
+      }),
+    ),
+  ),
   enable_ipv4: flag({ does: "Default of the Mappings' enable_ipv4.", byDefault: "true" }),
   enable_ipv6: flag({ does: "Default of the Mappings' enable_ipv6.", byDefault: "false" }),
   error_response_overrides: ERROR_RESPONSE_OVERRIDES,
@@ -118,6 +137,7 @@ export const MODULE_FIELDS = {
       example: { subject: true, uri: true },
     },
   ),
+  gzip: GZIP,
   headers_with_underscores_action: oneOf(["ALLOW", "REJECT_REQUEST", "DROP_HEADER"], {
     does: "What becomes of headers with _ in their names, which some programs read as -.",
     byDefault: "ALLOW",
@@ -223,8 +243,7 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
     "Remove it: a message with both Content-Length and Transfer-Encoding is always refused.",
   buffer_limit_bytes: "Remove it: bodies are passed on, and the bounds are flags of `credence run`.",
   debug_mode: "Use --log-level debug.",
-  default_label_domain: "Remove it: rate limits are not enforced yet.",
-  default_labels: "Remove it: rate limits are not enforced yet.",
+  default_label_domain: "Remove it: labels stand under the domain that they are for.",
   diagnostics: "Remove it: diagnostics are on the admin port only.",
   enable_grpc_http11_bridge: "Remove it: gRPC is not served yet.",
   enable_grpc_web: "Remove it: gRPC is not served yet.",
@@ -234,7 +253,6 @@ export const KEYS_WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   envoy_log_path: "Remove it: the access log is JSON lines on standard output (--no-access-log).",
   envoy_log_format: "Remove it: the access log is JSON lines on standard output (--no-access-log).",
   envoy_validation_timeout: "Remove it: what the engine rejects leaves the previous revision running.",
-  gzip: "Compress at the upstream: responses are passed on as they are.",
   header_case_overrides: "Do not rely on it: header names are passed on as they were written.",
   proper_case: "Do not rely on it: header names are passed on as they were written.",
   suppress_envoy_headers: "Remove it: no x-envoy- headers are added.",

@@ -10,6 +10,7 @@ import { ApiVersion } from "../../protobuf/generated/envoy/config/core/v3/config
 import { FilterConfigSchema } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import {
   type ExtAuthz,
+  ExtAuthzPerRouteSchema,
   ExtAuthzSchema,
   type HttpService,
   type HttpServiceSchema,
@@ -42,6 +43,20 @@ export function authorizationFilters({ authorization, clusters }: GatewayModel):
 /** `typed_per_filter_config` entries of a route that goes past the authorization (`bypass_auth`, redirects, closed routes). */
 export function withoutAuthorization(model: GatewayModel): Readonly<Record<string, Any>> {
   return Object.fromEntries(authorizationFilters(model).map(({ name = "" }) => [name, DISABLED]));
+}
+
+/** `typed_per_filter_config` entries of a route that tells the service something beside the request. */
+export function authorizationContext(
+  { authorization }: GatewayModel,
+  contextExtensions: Readonly<Record<string, string>>,
+): Readonly<Record<string, Any>> {
+  const told = pack(
+    ExtAuthzPerRouteSchema,
+    create(ExtAuthzPerRouteSchema, {
+      override: { case: "checkSettings", value: { contextExtensions: { ...contextExtensions } } },
+    }),
+  );
+  return Object.fromEntries((authorization?.services ?? []).map((_, index) => [filterName(index), told]));
 }
 
 const DISABLED = pack(FilterConfigSchema, create(FilterConfigSchema, { disabled: true }));

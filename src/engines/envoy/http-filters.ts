@@ -10,6 +10,7 @@ import { RouterSchema } from "../../protobuf/generated/envoy/extensions/filters/
 import type { HttpFilterSchema } from "../../protobuf/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { addressFilters } from "./address-filter.ts";
 import { authorizationFilters } from "./authorization.ts";
+import { compressionFilters } from "./compression.ts";
 import { CORS_FILTER, HEADER_FILTER } from "./cors.ts";
 import { errorBodyFilters } from "./error-bodies.ts";
 import { rateLimitFilters } from "./outside-services.ts";
@@ -21,7 +22,9 @@ type Filter = MessageInitShape<typeof HttpFilterSchema>;
 export function httpFilters(model: GatewayModel, options: { readonly forUpgrades: boolean }): Filter[] {
   const { http, routes } = model;
   return [
-    // First on the way in, so last on the way out: it replaces what the filters below answer.
+    // First on the way in, so last on the way out: what the filters below make of a response is compressed as well.
+    ...(options.forUpgrades ? [] : compressionFilters(http)),
+    // Last but for that: it replaces what the filters below answer.
     ...errorBodyFilters(model),
     // Whoever may not come in learns nothing else.
     ...addressFilters(http),

@@ -41,6 +41,8 @@ export interface RouteSurroundings {
   readonly stripPort: boolean;
   /** `typed_per_filter_config` of what is nobody's to authorize. */
   readonly unauthorized: Readonly<Record<string, Any>>;
+  /** The same of what the authorization service is told beside a request. */
+  readonly authContext: (extensions: Readonly<Record<string, string>>) => Readonly<Record<string, Any>>;
   /** The same of error responses. */
   readonly errorBodies: (responses: Route["errorResponses"]) => Readonly<Record<string, Any>>;
 }
@@ -138,7 +140,12 @@ function destinationRoutes(
       requestHeadersToAdd: request.add,
       requestHeadersToRemove: request.remove,
       ...responseChanges(action.responseHeaders),
-      typedPerFilterConfig: sorted({ ...cors, ...errors, ...(route.bypassAuth === true ? unasked : {}) }),
+      typedPerFilterConfig: sorted({
+        ...cors,
+        ...errors,
+        ...(action.authContext === undefined ? {} : around.authContext(action.authContext)),
+        ...(route.bypassAuth === true ? unasked : {}),
+      }),
     }),
   ];
 }

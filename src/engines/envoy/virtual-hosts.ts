@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { Route } from "../../model/route.ts";
 import { VirtualHostSchema } from "../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
-import { withoutAuthorization } from "./authorization.ts";
+import { authorizationContext, withoutAuthorization } from "./authorization.ts";
 import { errorBodiesOf } from "./error-bodies.ts";
 import { decide, type HostDecisions } from "./host-decisions.ts";
 import { hostRoutes } from "./host-routes.ts";
@@ -35,6 +35,7 @@ export function virtualHosts(
     scheme: scope.clients === null ? ("http" as const) : ("https" as const),
     stripPort: model.http.stripMatchingHostPort,
     unauthorized,
+    authContext: (extensions: Readonly<Record<string, string>>) => authorizationContext(model, extensions),
     errorBodies: (responses: Route["errorResponses"]) => errorBodiesOf(responses, model),
   };
   /** Those of any host are the same everywhere. */

@@ -55,7 +55,8 @@ test("an AuthService over gRPC is shown the request, allows, refuses and changes
   const gateway = await runOn("envoy", () =>
     startGateway({
       "all.yaml":
-        mappingYaml("m", mapping) +
+        mappingYaml("m", { ...mapping, auth_context_extensions: { tenant: "shop", plan: "free" } }) +
+        mappingYaml("other", { ...mapping, prefix: "/other/" }) +
         mappingYaml("past", { ...mapping, prefix: "/past/", bypass_auth: true }) +
         `---\n${JSON.stringify(service)}\n`,
     }),
@@ -76,6 +77,9 @@ test("an AuthService over gRPC is shown the request, allows, refuses and changes
     assert.equal(upstream.seen[0]?.headers["x-let-me"], undefined);
     assert.equal((await fetch(`${url}/past/`)).status, 200);
     assert.equal(asked.length, 2, "bypass_auth is not asked about");
+    assert.deepEqual({ ...asked[0]?.attributes?.contextExtensions }, { plan: "free", tenant: "shop" });
+    await fetch(`${url}/other/`);
+    assert.deepEqual({ ...asked[2]?.attributes?.contextExtensions }, {}, "each Mapping tells its own");
   } finally {
     await gateway.stop();
     await upstream.close();

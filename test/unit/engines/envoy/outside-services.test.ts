@@ -29,6 +29,13 @@ const asked: RateLimitRequest[] = [];
 const logged: HTTPAccessLogEntry[] = [];
 const logNames: string[] = [];
 
+const MODULE = `---\n${JSON.stringify({
+  apiVersion: "getambassador.io/v2",
+  kind: "Module",
+  metadata: { name: "ambassador" },
+  spec: { config: { default_labels: { ambassador: { defaults: [{ generic_key: "edge" }] } } } },
+})}\n`;
+
 function objectYaml(kind: string, spec: Record<string, unknown>): string {
   return `---\n${JSON.stringify({ apiVersion: "getambassador.io/v2", kind, metadata: { name: kind.toLowerCase() }, spec })}\n`;
 }
@@ -95,6 +102,8 @@ before(async () => {
           driver: "zipkin",
           tag_headers: ["x-who"],
         }) +
+        // Beside them: labels that stand before all of the Mappings'.
+        MODULE +
         mappingYaml("limited", { prefix: "/limited/", service: `localhost:${upstream.port}`, labels }) +
         mappingYaml("free", { prefix: "/free/", service: `localhost:${upstream.port}` }),
     }),
@@ -125,15 +134,19 @@ test("the RateLimitService is asked with the labels of the route, and only by ro
   const entries = asked[0]?.descriptors.map((each) => each.entries.map(({ key, value }) => [key, value]));
   assert.deepEqual(entries, [
     [
+      ["generic_key", "edge"],
       ["generic_key", "shop"],
       ["who", "modest"],
     ],
-    [["remote_address", "127.0.0.1"]],
+    [
+      ["generic_key", "edge"],
+      ["remote_address", "127.0.0.1"],
+    ],
   ]);
   const before = upstream.seen.length;
   assert.equal((await get("/limited/", { "x-who": "greedy", "x-tenant": "t" })).status, 429);
   assert.equal(upstream.seen.length, before);
-  assert.equal(asked.at(-1)?.descriptors[1]?.entries.length, 2);
+  assert.equal(asked.at(-1)?.descriptors[1]?.entries.length, 3);
   await get("/limited/");
   assert.equal(asked.at(-1)?.descriptors.length, 1, "without the header that limit does not count");
 });
