@@ -84,6 +84,37 @@ describe("Istio", () => {
       }
     });
 
+  it("a Secret of Istio's own type shows its certificate and verifies by its root", async () => {
+    const { shop, close } = await startAgents();
+    const authority = await createAuthority("cluster.local");
+    shop.push({ default: await workload(authority, ORDERS), ROOTCA: { ca: authority.certificate } });
+    const { certificate, privateKey } = await workload(authority, GATEWAY);
+    const base64 = (text: string): string => Buffer.from(text).toString("base64");
+    const secret = (root: Authority): string =>
+      `---\n${JSON.stringify({
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "istio.default" },
+        type: "istio.io/key-and-cert",
+        data: {
+          "cert-chain.pem": base64(certificate),
+          "key.pem": base64(privateKey),
+          "root-cert.pem": base64(root.certificate),
+        },
+      })}\n`;
+    const sidecar = await startIstioSidecar(shop.path, "strict");
+    const routes = yaml(sidecar.port, { secret: "istio.default", secret_namespacing: false });
+    const gateway = await startGateway({ "routes.yaml": routes, "secret.yaml": secret(authority) });
+    try {
+      const { status, peer } = await answer(gateway);
+      assert.deepEqual([status, peer], [200, GATEWAY]);
+    } finally {
+      await gateway.stop();
+      await sidecar.stop();
+      await close();
+    }
+  });
+
   it("only the service accounts that are named are talked to", async () => {
     const { edge, shop, close } = await startAgents();
     const authority = await createAuthority("cluster.local");

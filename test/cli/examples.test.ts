@@ -29,3 +29,10 @@ for (const [name, said] of Object.entries(SAID)) {
     assert.equal(code, 0, stdout);
   });
 }
+
+test("explain takes for delivered what it does not ask for, and says so", async (t) => {
+  const { code, stdout } = await credence(t, "explain", "GET", "http://x/orders/", "examples/spiffe");
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /presents what spiffe\/\S+ delivers, which is not asked here/);
+  assert.doesNotMatch(stdout, /503/);
+});

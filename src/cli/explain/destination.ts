@@ -4,6 +4,7 @@ import type { Cluster } from "../../model/cluster.ts";
 import type { HeaderChanges, RetryPolicy } from "../../model/route.ts";
 import type { TlsVersion, UpstreamTls } from "../../model/tls.ts";
 import type { Places } from "./places.ts";
+import { isIssued } from "../../resources/tls-identity.ts";
 
 /** One of the Mappings that a route sends requests to. */
 export interface DestinationReport {
@@ -55,8 +56,10 @@ export interface UpstreamTlsReport {
   readonly sni: string | null;
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion;
-  /** Null: no client certificate is shown. */
+  /** Null: no client certificate is shown, or one that is not here yet. */
   readonly presents: CertificateReport | null;
+  /** The name of what an issuer is asked for while the gateway runs, and not here; null: all is here. */
+  readonly issued: string | null;
   readonly verifies: {
     readonly mode: "none" | "chain-and-name";
     readonly name: string | null;
@@ -169,6 +172,10 @@ function tlsReport(
     minVersion: tls.parameters.minVersion,
     maxVersion: tls.parameters.maxVersion,
     presents: credential === undefined ? null : certificateReport(credential, places),
+    issued:
+      tls.credential !== undefined && credential === undefined && isIssued(tls.credential)
+        ? tls.credential
+        : null,
     verifies: {
       mode: verification.mode,
       name: verification.mode === "none" ? null : verification.name,

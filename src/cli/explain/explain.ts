@@ -2,6 +2,7 @@ import { createDnsEndpoints } from "../../endpoints/dns.ts";
 import { explainRequest } from "../../engines/node/explain.ts";
 import { systemClock } from "../../telemetry/clock.ts";
 import { createLogger } from "../../telemetry/logger.ts";
+import { isIssued } from "../../resources/tls-identity.ts";
 import { loadGateway, type ResourceFlags } from "../load.ts";
 import { allExist } from "../paths.ts";
 import { endWithReader, inColour, printJson } from "../standard-output.ts";
@@ -42,6 +43,7 @@ export async function explain(
   const logger = createLogger("silent");
   const answer = explainRequest(gateway.compilation.model, question, {
     credentials: gateway.store,
+    assumed: isIssued,
     endpoints: createDnsEndpoints({ clock: systemClock, logger }),
     clock: systemClock,
     logger,

@@ -191,20 +191,26 @@ function milliseconds(value: number): string {
 }
 
 function tlsLines(tls: UpstreamTlsReport, now: number): string[] {
-  const { presents, verifies, context, contextPlace, missing } = tls;
+  const { presents, verifies, context, contextPlace, missing, issued } = tls;
   const by = context === null ? "without a TLSContext" : `by TLSContext ${named(context, contextPlace)}`;
   const trust = verifies.trust === null ? "" : named(verifies.trust, verifies.trustPlace);
   const anchors = verifies.anchors
     .map(({ subject, notAfter }) => `${subject} until ${notAfter.slice(0, 10)}`)
     .join("; ");
+  const shown =
+    issued !== null
+      ? `what ${issued} delivers, which is not asked here`
+      : presents === null
+        ? "no certificate"
+        : certificateText(presents, now);
   return [
     row("", `TLS ${tls.minVersion} to ${tls.maxVersion} ${by}, server name ${tls.sni ?? "not sent"}`),
-    row("", `  presents ${presents === null ? "no certificate" : certificateText(presents, now)}`),
+    row("", `  presents ${shown}`),
     row(
       "",
       verifies.mode === "none"
         ? "  verifies nothing: no CA is given"
-        : `  verifies the name ${verifies.name}, and the chain to ${anchors || "nothing usable"} from ${trust}`,
+        : `  verifies the name ${verifies.name}, and the chain to ${anchors || (issued === null ? "nothing usable" : "the CAs")} from ${trust}`,
     ),
     ...(missing === null ? [] : [row("", `  answers 503: ${missing}`)]),
   ];

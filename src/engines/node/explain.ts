@@ -5,7 +5,7 @@ import type { EndpointReader } from "../../endpoints/endpoint.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { Listener, VirtualHost } from "../../model/listener.ts";
 import type { Destination, Route } from "../../model/route.ts";
-import type { ClientAuth } from "../../model/tls.ts";
+import type { ClientAuth, UpstreamTls } from "../../model/tls.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { verifyPeer } from "../../x509/verify.ts";
@@ -77,6 +77,8 @@ export type ClientVerdict =
 
 export interface ExplainContext {
   readonly credentials: CredentialReader;
+  /** Names that somebody is asked for while the gateway runs: taken for delivered where they are not there. */
+  readonly assumed?: (name: string) => boolean;
   readonly endpoints: EndpointReader;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -126,8 +128,7 @@ export function explainRequest(model: GatewayModel, question: Question, context:
     handshake,
     host: plan.hosts.find(nameOf(head)),
     admission,
-    destinations:
-      admission.kind === "route" ? answerAll(head, accepted, plan, admission, context.credentials) : [],
+    destinations: admission.kind === "route" ? answerAll(head, accepted, plan, admission, context) : [],
     judged,
   };
 }
@@ -137,13 +138,14 @@ function answerAll(
   accepted: ConnectionFacts,
   plan: Plan,
   admitted: { readonly route: Route; readonly path: string },
-  credentials: CredentialReader,
+  context: ExplainContext,
 ): AnsweredDestination[] {
   return admitted.route.destinations.map((destination) => {
     const found = dispatch(head, accepted, plan, admitted, "(made for each request)", destination);
     const lacks = (cluster: UpstreamCluster | undefined): string | null => {
-      const made = cluster === undefined ? null : Generation.create(cluster.config.tls, credentials);
-      return made !== null && "missing" in made ? made.missing : null;
+      if (cluster === undefined || isAssumed(cluster.config.tls, context)) return null;
+      const made = Generation.create(cluster.config.tls, context.credentials);
+      return "missing" in made ? made.missing : null;
     };
     const forward = found.kind === "forward" ? found : undefined;
     return {
@@ -153,6 +155,11 @@ function answerAll(
       authorizationMissing: lacks(forward?.question?.cluster),
     };
   });
+}
+
+function isAssumed(tls: UpstreamTls, { credentials, assumed }: ExplainContext): boolean {
+  const name = tls.mode === "cleartext" ? undefined : tls.credential;
+  return name !== undefined && credentials.credential(name) === undefined && assumed?.(name) === true;
 }
 
 function shakeHands(plan: Plan, question: Question, { credentials, clock }: ExplainContext): Handshake {
