@@ -9,6 +9,7 @@ import type {
   CredentialMaterial,
   CredentialOrigin,
   CredentialReader,
+  CredentialStatus,
   CredentialStatuses,
   RevocationBundle,
   TrustBundle,
@@ -160,8 +161,9 @@ export class CredentialStore implements CredentialReader {
   /** What compile may know. Its methods answer for the two faces as the reader's do, in status instead of bytes. */
   get statuses(): CredentialStatuses {
     return {
-      credential: (name) => this.#face("credential", name)?.status(this.#clock.now()),
-      trust: (name) => this.#face("trust", name)?.status(this.#clock.now()),
+      credential: (name) =>
+        this.#face("credential", name)?.status(this.#clock.now()) ?? this.#undelivered(name),
+      trust: (name) => this.#face("trust", name)?.status(this.#clock.now()) ?? this.#undelivered(name),
       crl: (name) => this.#face("crl", name)?.status(this.#clock.now()),
       hasTrustAnchors: (name) => this.hasTrustAnchors(name),
     };
@@ -211,6 +213,11 @@ export class CredentialStore implements CredentialReader {
     for (const face of this.#faces.values()) face.cancelTimer();
     this.#listeners.clear();
     this.#findingListeners.clear();
+  }
+
+  #undelivered(name: string): CredentialStatus | undefined {
+    const trouble = this.#issuerTroubles.get(name)?.trouble;
+    return trouble === undefined ? undefined : { usable: false, code: "issuer-unavailable", reason: trouble };
   }
 
   #offerIdentity(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {

@@ -88,7 +88,7 @@ function prepare(
   { credential, missing }: Equipment,
   context: ProbeContext,
 ): void {
-  for (const name of missing) {
+  for (const name of new Set(missing)) {
     const status =
       name === tls.credential
         ? context.credentials.statuses.credential(name)
