@@ -2,7 +2,8 @@ import { type InventoryCertificate, type InventoryEntry, isFaulty } from "./inve
 
 /** The inventory for people: a paragraph for each name, the columns of all certificates aligned. */
 export function renderInventory(entries: readonly InventoryEntry[], colour: boolean): string {
-  const paint = (style: number, text: string): string => (colour ? `\x1b[${style}m${text}\x1b[0m` : text);
+  const paint = (style: number, text: string): string =>
+    colour && style > 0 && text !== "" ? `\x1b[${style}m${text}\x1b[0m` : text;
   const rows = entries.map(({ certificates }) => certificates.map(cells));
   const widths = COLUMNS.map((title, column) =>
     Math.max(title.length, ...rows.flat().map((row) => row[column]?.length ?? 0)),
