@@ -199,6 +199,11 @@ export class CredentialStore implements CredentialReader {
     return [...ofFaces, ...strayStaples([...this.#faces.values()], now), ...ofIssuers];
   }
 
+  /** What the issuer of a name fails at; null: nothing, or it has none. */
+  issuerTrouble(name: string): string | null {
+    return this.#issuerTroubles.get(name)?.trouble ?? null;
+  }
+
   all(): CredentialListing[] {
     const now = this.#clock.now();
     return [...this.#faces.values()]

@@ -9,6 +9,8 @@ export interface ProbeContext {
   /** Addresses that a resolver other than DNS knows. */
   readonly discovered: DiscoveredEndpoints;
   readonly now: number;
+  /** What the issuer of a credential fails at; null: nothing. */
+  readonly issuerTrouble: (name: string) => string | null;
   /** Instead of the cluster's connect timeout. */
   readonly timeoutMs: number | null;
   /** For how long a peer may refuse our certificate once the handshake is done. */

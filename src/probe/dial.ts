@@ -110,7 +110,7 @@ class Connection {
     const { preface, session } = this.#settings;
     // Straight to the socket: it is no part of what TLS said.
     if (preface !== undefined) this.#tcp.write(preface);
-    const { serverName, alpn } = this.#offer;
+    const { serverName, alpn, asksStaple } = this.#offer;
     try {
       const tls = connectTls({
         socket: this.#recorder,
@@ -118,6 +118,7 @@ class Connection {
         ...(serverName === null ? {} : { servername: serverName }),
         ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
         ...(session === undefined ? {} : { session }),
+        ...(asksStaple === undefined ? {} : { requestOCSP: true }),
         rejectUnauthorized: false,
         checkServerIdentity: () => undefined,
       });

@@ -39,8 +39,18 @@ export function listenerChanges(
             `a certificate${serverName === null ? "" : ` for ${serverName}`} that clients take, and its chain`,
           ),
         ];
-  return OF_CONTEXT.has(reason) ? changesFor(reason, client) : [];
+  const field = FIELDS[reason];
+  if (field === undefined || context === null) return changesFor(reason, client);
+  return [change(context, field, `${field}: so that it has what today's clients offer`)];
 }
+
+/** What a listener takes too little of is widened, not added to what the client would offer. */
+const FIELDS: Readonly<Partial<Record<ProbeFailure["reason"], string>>> = {
+  no_common_version: "max_tls_version",
+  no_common_cipher: "cipher_suites",
+  no_common_group: "ecdh_curves",
+  alpn_mismatch: "alpn_protocols",
+};
 
 /** Faults of the certificate that the listener shows. */
 const OURS: ReadonlySet<ProbeFailure["reason"]> = new Set<ProbeFailure["reason"]>([
@@ -59,13 +69,4 @@ const OURS: ReadonlySet<ProbeFailure["reason"]> = new Set<ProbeFailure["reason"]
   "signature_weak",
   "signature_invalid",
   "certificate_malformed",
-]);
-
-const OF_CONTEXT: ReadonlySet<ProbeFailure["reason"]> = new Set<ProbeFailure["reason"]>([
-  "credential_unavailable",
-  "key_mismatch",
-  "no_common_version",
-  "no_common_cipher",
-  "no_common_group",
-  "alpn_mismatch",
 ]);

@@ -228,6 +228,7 @@ function questionOf(
     offer: {
       parameters: CLIENT_PARAMETERS,
       alpn: ["http/1.1"],
+      asksStaple: true,
       serverName,
       certificate: chain === null || key === null ? null : { chain, key },
       anchors: anchors ?? [],

@@ -1,5 +1,6 @@
 import type { Credential, CredentialReader, TrustBundle } from "../credentials/credential.ts";
 import { alpnProtocols, contextParameters } from "../model/openssl.ts";
+import type { Cluster } from "../model/cluster.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
 
 /** What a handshake is made with, as the engine would make it. */
@@ -12,6 +13,8 @@ export interface Offer {
   readonly certificate: { readonly chain: string; readonly key: string } | null;
   /** For OpenSSL's opinion, which is reported beside ours and decides nothing. */
   readonly anchors: readonly string[];
+  /** An OCSP staple is asked for; the gateway asks no upstream for one. */
+  readonly asksStaple?: true;
   /** In OpenSSL's words and instead of what `parameters` make, to find out what a peer would have taken. */
   readonly instead?: {
     readonly ciphers?: string;
@@ -43,10 +46,15 @@ export function equipmentOf(tls: OriginateTls, credentials: CredentialReader): E
   return { credential, trust, missing };
 }
 
-export function offerOf(tls: OriginateTls, { credential, trust }: Equipment): Offer {
+export function offerOf(
+  { protocol }: Pick<Cluster, "protocol">,
+  tls: OriginateTls,
+  { credential, trust }: Equipment,
+): Offer {
   return {
     parameters: tls.parameters,
-    alpn: alpnProtocols(tls.parameters),
+    // What is offered is what will be spoken on the connection (HTTP/2: on Envoy).
+    alpn: protocol === "h2" ? ["h2"] : alpnProtocols(tls.parameters),
     serverName: tls.sni ?? null,
     certificate:
       credential === undefined ? null : { chain: credential.certificateChain, key: credential.privateKey },

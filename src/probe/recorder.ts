@@ -73,4 +73,4 @@ export class Recorder extends Duplex {
   }
 }
 
-const MAX_BYTES = 1024 * 1024;
+const MAX_BYTES = 256 * 1024;

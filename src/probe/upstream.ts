@@ -93,7 +93,10 @@ function prepare(
       name === tls.credential
         ? context.credentials.statuses.credential(name)
         : context.credentials.statuses.trust(name);
-    const reason = status !== undefined && !status.usable ? status.reason : "it is not there";
+    const reason =
+      status !== undefined && !status.usable
+        ? status.reason
+        : (context.issuerTrouble(name) ?? "it is not there");
     const isMismatch = status !== undefined && !status.usable && status.code === "private-key-mismatch";
     fail(way, {
       reason: isMismatch ? "key_mismatch" : "credential_unavailable",
@@ -135,10 +138,11 @@ async function resolve(way: Way, cluster: Cluster, { endpoints, discovered }: Pr
 /** The first address that takes connections, as the gateway goes on to the next one. */
 async function connect(
   way: Way,
-  { service, tls, connectTimeoutMs }: Cluster,
+  cluster: Cluster,
   equipment: Equipment | null,
   context: ProbeContext,
 ): Promise<void> {
+  const { service, tls, connectTimeoutMs } = cluster;
   const timeoutMs = context.timeoutMs ?? connectTimeoutMs;
   let unconnected: ProbeFailure | null = null;
   for (const endpoint of way.addresses) {
@@ -148,7 +152,7 @@ async function connect(
         : await explainHandshake(
             {
               endpoint,
-              offer: offerOf(tls, equipment),
+              offer: offerOf(cluster, tls, equipment),
               expected: expected(tls, equipment, service.host, context.credentials),
               verified: tls.verification.mode !== "none",
               credential: equipment.credential,

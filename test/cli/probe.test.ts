@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import type { PeerReport, ProbeReport } from "../../src/probe/report.ts";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
 import { credence, scratch, startRun } from "./credence.ts";
 
 async function upstream(t: TestContext, options: TlsOptions): Promise<number> {
@@ -269,4 +270,40 @@ test("misuse exits 2, and says why", async (t) => {
       assert.doesNotMatch(stderr, /PRIVATE KEY/);
     }),
   );
+});
+
+test("a TLSContext whose certificate an agent issues: asked for once, or said why there is none", async (t) => {
+  const authority = await createAuthority("example.org");
+  const api = await startWorkloadApi();
+  t.after(() => api.close());
+  const [backend, own] = await Promise.all([
+    issueSvid(authority, "spiffe://example.org/backend"),
+    issueSvid(authority, "spiffe://example.org/gateway"),
+  ]);
+  api.answer({ svids: [own] });
+  const port = await upstream(t, {
+    cert: backend.issued.certificate,
+    key: backend.issued.privateKey,
+    ca: authority.certificate,
+    requestCert: true,
+  });
+  const folder = scratch(t, {
+    "gateway.yaml": [
+      tlsContextYaml("issued", { identity: { spiffe: { socket: api.path } } }),
+      tlsContextYaml("nobody", { identity: { spiffe: { socket: "/nowhere/agent.sock" } } }),
+      mappingYaml("issued", { prefix: "/issued/", service: `https://localhost:${port}`, tls: "issued" }),
+      mappingYaml("nobody", { prefix: "/nobody/", service: `https://localhost:${port}`, tls: "nobody" }),
+    ].join(""),
+  });
+  const issued = await probed(t, "mapping/issued", folder);
+  assert.equal(issued.code, 0, JSON.stringify(issued.peer.verdict));
+  assert.deepEqual(issued.peer.presented[0]?.uris, ["spiffe://example.org/gateway"]);
+  assert.match(
+    issued.peer.checks.find(({ check }) => check === "name")?.says ?? "",
+    /spiffe:\/\/example\.org\/backend/,
+  );
+  const nobody = await probed(t, "mapping/nobody", folder);
+  assert.equal(nobody.code, 1);
+  assert.equal(nobody.peer.verdict.reason, "credential_unavailable");
+  assert.match(nobody.peer.verdict.says, /\/nowhere\/agent\.sock/);
 });

@@ -81,6 +81,7 @@ async function met(
         credentials: store,
         endpoints: createDnsEndpoints({ clock: systemClock }),
         discovered: NOTHING_DISCOVERED,
+        issuerTrouble: () => null,
         now: Date.now(),
         timeoutMs: null,
         settleMs: 1000,
@@ -293,4 +294,30 @@ test("what a client has against the listener's certificate is mended by the list
     verdict.change.map(({ place, says }) => `${place} ${says}`),
     ["secret/default/edge#tls.crt a certificate for peer.example that clients take, and its chain"],
   );
+});
+
+test("a listener that takes nothing of what today's clients offer is told from its clients", async (t) => {
+  const rsa = issue({ by: ROOT, subject: "rsa", keys: rsaKeys(), names: [dns("peer.example")] });
+  const port = await tlsPeer(t, {
+    ...shows(rsa),
+    minVersion: "TLSv1",
+    maxVersion: "TLSv1.1",
+    ciphers: "DEFAULT:@SECLEVEL=0",
+  });
+  const { verdict } = await met(null, { mode: "none" }, { port });
+  assert.equal(verdict.reason, "no_common_version", verdict.says);
+  assert.match(verdict.change[0]?.place ?? "", /tlscontext\/default\/edge#max_tls_version/);
+});
+
+test("a staple of the listener is seen", async (t) => {
+  const port = await tlsPeer(t, {
+    ...shows(SERVER),
+    ca: chainOf(CLIENTS),
+    requestCert: true,
+    rejectUnauthorized: true,
+    onServer: (server) =>
+      server.on("OCSPRequest", (_certificate, _issuer, done) => done(null, Buffer.from("staple"))),
+  });
+  const { steps } = await met([clientOf()], {}, { port });
+  assert.match(steps.find(({ step }) => step === "hello")?.details.join() ?? "", /OCSP staple/);
 });

@@ -1,7 +1,7 @@
 import type { TestContext } from "node:test";
 import { once } from "node:events";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
-import { createServer, type TlsOptions } from "node:tls";
+import { createServer, type Server, type TlsOptions } from "node:tls";
 import { CredentialStore } from "../../src/credentials/store.ts";
 import { NOTHING_DISCOVERED } from "../../src/endpoints/discovered.ts";
 import { createDnsEndpoints } from "../../src/endpoints/dns.ts";
@@ -42,12 +42,16 @@ export function shows(...chain: readonly [Issued, ...Issued[]]): TlsOptions {
 }
 
 /** A TLS server on a port of its own, until the test ends. */
-export async function tlsPeer(t: TestContext, options: TlsOptions): Promise<number> {
+export async function tlsPeer(
+  t: TestContext,
+  { onServer, ...options }: TlsOptions & { readonly onServer?: (server: Server) => void },
+): Promise<number> {
   const server = createServer(options, (socket) => {
     socket.on("error", ignore);
     socket.once("data", () => socket.end("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"));
   });
   server.on("tlsClientError", ignore);
+  onServer?.(server);
   return listen(t, server);
 }
 
@@ -144,6 +148,7 @@ export async function probePort(port: number, gateway: Gateway = {}): Promise<Pe
         credentials: store,
         endpoints: createDnsEndpoints({ clock: systemClock }),
         discovered: NOTHING_DISCOVERED,
+        issuerTrouble: () => null,
         now: Date.now(),
         timeoutMs: null,
         settleMs: 1000,

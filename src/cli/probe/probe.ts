@@ -186,6 +186,7 @@ function contextOf(
     credentials: overlaid(gateway.store, given),
     endpoints: createDnsEndpoints({ clock: systemClock }),
     discovered,
+    issuerTrouble: (name) => gateway.store.issuerTrouble(name),
     now: Date.now(),
     timeoutMs: flags.timeout ?? null,
     settleMs: flags.wait,

@@ -3,8 +3,19 @@ import type { Change, PeerReport, Placed, ProbeReport, Step, Verdict } from "../
 /** The report as a person reads it: for each peer the verdict, then each step, then what to change. */
 export function probeText(report: ProbeReport, colour: boolean): string {
   const paint: Paint = (style, text) => (colour ? `\x1b[${style}m${text}\x1b[0m` : text);
-  return report.peers.map((peer) => peerLines(peer, paint).join("\n")).join("\n\n");
+  return report.peers.map((peer) => peerLines(tame(peer), paint).join("\n")).join("\n\n");
 }
+
+/** Names and answers are of the peer's choosing: nothing of them may steer a terminal or change the order of reading. */
+function tame<Value>(value: Value): Value {
+  if (typeof value === "string") return value.replace(STEERING, "\ufffd") as Value;
+  if (Array.isArray(value)) return value.map(tame) as Value;
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, tame(each)])) as Value;
+}
+
+/** Controls of ASCII and Latin-1, line separators, and what turns the direction of writing. */
+const STEERING = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 type Paint = (style: number, text: string) => string;
 
