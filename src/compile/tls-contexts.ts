@@ -148,7 +148,10 @@ export function compileContext(
   );
   if (rules?.revocation !== undefined) judgeLists(rules.revocation);
   for (const { field, message } of engine === "envoy"
-    ? untranslatableRules(rules ?? {}, spec.identity?.spiffe !== undefined)
+    ? untranslatableRules(rules ?? {}, {
+        byTrustDomain: spec.identity?.spiffe !== undefined,
+        isOptional: isTermination && spec.cert_required !== true,
+      })
     : [])
     report("tls-engine-cannot", positionField(resource, field), message);
   const parameters = compileParameters(resource, engine, report);

@@ -31,8 +31,8 @@ export function untranslatable(parameters: TlsParameters): Untranslatable[] {
  * by trust domains, does chain, dates and names, and takes no notice of the rest. Fields are those of a TLSContext.
  */
 export function untranslatableRules(
-  { spkiSha256, revocation, maxDepth }: PeerRules,
-  byTrustDomain: boolean,
+  { identities, spkiSha256, revocation, maxDepth }: PeerRules,
+  { byTrustDomain, isOptional }: { readonly byTrustDomain: boolean; readonly isOptional: boolean },
 ): { readonly field: string; readonly message: string }[] {
   const found: { readonly field: string; readonly message: string }[] = [];
   const unheeded = (field: string, what: string): void => {
@@ -43,6 +43,12 @@ export function untranslatableRules(
     found.push({
       field: "verify.max_depth",
       message: "Envoy takes a maximum depth (max_verify_depth) and does not heed it",
+    });
+  if (isOptional && (identities ?? spkiSha256) !== undefined)
+    found.push({
+      field: "verify",
+      message:
+        "Envoy takes no client without a certificate where it looks at names or pins (it would with cert_required: true)",
     });
   if (byTrustDomain && spkiSha256 !== undefined) unheeded("verify.spki_sha256", "pins");
   if (byTrustDomain && revocation !== undefined) unheeded("verify", "revocation lists");

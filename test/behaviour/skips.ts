@@ -419,4 +419,52 @@ export const SKIPS: readonly Skip[] = [
     reason:
       "it costs its listener alone, of HTTP too, where the node engine keeps the previous revision whole",
   },
+  {
+    engine: "envoy",
+    file: "verify",
+    group: "handshakes",
+    tests: ["as deep as is allowed", "too deep", "allow-missing", "allow-stale"],
+    reason:
+      "closed when it is compiled, and said: Envoy takes a maximum depth and does not heed it, and knows revocation lists only as crl_policy: require has them",
+    isRun: true,
+  },
+  {
+    engine: "envoy",
+    file: "verify",
+    group: "handshakes",
+    tests: [
+      "an exact DNS name, asked for",
+      "another exact DNS name, asked for",
+      "a DNS suffix, asked for",
+      "a DNS suffix is not the name itself, asked for",
+      "one of several names, asked for",
+      "a SPIFFE ID, asked for",
+      "another SPIFFE ID, asked for",
+      "a trust domain, asked for",
+      "another trust domain, asked for",
+      "a name or an ID, asked for",
+      "a pinned key, asked for",
+      "another pinned key, asked for",
+      "a pinned key under another name, asked for",
+    ],
+    reason:
+      "closed when it is compiled, and said: where Envoy looks at names or pins it takes no client without a certificate, so `verify` with them needs `cert_required: true`",
+    isRun: true,
+  },
+  {
+    engine: "envoy",
+    file: "verify",
+    group: "reasons of failures",
+    tests: ["another SPIFFE ID", "another trust domain"],
+    reason: "name_mismatch: Envoy does not say what kind of name it looked for",
+    isRun: true,
+  },
+  {
+    engine: "envoy",
+    file: "verify",
+    group: "handshakes",
+    tests: ["a list that revokes a client ends its sessions"],
+    reason: "there are none: where client certificates are checked, Envoy resumes no session",
+    isRun: true,
+  },
 ];

@@ -67,7 +67,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     clock,
     logger,
     authorize,
-    services: [failureStream(authorize, (group) => failed.get(group)?.take)],
+    services: [failureStream(authorize, (group) => failed.get(group))],
   });
   const planes: FleetPlane[] = (groups ?? [null]).map((group) => {
     const plane = wirePlane({
@@ -87,10 +87,13 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
       allowPartial: flags.allowPartial === true,
       logger: group === null ? logger : logger.child({ group: group.name }),
       clock,
-      engine: ({ store, discovered, onFailure }) => {
+      engine: ({ store, discovered, onFailure, onHandshakeFailed }) => {
         const name = group?.name ?? EVERYBODY;
         const counts = failed.get(name);
-        if (counts !== undefined) counts.onFailure = onFailure;
+        if (counts !== undefined) {
+          counts.onFailure = onFailure;
+          counts.onHandshakeFailed = onHandshakeFailed;
+        }
         return createEnvoyEngine({
           ads,
           group: name,

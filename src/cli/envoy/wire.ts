@@ -44,7 +44,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     clock,
     logger,
     authorize,
-    services: [failureStream(authorize, () => failed.take)],
+    services: [failureStream(authorize, () => failed)],
   });
   await ads.listen({ path: directory.xdsSocket });
   const supervisor = new EnvoySupervisor({
@@ -66,8 +66,9 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   const plane = wirePlane({
     ...options,
     clock,
-    engine: ({ store, discovered, onFailure }) => {
+    engine: ({ store, discovered, onFailure, onHandshakeFailed }) => {
       failed.onFailure = onFailure;
+      failed.onHandshakeFailed = onHandshakeFailed;
       return createEnvoyEngine({
         ads,
         group: GROUP,

@@ -6,16 +6,14 @@ import {
   type AccessLogSchema,
   ComparisonFilter_Op as Op,
 } from "../../protobuf/generated/envoy/config/accesslog/v3/accesslog_pb.js";
-import { ApiVersion } from "../../protobuf/generated/envoy/config/core/v3/config_source_pb.js";
 import {
-  type CommonGrpcAccessLogConfigSchema,
   HttpGrpcAccessLogConfigSchema,
   TcpGrpcAccessLogConfigSchema,
 } from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { StdoutAccessLogSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import type { CustomTagSchema } from "../../protobuf/generated/envoy/type/tracing/v3/custom_tag_pb.js";
 import { METADATA } from "./direct-response.ts";
-import { duration } from "./duration.ts";
+import { logStream } from "./failure-log.ts";
 import { expressionFilter, FAILURE_ID, statusFilter } from "./local-replies.ts";
 import { clusterOf } from "./tcp/destination.ts";
 import type { TranslationContext } from "./translation-context.ts";
@@ -52,7 +50,7 @@ export const DESTINATION_TAG = "to ";
 /** Of what is no failure nothing is sent: an upstream's own answer, whatever its status. */
 function failuresOfRequests(ownCluster: string): AccessLog {
   const config = create(HttpGrpcAccessLogConfigSchema, {
-    commonConfig: stream(ownCluster, Object.values(TAGS).map(routeMetadata)),
+    commonConfig: logStream(ownCluster, "failures", Object.values(TAGS).map(routeMetadata)),
     additionalResponseHeadersToLog: [FAILURE_ID],
   });
   return {
@@ -89,7 +87,9 @@ function failuresOfConnections(ownCluster: string, destinations: readonly TcpDes
       type: { case: "literal", value: { value: destination.name } },
     }),
   );
-  const config = create(TcpGrpcAccessLogConfigSchema, { commonConfig: stream(ownCluster, tags) });
+  const config = create(TcpGrpcAccessLogConfigSchema, {
+    commonConfig: logStream(ownCluster, "failures", tags),
+  });
   return {
     name: "envoy.access_loggers.tcp_grpc",
     filter: ANY_FLAG,
@@ -100,19 +100,6 @@ function failuresOfConnections(ownCluster: string, destinations: readonly TcpDes
 const ANY_FLAG: MessageInitShape<typeof AccessLogFilterSchema> = {
   filterSpecifier: { case: "responseFlagFilter", value: { flags: [] } },
 };
-
-function stream(
-  ownCluster: string,
-  customTags: CustomTag[],
-): MessageInitShape<typeof CommonGrpcAccessLogConfigSchema> {
-  return {
-    logName: "failures",
-    transportApiVersion: ApiVersion.V3,
-    grpcService: { targetSpecifier: { case: "envoyGrpc", value: { clusterName: ownCluster } } },
-    bufferFlushInterval: duration(100),
-    customTags,
-  };
-}
 
 function routeMetadata(key: string): CustomTag {
   return {

@@ -1,10 +1,13 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { AccessLogCommon } from "../../protobuf/generated/envoy/data/accesslog/v3/accesslog_pb.js";
+import { handshakeOf } from "./handshake-words.ts";
 import { REQUEST_CHECKS } from "./request-checks.ts";
 
 export interface FailureCause {
   readonly reason: FailureReason;
   readonly cause: string;
+  readonly handshake?: HandshakeReason;
 }
 
 /** What Envoy's log says of a request or connection that came to nothing. */
@@ -25,15 +28,30 @@ export function failureCause(text: FailureText): FailureCause | null {
   const flags = common.responseFlags;
   if (details.startsWith("ext_authz_denied") || details === "request_rate_limited") return null;
   const byDetails = BY_DETAILS.find(([pattern]) => pattern.test(details));
-  if (byDetails !== undefined) return { reason: byDetails[1], cause: details };
+  if (byDetails !== undefined) {
+    const [, reason] = byDetails;
+    return {
+      reason,
+      cause: details,
+      ...(reason === "upstream_dns_failure" ? { handshake: "dns_failure" as const } : {}),
+    };
+  }
   const check = REQUEST_CHECKS.find(({ policy }) => details.includes(`[${policy}]`));
   if (check !== undefined) return { reason: check.reason, cause: check.cause };
   if (flags?.noClusterFound === true) return { reason: "route_fails_closed", cause: "no such cluster" };
   const transport = common.upstreamTransportFailureReason || details;
-  const byText = BY_TEXT.find(([pattern]) => pattern.test(`${transport} ${details}`));
-  if (byText !== undefined) return { reason: byText[1], cause: transport };
+  const words = `${transport} ${details}`;
+  const handshake = handshakeOf(words, "upstream");
+  const byText = BY_TEXT.find(([pattern]) => pattern.test(words));
+  if (byText !== undefined)
+    return { reason: byText[1], cause: transport, ...(handshake === null ? {} : { handshake }) };
   for (const [flag, reason] of BY_FLAG)
-    if (flags?.[flag] === true) return { reason, cause: transport || flag };
+    if (flags?.[flag] === true)
+      return {
+        reason,
+        cause: transport || flag,
+        ...(reason === "upstream_dns_failure" ? { handshake: "dns_failure" as const } : {}),
+      };
   const byStatus = BY_STATUS[text.status];
   return byStatus === undefined ? null : { reason: byStatus, cause: details };
 }

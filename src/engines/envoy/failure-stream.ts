@@ -3,7 +3,6 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { FAILURE_REASONS, type FailureReason, type FailureRecord } from "../../diagnostics/failure.ts";
-import type { Address } from "../../protobuf/generated/envoy/config/core/v3/address_pb.js";
 import { NodeSchema } from "../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import type {
   AccessLogCommon,
@@ -11,13 +10,21 @@ import type {
   TCPAccessLogEntry,
 } from "../../protobuf/generated/envoy/data/accesslog/v3/accesslog_pb.js";
 import { AccessLogService } from "../../protobuf/generated/envoy/service/accesslog/v3/als_pb.js";
-import type { FailureSink } from "../engine.ts";
+import type { FailureSink, HandshakeSink } from "../engine.ts";
 import { DESTINATION_TAG, TAGS } from "./access-log.ts";
 import type { Authorize } from "./ads/client.ts";
 import { PEER } from "./ads/transport.ts";
 import { closedBecause } from "./tcp/destination.ts";
-import { failureCause } from "./failure-reasons.ts";
+import { type FailureCause, failureCause } from "./failure-reasons.ts";
+import { addressText } from "./failure-log.ts";
+import { handshakeFailure, isHandshakeLog } from "./handshake-log.ts";
 import { FAILURE_ID } from "./local-replies.ts";
+
+/** Where what Envoys tell of goes. */
+export interface FailureSinks {
+  readonly failure: FailureSink;
+  readonly handshake: HandshakeSink;
+}
 
 /**
  * The gRPC service (ALS) that Envoys tell of what failed, for the connections of the xDS stream. Whoever may not have a
@@ -25,26 +32,36 @@ import { FAILURE_ID } from "./local-replies.ts";
  */
 export function failureStream(
   authorize: Authorize,
-  sinkOf: (group: string) => FailureSink | undefined,
+  sinkOf: (group: string) => FailureSinks | undefined,
 ): (router: ConnectRouter) => void {
   return (router) => {
     router.service(AccessLogService, {
       async streamAccessLogs(messages, context) {
-        let sink: FailureSink | undefined;
+        let sinks: FailureSinks | undefined;
+        let logName = "";
         for await (const { identifier, logEntries } of messages) {
           // It comes with the first message of a stream.
           if (identifier !== undefined) {
             const node = identifier.node ?? create(NodeSchema);
             const admission = authorize({ peer: context.values.get(PEER), node });
             if ("refused" in admission) throw new ConnectError(admission.message, Code.PermissionDenied);
-            sink = sinkOf(admission.group);
+            sinks = sinkOf(admission.group);
+            logName = identifier.logName;
           }
-          if (sink === undefined || logEntries.case === undefined) continue;
+          if (sinks === undefined || logEntries.case === undefined) continue;
+          if (isHandshakeLog(logName)) {
+            if (logEntries.case !== "tcpLogs") continue;
+            for (const entry of logEntries.value.logEntry) {
+              const failure = handshakeFailure(logName, entry);
+              if (failure !== null) sinks.handshake(failure);
+            }
+            continue;
+          }
           const failures =
             logEntries.case === "httpLogs"
               ? logEntries.value.logEntry.map(requestFailure)
               : logEntries.value.logEntry.map(connectionFailure);
-          for (const failure of failures) if (failure !== null) sink(failure);
+          for (const failure of failures) if (failure !== null) sinks.failure(failure);
         }
         return {};
       },
@@ -89,7 +106,7 @@ export function connectionFailure({ commonProperties: common }: TCPAccessLogEntr
 
 function recordOf(
   common: AccessLogCommon,
-  { reason, cause }: { readonly reason: FailureReason; readonly cause: string },
+  { reason, cause, handshake }: FailureCause,
   route: string | null,
   id: string | undefined,
 ): FailureRecord {
@@ -99,7 +116,8 @@ function recordOf(
     route,
     reason,
     cause: cause.slice(0, MAX_CAUSE),
-    upstream: addressOf(common.upstreamRemoteAddress),
+    ...(handshake === undefined ? {} : { handshake }),
+    upstream: addressText(common.upstreamRemoteAddress),
   };
 }
 
@@ -114,11 +132,4 @@ function isoTime(time: Timestamp | undefined): string {
   const milliseconds =
     time === undefined ? Date.now() : Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
   return new Date(milliseconds).toISOString();
-}
-
-function addressOf(address: Address | undefined): string | null {
-  if (address?.address.case !== "socketAddress") return null;
-  const { address: host, portSpecifier } = address.address.value;
-  const port = portSpecifier.case === "portValue" ? portSpecifier.value : 0;
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -5,6 +5,7 @@ import { ListenerSchema } from "../../protobuf/generated/envoy/config/listener/v
 import { DEFAULT_BOUNDS } from "./bounds.ts";
 import { duration } from "./duration.ts";
 import { type FilterChainInit, plaintextChain, refusingChain, tlsMatch } from "./filter-chains.ts";
+import { handshakeLogs, type RefusingChains } from "./handshake-log.ts";
 import { httpConnectionManager } from "./http-connection-manager.ts";
 import { listeningSocket } from "./listening-socket.ts";
 import { resource, type XdsResource } from "./resources.ts";
@@ -34,7 +35,10 @@ function httpListener(
   const message = create(ListenerSchema, {
     ...listeningSocket(listener, model.http, context, { readsServerName: isTls }),
     ...(isTls
-      ? { filterChains: tlsChains(listener, model, context) }
+      ? {
+          filterChains: tlsChains(listener, model, context),
+          accessLog: handshakeLogs(listener.name, refusingChains(model), context),
+        }
       : { filterChains: [cleartextChain(listener, model, context)] }),
   });
   const from = isTls ? [...new Set(model.virtualHosts.map(({ origin }) => origin))].sort() : [];
@@ -82,6 +86,17 @@ function tlsChains(listener: Listener, model: GatewayModel, context: Translation
   // Names that nobody has, and no name at all.
   const unknown = model.virtualHosts.some(({ domain }) => domain === "*") ? [] : [refusingChain("tls", [])];
   return [...chains, ...unknown, plaintextChain()];
+}
+
+/** By the names that `tlsChains` gives them. */
+function refusingChains({ virtualHosts }: GatewayModel): RefusingChains {
+  const of = (mode: VirtualHost["tls"]["mode"]): string[] =>
+    groupByTls(virtualHosts).flatMap(({ tls, domains }) => (tls.mode === mode ? [`tls ${domains[0]}`] : []));
+  return {
+    sni_unknown: ["tls", ...of("cleartext")],
+    credential_unavailable: of("refuse"),
+    plaintext_peer: ["plaintext"],
+  };
 }
 
 /** In the order of the first domain of each; `*` is alone, as it is matched differently. */

@@ -89,10 +89,16 @@ function once(
 
 type SecretType = NonNullable<MessageInitShape<typeof SecretSchema>["type"]>;
 
-function certificate({ certificateChain, privateKey }: Credential): SecretType {
+function certificate({ certificateChain, privateKey, ocspStaple }: Credential): SecretType {
   return {
     case: "tlsCertificate",
-    value: { certificateChain: inline(certificateChain), privateKey: inline(privateKey) },
+    value: {
+      certificateChain: inline(certificateChain),
+      privateKey: inline(privateKey),
+      ...(ocspStaple === undefined
+        ? {}
+        : { ocspStaple: { specifier: { case: "inlineBytes" as const, value: ocspStaple.response } } }),
+    },
   };
 }
 

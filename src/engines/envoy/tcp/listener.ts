@@ -5,6 +5,7 @@ import { ListenerSchema } from "../../../protobuf/generated/envoy/config/listene
 import { DEFAULT_BOUNDS } from "../bounds.ts";
 import { duration } from "../duration.ts";
 import { type FilterChainInit, refusingChain, tlsMatch } from "../filter-chains.ts";
+import { handshakeLogs, type RefusingChains } from "../handshake-log.ts";
 import { listeningSocket } from "../listening-socket.ts";
 import { resource, type XdsResource } from "../resources.ts";
 import { terminatingSocket } from "../tls/termination.ts";
@@ -23,6 +24,7 @@ export function tcpListener(
   const takesAnyName = listener.chains.some(({ serverName }) => serverName === "*");
   const message = create(ListenerSchema, {
     ...listeningSocket(listener, model.http, context, { readsServerName }),
+    accessLog: readsServerName ? handshakeLogs(listener.name, refusingChains(listener), context) : [],
     filterChains: [
       ...listener.chains
         .filter(({ serverName }) => serverName !== null)
@@ -42,6 +44,13 @@ export function tcpListener(
   });
   const from = listener.chains.flatMap(({ destinations }) => destinations.map(({ name }) => name));
   return resource("listener", listener.name, message, [...new Set(from)].sort());
+}
+
+/** By the names of their chains. */
+function refusingChains({ chains }: TcpListener): RefusingChains {
+  const of = (mode: TcpChain["tls"]["mode"]): string[] =>
+    chains.flatMap(({ serverName, tls }) => (tls.mode === mode ? [`tls ${serverName}`] : []));
+  return { sni_unknown: ["tls", ...of("cleartext")], credential_unavailable: of("refuse") };
 }
 
 function namedChain(

@@ -7,7 +7,12 @@ import {
   type Server,
   TLSSocket,
 } from "node:tls";
-import type { CredentialReader, RevocationBundle, TrustBundle } from "../../../credentials/credential.ts";
+import type {
+  Credential,
+  CredentialReader,
+  RevocationBundle,
+  TrustBundle,
+} from "../../../credentials/credential.ts";
 import { peerExpectation, revocationOf } from "../../../credentials/peer-expectation.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
 import { type ClientTerms, KnownIssuers } from "./client-check.ts";
@@ -76,6 +81,8 @@ export interface PolicyEvents {
     serverName: string,
     socket: TLSSocket | null,
   ) => SecureContext | Error;
+  /** What is sent with a certificate to clients that ask (RFC 6066 §8); `sha256` is the certificate's, in hex. */
+  readonly staple: (sha256: string) => Buffer | null;
   readonly onSecure: (policy: Policy, socket: TLSSocket) => void;
   readonly onFailure: (error: NodeJS.ErrnoException, socket: TLSSocket) => void;
 }
@@ -101,6 +108,9 @@ export class Policy {
       ticketKeys: this.#ticketKeys,
       SNICallback: chooser((name, socket) => events.certificate(this, name, socket)),
     });
+    this.#server.on("OCSPRequest", (certificate, _issuer, done) =>
+      done(null, events.staple(createHash("sha256").update(certificate).digest("hex"))),
+    );
     this.#server.on("secureConnection", (socket: TLSSocket) => {
       socket.allowHalfOpen = true;
       events.onSecure(this, socket);
@@ -136,4 +146,14 @@ function chooser(choose: (name: string, socket: TLSSocket | null) => SecureConte
     if (chosen instanceof Error) done(chosen);
     else done(null, chosen);
   };
+}
+
+/** Names a certificate under the terms that it is shown by. */
+export function certificateKey(credential: Credential, terms: PolicyTerms): string {
+  return `${credential.name} ${credential.generation} ${terms.key}`;
+}
+
+/** The context chosen by SNI takes the server's place in OpenSSL, so it carries trust anchors and session id too. */
+export function certificateOptions(credential: Credential, terms: PolicyTerms): SecureContextOptions {
+  return { ...terms.options, cert: credential.certificateChain, key: credential.privateKey };
 }

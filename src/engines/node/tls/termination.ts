@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
-import { createSecureContext, type SecureContext, type SecureContextOptions, type TLSSocket } from "node:tls";
+import { createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { Credential, CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
 import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
@@ -22,6 +22,8 @@ import {
 import { type HelloOutcome, readHello } from "./hello-reader.ts";
 import { findServedName } from "./served-name.ts";
 import {
+  certificateKey,
+  certificateOptions,
   clientEvidence,
   Policy,
   type PolicyEvents,
@@ -62,6 +64,8 @@ export class Termination {
   /** Null: OpenSSL does not take it. */
   readonly #policies = new Map<string, Policy | null>();
   readonly #certificates = new Map<string, SecureContext | null>();
+  /** OCSP responses by the certificate that they are about. */
+  readonly #staples = new Map<string, Buffer>();
   /** The policy that every host of the table shares; null where they differ or one must be refused. */
   #only: Policy | null = null;
   /** Server names that were read ahead of the handshake, by connection. */
@@ -81,6 +85,7 @@ export class Termination {
         if (socket !== null) this.#asked.set(socket, serverName);
         return this.#certificate(policy, serverName);
       },
+      staple: (sha256) => this.#staples.get(sha256) ?? null,
       onSecure: (policy, socket) => this.#onSecure(policy, socket),
       onFailure: (error, socket) => this.#onFailure(error, socket),
     };
@@ -96,6 +101,7 @@ export class Termination {
     const wanted = new Map<string, PolicyTerms>();
     const certificates = new Set<string>();
     let allServed = true;
+    this.#staples.clear();
     for (const { tls } of hosts.all) {
       if (tls.mode === "cleartext") continue;
       const terms = tls.mode === "terminate" ? this.#terms(tls) : null;
@@ -103,7 +109,12 @@ export class Termination {
       const credential =
         tls.mode === "terminate" ? this.#context.credentials.credential(tls.credential) : undefined;
       if (terms === null || credential === undefined) allServed = false;
-      else certificates.add(certificateKey(credential, terms));
+      else {
+        certificates.add(certificateKey(credential, terms));
+        const { ocspStaple, facts } = credential;
+        if (ocspStaple !== undefined && facts[0] !== undefined)
+          this.#staples.set(facts[0].sha256, ocspStaple.response);
+      }
     }
     for (const key of this.#policies.keys()) if (!wanted.has(key)) this.#policies.delete(key);
     for (const key of this.#certificates.keys()) if (!certificates.has(key)) this.#certificates.delete(key);
@@ -324,15 +335,6 @@ const NOISE: ReadonlySet<HandshakeReason> = new Set([
   "plaintext_peer",
 ]);
 const ignore = (): void => {};
-
-function certificateKey(credential: Credential, terms: PolicyTerms): string {
-  return `${credential.name} ${credential.generation} ${terms.key}`;
-}
-
-/** The context chosen by SNI takes the server's place in OpenSSL, so it carries trust anchors and session id too. */
-function certificateOptions(credential: Credential, terms: PolicyTerms): SecureContextOptions {
-  return { ...terms.options, cert: credential.certificateChain, key: credential.privateKey };
-}
 
 function uses(tls: ServerTls, name: string): boolean {
   if (tls.mode !== "terminate") return false;

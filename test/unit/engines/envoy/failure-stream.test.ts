@@ -34,7 +34,7 @@ before(async () => {
     { address: "127.0.0.1", port: 0 },
     failureStream(
       () => ({ group: "test", identity: "test" }),
-      () => (failure) => failures.push(failure),
+      () => ({ failure: (failure) => failures.push(failure), handshake: () => {} }),
     ),
     createLogger("silent"),
     systemClock,
