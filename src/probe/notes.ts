@@ -23,7 +23,10 @@ export function enginesDiffer(
     notes.push(`with the envoy engine these settings are refused: ${message}`);
   const rules = verification.mode === "none" ? undefined : verification.rules;
   if (rules !== undefined)
-    for (const { message } of untranslatableRules(rules, trust?.domains !== undefined))
+    for (const { message } of untranslatableRules(rules, {
+      byTrustDomain: trust?.domains !== undefined,
+      isOptional: false,
+    }))
       notes.push(`with the envoy engine this context is closed: ${message}`);
   const [first] = faults;
   const passed = first === undefined ? undefined : PASSED_BY_ENVOY[first];
