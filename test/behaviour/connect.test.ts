@@ -3,6 +3,7 @@ import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type Consul, consulResolverYaml, startConsul } from "../support/consul.ts";
 import { type ConnectService, startConnectService } from "../support/connect-service.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { until } from "../support/until.ts";
 import { after, before, describe, it } from "./engines.ts";
 
 describe("Consul Connect", () => {
@@ -113,6 +114,62 @@ describe("Consul Connect", () => {
       assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
       impostor.seen.length = 0;
     });
+  });
+
+  it("goes to several datacenters each with the identity of its own agent", async () => {
+    const other = await startConsul();
+    const there = await startConnectService(other, "shop");
+    await other.register({ service: "shop", port: there.port, native: true });
+    const yaml =
+      asked("shop") +
+      consulResolverYaml("other", other.address) +
+      asked("shop", { prefix: "/there/", resolver: "other" }).replace('"name":"shop"', '"name":"there"');
+    try {
+      await withGateway(yaml, async (gateway) => {
+        const to = async (path: string): Promise<number> =>
+          (await fetch(`http://127.0.0.1:${gateway.httpPort}${path}`)).status;
+        assert.deepEqual(
+          [await to("/shop/"), await to("/there/")],
+          [200, 200],
+          JSON.stringify(await gateway.failure()),
+        );
+        const domains = [shop, there].map(
+          ({ seen }) => /spiffe:\/\/([^/]+)/.exec(seen[0]?.client ?? "")?.[1],
+        );
+        assert.equal(domains[0], trustDomain);
+        assert.notEqual(domains[1], trustDomain);
+      });
+    } finally {
+      await there.close();
+      await other.end();
+    }
+  });
+
+  it("goes on with what its agent gave while that is gone, and takes another trust domain from the next one", async () => {
+    const own = await startConsul();
+    let service = await startConnectService(own, "shop");
+    const yaml = asked("shop").replaceAll("consul-dc1", "own") + consulResolverYaml("own", own.address);
+    try {
+      await own.register({ service: "shop", port: service.port, native: true });
+      await withGateway(yaml, async (gateway) => {
+        assert.equal(await status(gateway), 200);
+        await own.end();
+        await until(async () => (await errors(gateway)).join().includes("issuer-unavailable"));
+        assert.equal(await status(gateway), 200);
+        const before = service.seen.at(-1)?.client;
+        await service.close();
+        // An agent in development mode begins with nothing: another CA, another trust domain, another catalog.
+        await own.start();
+        service = await startConnectService(own, "shop");
+        await own.register({ service: "shop", port: service.port, native: true });
+        await until(async () => (await status(gateway)) === 200, 60_000, "the new agent's mesh");
+        assert.notEqual(service.seen.at(-1)?.client, before);
+        await until(async () => (await errors(gateway)).length === 0);
+      });
+    } finally {
+      await service.close();
+      await own.end();
+    }
   });
 
   it("closes the route where the resolver is not there or the agent does not issue, and says why", async () => {

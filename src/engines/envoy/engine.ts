@@ -16,7 +16,7 @@ import {
   lifetimesOf,
   secretsWith,
   trustDomainsOf,
-  withEndpoints,
+  withMoved,
   withRotated,
 } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
@@ -80,14 +80,14 @@ export class EnvoyEngine implements Engine {
   #secrets: ReadonlySet<string> = new Set();
   /** Those that have changed since the last publication. */
   readonly #rotated = new Set<string>();
-  /** Addresses have changed since the last publication. */
-  #moved = false;
+  /** Those whose addresses have changed since the last publication, by their names in the endpoint store. */
+  readonly #moved = new Set<string>();
 
   constructor(options: EnvoyEngineOptions) {
     this.#options = options;
     this.#ports = new ListenerPorts(options.choosePort);
     const unsubscribe = options.credentials.onChange((change) => this.#onCredentialChange(change));
-    const unsubscribeEndpoints = options.discovered?.onChange(() => this.#onEndpointsChange());
+    const unsubscribeEndpoints = options.discovered?.onChange((name) => this.#onEndpointsChange(name));
     this.#unsubscribe = () => {
       unsubscribe();
       unsubscribeEndpoints?.();
@@ -181,7 +181,7 @@ export class EnvoyEngine implements Engine {
     const { credentials, ads, group } = this.#options;
     this.#secrets = secretNames(model);
     this.#rotated.clear();
-    this.#moved = false;
+    this.#moved.clear();
     const context = this.#context(await this.#ports.choose(model));
     const secrets = translateSecrets(this.#secrets, credentials);
     this.#snapshot = snapshotOf([...secrets, ...translate(model, context, this.#memory)], this.#snapshot);
@@ -232,17 +232,18 @@ export class EnvoyEngine implements Engine {
   }
 
   /** Addresses go out by name too; several changes that come together go out at once. */
-  #onEndpointsChange(): void {
-    if (this.#moved) return;
-    this.#moved = true;
+  #onEndpointsChange(name: string): void {
+    this.#moved.add(name);
+    if (this.#moved.size > 1) return;
     this.#turn = this.#turn
       .then(async () => {
         const revision = this.#revision;
         // The revision that was published meanwhile had them already.
-        if (revision === null || !this.#moved) return;
-        this.#moved = false;
+        const moved = new Set(this.#moved);
+        this.#moved.clear();
+        if (revision === null || moved.size === 0) return;
         const context = this.#context(await this.#ports.choose(revision.model));
-        this.#snapshot = withEndpoints(this.#snapshot, revision.model, context);
+        this.#snapshot = withMoved(this.#snapshot, moved, revision.model, context);
         this.#options.ads.publish(this.#options.group, this.#snapshot, String(revision.number));
       })
       .catch((error: unknown) =>

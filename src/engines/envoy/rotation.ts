@@ -1,4 +1,5 @@
 import type { CredentialChange, CredentialKind, CredentialReader } from "../../credentials/credential.ts";
+import { endpointsName } from "../../endpoints/discovered.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import { trustDomainOf } from "../../x509/spiffe.ts";
@@ -90,6 +91,8 @@ export function withRotated(
     [
       ...translateSecrets(rotated, credentials),
       ...translateClusters(users, context, memory),
+      // All of them: a new generation of a cluster has its addresses under a new name, and the old name goes.
+      ...loadAssignments(clustersOf(model), context),
       ...ports.map((listener) => tcpListener(listener, model, context)),
     ],
     snapshot,
@@ -98,17 +101,19 @@ export function withRotated(
     ...snapshot,
     secret: new Map([...snapshot.secret, ...renewed.secret]),
     cluster: new Map([...snapshot.cluster, ...renewed.cluster]),
-    endpoints: withEndpoints(snapshot, model, context).endpoints,
+    endpoints: renewed.endpoints,
     listener: new Map([...snapshot.listener, ...renewed.listener]),
   };
 }
 
-/** The snapshot with the addresses of clusters with a resolver as they are known now. */
-export function withEndpoints(
+/** The snapshot with the addresses of the clusters of these names (in the endpoint store) as they are known now. */
+export function withMoved(
   snapshot: Snapshot,
+  moved: ReadonlySet<string>,
   model: GatewayModel,
   context: TranslationContext,
 ): Snapshot {
-  const { endpoints } = snapshotOf(loadAssignments(clustersOf(model), context), snapshot);
-  return { ...snapshot, endpoints };
+  const clusters = clustersOf(model).filter((cluster) => moved.has(endpointsName(cluster) ?? ""));
+  const { endpoints } = snapshotOf(loadAssignments(clusters, context), snapshot);
+  return { ...snapshot, endpoints: new Map([...snapshot.endpoints, ...endpoints]) };
 }
