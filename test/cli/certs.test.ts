@@ -253,3 +253,16 @@ test("certs list has revocation lists until their next is due, and exits 1 for o
   assert.deepEqual(await outcome(inDays(5.5)), [0, 3, "crl", "list of 1 revoked", 5, "valid"]);
   assert.deepEqual(await outcome(inDays(-1.5)), [1, 3, "crl", "list of 1 revoked", -2, "expired"]);
 });
+
+test("certs list says of what an issuer delivers that it was not asked, and takes that for no fault", async (t) => {
+  const folder = scratch(t, {
+    "a.yaml": tlsContextYaml("up", { identity: { spiffe: { socket: "/run/agent.sock" } } }),
+  });
+  const { code, stdout } = await credence(t, "certs", "list", folder);
+  assert.equal(code, 0, stdout);
+  assert.match(
+    stdout,
+    /^spiffe\/run\/agent\.sock {2}key and certificate, not asked\n {2}not-asked: its issuer is asked while/m,
+  );
+  assert.match(stdout, /used by TLSContext default\/up/);
+});

@@ -180,6 +180,16 @@ test("a root is replaced step by step under load: rotate-check turns when the la
   const done = await untilRoots(t, gateway, quiet, ({ code }) => code === 0);
   assert.deepEqual([...done.roots.values()], [[], []]);
   assert.equal((await rotateCheck(t, gateway)).code, 1, "24 hours is what counts unless told otherwise");
+  const text = await credence(t, "certs", "rotate-check", "--admin", gateway.adminUrl, ...quiet);
+  assert.equal(text.code, 0);
+  assert.match(
+    text.stdout,
+    /^ {2}CN=old root \([0-9a-f]{16}, until .*\): safe to drop\n {4}clients of listener https: \d+ hand/m,
+  );
+  assert.match(
+    text.stdout,
+    /^Safe to drop: CN=old root; CN=old root \(what is told began .* ago, with the process\)\.$/m,
+  );
   const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
   const series = metrics.split("\n").filter((line) => line.startsWith("credence_anchor_handshakes_total{"));
   assert.equal(series.length, 4, "two places, two roots");
