@@ -152,6 +152,39 @@ export const clientCases: readonly BehaviourCase[] = [
     request: get("s.example"),
     expect: { statuses: [421], seen: null, failure: "misdirected_request" },
   },
+  ...(
+    [
+      ["a host that any client of the CA may use", "m.example", "n.example", [421]],
+      ["a host that asks for another name", "g.example", "n.example", [421]],
+      ["a host that asks for a name as well", "g.example", "m.example", [200]],
+      ["the same", "g.example", "g.example", [200]],
+      ["the same, whose name the client has not", "n.example", "n.example", []],
+    ] as const
+  ).map(
+    ([what, serverName, host, statuses]): BehaviourCase => ({
+      name: `one CA, SNI of ${what}, Host ${host}: ${statuses.join("") || "refused"}`,
+      via: "https",
+      async resources(peers) {
+        const ruled = (name: string, dnsName: string): string =>
+          tlsContextYaml(name, {
+            hosts: [`${name}.example`],
+            secret: "server",
+            ca_secret: "ca",
+            cert_required: true,
+            verify: { dns_names: [dnsName] },
+          });
+        return (await hosts(peers)) + ruled("g", "gateway.example") + ruled("n", "nobody.example");
+      },
+      serverName,
+      clientCertificate: "trusted",
+      request: get(host),
+      expect: {
+        statuses: [...statuses],
+        ...(statuses[0] === 200 ? {} : { seen: null }),
+        ...(statuses[0] === 421 ? { failure: "misdirected_request" as const } : {}),
+      },
+    }),
+  ),
   ...["m.example", "M.Example.", "m.example:443"].map(
     (host): BehaviourCase => ({
       name: `a host for * and no certificate, Host ${host} of one that requires it: 421`,

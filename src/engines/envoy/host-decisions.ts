@@ -1,5 +1,6 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
+import { holdsTo } from "../../model/client-check.ts";
 import type { HttpSettings } from "../../model/http.ts";
 import type { Listener, VirtualHost } from "../../model/listener.ts";
 import type { ClientAuth } from "../../model/tls.ts";
@@ -39,13 +40,7 @@ function overTls(host: VirtualHost | undefined, held: ClientAuth): HostDecision 
   if (host === undefined) return refuse("misdirected_request", "host is not served over TLS");
   const { tls } = host;
   if (tls.mode !== "terminate") return refuse("misdirected_request", `host's TLS is ${tls.mode}`);
-  const wanted = tls.clients;
-  if (wanted.mode === "none") return ROUTE;
-  const isHeld =
-    held.mode !== "none" &&
-    held.trust === wanted.trust &&
-    (held.mode === "required" || wanted.mode === "optional");
-  return isHeld
+  return holdsTo(held, tls.clients)
     ? ROUTE
     : refuse("misdirected_request", "the handshake was not held to this host's client check");
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { Listener } from "../../model/listener.ts";
 import type { ClientAuth } from "../../model/tls.ts";
@@ -29,9 +30,17 @@ export function routeScopes(model: GatewayModel): RouteScope[] {
   return [...scopes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** Two checks never have one name: whoever was held to the one would be taken for held to the other. */
 export function scopeName(listener: Listener, clients: ClientAuth | null): string {
   if (clients === null) return listener.name;
-  return clients.mode === "none"
-    ? `${listener.name}:none`
-    : `${listener.name}:${clients.mode}:${clients.trust.replaceAll("/", "|")}`;
+  if (clients.mode === "none") return `${listener.name}:none`;
+  const { mode, trust, rules } = clients;
+  const name = `${listener.name}:${mode}:${withoutSlashes(trust)}`;
+  if (rules === undefined) return name;
+  return `${name}:${createHash("sha256").update(JSON.stringify(rules)).digest("base64url").slice(0, 16)}`;
+}
+
+/** VHDS splits names at the first `/`. */
+function withoutSlashes(name: string): string {
+  return name.replace(/[~|:/]/g, (sign) => (sign === "/" ? "|" : `~${sign.charCodeAt(0).toString(16)}`));
 }

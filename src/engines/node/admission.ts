@@ -1,6 +1,7 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { HttpSettings } from "../../model/http.ts";
 import type { VirtualHost } from "../../model/listener.ts";
+import { holdsTo } from "../../model/client-check.ts";
 import type { Route } from "../../model/route.ts";
 import type { ServerTls } from "../../model/tls.ts";
 import { clientAddress } from "./address-filter.ts";
@@ -129,15 +130,7 @@ export function choose<Destination extends { readonly weight: number }>({
 function mismatch(tls: ServerTls | undefined, accepted: ConnectionFacts): Admission | null {
   if (tls === undefined) return refuse("misdirected_request", "host is not served over TLS");
   if (tls.mode !== "terminate") return refuse("misdirected_request", `host's TLS is ${tls.mode}`);
-  const wanted = tls.clients;
-  const held = accepted.clients;
-  if (wanted.mode === "none") return null;
-  if (
-    held.mode !== "none" &&
-    held.trust === wanted.trust &&
-    (held.mode === "required" || wanted.mode === "optional")
-  )
-    return null;
+  if (holdsTo(accepted.clients, tls.clients)) return null;
   return refuse(
     "misdirected_request",
     `handshake for ${accepted.serverName ?? "no name"} was not held to this host's client check`,
