@@ -195,9 +195,10 @@ export function compileContext(
     // A chain without its key is known as the CA bundle that it may be.
     const hasNoKey = status === undefined && what === "certificate" && statuses.trust(name) !== undefined;
     // Why is told by the issuer's own finding, which is of now.
-    if (name === issued && (status === undefined || status.code === "issuer-unavailable"))
-      report("issuer-unavailable", field, `${label} has got no ${what} from ${name}`);
-    else if (hasNoKey) report("secret-key-missing", field, `${label} found no private key in ${where}`);
+    if (name === issued && (status === undefined || status.code === "issuer-unavailable")) {
+      if (unusable !== "issuer-unavailable")
+        report("issuer-unavailable", field, `${label} has got no ${what} from ${name}`);
+    } else if (hasNoKey) report("secret-key-missing", field, `${label} found no private key in ${where}`);
     else if (status === undefined) report("secret-missing", field, `${label} found no ${what} in ${where}`);
     else
       report(

@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test } from "node:test";
 import { ENGINES } from "../support/engine-under-test.ts";
-import { credence } from "./credence.ts";
+import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
+import { credence, scratch } from "./credence.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/example.ts", import.meta.url));
 
@@ -35,4 +36,20 @@ test("explain takes for delivered what it does not ask for, and says so", async 
   assert.equal(code, 0, stdout);
   assert.match(stdout, /presents what spiffe\/\S+ delivers, which is not asked here/);
   assert.doesNotMatch(stdout, /503/);
+});
+
+test("and so for a host that is served with an identity", async (t) => {
+  const yaml =
+    tlsContextYaml("down", {
+      hosts: ["shop.example.com"],
+      cert_required: true,
+      identity: { spiffe: { socket: "/run/agent.sock" } },
+    }) + mappingYaml("m", { prefix: "/", service: "shop" });
+  const folder = scratch(t, { "all.yaml": yaml });
+  const { code, stdout } = await credence(t, "explain", "GET", "https://shop.example.com/", folder);
+  assert.equal(code, 0, stdout);
+  assert.match(
+    stdout,
+    /served by shop\.example\.com .*\n +certificate of an issuer, which is not asked here/,
+  );
 });

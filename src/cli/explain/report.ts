@@ -207,9 +207,9 @@ function handshakeReport(question: Question, answer: Answer, places: Places): Ha
     serverName,
     served: true,
     host,
-    certificate: certificateReport(credential, places),
+    certificate: credential === null ? null : certificateReport(credential, places),
     coversName:
-      serverName === null
+      serverName === null || credential === null
         ? null
         : verifyPeerName(new X509Certificate(credential.certificateChain), serverName).ok,
     parameters: handshake.host.tls.mode === "terminate" ? handshake.host.tls.parameters : null,

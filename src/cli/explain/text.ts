@@ -96,7 +96,9 @@ function handshakeLines(handshake: HandshakeReport, now: number): string[] {
   const by = host === null ? "" : ` by ${host.domain} of ${named(host.origin, host.place)}`;
   if (!served) return [row("handshake", `${name}: refused${by}, ${handshake.failure}`)];
   const lines = [row("handshake", `${name}: served${by}`)];
-  if (certificate !== null) lines.push(row("", `certificate ${certificateText(certificate, now)}`));
+  const shown =
+    certificate === null ? "of an issuer, which is not asked here" : certificateText(certificate, now);
+  lines.push(row("", `certificate ${shown}`));
   if (handshake.coversName === false)
     lines.push(row("", `  which is not for ${serverName}: clients that verify it will refuse it`));
   if (parameters !== null) lines.push(row("", `TLS ${parameters.minVersion} to ${parameters.maxVersion}`));

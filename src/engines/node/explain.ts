@@ -63,7 +63,8 @@ export type Handshake =
       readonly served: true;
       readonly host: VirtualHost;
       readonly clients: ClientAuth;
-      readonly credential: Credential;
+      /** Null: an issuer is asked for it while the gateway runs. */
+      readonly credential: Credential | null;
       readonly trust: TrustBundle | undefined;
       readonly client: ClientVerdict;
     }
@@ -162,7 +163,8 @@ function isAssumed(tls: UpstreamTls, { credentials, assumed }: ExplainContext): 
   return name !== undefined && credentials.credential(name) === undefined && assumed?.(name) === true;
 }
 
-function shakeHands(plan: Plan, question: Question, { credentials, clock }: ExplainContext): Handshake {
+function shakeHands(plan: Plan, question: Question, context: ExplainContext): Handshake {
+  const { credentials, clock, assumed } = context;
   const { serverName, clientCertificates } = question;
   const named = findServedName(plan.hosts, serverName);
   if ("failure" in named) {
@@ -172,13 +174,16 @@ function shakeHands(plan: Plan, question: Question, { credentials, clock }: Expl
   const { host, tls } = named;
   const { clients } = tls;
   const terms = policyTerms(tls, clientEvidence(clients, credentials));
-  const credential = credentials.credential(tls.credential);
-  if (credential === undefined || terms === null)
+  const credential = credentials.credential(tls.credential) ?? null;
+  const isAwaited = credential === null && assumed?.(tls.credential) === true;
+  if ((credential === null || terms === null) && !isAwaited)
     return { served: false, host, failure: "credential_unavailable" };
-  const { trust } = terms;
-  const client = judgeClient(terms, clientCertificates, clock.now());
-  return { served: true, host, clients, credential, trust, client };
+  // Whose CA is awaited is not judged either.
+  const client = terms === null ? AWAITED_CLIENT : judgeClient(terms, clientCertificates, clock.now());
+  return { served: true, host, clients, credential, trust: terms?.trust, client };
 }
+
+const AWAITED_CLIENT: ClientVerdict = { kind: "assumed" };
 
 function judgeClient(
   { clients, expected }: PolicyTerms,
@@ -206,7 +211,8 @@ function connectionFacts(question: Question, handshake: Handshake | null): Conne
     clients: served?.clients ?? { mode: "none" },
     clientIdentity: shown === undefined ? null : (shown.subject ?? "").replaceAll("\n", ", "),
     clientCertificate: shown ?? null,
-    ownCertificate: () => (served === null ? null : new X509Certificate(served.credential.certificateChain)),
+    ownCertificate: () =>
+      served?.credential == null ? null : new X509Certificate(served.credential.certificateChain),
     tlsVersion: null,
     tlsCipher: null,
   };
