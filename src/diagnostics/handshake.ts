@@ -91,8 +91,8 @@ export const HANDSHAKE_REASONS = {
   },
   // What we have to show.
   key_mismatch: {
-    is: "our private key does not belong to our certificate",
-    remedy: "Install key and certificate of one issue.",
+    is: "a private key does not belong to the certificate that is shown with it",
+    remedy: "Install key and certificate of one issue, on the side that shows them.",
   },
   credential_unavailable: {
     is: "our own certificate or CA is missing, expired or refused",

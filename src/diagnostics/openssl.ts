@@ -100,6 +100,10 @@ const BY_ERROR: Readonly<Record<string, HandshakeReason>> = {
   ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM: "no_common_signature",
   ERR_SSL_WRONG_SIGNATURE_TYPE: "no_common_signature",
   ERR_SSL_NO_APPLICATION_PROTOCOL: "alpn_mismatch",
+  // The other side signs with a key that is not its certificate's; we would with one that is not ours.
+  ERR_SSL_BAD_SIGNATURE: "key_mismatch",
+  ERR_SSL_PROVIDER_SIGNATURE_FAILURE: "key_mismatch",
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: "key_mismatch",
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "client_certificate_missing",
   // What cleartext looks like when it is read as TLS records.
   ERR_SSL_WRONG_VERSION_NUMBER: "plaintext_peer",

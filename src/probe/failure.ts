@@ -67,6 +67,13 @@ export function failureOf(outcome: DialOutcome): ProbeFailure | null {
   if (ended === "closed")
     return { reason: "handshake_closed", step, says: `the peer closed the connection ${STEP_TEXT[step]}` };
   const code = error?.code ?? "";
+  // What OpenSSL finds in a signature by another key has many names, and one alert.
+  if (transcript.alerts.some(({ by, code: ours }) => by === "client" && ours === DECRYPT_ERROR))
+    return {
+      reason: "key_mismatch",
+      step,
+      says: `the peer signs with a key that is not that of the certificate it shows (${opensslText(error?.message ?? "", code)})`,
+    };
   return {
     reason: reasonOfCode(code, { side: "client", presented }) ?? "handshake_failed",
     step,
@@ -81,6 +88,7 @@ export function opensslText(message: string, code: string): string {
 }
 
 const CLOSE_NOTIFY = 0;
+const DECRYPT_ERROR = 51;
 
 function connectFailure({ error, ended, endpoint }: DialOutcome): ProbeFailure {
   const code = error?.code ?? "";

@@ -114,10 +114,12 @@ export async function explainHandshake(
       ...judgement.faults.map(({ fault, says }) => ({ reason: fault, step: "checks" as const, says })),
     );
   const presented = presentedIn(transcript);
-  const accepted = ended !== null ? false : acceptedBy(outcome);
+  const told = ended !== null ? false : acceptedBy(outcome);
+  const inTls12 = told === null && failures.length === 0 && (await isTakenInTls12(question));
+  const accepted = inTls12 ? true : told;
   if (ended === null || ended.step === "accepted") {
     steps.push(presentedStep(presented, credential, asked, transcript));
-    if (ended === null) steps.push(acceptedStep(outcome, asked, accepted, context.settleMs));
+    if (ended === null) steps.push(acceptedStep(outcome, asked, accepted, inTls12, context.settleMs));
   }
   if (ended !== null) {
     failures.push(refined(ended, credential, presented, asked));
@@ -183,6 +185,15 @@ function requestOf({ host }: HandshakeQuestion, { request }: ProbeContext): Buff
 function acceptedBy({ transcript, negotiated, response }: DialOutcome): boolean | null {
   if (transcript.request === null || negotiated?.protocol !== "TLS 1.3") return true;
   return transcript.tickets > 0 || response !== null ? true : null;
+}
+
+/** Envoy for one gives TLS 1.3 clients no sign. Only asked about a peer that was found good, or that nobody verifies. */
+async function isTakenInTls12({ endpoint, offer, timeoutMs }: HandshakeQuestion): Promise<boolean> {
+  const { parameters } = offer;
+  if (parameters.minVersion === "v1.3") return false;
+  const older = { ...offer, parameters: { ...parameters, maxVersion: "v1.2" as const } };
+  const { negotiated, transcript } = await dial(endpoint, older, { timeoutMs, settleMs: 0 });
+  return negotiated !== null && transcript.request !== null;
 }
 
 /** A server sees a client that shows nothing; why it does not, we know. */

@@ -121,7 +121,7 @@ export async function probeListener(
       notes,
       parts === null
         ? "by the resources the handshake would succeed; nobody was dialled"
-        : "the handshake succeeds",
+        : `the handshake succeeds${parts.accepted === null ? ", as far as TLS 1.3 lets one tell" : ""}`,
     ),
   };
 }

@@ -29,6 +29,8 @@ export async function whyNotAgreed(
       settleMs: 0,
       ...(preface === undefined ? {} : { preface }),
     });
+  // Nothing was said at all: OpenSSL does not take what it was to offer.
+  if (transcript.clientHello === null) return as({ ...failure, step: "credential" });
   if (failure.reason === "plaintext_peer" || CLEAR.has(failure.reason)) return as(failure);
   const saidNothing = transcript.serverHello === null && transcript.alerts.every(({ by }) => by === "client");
   if (saidNothing && ended !== null)

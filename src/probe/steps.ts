@@ -164,10 +164,12 @@ export function presentedStep(
   };
 }
 
+/** `inTls12`: it was dialled once more, in the version that leaves no doubt. */
 export function acceptedStep(
   { transcript, negotiated, response }: DialOutcome,
   asked: Asked | null,
   accepted: boolean | null,
+  inTls12: boolean,
   waitedMs: number,
 ): Step {
   const answer = response === null ? [] : [`it answers ${printable(response)}`];
@@ -181,8 +183,9 @@ export function acceptedStep(
     };
   const shown = (transcript.clientChain ?? []).length > 0;
   const says = shown ? "it takes our certificate" : "it goes on without a certificate";
-  const sign =
-    response === null && negotiated?.protocol === "TLS 1.3"
+  const sign = inTls12
+    ? ["it does so in TLS 1.2, where it looks before it goes on; in TLS 1.3 it has not objected"]
+    : response === null && negotiated?.protocol === "TLS 1.3"
       ? ["it gave a session ticket, which it does only then"]
       : [];
   return ok("accepted", says, [...answer, ...sign]);

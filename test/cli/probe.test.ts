@@ -197,6 +197,11 @@ test("a context that terminates TLS, met from the outside: whose certificate the
   const nobody = await probed(t, "tlscontext/edge", folder, ...address, ...ca);
   assert.equal(nobody.peer.verdict.reason, "client_certificate_missing");
   assert.equal(nobody.peer.accepted, false);
+  const torn = [...as("alice").with(3, file("mallory.key")), ...ca];
+  assert.equal(
+    (await probed(t, "tlscontext/edge", folder, ...address, ...torn)).peer.verdict.reason,
+    "key_mismatch",
+  );
   const lost = await probed(
     t,
     "tlscontext/edge",

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
+import { ecKeys, type KeyPair, rsaKeys } from "../support/issuing.ts";
 import type { HandshakeReason } from "../../src/diagnostics/handshake.ts";
 import {
   CLIENT,
@@ -12,6 +13,7 @@ import {
   probePort,
   rawPeer,
   SERVER,
+  serverOf,
   shows,
   tlsPeer,
 } from "./peers.ts";
@@ -79,7 +81,49 @@ const VERSION_1 = (bytes: Buffer): number =>
 const VERSION_2 = (bytes: Buffer): number =>
   bytes.subarray(0, 12).toString("hex") === "0d0a0d0a000d0a515549540a" ? 16 : 0;
 
+/** A TLS 1.2 server of which the first flight comes with another certificate in place of its own. */
+async function withAnotherCertificate(t: TestContext, keys: () => KeyPair): Promise<number> {
+  const shown = serverOf({ keys: keys() }).certificate.raw;
+  const behind = await tlsPeer(t, { ...shows(serverOf({ keys: keys() })), maxVersion: "TLSv1.2" });
+  return rawPeer(t, (client) => {
+    const server = connect(behind, "127.0.0.1");
+    server.on("error", () => {});
+    server.once("data", (flight: Buffer) => {
+      client.write(replaceCertificate(flight, shown));
+      server.on("data", (bytes) => client.write(bytes));
+    });
+    client.on("data", (bytes) => server.write(bytes));
+    client.on("close", () => server.destroy());
+  });
+}
+
+/** Takes the flight's records apart, and writes the Certificate message (11) anew. */
+function replaceCertificate(flight: Buffer, der: Buffer): Buffer {
+  const length = (size: number): Buffer => Buffer.from([size >> 16, (size >> 8) & 255, size & 255]);
+  const parts: Buffer[] = [];
+  for (let at = 0; at + 5 <= flight.length; ) {
+    const end = at + 5 + flight.readUInt16BE(at + 3);
+    let body = flight.subarray(at + 5, end);
+    if (body[0] === 11) {
+      const list = Buffer.concat([length(der.length), der]);
+      const message = Buffer.concat([length(list.length), list]);
+      const rest = body.subarray(4 + body.readUIntBE(1, 3));
+      body = Buffer.concat([Buffer.from([11]), length(message.length), message, rest]);
+    }
+    parts.push(Buffer.from([22, 3, 3, body.length >> 8, body.length & 255]), body);
+    at = end;
+  }
+  return Buffer.concat(parts);
+}
+
 const CASES: readonly Case[] = [
+  ...[ecKeys, rsaKeys].map((keys) => ({
+    what: `shows a certificate whose key it does not have (${keys.name})`,
+    peer: (t: TestContext) => withAnotherCertificate(t, () => keys()),
+    reason: "key_mismatch" as const,
+    step: "checks",
+    says: /signs with a key that is not that of the certificate/,
+  })),
   {
     what: "answers in cleartext",
     peer: (t) =>

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { TlsOptions } from "node:tls";
 import type { HandshakeReason } from "../../src/diagnostics/handshake.ts";
@@ -9,6 +10,7 @@ import {
   CLIENTS,
   type Gateway,
   probePort,
+  rawPeer,
   SERVER,
   serverOf,
   shows,
@@ -213,3 +215,36 @@ test("a request is sent to a peer that is verified, and to no other", async (t) 
   assert.equal(wrong.verdict.reason, "name_mismatch");
   assert.doesNotMatch(JSON.stringify(wrong.steps), /204/);
 });
+
+test("a peer that gives no sign in TLS 1.3 is asked in TLS 1.2, where it must; where it has none, that is said", async (t) => {
+  const port = await withoutWhatFollows(t, await mutual(t));
+  const told = await probePort(port, { client: [CLIENT], context: { settleMs: 200 } });
+  assert.ok(told.verdict.good, told.verdict.says);
+  assert.equal(told.accepted, true);
+  assert.match(told.steps.find(({ step }) => step === "accepted")?.details.join() ?? "", /in TLS 1\.2/);
+  const only13 = await withoutWhatFollows(t, await mutual(t, { minVersion: "TLSv1.3" }));
+  const untold = await probePort(only13, { client: [CLIENT], context: { settleMs: 200 } });
+  assert.equal(untold.accepted, null);
+  assert.match(untold.verdict.says, /as far as TLS 1\.3 lets one tell/);
+  assert.equal(untold.steps.find(({ step }) => step === "accepted")?.status, "warning");
+});
+
+/** Passes on a server's first flight, and in TLS 1.3 nothing after it: tickets are what would follow. */
+async function withoutWhatFollows(t: TestContext, behind: number): Promise<number> {
+  return rawPeer(t, (client) => {
+    const server = connect(behind, "127.0.0.1");
+    server.on("error", () => {});
+    let flights = 0;
+    let is13 = false;
+    client.on("data", (bytes) => {
+      flights += 1;
+      server.write(bytes);
+    });
+    server.on("data", (bytes: Buffer) => {
+      // A ServerHello of TLS 1.3 says so in supported_versions (43): 002b 0002 0304.
+      is13 ||= bytes.includes(Buffer.from("002b00020304", "hex"));
+      if (!is13 || flights === 1) client.write(bytes);
+    });
+    client.on("close", () => server.destroy());
+  });
+}
