@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { issue, issueCa, issueList } from "../support/issuing.ts";
+import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
 import { Credence, credence, eventually, scratch, startRun } from "./credence.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -265,4 +266,61 @@ test("certs list says of what an issuer delivers that it was not asked, and take
     /^spiffe\/run\/agent\.sock {2}key and certificate, not asked\n {2}not-asked: its issuer is asked while/m,
   );
   assert.match(stdout, /used by TLSContext default\/up/);
+});
+
+test("certs list --admin has what a running gateway uses: generations, what issuers delivered, and where files differ", async (t) => {
+  const { root, issuing } = await pki();
+  const [first, second] = [
+    await issuing.issue({ commonName: "one" }),
+    await issuing.issue({ commonName: "two" }),
+  ];
+  const agent = await startWorkloadApi();
+  t.after(() => agent.close());
+  agent.answer({ svids: [await issueSvid(root, "spiffe://example.org/gateway")] });
+  const folder = scratch(t, {
+    "a.yaml": secret("a", first),
+    "up.yaml": tlsContextYaml("up", { identity: { spiffe: { socket: agent.path } } }),
+  });
+  const { ready } = await startRun(t, folder);
+  const list = async () => {
+    const { code, stdout } = await credence(
+      t,
+      "certs",
+      "list",
+      folder,
+      "--admin",
+      ready.admin,
+      "--format",
+      "json",
+    );
+    const { entries } = JSON.parse(stdout) as { entries: (Entry & { reason?: string })[] };
+    return { code, of: (name: RegExp) => entries.find((entry) => name.test(entry.name)) };
+  };
+  let listed = await list();
+  assert.equal(listed.code, 0);
+  const issued = listed.of(/^spiffe/);
+  assert.deepEqual([issued?.status, issued?.generation, issued?.certificates.length], ["usable", 1, 1]);
+  assert.deepEqual(issued?.usedBy, [{ kind: "TLSContext", name: "default/up" }]);
+
+  const replace = (text: string): void => {
+    writeFileSync(join(folder, ".a"), text);
+    renameSync(join(folder, ".a"), join(folder, "a.yaml"));
+  };
+  replace(secret("a", second));
+  await eventually(async () => (listed = await list()).of(/\/a$/)?.generation === 2);
+  assert.equal(listed.of(/\/a$/)?.certificates[0]?.subject, "CN=two");
+  assert.equal(listed.of(/\/a$/)?.reason, undefined);
+
+  // What the gateway does not take is in the files, and not in use.
+  replace(secret("a", { ...first, privateKey: second.privateKey }));
+  await eventually(async () => (listed = await list()).of(/\/a$/)?.reason !== undefined);
+  const kept = listed.of(/\/a$/);
+  assert.deepEqual([kept?.status, kept?.generation, kept?.certificates[0]?.subject], ["usable", 2, "CN=two"]);
+  assert.match(
+    kept?.reason ?? "",
+    /^the files hold what cannot be used: the private key belongs to no certificate/,
+  );
+
+  const nobody = await credence(t, "certs", "list", folder, "--admin", "http://127.0.0.1:9");
+  assert.deepEqual([nobody.code, nobody.stdout], [1, ""]);
 });

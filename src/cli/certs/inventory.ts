@@ -61,7 +61,12 @@ export function takeInventory(
     .map((listing) => entryOf(listing, users.get(userFace(listing)) ?? [], now));
   for (const [face, usedBy] of users)
     if (!faces.has(face)) entries.push(missing(face, usedBy, store.statuses));
-  return entries.sort((a, b) => {
+  return soonestFirst(entries);
+}
+
+/** What cannot be used at all, then what ends first. */
+export function soonestFirst(entries: readonly InventoryEntry[]): InventoryEntry[] {
+  return [...entries].sort((a, b) => {
     const [first, second] = [rank(a), rank(b)];
     if (first !== second) return first < second ? -1 : 1;
     return faceOf(a) < faceOf(b) ? -1 : 1;
@@ -90,25 +95,34 @@ function entryOf(listing: CredentialListing, usedBy: readonly CredentialUser[], 
     object: `${subject.kind} ${subject.namespace}/${subject.name}`,
     ...(source === undefined ? {} : { source }),
     usedBy,
-    certificates: [
-      ...facts.map((found, index) => ({
-        role:
-          kind === "trust" ? ("ca" as const) : index === 0 ? ("leaf" as const) : ("intermediate" as const),
-        ...found,
-        ...datesOf(found.notBefore, found.notAfter, now),
-      })),
-      ...lists.map(({ issuer, sha256, number, thisUpdate, nextUpdate, revoked }) => ({
-        role: "crl" as const,
-        subject: `list of ${revoked} revoked`,
-        issuer,
-        serial: number ?? "",
-        sha256,
-        revoked,
-        // One that does not say when the next is due is taken for stale.
-        ...datesOf(thisUpdate, nextUpdate ?? thisUpdate, now),
-      })),
-    ],
+    certificates: certificatesOf({ kind, facts, lists }, now),
   };
+}
+
+/** Certificates and revocation lists as the inventory has them. */
+export function certificatesOf(
+  { kind, facts, lists = [] }: Pick<CredentialListing, "kind" | "facts" | "lists">,
+  now: number,
+): InventoryCertificate[] {
+  const role = (index: number): InventoryCertificate["role"] =>
+    kind === "trust" ? "ca" : index === 0 ? "leaf" : "intermediate";
+  return [
+    ...facts.map((found, index) => ({
+      role: role(index),
+      ...found,
+      ...datesOf(found.notBefore, found.notAfter, now),
+    })),
+    ...lists.map(({ issuer, sha256, number, thisUpdate, nextUpdate, revoked }) => ({
+      role: "crl" as const,
+      subject: `list of ${revoked} revoked`,
+      issuer,
+      serial: number ?? "",
+      sha256,
+      revoked,
+      // One that does not say when the next is due is taken for stale.
+      ...datesOf(thisUpdate, nextUpdate ?? thisUpdate, now),
+    })),
+  ];
 }
 
 function datesOf(

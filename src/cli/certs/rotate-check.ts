@@ -1,5 +1,6 @@
 import type { AnchorReport } from "../../admin/anchors.ts";
 import { endWithReader, printJson } from "../standard-output.ts";
+import { askAdmin } from "./admin-port.ts";
 import { ago, type BundleVerdict, judgeRotation, placeName, type RootVerdict } from "./rotation.ts";
 
 export interface RotateCheckFlags {
@@ -14,7 +15,7 @@ export interface RotateCheckFlags {
 /** Asks a running gateway which peers still chain to which CA, and says which CA may be taken out of its bundle. */
 export async function checkRotation(flags: RotateCheckFlags): Promise<void> {
   endWithReader();
-  const report = await readReport(flags.admin);
+  const report = await askAdmin<AnchorReport>(flags.admin, "/ambassador/v0/anchors");
   process.exitCode = 1;
   if (typeof report === "string") {
     console.error(`credence: ${report}`);
@@ -81,21 +82,3 @@ function renderRoot({ anchor, safe, reasons, places }: RootVerdict, now: number)
     ...reasons.map((reason) => `    not yet: ${reason}`),
   ];
 }
-
-/** The report, or why it cannot be had. */
-async function readReport(admin: string): Promise<AnchorReport | string> {
-  const base = /^https?:\/\//.test(admin) ? admin : `http://${admin}`;
-  const url = URL.canParse(base) ? new URL("/ambassador/v0/anchors", base) : null;
-  if (url === null) return `${admin} is no URL; it is that of the admin port, e.g. http://127.0.0.1:8877`;
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    if (!response.ok)
-      return `${url} answers ${response.status}: it is not the admin port of a gateway that knows this`;
-    return (await response.json()) as AnchorReport;
-  } catch (error) {
-    const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
-    return `${url} cannot be read: ${cause?.code ?? message}`;
-  }
-}
-
-const TIMEOUT_MS = 10_000;

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { duration, positiveNumber } from "../numbers.ts";
 import { addResourceFlags, engineOption, formatOption, PATHS } from "../resource-flags.ts";
 import type { DevFlags } from "./dev.ts";
-import type { CertsFlags } from "./list.ts";
+import type { CertsFlags, ListFlags } from "./list.ts";
 import type { RotateCheckFlags } from "./rotate-check.ts";
 
 /** `credence certs …`: what is there, what changes, what is needed to begin, and which root may go. */
@@ -21,6 +21,10 @@ function addList(certs: Command): void {
     .command("list")
     .description("list every certificate and CA, who uses it, and when it ends: soonest first")
     .argument("<path...>", PATHS)
+    .option(
+      "--admin <url>",
+      "of a gateway that runs with these resources: generations and certificates as it has them in use",
+    )
     .addOption(engineOption())
     .addOption(formatOption());
   addResourceFlags(command)
@@ -28,15 +32,16 @@ function addList(certs: Command): void {
       "after",
       `
 Secrets, the files that a TLSContext names, and what is named and not there. What an issuer delivers (\`identity\`) is asked
-for by \`certs watch\` and \`run\`, not here.
+for by \`certs watch\` and \`run\`, not here: with --admin it is told as the gateway has it.
 
 Examples:
   credence certs list ./gateway
+  credence certs list ./gateway --admin http://127.0.0.1:8877
   credence certs list ./gateway --format json | jq '.entries[].certificates[] | select(.expiresInDays < 30)'
 
-Exit status: 0 all is usable and in its dates, 1 something is expired or unusable, 2 misuse.`,
+Exit status: 0 all is usable and in its dates, 1 something is expired or unusable or the gateway cannot be asked, 2 misuse.`,
     )
-    .action(async (paths: string[], flags: CertsFlags) =>
+    .action(async (paths: string[], flags: ListFlags) =>
       (await import("./list.ts")).listCertificates(paths, flags),
     );
 }
