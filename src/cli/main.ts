@@ -44,6 +44,7 @@ Examples:
   credence migrate ./gateway  what changes for resources that ran on 1.14
   credence run ./gateway      serve them, and follow their changes
   credence explain GET https://api.example/ ./gateway    what would take this request, and why
+  credence probe mapping/backend ./gateway    how the handshake with its service goes, and what to change
 
 \`credence help <command>\` tells all of a command's flags.`,
     );

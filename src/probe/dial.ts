@@ -10,8 +10,6 @@ export interface DialSettings {
   readonly timeoutMs: number;
   /** For how long a peer may say after the handshake that it refuses our certificate (TLS 1.3). 0: it is not waited for. */
   readonly settleMs: number;
-  /** Sent before TLS begins: a PROXY protocol header. */
-  readonly preface?: Buffer;
   /** To be resumed. */
   readonly session?: Buffer;
   /**
@@ -107,10 +105,10 @@ class Connection {
     this.#stage = "handshaking";
     this.#connectedMs = performance.now() - this.#began;
     this.#tcp.setNoDelay(true);
-    const { preface, session } = this.#settings;
+    const { session } = this.#settings;
+    const { serverName, alpn, asksStaple, preface } = this.#offer;
     // Straight to the socket: it is no part of what TLS said.
     if (preface !== undefined) this.#tcp.write(preface);
-    const { serverName, alpn, asksStaple } = this.#offer;
     try {
       const tls = connectTls({
         socket: this.#recorder,

@@ -12,6 +12,7 @@ import type { ProbeFailure } from "./failure.ts";
 import { explainHandshake, type HandshakeParts } from "./handshake.ts";
 import { type Judgement, judgePeer } from "./judge.ts";
 import { listenerChanges } from "./listener-advice.ts";
+import { PROXY_HEADERS } from "./preface.ts";
 import type { PeerReport, Step } from "./report.ts";
 import { checkLines } from "./steps.ts";
 import { verdictOf } from "./verdict.ts";
@@ -29,6 +30,8 @@ export interface ListenerTarget {
   readonly endpoint: Endpoint | null;
   /** Whether the endpoint was asked for: then it must be there. */
   readonly mustAnswer: boolean;
+  /** Connections begin with a PROXY header, as those of a load balancer do: one is sent that speaks for nobody. */
+  readonly behindProxy: boolean;
   /** Null: none is sent. */
   readonly serverName: string | null;
 }
@@ -217,7 +220,7 @@ function judgeClient(
 }
 
 function questionOf(
-  { serverName, domain }: ListenerTarget,
+  { serverName, domain, behindProxy }: ListenerTarget,
   { chain, key, anchors }: ProbedClient,
   endpoint: Endpoint,
 ): Parameters<typeof explainHandshake>[0] {
@@ -229,6 +232,7 @@ function questionOf(
       parameters: CLIENT_PARAMETERS,
       alpn: ["http/1.1"],
       asksStaple: true,
+      ...(behindProxy ? { preface: PROXY_HEADERS[0].bytes } : {}),
       serverName,
       certificate: chain === null || key === null ? null : { chain, key },
       anchors: anchors ?? [],

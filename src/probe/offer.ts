@@ -13,6 +13,8 @@ export interface Offer {
   readonly certificate: { readonly chain: string; readonly key: string } | null;
   /** For OpenSSL's opinion, which is reported beside ours and decides nothing. */
   readonly anchors: readonly string[];
+  /** Sent before TLS begins: a PROXY protocol header. */
+  readonly preface?: Buffer;
   /** An OCSP staple is asked for; the gateway asks no upstream for one. */
   readonly asksStaple?: true;
   /** In OpenSSL's words and instead of what `parameters` make, to find out what a peer would have taken. */

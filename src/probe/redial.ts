@@ -23,19 +23,15 @@ export async function whyNotAgreed(
   { transcript, ended }: DialOutcome,
   failure: ProbeFailure,
 ): Promise<Redialled> {
-  const attempt: Attempt = (wider, preface) =>
-    dial(endpoint, wider, {
-      timeoutMs: Math.min(timeoutMs, ATTEMPT_MS),
-      settleMs: 0,
-      ...(preface === undefined ? {} : { preface }),
-    });
+  const attempt: Attempt = (wider) =>
+    dial(endpoint, wider, { timeoutMs: Math.min(timeoutMs, ATTEMPT_MS), settleMs: 0 });
   // Nothing was said at all: OpenSSL does not take what it was to offer.
   if (transcript.clientHello === null) return as({ ...failure, step: "credential" });
   if (failure.reason === "plaintext_peer" || CLEAR.has(failure.reason)) return as(failure);
   const saidNothing = transcript.serverHello === null && transcript.alerts.every(({ by }) => by === "client");
-  if (saidNothing && ended !== null)
+  if (saidNothing && ended !== null && offer.preface === undefined)
     for (const { version, bytes } of PROXY_HEADERS)
-      if (agreed(await attempt({ ...offer, certificate: null }, bytes)))
+      if (agreed(await attempt({ ...offer, certificate: null, preface: bytes })))
         return as({
           reason: "proxy_header_expected",
           step: "hello",

@@ -163,6 +163,9 @@ async function connect(
           );
     if ("unconnected" in found) {
       unconnected = found.unconnected;
+      // The gateway goes on to the next one as well.
+      const { step, says } = unconnected;
+      if (endpoint !== way.addresses.at(-1)) way.steps.push({ step, status: "warning", says, details: [] });
       continue;
     }
     way.address = endpoint;

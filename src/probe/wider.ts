@@ -15,7 +15,7 @@ export interface Disagreement {
 }
 
 /** Makes a handshake for the sake of knowing: nothing is presented, and nothing but the handshake is sent. */
-export type Attempt = (offer: Offer, preface?: Buffer) => Promise<DialOutcome>;
+export type Attempt = (offer: Offer) => Promise<DialOutcome>;
 
 /**
  * A peer that takes nothing of an offer has one alert for all of it. So it is dialled again with all that OpenSSL has, old

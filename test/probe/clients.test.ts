@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { CredentialStore } from "../../src/credentials/store.ts";
 import type { HandshakeReason } from "../../src/diagnostics/handshake.ts";
@@ -19,7 +20,7 @@ import {
   PURPOSES,
   rsaKeys,
 } from "../support/issuing.ts";
-import { CLIENTS, chainOf, keyOf, ROOT, SERVER, shows, tlsPeer } from "./peers.ts";
+import { CLIENTS, chainOf, keyOf, rawPeer, ROOT, SERVER, shows, tlsPeer } from "./peers.ts";
 
 const DAY = 86_400_000;
 const { dns, uri } = NAMES;
@@ -40,7 +41,11 @@ interface Served {
 async function met(
   chain: readonly Issued[] | null,
   { mode = "required", rules, lists }: Served = {},
-  { port, trusts = [ROOT] }: { readonly port?: number; readonly trusts?: readonly Issued[] } = {},
+  {
+    port,
+    trusts = [ROOT],
+    behindProxy = false,
+  }: { readonly port?: number; readonly trusts?: readonly Issued[]; readonly behindProxy?: boolean } = {},
 ): Promise<PeerReport> {
   const store = new CredentialStore(systemClock);
   const origin = { subject: { kind: "Secret", namespace: "default", name: "edge" } };
@@ -69,6 +74,7 @@ async function met(
           parameters: { minVersion: "v1.2", maxVersion: "v1.3", cipherSuites: [], groups: [], alpn: [] },
         },
         endpoint: port === undefined ? null : { address: "127.0.0.1", port },
+        behindProxy,
         mustAnswer: true,
         serverName: "peer.example",
       },
@@ -320,4 +326,23 @@ test("a staple of the listener is seen", async (t) => {
   });
   const { steps } = await met([clientOf()], {}, { port });
   assert.match(steps.find(({ step }) => step === "hello")?.details.join() ?? "", /OCSP staple/);
+});
+
+test("a listener behind a load balancer is met with a PROXY header, as its Module asks", async (t) => {
+  const behind = await listener(t, CLIENTS);
+  const port = await rawPeer(t, (client) => {
+    client.once("data", (bytes: Buffer) => {
+      if (!bytes.toString("latin1").startsWith("PROXY UNKNOWN\r\n")) {
+        client.destroy();
+        return;
+      }
+      const server = connect(behind, "127.0.0.1").on("error", () => {});
+      server.write(bytes.subarray(bytes.indexOf("\n") + 1));
+      client.pipe(server).pipe(client);
+    });
+  });
+  assert.equal((await met([clientOf()], {}, { port })).verdict.reason, "proxy_header_expected");
+  const { verdict, accepted } = await met([clientOf()], {}, { port, behindProxy: true });
+  assert.ok(verdict.good, verdict.says);
+  assert.equal(accepted, true);
 });

@@ -162,6 +162,7 @@ function probeHost(
         .filter((host) => host.tls.mode !== "cleartext")
         .map((host) => host.domain),
       endpoint: offline === true ? null : (address ?? own),
+      behindProxy: compilation.model.http.proxyProtocol === true,
       mustAnswer: address !== undefined,
       serverName: sni ?? nameWithin(domain),
     },
