@@ -16,7 +16,7 @@ fi
 echo "install-consul: Consul $version into .cache/consul, built from source: some minutes" >&2
 work="$(mktemp -d)"
 trap 'kill "$ticker" 2>/dev/null || true; chmod -R u+w "$work"; rm -rf "$work"' EXIT
-(while sleep 30; do echo "install-consul: still building" >&2; done) &
+(while sleep 30 >/dev/null 2>&1; do echo "install-consul: still building" >&2; done) &
 ticker=$!
 # An empty module: Consul's own go.mod replaces modules, which `go install PACKAGE@VERSION` refuses.
 cd "$work"

@@ -3,6 +3,7 @@ import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type Consul, consulResolverYaml, startConsul } from "../support/consul.ts";
 import { type ConnectService, startConnectService } from "../support/connect-service.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { freePort, tcpMappingYaml } from "../support/tcp.ts";
 import { until } from "../support/until.ts";
 import { after, before, describe, it } from "./engines.ts";
 
@@ -76,6 +77,15 @@ describe("Consul Connect", () => {
       assert.match(shop.seen[0]?.client ?? "", /svc\/ambassador$/);
       assert.deepEqual(await errors(gateway), []);
     }));
+
+  it("carries bytes of a TCPMapping as well", async () => {
+    const port = await freePort();
+    const spec = { port, service: "shop-sidecar-proxy", resolver: "consul-dc1", tls: "ambassador-consul" };
+    await withGateway(tcpMappingYaml("tcp", spec), async () => {
+      assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), "ok");
+      assert.equal(shop.seen[0]?.sni, `shop.default.dc1.internal.${trustDomain}`);
+    });
+  });
 
   it("is the service that the Secret's name says", async () => {
     const context = tlsContextYaml("connect", { hosts: [], secret: "ambassador-blue-consul-connect" });
