@@ -16,6 +16,8 @@ import type { GroupBounds } from "./group-bounds.ts";
 export interface WiredEndpoints extends EndpointSources {
   /** Told of each new ResourceSet: findings are about its objects. */
   onResources(resources: ResourceSet): void;
+  /** The model serves: what only earlier ones named is asked for no more. */
+  settle(model: GatewayModel): void;
   stop(): void;
 }
 

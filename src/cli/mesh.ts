@@ -27,14 +27,16 @@ export interface MeshContext {
 }
 
 export interface Mesh {
-  /** Told of each new ResourceSet before it is compiled. */
+  /** Told of each new ResourceSet before it is compiled. What serves may still need what this one does not name. */
   follow(resources: ResourceSet): Promise<void>;
+  /** What was compiled last serves: identities that only earlier resources named are withdrawn. */
+  settle(): void;
   stop(): void;
 }
 
 /** The meshes and issuers that resources may name, each a folder of mesh/. They know nothing of each other. */
 export function wireMesh({ store, clock, bounds = {} }: MeshContext): Mesh {
-  const followers: readonly { follow(resources: ResourceSet): Promise<void>; stop(): void }[] = [
+  const followers: readonly Mesh[] = [
     whenWanted(spiffeWanted, async () =>
       (await import("../mesh/spiffe/follower.ts")).createSpiffeFollower(store, clock),
     ),
@@ -49,6 +51,9 @@ export function wireMesh({ store, clock, bounds = {} }: MeshContext): Mesh {
     async follow(resources) {
       await Promise.all(followers.map((follower) => follower.follow(resources)));
     },
+    settle() {
+      for (const follower of followers) follower.settle();
+    },
     stop() {
       for (const follower of followers) follower.stop();
     },
@@ -56,18 +61,25 @@ export function wireMesh({ store, clock, bounds = {} }: MeshContext): Mesh {
 }
 
 /** What a mesh needs, gRPC above all, is loaded when something is wanted of it. */
-function whenWanted<Wanted>(
+function whenWanted<Wanted extends { readonly name: string }>(
   wantedOf: (resources: ResourceSet) => readonly Wanted[],
   load: () => Promise<Follower<Wanted>>,
 ): Mesh {
   let follower: Promise<Follower<Wanted>> | undefined;
   let stopped = false;
+  let wanted: readonly Wanted[] = [];
+  let serving: readonly Wanted[] = [];
   return {
     async follow(resources) {
-      const wanted = wantedOf(resources);
+      wanted = wantedOf(resources);
       if (wanted.length > 0) follower ??= load();
       const loaded = await follower;
-      if (!stopped) await loaded?.follow(wanted);
+      const names = new Set(wanted.map(({ name }) => name));
+      if (!stopped) await loaded?.follow([...wanted, ...serving.filter(({ name }) => !names.has(name))]);
+    },
+    settle() {
+      serving = wanted;
+      void follower?.then((loaded) => (stopped ? undefined : loaded.follow(serving)));
     },
     stop() {
       stopped = true;

@@ -89,9 +89,15 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     engine,
     compileOptions: options.compile,
     endpoints,
+    onServing(model) {
+      endpoints.settle(model);
+      mesh.settle();
+    },
     async onResources(resources) {
       endpoints.onResources(resources);
-      await Promise.all([files.follow(filesToFollow(resources, istioCerts)), mesh.follow(resources)]);
+      // Issuers may be slow, and files that are named no more are withdrawn at once: what serves still names them.
+      await mesh.follow(resources);
+      await files.follow(filesToFollow(resources, istioCerts));
     },
     allowPartial: options.allowPartial,
     logger,

@@ -6,7 +6,7 @@ import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { BoundListener, Engine, EngineProblem } from "../engines/engine.ts";
-import type { Revision } from "../model/gateway.ts";
+import type { GatewayModel, Revision } from "../model/gateway.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
@@ -24,6 +24,8 @@ export interface ControlOptions {
   readonly compileOptions: CompileOptions;
   /** Told of each new ResourceSet before it is compiled: certificate files to follow. */
   readonly onResources: (resources: ResourceSet) => Promise<void>;
+  /** Told of each model once it serves: what only earlier ones needed may go. */
+  readonly onServing?: (model: GatewayModel) => void;
   /** Absent: addresses come from DNS alone. */
   readonly endpoints?: EndpointSources;
   /** A cold start with documents that cannot be read is ready all the same. */
@@ -162,7 +164,7 @@ export class Control {
   }
 
   async #round(): Promise<void> {
-    const { source, store, engine, endpoints, compileOptions, logger } = this.#options;
+    const { source, store, engine, endpoints, onServing, compileOptions, logger } = this.#options;
     const loaded = await source.load();
     await this.#options.onResources(loaded.resources);
     // What loading has just changed in the store is seen below.
@@ -188,7 +190,7 @@ export class Control {
       this.#problems = report.problems;
       if (report.accepted) {
         this.#revision = revision;
-        endpoints?.settle(revision.model);
+        onServing?.(revision.model);
         // What the engine refuses for its bytes is refused again.
         this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
         logger.info(
@@ -201,7 +203,10 @@ export class Control {
           "revision refused, the previous one stays",
         );
       }
-    } else if (engine.onProblems === undefined) this.#problems = [];
+    } else {
+      if (engine.onProblems === undefined) this.#problems = [];
+      onServing?.(compilation.model);
+    }
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;
     this.#report();

@@ -5,8 +5,6 @@ import type { GatewayModel } from "../model/gateway.ts";
 export interface EndpointSources {
   /** Before the engine gets the model: what it names is asked for. Resolves after the first answers, or a bounded time. */
   prepare(model: GatewayModel): Promise<void>;
-  /** The model serves: what only earlier ones named is asked for no more. */
-  settle(model: GatewayModel): void;
   diagnostics(): Diagnostic[];
   /** Told whenever `diagnostics` may say something else. */
   onFindings(listener: () => void): () => void;

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import type { EngineName } from "../../src/model/capabilities.ts";
-import { mappingYaml } from "../support/certificates.ts";
+import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
 import { startConnectService } from "../support/connect-service.ts";
 import { consulResolverYaml, startConsul } from "../support/consul.ts";
 import { ENGINES } from "../support/engine-under-test.ts";
+import { startFakeAgent } from "../support/fake-agent.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startLoad } from "../support/load.ts";
 import { until } from "../support/until.ts";
@@ -96,12 +97,53 @@ test("the roots of Consul Connect are rotated under load, and no request is lost
   }
 });
 
-/** How many CAs the gateway trusts. */
-async function rootsOf({ adminUrl }: RunningGateway): Promise<number> {
+async function certificatesOf({ adminUrl }: RunningGateway) {
   const answer = await fetch(`${adminUrl}/ambassador/v0/diag/?json=true`);
-  const { certificates } = (await answer.json()) as {
-    certificates: { name: string; kind: string; chain: unknown[] }[];
-  };
+  const page = (await answer.json()) as { certificates: { name: string; kind: string; chain: unknown[] }[] };
+  return page.certificates;
+}
+
+/** How many CAs the gateway trusts. */
+async function rootsOf(gateway: RunningGateway): Promise<number> {
+  const certificates = await certificatesOf(gateway);
   const found = certificates.find(({ name, kind }) => name.startsWith("consul/") && kind === "trust");
   return found?.chain.length ?? 0;
 }
+
+for (const engine of ENGINES)
+  test(`an identity is kept until nothing that serves needs it, however slow another issuer is (${engine})`, async () => {
+    const consul = await startConsul();
+    const shop = await startConnectService(consul, "shop");
+    await consul.register({ service: "shop", port: shop.port, native: true });
+    const silent = await startFakeAgent(() => {});
+    const context = (name: string, resolver: string): string =>
+      tlsContextYaml(name, { hosts: [], identity: { consul: { resolver, service: name } } });
+    const mapping = (tls: string): string =>
+      mappingYaml("shop", { prefix: "/", service: "shop", resolver: "consul-dc1", tls });
+    const resolver = consulResolverYaml("consul-dc1", consul.address);
+    const gateway = await startGateway(
+      { "all.yaml": resolver + mapping("before") + context("before", "consul-dc1") },
+      { engine },
+    );
+    const load = startLoad(`http://127.0.0.1:${gateway.httpPort}/`, 2);
+    try {
+      await gateway.replace(
+        "all.yaml",
+        resolver +
+          mapping("after") +
+          context("after", "consul-dc1") +
+          consulResolverYaml("silent", silent.address) +
+          context("waiting", "silent"),
+      );
+      await until(() => shop.seen.at(-1)?.client.endsWith("/svc/after") === true);
+      const names = async (): Promise<string> =>
+        (await certificatesOf(gateway)).map(({ name }) => name).join();
+      await until(async () => !(await names()).includes("consul/consul-dc1/before"));
+    } finally {
+      const { failures } = await load.stop();
+      await gateway.stop();
+      await Promise.all([shop.close(), silent.close()]);
+      await consul.end();
+      assert.deepEqual(failures, []);
+    }
+  });

@@ -57,6 +57,7 @@ export async function followInventory(
     turn = turn.then(async () => {
       resources = (await source.load()).resources;
       await Promise.all([files.follow(filesToFollow(resources, flags.istioCerts)), mesh.follow(resources)]);
+      mesh.settle();
     });
     return turn;
   };

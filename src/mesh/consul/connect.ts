@@ -28,11 +28,13 @@ export function createConsulConnect(sink: IssuedSink, clock: Clock): Follower<Co
   return {
     async follow(wanted) {
       const keys = new Set(wanted.map(keyOf));
+      const names = new Set(wanted.map(({ name }) => name));
       for (const [key, entry] of followed) {
         if (keys.has(key)) continue;
         for (const stream of entry.streams) stream.stop();
         followed.delete(key);
-        sink.remove(entry.name);
+        // Where the agent is another one now, what the one before gave stays until this one gives better.
+        if (!names.has(entry.name)) sink.remove(entry.name);
       }
       const begun: Promise<void>[] = [];
       for (const each of wanted) {
