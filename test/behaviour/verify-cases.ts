@@ -138,7 +138,8 @@ export const verifyCases: readonly VerifyCase[] = [
 ];
 
 export function chainOf(issued: Issued): { readonly cert: string; readonly key: string } {
-  const cert = issued.issuer === root ? issued.pem : issued.pem + (issued.issuer as Issued).pem;
+  const { issuer } = issued;
+  const cert = issuer === null || issuer === root ? issued.pem : issued.pem + issuer.pem;
   return { cert, key: issued.keys.privateKey.export({ type: "pkcs8", format: "pem" }) as string };
 }
 

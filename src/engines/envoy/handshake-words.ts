@@ -29,7 +29,7 @@ const ABOUT_CHAINS: Words = [
   [/invalid CA certificate|invalid non-CA/, "issuer_not_ca"],
   [/unhandled critical extension/, "critical_extension_unknown"],
   [/(?:permitted|excluded) subtree|name constraint/i, "name_constraint"],
-  [/verify SAN list|SAN (?:list )?match/i, "name_mismatch"],
+  [/SAN matcher|verify SAN list/i, "name_mismatch"],
   [/cert hash and spki/, "pin_mismatch"],
   [/PEER_DID_NOT_RETURN_A_CERTIFICATE/, "client_certificate_missing"],
 ];
@@ -41,16 +41,17 @@ const ABOUT_THE_REST: Words = [
     "no_common_version",
   ],
   [/NO_SHARED_CIPHER|WRONG_CIPHER_RETURNED|UNKNOWN_CIPHER_RETURNED/, "no_common_cipher"],
-  [/NO_SHARED_GROUP|WRONG_CURVE/, "no_common_group"],
+  [/NO_SHARED_GROUP/, "no_common_group"],
   [/NO_COMMON_SIGNATURE_ALGORITHMS|WRONG_SIGNATURE_TYPE/, "no_common_signature"],
   [/NO_APPLICATION_PROTOCOL|INVALID_ALPN_PROTOCOL/, "alpn_mismatch"],
   [/UNRECOGNIZED_NAME/, "sni_unknown"],
   [
-    /ALERT_(?:HANDSHAKE_FAILURE|INSUFFICIENT_SECURITY|MISSING_EXTENSION)|HANDSHAKE_FAILURE_ON_CLIENT_HELLO/,
+    /ALERT_(?:HANDSHAKE_FAILURE|INSUFFICIENT_SECURITY|MISSING_EXTENSION)|HANDSHAKE_FAILURE_ON_CLIENT_HELLO|WRONG_CURVE/,
     "no_agreement",
   ],
-  [/WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST|BAD_PACKET_LENGTH/, "plaintext_peer"],
+  [/WRONG_VERSION_NUMBER|HTTP_REQUEST|HTTPS_PROXY_REQUEST/, "plaintext_peer"],
   [/Secret is not supplied by SDS/, "credential_unavailable"],
+  [/Connection reset by peer/, "handshake_reset"],
 ];
 
 /** Alerts about the certificate that the peer was shown. */
@@ -67,7 +68,9 @@ const BY_WORDS = {
     // Envoy's bound is for both, connection and handshake.
     [/connection_timeout|connect(?:ion)? timeout/, "connect_timeout"],
     [/connect_error:_?\s?(?:111|Connection refused)|Connection refused/i, "connect_refused"],
-    [/connect_error/, "connect_failed"],
+    [/connect_error|connect error/, "connect_failed"],
+    // Without a word of TLS or of the system: the peer has ended it in due form.
+    [/\{remote_connection_failure\}/, "handshake_closed"],
   ],
   downstream: [
     [REFUSED, "server_certificate_refused"],
