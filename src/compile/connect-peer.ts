@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { PeerRules } from "../model/tls.ts";
 import type { ResolverChoice } from "./resolvers.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
@@ -19,7 +20,8 @@ export function connectPeer(
   host: string,
 ): ConnectPeer | null {
   const { trustDomain, rules } = context;
-  if (resolver?.kind !== "consul" || trustDomain === undefined) return null;
+  // Consul is not asked about an address, and so has no name for who is there.
+  if (resolver?.kind !== "consul" || trustDomain === undefined || isIP(host) !== 0) return null;
   if (context.resource.spec.identity?.consul === undefined) return null;
   // A sidecar is registered as a service of its own, and presents the certificate of the service behind it.
   const service = host.replace(/-sidecar-proxy$/, "");

@@ -32,6 +32,11 @@ describe("ConsulResolver", () => {
     mappingYaml("tagged", { prefix: "/tagged/", service: "shop", resolver: "tagged" }) +
     mappingYaml("dc", { prefix: "/dc/", service: "shop", resolver: "elsewhere" }) +
     mappingYaml("dots", { prefix: "/dots/", service: "shop.default", resolver: "consul-dc1" }) +
+    mappingYaml("address", {
+      prefix: "/address/",
+      service: `127.0.0.1:${upstreams[0]?.port}`,
+      resolver: "consul-dc1",
+    }) +
     mappingYaml("none", { prefix: "/none/", service: "nobody", resolver: "consul-dc1" });
   const status = async (path: string): Promise<number> =>
     (await fetch(`http://127.0.0.1:${gateway.httpPort}${path}`)).status;
@@ -54,6 +59,7 @@ describe("ConsulResolver", () => {
     await register(1, ["v2"]);
     await until(async () => (await reached("/shop/")).join() === "0,1");
     await until(async () => (await reached("/tagged/")).join() === "1");
+    assert.deepEqual(await reached("/address/"), [0], "an address is dialled as it is");
     assert.deepEqual(await reached("/port/"), [0, 1], "Consul knows the ports, and case does not count");
     await consul.setCheck(`shop-${(upstreams[0] as Upstream).port}`, "warn");
     await until(async () => (await reached("/shop/")).join() === "1");
