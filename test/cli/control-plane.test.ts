@@ -285,6 +285,8 @@ test("each group's Envoy gets its own; nobody reads another's secrets, and a str
   assert.ok(unknown instanceof ConnectError, "its certificate is of another CA");
   assert.notEqual(unknown.code, Code.PermissionDenied);
   const metrics = (await fetchText(`http://${ready.admin}/metrics`)).body;
+  assert.match(metrics, /^credence_xds_clients_refused_total\{reason="no-group"\} 1$/m);
+  assert.match(metrics, /^credence_xds_clients_refused_total\{reason="handshake"\} [1-9]/m);
   assert.match(metrics, /^credence_envoys_connected\{group="one"\} 1$/m);
 });
 

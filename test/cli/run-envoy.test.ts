@@ -330,3 +330,29 @@ test("what fails is on the page by the id that the client was told; requests are
     ],
   );
 });
+
+test("the access log has the path as it came, and why a route fails", async (t) => {
+  const folder = scratch(t, {
+    "a.yaml":
+      mappingYaml("a", { prefix: "/a/", rewrite: "/upstream/", service }) +
+      mappingYaml("closed", { prefix: "/closed/", service: "https://localhost:1", tls: "nobody" }),
+  });
+  const { process: run, ready } = await startRun(t, folder, ...ENVOY);
+  assert.equal((await fetchText(`http://${ready.http}/a/b?c=d`)).body, "upstream saw /upstream/b?c=d");
+  assert.equal((await fetchText(`http://${ready.http}/closed/x`)).status, 503);
+  assert.equal((await fetchText(`http://${ready.http}/none`)).status, 404);
+  const lines = (): { path: string; failure: string | null; status: number }[] =>
+    run.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line));
+  await eventually(() => lines().length >= 3);
+  assert.deepEqual(
+    lines().map(({ path, failure, status }) => [path, status, failure]),
+    [
+      ["/a/b?c=d", 200, null],
+      ["/closed/x", 503, "route_fails_closed"],
+      ["/none", 404, lines()[2]?.failure ?? null],
+    ],
+  );
+});

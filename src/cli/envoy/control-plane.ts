@@ -20,7 +20,7 @@ import { removeReadyFile, writeJsonFile } from "../ready-file.ts";
 import { inColour } from "../standard-output.ts";
 import { FailureCounts } from "./failure-counts.ts";
 import { readFleetFile } from "./fleet-file.ts";
-import { registerFleetMetrics } from "./metrics.ts";
+import { registerFleetMetrics, registerRefusalMetrics } from "./metrics.ts";
 import type { HostPort } from "./places.ts";
 import { reportedProxies } from "./reported-proxies.ts";
 import { followXdsIdentity, type XdsFiles } from "./xds-identity.ts";
@@ -111,6 +111,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
   const metrics = new Metrics();
   registerGatewayMetrics(metrics, planes);
   registerFleetMetrics(metrics, planes);
+  registerRefusalMetrics(metrics, ads);
   registerFailureMetrics(
     metrics,
     [...failed].map(([group, { byReason }]) => ({

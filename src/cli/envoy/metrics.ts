@@ -1,4 +1,5 @@
 import type { AdsClient } from "../../engines/envoy/ads/client.ts";
+import type { AdsServer } from "../../engines/envoy/ads/server.ts";
 import type { EnvoyEngine } from "../../engines/envoy/engine.ts";
 import type { EnvoySupervisor } from "../../engines/envoy/process/supervisor.ts";
 import type { Metrics, Sample } from "../../telemetry/metrics.ts";
@@ -54,6 +55,13 @@ export function registerFleetMetrics(
     "credence_xds_nacks_total",
     "xDS responses that the Envoy refused on its stream.",
     envoys(({ sent }) => sent.refused),
+  );
+}
+
+/** Who was not let in to the xDS streams. */
+export function registerRefusalMetrics(metrics: Metrics, ads: Pick<AdsServer, "refusals">): void {
+  metrics.counter("credence_xds_clients_refused_total", "Clients that got no xDS stream.", () =>
+    Object.entries(ads.refusals).map(([reason, value]) => ({ labels: { reason }, value })),
   );
 }
 

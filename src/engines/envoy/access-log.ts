@@ -15,6 +15,7 @@ import type { CustomTagSchema } from "../../protobuf/generated/envoy/type/tracin
 import { METADATA } from "./direct-response.ts";
 import { logStream } from "./failure-log.ts";
 import { expressionFilter, FAILURE_ID, statusFilter } from "./local-replies.ts";
+import { REQUEST_PATH } from "./request-path.ts";
 import { clusterOf } from "./tcp/destination.ts";
 import type { TranslationContext } from "./translation-context.ts";
 
@@ -133,14 +134,15 @@ function requestLine(listener: string): JsonObject {
     ...COMMON,
     listener,
     method: "%REQ(:METHOD)%",
-    // As it went upstream: router headers that would tell the one that came are suppressed.
-    path: "%REQ(:PATH)%",
+    path: REQUEST_PATH,
     host: "%REQ(:AUTHORITY)%",
     status: "%RESPONSE_CODE%",
     upstream_ms: "%RESPONSE_DURATION%",
     request_id: "%REQ(X-REQUEST-ID)%",
     route: `%METADATA(ROUTE:${METADATA}:route)%`,
     response_details: "%RESPONSE_CODE_DETAILS%",
+    // Where the route itself is the failure; of others Envoy has flags, and the stream of failures our reason.
+    failure: `%METADATA(ROUTE:${METADATA}:reason)%`,
     failure_id: `%RESP(${FAILURE_ID})%`,
   };
 }

@@ -45,8 +45,8 @@ export function httpConnectionManager(
     statPrefix: scope.name,
     codecType: speaksHttp2 ? Codec.AUTO : Codec.HTTP1,
     routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName: scope.name } },
-    httpFilters: httpFilters(model, { forUpgrades: false }),
-    upgradeConfigs: upgradeConfigs(model),
+    httpFilters: httpFilters(model, { forUpgrades: false, logsPath: context.accessLog === true }),
+    upgradeConfigs: upgradeConfigs(model, context),
     accessLog: [...httpAccessLogs(scope.listener.name, context), ...logServices(model, "http")],
     ...tracing(model),
     localReplyConfig: localReplies(),
@@ -185,9 +185,12 @@ const FORWARDED_FOR = {
  * Whether a protocol is switched to is each route's to say. Where bodies are held back until they are whole, the bytes of
  * a tunnel must not be: they have filters of their own.
  */
-function upgradeConfigs(model: GatewayModel): NonNullable<Part["upgradeConfigs"]> {
+function upgradeConfigs(
+  model: GatewayModel,
+  { accessLog }: TranslationContext,
+): NonNullable<Part["upgradeConfigs"]> {
   if (model.http.maxBodyBytes === undefined) return [];
   const protocols = new Set(model.routes.flatMap(({ upgrades }) => upgrades ?? []));
-  const filters = httpFilters(model, { forUpgrades: true });
+  const filters = httpFilters(model, { forUpgrades: true, logsPath: accessLog === true });
   return [...protocols].sort().map((upgradeType) => ({ upgradeType, enabled: false, filters }));
 }

@@ -14,15 +14,21 @@ import { compressionFilters } from "./compression.ts";
 import { CORS_FILTER, HEADER_FILTER } from "./cors.ts";
 import { errorBodyFilters } from "./error-bodies.ts";
 import { rateLimitFilters } from "./outside-services.ts";
+import { requestPathFilter } from "./request-path.ts";
 import { requestChecks } from "./request-checks.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
 
 /** What a request passes on its way, in order. `forUpgrades`: of a request that becomes a tunnel, whose bytes never end. */
-export function httpFilters(model: GatewayModel, options: { readonly forUpgrades: boolean }): Filter[] {
+export function httpFilters(
+  model: GatewayModel,
+  options: { readonly forUpgrades: boolean; readonly logsPath: boolean },
+): Filter[] {
   const { http, routes } = model;
   return [
-    // First on the way in, so last on the way out: what the filters below make of a response is compressed as well.
+    // Before anybody changes it.
+    ...(options.logsPath ? [requestPathFilter()] : []),
+    // Early on the way in, so late on the way out: what the filters below make of a response is compressed as well.
     ...(options.forUpgrades ? [] : compressionFilters(http)),
     // Last but for that: it replaces what the filters below answer.
     ...errorBodyFilters(model),

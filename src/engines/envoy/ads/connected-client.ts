@@ -29,15 +29,23 @@ export class ConnectedClient {
     if (snapshot !== null && this.isSettled(snapshot)) this.#revision = this.session.label;
   }
 
-  /** Between the answer about a new listener and the question for its routes there is a moment in which nothing waits. */
+  /**
+   * Between the answer about a new listener or cluster and the question for its routes and secrets there is a moment in which
+   * nothing waits. One that was refused asks for nothing.
+   */
   isSettled(snapshot: Snapshot): boolean {
     const { session } = this;
     if (!session.isSettled) return false;
-    const listeners = session.get("listener");
+    const [listeners, clusters] = [session.get("listener"), session.get("cluster")];
     if (listeners?.wildcard !== true || listeners.refusals.size > 0) return true;
-    const routes = session.get("route-configuration");
-    for (const name of snapshot["route-configuration"].keys())
-      if (routes?.isSubscribed(name) !== true) return false;
+    if (!this.#hasAskedForAll(snapshot, "route-configuration")) return false;
+    if (clusters?.wildcard !== true || clusters.refusals.size > 0) return true;
+    return this.#hasAskedForAll(snapshot, "secret");
+  }
+
+  #hasAskedForAll(snapshot: Snapshot, kind: XdsKind): boolean {
+    const subscription = this.session.get(kind);
+    for (const name of snapshot[kind].keys()) if (subscription?.isSubscribed(name) !== true) return false;
     return true;
   }
 

@@ -37,6 +37,8 @@ export class AdsServer {
   readonly #listening: Listening[] = [];
   readonly #listeners = new Set<() => void>();
   #isTelling = false;
+  /** Clients that were not let in, by what they lacked. */
+  readonly refusals = { handshake: 0, "no-certificate": 0, "no-group": 0 };
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
@@ -86,6 +88,7 @@ export class AdsServer {
       (router) => this.routes(router),
       this.#options.logger,
       this.#options.clock,
+      () => this.refusals.handshake++,
     );
     this.#listening.push(listening);
     return listening;
@@ -106,6 +109,7 @@ export class AdsServer {
     const admission = authorize({ peer: context.values.get(PEER), node: known });
     if ("refused" in admission) {
       logger.warn({ node: known.id, reason: admission.message }, "an xDS client was refused");
+      this.refusals[admission.refused === "unauthenticated" ? "no-certificate" : "no-group"]++;
       const code = admission.refused === "unauthenticated" ? Code.Unauthenticated : Code.PermissionDenied;
       throw new ConnectError(admission.message, code);
     }

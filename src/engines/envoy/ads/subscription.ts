@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { XdsKind } from "../resources.ts";
 import { type Batch, halves } from "./batch.ts";
 import { Holdings } from "./holdings.ts";
@@ -109,6 +110,7 @@ export class Subscription {
 
   /** `mayHave`: a name whose version the client has just named need not be answered. */
   subscribe(name: string, mayHave = false): void {
+    if (this.names.size >= MOST_NAMES && !this.names.has(name)) throw new TooManyNames();
     this.names.add(name);
     if (mayHave) this.#dirty.add(name);
     else this.mark(name, true);
@@ -299,6 +301,15 @@ export class Subscription {
   }
 }
 
+/** Ends the stream of a client that asks for names without end: each is kept for as long as it lasts. */
+export class TooManyNames extends ConnectError {
+  constructor() {
+    super(`more than ${MOST_NAMES} names of one type are asked for`, Code.ResourceExhausted);
+  }
+}
+
+/** Ten times the largest world that this was tried with (docs/engines.md). */
+const MOST_NAMES = 100_000;
 /** Of one response, where it may come in parts. */
 const MOST_BYTES = 128 * 1024;
 const NOTHING: Batch = { resources: [], removed: [] };

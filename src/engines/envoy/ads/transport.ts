@@ -59,6 +59,7 @@ export async function listen(
   routes: (router: ConnectRouter) => void,
   logger: Logger,
   clock: Clock,
+  onHandshakeFailed: () => void = () => {},
 ): Promise<Listening> {
   const tls = "tls" in options ? options.tls : undefined;
   const handler = connectNodeAdapter({
@@ -93,9 +94,10 @@ export async function listen(
   });
   server.on("sessionError", (error) => logger.debug({ err: error }, "an xDS connection failed"));
   rememberAddresses(server);
-  server.on("tlsClientError", (error: Error, socket: TLSSocket) =>
-    logger.warn(handshakeFailure(error, socket), "a TLS handshake for xDS failed"),
-  );
+  server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
+    logger.warn(handshakeFailure(error, socket), "a TLS handshake for xDS failed");
+    onHandshakeFailed();
+  });
   await opened(server, options);
   server.on("error", (error) => logger.error({ err: error }, "the xDS server failed"));
   const bound = server.address();
