@@ -162,6 +162,7 @@ describe("why the upstream was not reached", () => {
     const parts = [
       secretYaml("ca", { certificate: root.pem }),
       secretYaml("own", { certificate: cert, privateKey: key }),
+      mappingYaml("cleartext", { prefix: "/cleartext/", service: `http://localhost:${await alerting()}` }),
       mappingYaml("refused", { prefix: "/refused/", service: "https://localhost:1", tls: "c0" }),
       mappingYaml("unresolved", { prefix: "/unresolved/", service: "https://nobody.invalid:1", tls: "c0" }),
     ];
@@ -198,8 +199,19 @@ describe("why the upstream was not reached", () => {
       assert.equal(await reasonOf(`m${index}`), skip === null ? node : envoy === undefined ? node : envoy);
     });
 
+  it("TLS where cleartext is spoken", async (skip) => {
+    assert.equal(await reasonOf("cleartext"), skip === null ? "tls_peer" : null);
+  });
   it("nobody listens", async () => assert.equal(await reasonOf("refused"), "connect_refused"));
   it("no address", async () => assert.equal(await reasonOf("unresolved"), "dns_failure"));
+
+  /** Answers a request with what a TLS server says to it. */
+  async function alerting(): Promise<number> {
+    const server = raw((socket) => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, 70])))();
+    servers.push(server);
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    return (server.address() as AddressInfo).port;
+  }
 
   async function reasonOf(mapping: string): Promise<string | null> {
     const request = `GET /${mapping}/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;

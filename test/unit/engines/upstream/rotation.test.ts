@@ -171,6 +171,23 @@ describe("credential generations of an upstream", () => {
     assert.match((await acquire(cluster, true)).last, /^failed upstream_certificate_expired/);
   });
 
+  it("goes on over no connection past the certificate that its peer showed, idle or in use", async () => {
+    const notAfter = Math.floor(Date.now() / 1000) * 1000 + 2000;
+    const brief = await authority.issue({
+      commonName: "upstream.test",
+      dnsNames: ["upstream.test"],
+      notAfter: new Date(notAfter),
+    });
+    const { cluster, peer } = await world({}, "TLSv1.3", brief);
+    const [busy, idle] = [await request(cluster), await request(cluster, true)];
+    idle.connection?.release(null);
+    assert.equal(peer.open.size, 2);
+    await busy.until(() => busy.last.startsWith("closed"));
+    assert.match(busy.last, /^closed upstream_reset: its peer's certificate has ended/);
+    assert.ok(Date.now() >= notAfter - 100);
+    assert.deepEqual(cluster.stats(), { active: 0, idle: 0 });
+  });
+
   it("has a peer show its certificate again after an hour, however one session led to the next", async (t) => {
     const now = Date.now.bind(Date);
     let ahead = 0;
