@@ -76,7 +76,8 @@ function withEndpoints(
   { eds_cluster_config: eds, ...cluster }: JsonObject,
   endpoints: Readonly<Record<string, JsonObject>>,
 ): JsonObject {
-  const name = (eds as JsonObject).service_name as string;
+  // As Envoy has it: without a name of their own they are the cluster's.
+  const name = ((eds as JsonObject).service_name ?? cluster.name) as string;
   return { ...cluster, type: "STATIC", load_assignment: endpoints[name] ?? { cluster_name: name } };
 }
 
