@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { until } from "./until.ts";
 
@@ -31,7 +31,8 @@ export interface Instance {
 }
 
 /** A real agent in development mode on free ports. `token`: ACLs are on, and this is the one that may do anything. */
-export async function startConsul({ token }: { token?: string } = {}): Promise<Consul> {
+export async function startConsul(options: { token?: string; tries?: number } = {}): Promise<Consul> {
+  const { token, tries = 3 } = options;
   if (!existsSync(BINARY))
     throw new Error(`there is no Consul at ${BINARY}: sh scripts/install-consul.sh builds it`);
   const [http, server, lan, wan] = (await freePorts(4)) as [number, number, number, number];
@@ -62,6 +63,10 @@ export async function startConsul({ token }: { token?: string } = {}): Promise<C
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     agent = started;
+    // A test that fails before its end leaves nobody behind, and does not wait for one.
+    started.unref();
+    (started.stdout as Socket | null)?.unref();
+    process.once("exit", () => started.kill("SIGKILL"));
     let log = "";
     started.stdout?.on("data", (chunk: Buffer) => {
       log = (log + chunk.toString()).slice(-4000);
@@ -79,7 +84,13 @@ export async function startConsul({ token }: { token?: string } = {}): Promise<C
       "Consul's agent",
     );
   };
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    // Somebody else may have taken one of the ports meanwhile.
+    if (tries <= 1) throw error;
+    return startConsul({ ...options, tries: tries - 1 });
+  }
   return {
     address,
     ask,

@@ -177,7 +177,15 @@ function exchange(
   { signal, timeoutMs }: RequestLimits,
 ): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
-    const request = send({ ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) });
+    const request = send(options);
+    const abandon = (): void => void request.destroy(new AgentTrouble(`${place}: no answer in time`));
+    const timer = setTimeout(abandon, timeoutMs).unref();
+    signal.addEventListener("abort", abandon);
+    request.on("close", () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abandon);
+    });
+    if (signal.aborted) abandon();
     request.on("error", (error: NodeJS.ErrnoException) =>
       reject(error instanceof AgentTrouble ? error : new AgentTrouble(`${place}: ${reasonOf(error)}`)),
     );
@@ -206,8 +214,7 @@ function exchange(
   });
 }
 
-function reasonOf({ code, message, name }: NodeJS.ErrnoException): string {
-  if (name === "TimeoutError" || name === "AbortError" || code === "ABORT_ERR") return "no answer in time";
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   return code ?? message;
 }
 
