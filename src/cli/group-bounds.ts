@@ -58,9 +58,12 @@ export interface LoadedResources {
 /** What is a group's. A TLSContext whose issuer it may not ask is closed; of files, each reading judges (CertificateFiles). */
 export async function boundedResources(
   bounds: GroupBounds,
-  { resources, diagnostics, complete }: LoadedResources,
+  loaded: LoadedResources,
 ): Promise<LoadedResources> {
-  const { namespaces } = bounds;
+  const { namespaces, folders, consulServices } = bounds;
+  // The very same resources tell the loop that nothing is to be compiled.
+  if (namespaces === undefined && folders === undefined && consulServices === undefined) return loaded;
+  const { resources, diagnostics, complete } = loaded;
   const isOurs = ({ namespace }: { readonly namespace: string }): boolean =>
     namespaces?.has(namespace) !== false;
   const ours = Object.fromEntries(

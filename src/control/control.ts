@@ -58,6 +58,10 @@ export class Control {
   #found: readonly Diagnostic[] = [];
   /** The newest. Its references are made when a finding asks for them. */
   #compilation: Compilation | null = null;
+  /** With what it was made of; null before the first. */
+  #last: Compiled | null = null;
+  /** Those whose files and issuers are followed. */
+  #followed: ResourceSet | null = null;
   #problems: readonly EngineProblem[] = [];
   /** The revision that serves lacks something, a port perhaps, that may be had by now: it is applied again. */
   #isPartial = false;
@@ -164,23 +168,16 @@ export class Control {
   }
 
   async #round(): Promise<void> {
-    const { source, store, engine, endpoints, onServing, compileOptions, logger } = this.#options;
+    const { source, engine, endpoints, onServing, logger } = this.#options;
     const loaded = await source.load();
-    await this.#options.onResources(loaded.resources);
+    if (loaded.resources !== this.#followed) await this.#options.onResources(loaded.resources);
+    this.#followed = loaded.resources;
     // What loading has just changed in the store is seen below.
     clearTimeout(this.#soon);
     this.#soon = undefined;
-    const compilation = compile(
-      {
-        resources: loaded.resources,
-        statuses: store.statuses,
-        options: compileOptions,
-      },
-      this.#memory,
-    );
+    const { compilation, hash } = this.#compile(loaded.resources);
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
     this.#compilation = compilation;
-    const hash = hashModel(compilation.model);
     await endpoints?.prepare(compilation.model);
     if (this.#stopped) return;
     if (hash !== this.#revision?.hash || this.#isPartial) {
@@ -210,6 +207,19 @@ export class Control {
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;
     this.#report();
+  }
+
+  /** A round in which nothing but bytes of Secrets has changed compiles nothing. */
+  #compile(resources: ResourceSet): Compiled {
+    const { store, compileOptions } = this.#options;
+    const epoch = store.statusEpoch;
+    if (this.#last?.resources === resources && this.#last.epoch === epoch) return this.#last;
+    const compilation = compile(
+      { resources, statuses: store.statuses, options: compileOptions },
+      this.#memory,
+    );
+    this.#last = { resources, epoch, compilation, hash: hashModel(compilation.model) };
+    return this.#last;
   }
 
   /** What is found between two rounds, about a file that turned bad or a certificate that ended. */
@@ -253,6 +263,14 @@ export class Control {
     if (notReady !== null && notReady !== this.#saidNotReady) logger.error(`not ready: ${notReady}`);
     this.#saidNotReady = notReady;
   }
+}
+
+interface Compiled {
+  readonly resources: ResourceSet;
+  /** Of the statuses of credentials. */
+  readonly epoch: number;
+  readonly compilation: Compilation;
+  readonly hash: string;
 }
 
 function logFields({ code, effect, subject, source, remedy }: Diagnostic): Record<string, unknown> {

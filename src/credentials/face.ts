@@ -56,6 +56,8 @@ export class Face {
   origin: CredentialOrigin;
   /** What listeners were last told; 0 for not usable. */
   announced = 0;
+  /** The status that was the last to be told of. */
+  said = "";
   cancelTimer: () => void = () => {};
   #generation: number;
   #digest = "";

@@ -4,6 +4,7 @@ import { refusedByBoringSsl } from "../x509/boringssl.ts";
 import { orderChain } from "../x509/chain.ts";
 import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
+import { parsed } from "../x509/parsed-certificate.ts";
 import { parsePem } from "../x509/pem.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
 import { type Admitted, type Finding, readCertificates, reject } from "./admission.ts";
@@ -45,7 +46,7 @@ export function admitIdentity(
   const leaf = facts[0] as CertificateFacts;
   const refused = refusal(text, key.value.text, leaf);
   if (refused !== null) return refused;
-  const refusedByEnvoy = refusedByBoringSsl(key.value.object);
+  const refusedByEnvoy = refusedByBoringSsl(key.value.object, encodedBytesOf(chain));
   const warnings: Finding[] = [];
   if (ordered.reordered) {
     warnings.push({
@@ -76,6 +77,12 @@ export function admitIdentity(
       ...(refusedByEnvoy === null ? {} : { refusedByEnvoy }),
     },
   };
+}
+
+/** Of the leaf's public key, where its certificate can be taken apart. */
+function encodedBytesOf([leaf]: readonly X509Certificate[]): number | undefined {
+  const whole = leaf === undefined ? "none" : parsed(leaf);
+  return typeof whole === "string" ? undefined : whole.publicKey.encoding.length;
 }
 
 /** The text is the one block that was checked, without what stood around it. */

@@ -48,15 +48,13 @@ export function admitStaple(base64: string): Admitted<AdmittedStaple> {
 }
 
 /** The staple, in its dates, that is about a face's certificate. One that is attached already comes back as it is. */
-export function stapleOf(face: Face, among: Iterable<Face>, now: number): OcspStaple | undefined {
+export function stapleOf(face: Face, staples: Iterable<Face>, now: number): OcspStaple | undefined {
   const { certificateChain, ocspStaple } = (face.published?.value ?? {}) as Partial<Credential>;
-  if (certificateChain === undefined) return undefined;
   let leaf: ReturnType<typeof parseCertificate> = null;
-  for (const other of among) {
-    if (other.kind !== "staple") continue;
+  for (const other of staples) {
     const given = other.current(now)?.value as GivenStaple | undefined;
     if (given === undefined) continue;
-    leaf ??= parseCertificate(certificateChain);
+    leaf ??= certificateChain === undefined ? null : parseCertificate(certificateChain);
     if (leaf === null || !given.answers.some((answer) => isAnswerAbout(answer, leaf as X509Certificate)))
       continue;
     const { response, nextUpdate } = given;

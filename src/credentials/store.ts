@@ -1,4 +1,3 @@
-import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -9,7 +8,6 @@ import type {
   CredentialMaterial,
   CredentialOrigin,
   CredentialReader,
-  CredentialStatus,
   CredentialStatuses,
   RevocationBundle,
   TrustBundle,
@@ -18,6 +16,7 @@ import { admitRevocationLists } from "./crl-admission.ts";
 import { DEFAULT_EXPIRY_WARNINGS, type ExpiryWarnings } from "./expiry.ts";
 import { Face } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
+import { IssuerTroubles } from "./issuer-troubles.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
 import { admitMaterial, digestOf, IDENTITY } from "./material.ts";
 import { admitStaple, stapleOf, strayStaples } from "./staple.ts";
@@ -33,14 +32,12 @@ export class CredentialStore implements CredentialReader {
   readonly #logger: Logger | undefined;
   readonly #expiryWarnings: ExpiryWarnings;
   readonly #faces = new Map<string, Face>();
+  readonly #staples = new Set<Face>();
   readonly #explicitTrust = new Set<string>();
   readonly #listeners = new Set<(change: CredentialChange) => void>();
   readonly #findingListeners = new Set<() => void>();
-  /** What issuers are at a loss about, by the name that they deliver. */
-  readonly #issuerTroubles = new Map<
-    string,
-    { readonly origin: CredentialOrigin; readonly trouble: string }
-  >();
+  readonly #issuers = new IssuerTroubles();
+  #statusEpoch = 0;
   /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
   #retiredGeneration = 0;
 
@@ -124,7 +121,7 @@ export class CredentialStore implements CredentialReader {
   /** The source has it no more: withdrawn at once. */
   remove(name: string): void {
     this.#explicitTrust.delete(name);
-    this.#issuerTroubles.delete(name);
+    this.#issuers.delete(name);
     this.#remove("credential", name);
     this.#remove("trust", name);
     this.#remove("crl", name);
@@ -136,9 +133,8 @@ export class CredentialStore implements CredentialReader {
    * for as long as its dates allow.
    */
   reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void {
-    if (trouble === null) {
-      if (!this.#issuerTroubles.delete(name)) return;
-    } else this.#issuerTroubles.set(name, { origin, trouble });
+    if (!this.#issuers.set(name, origin, trouble)) return;
+    this.#statusEpoch += 1;
     for (const listener of this.#findingListeners) listener();
   }
 
@@ -162,11 +158,16 @@ export class CredentialStore implements CredentialReader {
   get statuses(): CredentialStatuses {
     return {
       credential: (name) =>
-        this.#face("credential", name)?.status(this.#clock.now()) ?? this.#undelivered(name),
-      trust: (name) => this.#face("trust", name)?.status(this.#clock.now()) ?? this.#undelivered(name),
+        this.#face("credential", name)?.status(this.#clock.now()) ?? this.#issuers.status(name),
+      trust: (name) => this.#face("trust", name)?.status(this.#clock.now()) ?? this.#issuers.status(name),
       crl: (name) => this.#face("crl", name)?.status(this.#clock.now()),
       hasTrustAnchors: (name) => this.hasTrustAnchors(name),
     };
+  }
+
+  /** Another number whenever `statuses` may say something else: what was compiled at the same one would be compiled the same. */
+  get statusEpoch(): number {
+    return this.#statusEpoch;
   }
 
   onChange(listener: (change: CredentialChange) => void): () => void {
@@ -187,21 +188,15 @@ export class CredentialStore implements CredentialReader {
       // A chain nobody uses as trust is no bad trust bundle.
       .filter((face) => face.kind !== "trust" || this.#explicitTrust.has(face.name))
       .flatMap((face) => faceFindings(face, now, this.#expiryWarnings));
-    const ofIssuers = [...this.#issuerTroubles].map(([name, { origin, trouble }]) =>
-      diagnose("issuer-unavailable", {
-        ...origin,
-        message: trouble,
-        ...(this.credential(name) === undefined && this.trust(name) === undefined
-          ? {}
-          : { effect: "kept-previous" as const }),
-      }),
+    const ofIssuers = this.#issuers.findings(
+      (name) => this.credential(name) !== undefined || this.trust(name) !== undefined,
     );
     return [...ofFaces, ...strayStaples([...this.#faces.values()], now), ...ofIssuers];
   }
 
   /** What the issuer of a name fails at; null: nothing, or it has none. */
   issuerTrouble(name: string): string | null {
-    return this.#issuerTroubles.get(name)?.trouble ?? null;
+    return this.#issuers.of(name);
   }
 
   all(): CredentialListing[] {
@@ -218,11 +213,6 @@ export class CredentialStore implements CredentialReader {
     for (const face of this.#faces.values()) face.cancelTimer();
     this.#listeners.clear();
     this.#findingListeners.clear();
-  }
-
-  #undelivered(name: string): CredentialStatus | undefined {
-    const trouble = this.#issuerTroubles.get(name)?.trouble;
-    return trouble === undefined ? undefined : { usable: false, code: "issuer-unavailable", reason: trouble };
   }
 
   #offerIdentity(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
@@ -276,9 +266,12 @@ export class CredentialStore implements CredentialReader {
   }
 
   #faceFor(kind: Face["kind"], name: string, origin: CredentialOrigin): Face {
-    const face = this.#face(kind, name) ?? new Face(kind, name, origin, this.#retiredGeneration);
+    const known = this.#face(kind, name);
+    if (known === undefined) this.#statusEpoch += 1;
+    const face = known ?? new Face(kind, name, origin, this.#retiredGeneration);
     face.origin = origin;
     this.#faces.set(`${kind} ${name}`, face);
+    if (kind === "staple") this.#staples.add(face);
     return face;
   }
 
@@ -286,7 +279,9 @@ export class CredentialStore implements CredentialReader {
     const face = this.#face(kind, name);
     if (face === undefined) return;
     face.cancelTimer();
+    this.#statusEpoch += 1;
     this.#faces.delete(`${kind} ${name}`);
+    this.#staples.delete(face);
     this.#retiredGeneration = Math.max(this.#retiredGeneration, face.generation);
     if (face.announced !== 0) this.#emit(face, "unusable");
     if (kind === "staple") this.#attachStaples();
@@ -307,14 +302,16 @@ export class CredentialStore implements CredentialReader {
     const usableBefore = face.announced !== 0 && face.current(now) !== undefined;
     const before = JSON.stringify(face.status(now));
     change(face, now);
-    if (face.kind === "credential") face.attach(stapleOf(face, this.#faces.values(), now));
+    if (face.kind === "credential") face.attach(stapleOf(face, this.#staples, now));
     this.#schedule(face, now);
+    const status = JSON.stringify(face.status(now));
+    if (status !== face.said) this.#statusEpoch += 1;
+    face.said = status;
     const told = face.announced;
     face.announced = face.current(now) === undefined ? 0 : face.generation;
     if (face.announced === 0) {
       if (told !== 0 || recompile) this.#emit(face, "unusable");
-    } else if (!usableBefore || recompile || JSON.stringify(face.status(now)) !== before)
-      this.#emit(face, "usable");
+    } else if (!usableBefore || recompile || status !== before) this.#emit(face, "usable");
     else if (face.announced !== told) this.#emit(face, "rotated");
     if (face.kind === "staple" && face.announced !== told) this.#attachStaples();
     for (const listener of this.#findingListeners) listener();
@@ -332,6 +329,7 @@ export class CredentialStore implements CredentialReader {
   }
 
   #emit(face: Face, event: CredentialChange["event"]): void {
+    if (event !== "rotated") this.#statusEpoch += 1;
     const change: CredentialChange = { name: face.name, kind: face.kind, event, generation: face.generation };
     for (const listener of this.#listeners) {
       try {

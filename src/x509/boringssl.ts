@@ -2,9 +2,10 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 
 /**
  * Why BoringSSL, Envoy's TLS, presents no certificate with this key, one clause; null: it does. Tried on Envoy 1.40: only the
- * leaf's key matters, in intermediates and trust anchors it takes any. OpenSSL has more curves and kinds.
+ * leaf's key matters, in intermediates and trust anchors it takes any. OpenSSL has more curves and kinds. `encodedBytes`: of
+ * its SubjectPublicKeyInfo, where that is at hand.
  */
-export function refusedByBoringSsl(key: KeyObject): string | null {
+export function refusedByBoringSsl(key: KeyObject, encodedBytes?: number): string | null {
   const { modulusLength = 0, publicExponent = 0n, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case "rsa":
@@ -15,8 +16,8 @@ export function refusedByBoringSsl(key: KeyObject): string | null {
     case "ec": {
       const length = NAMED_CURVES.get(namedCurve);
       if (length === undefined) return `a key on the curve ${namedCurve || "that has no name"}`;
-      const { byteLength } = publicOf(key).export({ type: "spki", format: "der" });
-      return byteLength > length ? "a key whose curve is written out rather than named" : null;
+      const bytes = encodedBytes ?? publicOf(key).export({ type: "spki", format: "der" }).byteLength;
+      return bytes > length ? "a key whose curve is written out rather than named" : null;
     }
     case "ed25519":
       return null;

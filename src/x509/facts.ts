@@ -31,6 +31,16 @@ export interface CertificateFacts {
 
 /** Never throws: a key of a kind that OpenSSL does not know is `unknown`, a date that it cannot read is NaN. */
 export function certificateFacts(certificate: X509Certificate): CertificateFacts {
+  const known = KNOWN.get(certificate);
+  if (known !== undefined) return known;
+  const facts = readFacts(certificate);
+  KNOWN.set(certificate, facts);
+  return facts;
+}
+
+const KNOWN = new WeakMap<X509Certificate, CertificateFacts>();
+
+function readFacts(certificate: X509Certificate): CertificateFacts {
   return {
     subject: distinguishedName(certificate.subject, ", "),
     issuer: distinguishedName(certificate.issuer, ", "),

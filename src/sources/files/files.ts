@@ -1,6 +1,7 @@
 import { relative, sep } from "node:path";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { withConnectContexts } from "../../resources/connect-contexts.ts";
+import type { AnyResource } from "../../resources/envelope.ts";
 import { createResourceSet, type ResourceSet } from "../../resources/resource-set.ts";
 import { type SecretMaterial, secretCredentialName } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -35,6 +36,7 @@ export function createFileSource(context: {
   const tree = new FileTree(context.paths);
   const known = new Map<string, KnownFile>();
   const offers = new SecretOffers(context.credentials);
+  const sets = new SetMemory(context.ambassadorId);
 
   return {
     async load() {
@@ -59,12 +61,12 @@ export function createFileSource(context: {
       const readAgain = async (path: string) =>
         (await readKnownFile(path, "", undefined, context.ambassadorId)).materials;
       const ofSecrets = await offers.update(secrets, materials, readAgain);
-      const set = createResourceSet(objects.flatMap(({ resource }) => (resource === null ? [] : [resource])));
+      const set = sets.of(
+        objects.flatMap(({ resource }) => (resource === null ? [] : [resource])),
+        secrets.map(({ namespace, name }) => secretCredentialName(namespace, name)),
+      );
       return {
-        resources: withConnectContexts(set.resources, {
-          secrets: new Set(secrets.map(({ namespace, name }) => secretCredentialName(namespace, name))),
-          ambassadorId: context.ambassadorId,
-        }),
+        resources: set.resources,
         diagnostics: [
           ...problems.map(({ path, message }) => fileUnreadable(path, message)),
           ...all.flatMap((file) => [
@@ -79,6 +81,33 @@ export function createFileSource(context: {
     },
     watch: (onChange) => tree.watch(onChange, context.logger),
   };
+}
+
+/** The same resources and Secrets' names are the same ResourceSet: whoever reads it sees that nothing is to be done. */
+class SetMemory {
+  readonly #ambassadorId: string;
+  #last: { resources: readonly AnyResource[]; secrets: readonly string[]; set: SettledSet } | null = null;
+
+  constructor(ambassadorId: string) {
+    this.#ambassadorId = ambassadorId;
+  }
+
+  of(resources: readonly AnyResource[], secrets: readonly string[]): SettledSet {
+    const last = this.#last;
+    if (last !== null && isSame(last.resources, resources) && isSame(last.secrets, secrets)) return last.set;
+    const { resources: written, diagnostics } = createResourceSet(resources);
+    const ambassadorId = this.#ambassadorId;
+    const whole = withConnectContexts(written, { secrets: new Set(secrets), ambassadorId });
+    const set = { resources: whole, diagnostics };
+    this.#last = { resources, secrets, set };
+    return set;
+  }
+}
+
+type SettledSet = ReturnType<typeof createResourceSet>;
+
+function isSame<T>(one: readonly T[], other: readonly T[]): boolean {
+  return one.length === other.length && one.every((value, index) => value === other[index]);
 }
 
 /**

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Control, type ResourceSource } from "../../../src/control/control.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
+import { parseTlsContext } from "../../../src/resources/tls-context.ts";
 import type { ResourceSet } from "../../../src/resources/resource-set.ts";
 import { systemClock } from "../../../src/telemetry/clock.ts";
 import { createLogger, type Logger } from "../../../src/telemetry/logger.ts";
@@ -176,6 +177,29 @@ test("credentials that appear or go make one round together; a rotation makes no
   store.remove("secret/default/a");
   await later(100);
   assert.equal(source.loads, 3);
+  store.close();
+});
+
+test("what a Secret lacks is said anew at each change of it, also where it was never of use", async () => {
+  const { control, source, store } = setUp();
+  const set = mappings({ a: "/a/" });
+  const context = parseTlsContext(
+    { namespace: "default", name: "ctx" },
+    { hosts: [], secret: "s" },
+    { value: {}, fields: new Map(), source: { file: "a.yaml", line: 1, column: 1 } },
+  ).resource;
+  source.resources = { ...set, tlsContexts: [context] };
+  const codes = () =>
+    control.state.diagnostics.filter(({ subject }) => subject.name === "ctx").map(({ code }) => code);
+  const origin = { subject: { kind: "Secret", namespace: "default", name: "s" } };
+  await control.reload();
+  assert.deepEqual(codes(), ["secret-missing"]);
+  store.offer("secret/default/s", { certificateChain: "garbage", privateKey: "garbage" }, origin);
+  await control.reload();
+  assert.deepEqual(codes(), ["pem-invalid"]);
+  store.remove("secret/default/s");
+  await control.reload();
+  assert.deepEqual(codes(), ["secret-missing"]);
   store.close();
 });
 

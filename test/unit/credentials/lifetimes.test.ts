@@ -262,6 +262,9 @@ it("under any offers, removals and times: never out of date, never torn, a gener
       store = new CredentialStore(clock);
       const generations = new Map<number, string>();
       let told: CredentialChange | undefined;
+      /** What compile was told of at each epoch. */
+      const epochs = new Map<number, string>();
+      let isLate = false;
       store.onChange((change) => {
         if (change.kind === "credential") told = change;
       });
@@ -274,6 +277,13 @@ it("under any offers, removals and times: never out of date, never torn, a gener
         else if ("remove" in step) store.remove("s");
         else if (step.timers) move(step.wait);
         else now += step.wait;
+        // A clock that is set is noticed within a minute.
+        if ("wait" in step) isLate = !step.timers || step.wait < 0 || (isLate && step.wait < 60_000);
+        if (!isLate) {
+          const said = JSON.stringify([store.statuses.credential("s"), store.statuses.trust("s")]);
+          assert.equal(epochs.get(store.statusEpoch) ?? said, said, "another status at the same epoch");
+          epochs.set(store.statusEpoch, said);
+        }
         const credential = store.credential("s");
         const settled = !("wait" in step) || step.timers;
         assert.equal(store.statuses.credential("s")?.usable ?? false, credential !== undefined);

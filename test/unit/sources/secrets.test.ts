@@ -5,7 +5,7 @@ import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { secretYaml } from "../../support/certificates.ts";
+import { mappingYaml, secretYaml } from "../../support/certificates.ts";
 import { folder, write } from "./folder.ts";
 import { Offers, seen, sourceOf } from "./offers.ts";
 
@@ -31,6 +31,22 @@ describe("Secrets are handed on when they are read", () => {
     await rm(join(root, "a.yaml"));
     await source.load();
     assert.deepEqual(offers.told, [...Array(3).fill(`offer ${NAME}`), `remove ${NAME}`]);
+  });
+
+  test("and only their bytes change: the resources are the very same, so that nothing is compiled", async (context) => {
+    const mapping = (prefix: string) => mappingYaml("m", { prefix, service: "a" });
+    const files = { "a.yaml": secret("one"), "m.yaml": mapping("/a/") };
+    const root = await folder(context, files);
+    const source = sourceOf(root, new Offers());
+    const { resources } = await source.load();
+    await write(root, "a.yaml", secret("two"));
+    assert.equal((await source.load()).resources, resources);
+    await write(root, "m.yaml", mapping("/b/"));
+    const changed = (await source.load()).resources;
+    assert.notEqual(changed, resources);
+    assert.equal(changed.mappings[0]?.spec.prefix, "/b/");
+    await write(root, "b.yaml", secret("three", "other"));
+    assert.notEqual((await source.load()).resources, changed);
   });
 
   test("of two different ones with one name none is offered, and the one that stays is read again", async (context) => {

@@ -1,6 +1,7 @@
-import type { CredentialChange } from "../../../credentials/credential.ts";
+import type { CredentialChange, CredentialKind } from "../../../credentials/credential.ts";
 import { endpointsName } from "../../../endpoints/discovered.ts";
 import type { Cluster } from "../../../model/cluster.ts";
+import type { UpstreamTls } from "../../../model/tls.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ClusterContext } from "./cluster-context.ts";
 import type { UpstreamUser } from "./connection.ts";
@@ -55,11 +56,8 @@ export class UpstreamCluster {
   onCredentialChange(change: CredentialChange): void {
     const { tls } = this.config;
     if (tls.mode === "cleartext") return;
-    const { trust, rules } =
-      tls.verification.mode === "none" ? { trust: undefined, rules: undefined } : tls.verification;
-    // A staple is for clients.
-    const used = { credential: tls.credential, trust, crl: rules?.revocation?.crl, staple: undefined };
-    if (used[change.kind] === change.name) for (const lane of this.#lanes) lane.supersede(change.event);
+    if (usedOf(tls, change.kind) === change.name)
+      for (const lane of this.#lanes) lane.supersede(change.event);
   }
 
   /** Connections to addresses that left are closed now, not when somebody asks for one. */
@@ -87,4 +85,16 @@ export class UpstreamCluster {
   #lane(priority: Choice["priority"]): Lane {
     return priority === "default" ? this.#default : this.#high;
   }
+}
+
+/** The name of this kind that connections are made with. There may be thousands of clusters, and each is asked at each change. */
+function usedOf(
+  { credential, verification }: Extract<UpstreamTls, { mode: "originate" }>,
+  kind: CredentialKind,
+): string | undefined {
+  if (kind === "credential") return credential;
+  if (verification.mode === "none") return undefined;
+  if (kind === "trust") return verification.trust;
+  // A staple is for clients.
+  return kind === "crl" ? verification.rules?.revocation?.crl : undefined;
 }

@@ -1,0 +1,203 @@
+// What many credentials cost: `node bench/credentials.ts [--count 1000] [--engine node|envoy]`. A start with that many
+// Secrets, then each of them rotated, one after another, by its YAML file, and by certificate files that are named.
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { setTimeout as wait } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { wirePlane } from "../src/cli/plane.ts";
+import { createDnsEndpoints } from "../src/endpoints/dns.ts";
+import { createNodeEngine } from "../src/engines/node/engine.ts";
+import { systemClock } from "../src/telemetry/clock.ts";
+import { createLogger } from "../src/telemetry/logger.ts";
+import { type Issued, issue, issueCa, NAMES } from "../test/support/issuing.ts";
+
+const { values } = parseArgs({
+  options: {
+    count: { type: "string", default: "1000" },
+    rotations: { type: "string" },
+    only: { type: "string" },
+  },
+});
+const count = Number(values.count);
+const rotations = Number(values.rotations ?? count);
+const YEAR_MS = 365 * 86_400_000;
+const until = { notAfter: new Date(Date.now() + YEAR_MS) };
+const ca = issueCa({ subject: "bench CA", ...until });
+
+const folder = mkdtempSync(join(tmpdir(), "credence-bench-"));
+const files = mkdtempSync(join(tmpdir(), "credence-bench-files-"));
+process.on("exit", () => {
+  for (const directory of [folder, files]) rmSync(directory, { recursive: true, force: true });
+});
+
+for (let index = 0; index < count; index++)
+  writeFileSync(join(folder, `secret-${index}.yaml`), secretOf(index));
+writeFileSync(
+  join(folder, "gateway.yaml"),
+  Array.from(
+    { length: count },
+    (_, index) => `${context(index, `secret: secret-${index}`)}${mapping(index)}`,
+  ).join(""),
+);
+if (values.only === undefined) await measureStart();
+await measureRotations("by its Secret's file", (index) => ({
+  [join(folder, `secret-${index}.yaml`)]: secretOf(index),
+}));
+
+if (values.only === "secrets") process.exit();
+writeFileSync(
+  join(folder, "gateway.yaml"),
+  Array.from({ length: count }, (_, index) => `${context(index, namedFiles(index))}${mapping(index)}`).join(
+    "",
+  ),
+);
+for (let index = 0; index < count; index++) {
+  rmSync(join(folder, `secret-${index}.yaml`));
+  for (const [path, text] of Object.entries(pairOf(index))) writeFileSync(path, text);
+}
+await measureRotations("by files that a TLSContext names", pairOf);
+process.exit();
+
+async function measureStart(): Promise<void> {
+  const ready = join(files, "ready.json");
+  const began = performance.now();
+  const child = spawn(
+    process.execPath,
+    [
+      "bin/credence.js",
+      "run",
+      folder,
+      "--http-port",
+      "0",
+      "--admin-port",
+      "0",
+      "--ready-file",
+      ready,
+      "--log-level",
+      "silent",
+    ],
+    { stdio: "inherit" },
+  );
+  while (!existsSync(ready)) {
+    if (child.exitCode !== null) throw new Error("the gateway did not start");
+    await wait(5);
+  }
+  console.log(
+    `start with ${count} Secrets: ${(performance.now() - began).toFixed(0)} ms until ready, process and all`,
+  );
+  child.kill("SIGTERM");
+  await new Promise((resolve) => child.once("exit", resolve));
+  rmSync(ready, { force: true });
+}
+
+/** One after another: the next is written when the one before is in use. What the event loop did meanwhile is the cost. */
+async function measureRotations(
+  how: string,
+  made: (index: number) => Readonly<Record<string, string>>,
+): Promise<void> {
+  const [clock, logger] = [systemClock, createLogger("silent")];
+  const plane = wirePlane({
+    paths: [folder],
+    ambassadorId: "default",
+    compile: {
+      engine: "node",
+      address: "127.0.0.1",
+      httpPort: 0,
+      httpsPort: 0,
+      requireUpstreamVerification: false,
+      allowUnenforced: false,
+    },
+    allowPartial: false,
+    logger,
+    clock,
+    engine: ({ store, ...parts }) =>
+      createNodeEngine({
+        ...parts,
+        credentials: store,
+        endpoints: createDnsEndpoints({ clock, logger }),
+        logger,
+        clock,
+        accessLog: undefined,
+        limits: {},
+      }),
+  });
+  const before = performance.now();
+  const cpuBefore = mainThreadMs();
+  const unwatch = plane.source.watch(() => void plane.control.reload());
+  await plane.control.reload();
+  console.log(
+    `${how}: ${(performance.now() - before).toFixed(0)} ms until the first revision, in the process; ${(mainThreadMs() - cpuBefore).toFixed(0)} ms of the main thread`,
+  );
+  let inUse = 0;
+  plane.store.onChange(({ kind, event }) => {
+    if (kind === "credential" && event === "rotated") inUse += 1;
+  });
+  await wait(4000);
+  const idle = mainThreadMs();
+  await wait(3000);
+  console.log(`${how}: ${((mainThreadMs() - idle) / 30).toFixed(1)} % of the main thread at rest`);
+  let busy = 0;
+  const began = performance.now();
+  for (let index = 0; index < rotations; index++) {
+    const texts = made(index);
+    const start = mainThreadMs();
+    for (const [path, text] of Object.entries(texts)) {
+      await writeFile(`${path}.new`, text);
+      await rename(`${path}.new`, path);
+    }
+    while (inUse <= index) await wait(5);
+    busy += mainThreadMs() - start;
+  }
+  const last = mainThreadMs();
+  await wait(1000);
+  busy += mainThreadMs() - last;
+  const elapsed = performance.now() - began;
+  console.log(
+    `${how}: ${rotations} rotated in ${(elapsed / 1000).toFixed(1)} s, ${(busy / rotations).toFixed(2)} ms of the main thread each`,
+  );
+  unwatch();
+  plane.control.stop();
+  await plane.engine.stop();
+  plane.close();
+}
+
+/** What this thread has computed, whatever else the machine does. */
+function mainThreadMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+function certificate(index: number): Issued {
+  return issue({ by: ca, subject: `leaf ${index}`, names: [NAMES.dns(`s${index}.example`)], ...until });
+}
+
+function keyOf({ keys }: Issued): string {
+  return keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+function secretOf(index: number): string {
+  const issued = certificate(index);
+  const base64 = (text: string): string => Buffer.from(text).toString("base64");
+  return `apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: { name: secret-${index} }\ndata:\n  tls.crt: ${base64(issued.pem)}\n  tls.key: ${base64(keyOf(issued))}\n  ca.crt: ${base64(ca.pem)}\n`;
+}
+
+function pairOf(index: number): Record<string, string> {
+  const issued = certificate(index);
+  return { [join(files, `${index}.crt`)]: issued.pem, [join(files, `${index}.key`)]: keyOf(issued) };
+}
+
+function namedFiles(index: number): string {
+  return `cert_chain_file: ${join(files, `${index}.crt`)}, private_key_file: ${join(files, `${index}.key`)}`;
+}
+
+function context(index: number, fields: string): string {
+  return `---\napiVersion: getambassador.io/v2\nkind: TLSContext\nmetadata: { name: context-${index} }\nspec: { hosts: [], ${fields} }\n`;
+}
+
+function mapping(index: number): string {
+  return `---\napiVersion: getambassador.io/v2\nkind: Mapping\nmetadata: { name: mapping-${index} }\nspec: { prefix: /${index}/, service: "https://s${index}.example:8443", tls: context-${index} }\n`;
+}
