@@ -150,7 +150,7 @@ export function compileContext(
   for (const { field, message } of engine === "envoy"
     ? untranslatableRules(rules ?? {}, {
         byTrustDomain: spec.identity?.spiffe !== undefined,
-        isOptional: isTermination && spec.cert_required !== true,
+        isOptional: isTermination && spec.cert_required !== true && clientsAreChecked(resource),
       })
     : [])
     report("tls-engine-cannot", positionField(resource, field), message);

@@ -200,6 +200,31 @@ test("a route that fails closed: the id of the answer is in the log, the access 
   assert.equal(logged?.cause, "tls-context-missing");
 });
 
+test("why an upstream was not reached is in the log, the access log, the page and the metrics", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "127.0.0.1:1") });
+  const { process: run, ready } = await startRun(t, folder);
+  assert.equal((await fetchText(`http://${ready.http}/a/`)).status, 503);
+  const json = await fetchText(`http://${ready.admin}/ambassador/v0/diag/?json=true`);
+  const [failure] = JSON.parse(json.body).failures;
+  assert.deepEqual(
+    [failure.reason, failure.handshake, failure.is],
+    ["upstream_connect_refused", "connect_refused", "nothing listens there"],
+  );
+  const page = await fetchText(`http://${ready.admin}/ambassador/v0/diag/`);
+  assert.match(page.body, /<code>connect_refused<\/code> nothing listens there/);
+  assert.ok(page.body.includes(failure.remedy));
+  const metrics = await fetchText(`http://${ready.admin}/metrics`);
+  assert.match(
+    metrics.body,
+    /^credence_handshake_failures_total\{direction="upstream",reason="connect_refused"\} 1$/m,
+  );
+  run.child.kill("SIGTERM");
+  const { stdout, stderr } = await run.ended;
+  assert.equal(JSON.parse(stdout.trimEnd()).handshake, "connect_refused");
+  const logged = stderr.split("\n").find((text) => text.includes(failure.id)) ?? "{}";
+  assert.equal(JSON.parse(logged).handshake, "connect_refused");
+});
+
 test("limits are flags", async (t) => {
   const { ready } = await startRun(t, resources(t), "--max-head-kib", "1", "--max-connections", "1");
   const [host, port] = ready.http.split(":") as [string, string];

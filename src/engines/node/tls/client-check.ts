@@ -57,6 +57,7 @@ export function unverifiedBecause(verdict: string | Error): HandshakeReason {
 
 /** The intermediates of clients that were verified: a session brings the leaf alone when it is resumed. */
 export class KnownIssuers {
+  /** Least recently verified first: issuers come and go under one root for years. */
   readonly #byFingerprint = new Map<string, X509Certificate>();
 
   get all(): Iterable<X509Certificate> {
@@ -65,12 +66,16 @@ export class KnownIssuers {
 
   add(certificates: readonly X509Certificate[]): void {
     for (const certificate of certificates) {
-      if (this.#byFingerprint.size >= MOST_ISSUERS) return;
+      this.#byFingerprint.delete(certificate.fingerprint256);
       this.#byFingerprint.set(certificate.fingerprint256, certificate);
+    }
+    for (const [oldest] of this.#byFingerprint) {
+      if (this.#byFingerprint.size <= MOST_ISSUERS) break;
+      this.#byFingerprint.delete(oldest);
     }
   }
 }
 
-/** Of an organisation there are a few; clients of one too many are not resumed with. */
+/** An organisation has a few at a time. */
 const MOST_ISSUERS = 100;
 const NOBODY: ClientCheck = { identity: null };
