@@ -1,5 +1,5 @@
 import { subjectOf } from "./resource.ts";
-import { type ResolverResource, resolversByName } from "./resolver.ts";
+import { resolversByName } from "./resolver.ts";
 import type { ResourceSet } from "./resource-set.ts";
 import { secretCredentialName } from "./secret.ts";
 import { impliedContext, type TlsContextResource } from "./tls-context.ts";
@@ -27,31 +27,39 @@ export function withConnectContexts(
   );
   const [first] = resolvers;
   if (first === undefined) return resources;
-  const used = resolversOfUsers(resources);
-  const variants = (
-    contextFor: (resolver: ResolverResource) => TlsContextResource,
-    service: string,
-  ): TlsContextResource[] => {
-    const names = used.get(contextFor(first).name) ?? new Set();
+  const users = usersOf(resources);
+  /** One for each resolver of `among`; the first resolver there is where they name none. */
+  const variants = (context: TlsContextResource, service: string, among: readonly User[]) => {
+    const names = new Set(among.map(({ resolver }) => resolver));
     const wanted = resolvers.filter(({ name }) => names.has(name));
-    return (wanted.length === 0 ? [first] : wanted).map((resolver, index) => {
-      const context = contextFor(resolver);
-      const { name } = resolver;
+    return (wanted.length === 0 ? [first] : wanted).map(({ name }, index): TlsContextResource => {
       const { secret: _, ...spec } = context.spec;
       return {
         ...context,
         name: index === 0 ? context.name : connectVariant(context.name, name),
         spec: { ...spec, identity: { consul: { resolver: name, service } } },
-        followsResolver: true as const,
+        followsResolver: true,
       };
     });
   };
   const written = resources.tlsContexts.flatMap((context) => {
     const service = connectorsService(context, secrets);
-    return service === null ? [context] : variants(() => context, service);
+    if (service === null) return [context];
+    const { name, namespace } = context;
+    const among = users.filter(({ tls }) => tls === name || tls === `${name}.${namespace}`);
+    return variants(context, service, among);
   });
   const isWritten = resources.tlsContexts.some(({ name }) => name === CONNECT_CONTEXT);
-  const implied = isWritten || !used.has(CONNECT_CONTEXT) ? [] : variants(impliedBy, serviceOf(ambassadorId));
+  const needy = isWritten ? [] : users.filter(({ tls }) => tls === CONNECT_CONTEXT);
+  // In the namespace of who names it: a group of a fleet sees its own namespaces alone.
+  const implied = [...new Set(needy.map(({ namespace }) => namespace))].flatMap((namespace) => {
+    const context = {
+      ...impliedContext(subjectOf(first), CONNECT_CONTEXT, { hosts: [] }, first.raw, null),
+      namespace,
+    };
+    const among = needy.filter((user) => user.namespace === namespace);
+    return variants(context, serviceOf(ambassadorId), among);
+  });
   return { ...resources, tlsContexts: [...written, ...implied].sort(byNamespaceAndName) };
 }
 
@@ -69,10 +77,6 @@ function serviceOf(ambassadorId: string): string {
     : `${CONSUL_SERVICE}-${ambassadorId}`;
 }
 
-function impliedBy(resolver: ResolverResource): TlsContextResource {
-  return impliedContext(subjectOf(resolver), CONNECT_CONTEXT, { hosts: [] }, resolver.raw, null);
-}
-
 /** The service that the connector's Secret was for; null: the context has another one, or it is there. */
 function connectorsService({ spec, namespace, closedBy }: TlsContextResource, secrets: ReadonlySet<string>) {
   const { secret } = spec;
@@ -82,18 +86,17 @@ function connectorsService({ spec, namespace, closedBy }: TlsContextResource, se
   return secret.slice(0, -SUFFIX.length);
 }
 
-/** By the name of a context, the resolvers of what names it. */
-function resolversOfUsers(resources: ResourceSet): Map<string, Set<string>> {
-  const byDefault = resources.modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
-  const found = new Map<string, Set<string>>();
-  for (const { spec } of [...resources.mappings, ...resources.tcpMappings]) {
-    if (typeof spec.tls !== "string") continue;
-    const resolver = spec.resolver ?? byDefault;
-    const names = found.get(spec.tls) ?? new Set();
-    if (resolver !== undefined) names.add(resolver);
-    found.set(spec.tls, names);
-  }
-  return found;
+interface User {
+  readonly namespace: string;
+  readonly tls: string;
+  readonly resolver: string | undefined;
+}
+
+function usersOf({ modules, mappings, tcpMappings }: ResourceSet): User[] {
+  const byDefault = modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
+  return [...mappings, ...tcpMappings].flatMap(({ namespace, spec: { tls, resolver = byDefault } }) =>
+    typeof tls === "string" ? [{ namespace, tls, resolver }] : [],
+  );
 }
 
 function byNamespaceAndName(a: TlsContextResource, b: TlsContextResource): number {

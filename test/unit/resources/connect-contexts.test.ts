@@ -22,7 +22,10 @@ function contexts(text: string, ambassadorId = "default", ...secrets: string[]):
     ambassadorId,
   });
   return Object.fromEntries(
-    tlsContexts.map(({ name, spec }) => [name, spec.identity?.consul ?? spec.secret ?? null]),
+    tlsContexts.map(({ namespace, name, spec }) => [
+      namespace === "default" ? name : `${name} in ${namespace}`,
+      spec.identity?.consul ?? spec.secret ?? null,
+    ]),
   );
 }
 
@@ -69,5 +72,22 @@ describe("TLSContexts of Consul Connect", () => {
         "ambassador-consul": { resolver: "dc1", service: "ambassador" },
         "ambassador-consul (by dc2)": { resolver: "dc2", service: "ambassador" },
       });
+  });
+
+  it("are implied in the namespaces of the Mappings, whatever the resolver's", () => {
+    const inNamespace = (namespace: string, yaml: string): string =>
+      yaml.replace('"metadata":{', `"metadata":{"namespace":"${namespace}",`);
+    const text =
+      DC1.replace("  name: dc1", "  name: dc1\n  namespace: consul") +
+      DC2 +
+      inNamespace("shop", user("a", { resolver: "dc1" })) +
+      inNamespace("shop", user("b", { resolver: "dc2" })) +
+      inNamespace("desk", user("c", { resolver: "dc1" }));
+    const [dc1, dc2] = ["dc1", "dc2"].map((resolver) => ({ resolver, service: "ambassador" }));
+    assert.deepEqual(contexts(text), {
+      "ambassador-consul in desk": dc1,
+      "ambassador-consul in shop": dc2,
+      "ambassador-consul (by dc1) in shop": dc1,
+    });
   });
 });
