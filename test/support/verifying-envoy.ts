@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 import { sanMatcher } from "../../src/engines/envoy/tls/peer-name.ts";
 import type { FlawedPeer } from "./flawed-peers.ts";
-import { freePort } from "./static-envoy.ts";
 
 /** A real Envoy that passes TCP on to TLS servers, each verified as its peer says. */
 export interface VerifyingEnvoy {
@@ -18,8 +17,9 @@ export interface VerifyingEnvoy {
 export async function startVerifyingEnvoy(
   peers: readonly (Omit<FlawedPeer, "fault"> & { readonly port: number })[],
 ): Promise<VerifyingEnvoy> {
-  const ports: number[] = [];
-  for (const _ of peers) ports.push(await freePort());
+  const folder = mkdtempSync(join(tmpdir(), "envoy-"));
+  // Of fifty free ports one may be taken by the time that it is opened.
+  const sockets = peers.map((_, index) => join(folder, `${index}.sock`));
   const address = (port: number) => ({ socket_address: { address: "127.0.0.1", port_value: port } });
   const clusters = peers.map((peer, index) => ({
     name: `peer-${index}`,
@@ -36,8 +36,9 @@ export async function startVerifyingEnvoy(
       },
     },
   }));
-  const listeners = ports.map((port, index) => ({
-    address: address(port),
+  const listeners = sockets.map((path, index) => ({
+    name: `peer-${index}`,
+    address: { pipe: { path } },
     filter_chains: [
       {
         filters: [
@@ -53,7 +54,6 @@ export async function startVerifyingEnvoy(
       },
     ],
   }));
-  const folder = mkdtempSync(join(tmpdir(), "envoy-"));
   const file = join(folder, "bootstrap.json");
   writeFileSync(file, JSON.stringify({ static_resources: { clusters, listeners } }));
   const { path } = await findEnvoy({ environment: process.env });
@@ -65,12 +65,12 @@ export async function startVerifyingEnvoy(
   });
   const ended = new Promise((resolve) => child.once("close", resolve));
   // Listeners are opened in order once all is loaded.
-  while (!(await isOpen(ports.at(-1) as number))) {
+  while (!(await isOpen(sockets.at(-1) as string))) {
     if (child.exitCode !== null) throw new Error(`Envoy ended: ${errors}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return {
-    ask: (index) => received(ports[index] as number),
+    ask: (index) => received(sockets[index] as string),
     async stop() {
       child.kill("SIGKILL");
       await ended;
@@ -105,17 +105,17 @@ function namesOf(identities: NonNullable<FlawedPeer["rules"]>["identities"]): ob
   ];
 }
 
-function isOpen(port: number): Promise<boolean> {
+function isOpen(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => resolve(true));
+    const socket = connect(path, () => resolve(true));
     socket.on("error", () => resolve(false)).on("connect", () => socket.destroy());
   });
 }
 
-function received(port: number): Promise<string> {
+function received(path: string): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(path);
     socket.setEncoding("utf8").on("data", (piece: string) => {
       text += piece;
     });
