@@ -120,6 +120,7 @@ export async function startConsul(options: { token?: string; tries?: number } = 
       agent = null;
       if (running === null || running.exitCode !== null) return;
       const ended = new Promise((resolve) => running.once("exit", resolve));
+      running.ref();
       running.kill("SIGKILL");
       await ended;
     },
