@@ -142,6 +142,7 @@ test("a connection is one line: who, to whom, under which identities, how much a
       identity_presented: "CN=gateway (generation 1)",
       identity_verified: "localhost",
       failure: null,
+      handshake: null,
       failure_id: null,
       revision: 7,
     });
