@@ -1,4 +1,4 @@
-import type { X509Certificate } from "node:crypto";
+import { hash, type X509Certificate } from "node:crypto";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
 import type { SourcePosition } from "../diagnostics/diagnostic.ts";
 import { parseCertificate } from "../x509/certificate.ts";
@@ -48,7 +48,7 @@ export interface AdmittedTrust {
 
 /** Checks a set of trust anchors. A self-signed certificate may vouch for itself; any other must be a CA (RFC 5280 §6.1.4 k). */
 export function admitTrust(pem: string, now = Date.now()): Admitted<AdmittedTrust> {
-  const certificates = readCertificates(pem, "the CA bundle");
+  const certificates = readBundle(pem);
   if (!certificates.ok) {
     return certificates.finding.code === "secret-key-missing"
       ? reject("trust-empty", "the CA bundle holds no certificate")
@@ -105,6 +105,22 @@ function allExpired(latest: CertificateFacts): Finding {
     remedy: "Give the CA that follows it.",
   };
 }
+
+/** The certificates of a CA bundle. Hundreds of Secrets have the same one, so what was read lately is known by its digest. */
+export function readBundle(pem: string): Admitted<readonly X509Certificate[]> {
+  const digest = hash("sha256", pem);
+  const known = BUNDLES.get(digest);
+  if (known !== undefined) return known;
+  const read = readCertificates(pem, "the CA bundle");
+  if (!read.ok || read.value.length > MOST_KEPT_CERTIFICATES) return read;
+  if (BUNDLES.size >= MOST_BUNDLES) BUNDLES.clear();
+  BUNDLES.set(digest, read);
+  return read;
+}
+
+const BUNDLES = new Map<string, Admitted<readonly X509Certificate[]>>();
+const MOST_BUNDLES = 32;
+const MOST_KEPT_CERTIFICATES = 16;
 
 export function readCertificates(pem: string, what: string): Admitted<readonly X509Certificate[]> {
   const parsed = parsePem(pem);

@@ -191,7 +191,11 @@ export class CredentialStore implements CredentialReader {
     const ofIssuers = this.#issuers.findings(
       (name) => this.credential(name) !== undefined || this.trust(name) !== undefined,
     );
-    return [...ofFaces, ...strayStaples([...this.#faces.values()], now), ...ofIssuers];
+    return [
+      ...ofFaces,
+      ...(this.#staples.size === 0 ? [] : strayStaples([...this.#faces.values()], now)),
+      ...ofIssuers,
+    ];
   }
 
   /** What the issuer of a name fails at; null: nothing, or it has none. */
