@@ -405,9 +405,9 @@ export const CASES: readonly MigrationCase[] = [
   {
     code: "module-key-lost",
     severity: "warning",
-    yaml: module({ gzip: { min_content_length: 10 } }),
+    yaml: module({ debug_mode: true }),
     of: "ambassador",
-    before: /gzip was followed/,
+    before: /debug_mode was followed/,
     now: /does nothing/,
   },
   {
