@@ -64,12 +64,14 @@ export function stapleOf(face: Face, staples: Iterable<Face>, now: number): Ocsp
 }
 
 /** Says of staples that are about no certificate here. */
-export function strayStaples(faces: readonly Face[], now: number): Diagnostic[] {
+export function strayStaples(staples: ReadonlySet<Face>, among: Iterable<Face>, now: number): Diagnostic[] {
+  if (staples.size === 0) return [];
+  const faces = [...among];
   const used = new Set(
     faces.map(({ published }) => (published?.value as Credential | undefined)?.ocspStaple?.response),
   );
-  return faces.flatMap((face) => {
-    const given = face.kind === "staple" ? (face.current(now)?.value as GivenStaple | undefined) : undefined;
+  return [...staples].flatMap((face) => {
+    const given = face.current(now)?.value as GivenStaple | undefined;
     if (given === undefined || used.has(given.response)) return [];
     const message = `the OCSP response is about no certificate that is in use (serial ${given.answers[0]?.serial})`;
     return [diagnose("ocsp-staple-invalid", { ...face.origin, message })];

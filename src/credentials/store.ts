@@ -191,11 +191,7 @@ export class CredentialStore implements CredentialReader {
     const ofIssuers = this.#issuers.findings(
       (name) => this.credential(name) !== undefined || this.trust(name) !== undefined,
     );
-    return [
-      ...ofFaces,
-      ...(this.#staples.size === 0 ? [] : strayStaples([...this.#faces.values()], now)),
-      ...ofIssuers,
-    ];
+    return [...ofFaces, ...strayStaples(this.#staples, this.#faces.values(), now), ...ofIssuers];
   }
 
   /** What the issuer of a name fails at; null: nothing, or it has none. */
