@@ -5,6 +5,17 @@ import { ConfigSchema as DirectResponseSchema } from "../../protobuf/generated/e
 
 export type FilterChainInit = MessageInitShape<typeof FilterChainSchema>;
 
+/** Names, or what names begin with, of chains that refuse: by them a handshake that failed is told of. */
+export const CHAINS = {
+  /** Names that nobody has, and no name at all. */
+  unknown: "tls",
+  /** A host whose TLS cannot be served. */
+  refused: "refused",
+  /** A host that is served in cleartext only. */
+  cleartext: "cleartext",
+  plaintext: "plaintext",
+} as const;
+
 /** TLS for these domains; `*` is for what no other chain takes, and only then a client without a server name is served. */
 export function tlsMatch(domains: readonly string[]): NonNullable<FilterChainInit["filterChainMatch"]> {
   const named = domains.filter((domain) => domain !== "*");
@@ -20,7 +31,7 @@ export function refusingChain(name: string, domains: readonly string[]): FilterC
 /** Plain text on a port for TLS. */
 export function plaintextChain(): FilterChainInit {
   return {
-    name: "plaintext",
+    name: CHAINS.plaintext,
     filterChainMatch: { transportProtocol: "raw_buffer" },
     filters: [answer(Buffer.from(PLAINTEXT_ANSWER, "latin1"))],
   };

@@ -9,24 +9,19 @@ import type {
 } from "../../protobuf/generated/envoy/data/accesslog/v3/accesslog_pb.js";
 import { TcpGrpcAccessLogConfigSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { addressText, logStream } from "./failure-log.ts";
+import { CHAINS } from "./filter-chains.ts";
 import { handshakeOf } from "./handshake-words.ts";
 import { expressionFilter } from "./local-replies.ts";
 import type { TranslationContext } from "./translation-context.ts";
 
 type AccessLog = MessageInitShape<typeof AccessLogSchema>;
 
-/** Names of chains that answer a handshake with a refusal, and why they do. */
-export type RefusingChains = Readonly<Partial<Record<HandshakeReason, readonly string[]>>>;
-
 /**
  * A listener's log of the connections that came to no request or stream for their handshake: Envoy's words about its TLS, or the
- * chain that refused them. The log's name says which.
+ * chain that refused them. The log's name says which. It is the same whatever hosts there are: a listener that differs in more than
+ * its chains would be replaced, and its connections ended.
  */
-export function handshakeLogs(
-  listener: string,
-  refusing: RefusingChains,
-  { ownCluster }: TranslationContext,
-): AccessLog[] {
+export function handshakeLogs(listener: string, { ownCluster }: TranslationContext): AccessLog[] {
   if (ownCluster === undefined) return [];
   const log = (name: string, expression: string): AccessLog => ({
     name: "envoy.access_loggers.tcp_grpc",
@@ -45,13 +40,16 @@ export function handshakeLogs(
   });
   return [
     log(HANDSHAKES, "connection.transport_failure_reason != ''"),
-    ...Object.entries(refusing)
-      .filter(([, chains]) => chains.length > 0)
-      .map(([reason, chains]) =>
-        log(`${HANDSHAKES} ${reason}`, `xds.filter_chain_name in ${JSON.stringify(chains)}`),
-      ),
+    ...Object.entries(BY_CHAIN).map(([reason, expression]) => log(`${HANDSHAKES} ${reason}`, expression)),
   ];
 }
+
+/** By the names that filter-chains.ts gives to those that refuse. */
+const BY_CHAIN = {
+  sni_unknown: `xds.filter_chain_name == '${CHAINS.unknown}' || xds.filter_chain_name.startsWith('${CHAINS.cleartext} ')`,
+  credential_unavailable: `xds.filter_chain_name.startsWith('${CHAINS.refused} ')`,
+  plaintext_peer: `xds.filter_chain_name == '${CHAINS.plaintext}'`,
+} as const satisfies Partial<Record<HandshakeReason, string>>;
 
 export function isHandshakeLog(name: string): boolean {
   return name === HANDSHAKES || name.startsWith(`${HANDSHAKES} `);

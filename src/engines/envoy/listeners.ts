@@ -4,8 +4,8 @@ import type { Listener, VirtualHost } from "../../model/listener.ts";
 import { ListenerSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_pb.js";
 import { DEFAULT_BOUNDS } from "./bounds.ts";
 import { duration } from "./duration.ts";
-import { type FilterChainInit, plaintextChain, refusingChain, tlsMatch } from "./filter-chains.ts";
-import { handshakeLogs, type RefusingChains } from "./handshake-log.ts";
+import { CHAINS, type FilterChainInit, plaintextChain, refusingChain, tlsMatch } from "./filter-chains.ts";
+import { handshakeLogs } from "./handshake-log.ts";
 import { httpConnectionManager } from "./http-connection-manager.ts";
 import { listeningSocket } from "./listening-socket.ts";
 import { resource, type XdsResource } from "./resources.ts";
@@ -37,7 +37,7 @@ function httpListener(
     ...(isTls
       ? {
           filterChains: tlsChains(listener, model, context),
-          accessLog: handshakeLogs(listener.name, refusingChains(model), context),
+          accessLog: handshakeLogs(listener.name, context),
         }
       : { filterChains: [cleartextChain(listener, model, context)] }),
   });
@@ -74,7 +74,10 @@ function tlsChains(listener: Listener, model: GatewayModel, context: Translation
   const chains = groupByTls(model.virtualHosts).map(({ tls, domains }): FilterChainInit => {
     const name = `tls ${domains[0]}`;
     // A domain that is served in cleartext only is no less its own: no other host's certificate answers for it.
-    if (tls.mode !== "terminate") return refusingChain(name, domains);
+    if (tls.mode !== "terminate") {
+      const kind = tls.mode === "refuse" ? CHAINS.refused : CHAINS.cleartext;
+      return refusingChain(`${kind} ${domains[0]}`, domains);
+    }
     return {
       name,
       filterChainMatch: tlsMatch(domains),
@@ -84,19 +87,10 @@ function tlsChains(listener: Listener, model: GatewayModel, context: Translation
     };
   });
   // Names that nobody has, and no name at all.
-  const unknown = model.virtualHosts.some(({ domain }) => domain === "*") ? [] : [refusingChain("tls", [])];
+  const unknown = model.virtualHosts.some(({ domain }) => domain === "*")
+    ? []
+    : [refusingChain(CHAINS.unknown, [])];
   return [...chains, ...unknown, plaintextChain()];
-}
-
-/** By the names that `tlsChains` gives them. */
-function refusingChains({ virtualHosts }: GatewayModel): RefusingChains {
-  const of = (mode: VirtualHost["tls"]["mode"]): string[] =>
-    groupByTls(virtualHosts).flatMap(({ tls, domains }) => (tls.mode === mode ? [`tls ${domains[0]}`] : []));
-  return {
-    sni_unknown: ["tls", ...of("cleartext")],
-    credential_unavailable: of("refuse"),
-    plaintext_peer: ["plaintext"],
-  };
 }
 
 /** In the order of the first domain of each; `*` is alone, as it is matched differently. */
@@ -105,7 +99,7 @@ function groupByTls(
 ): { readonly tls: VirtualHost["tls"]; readonly domains: string[] }[] {
   const groups = new Map<string, { tls: VirtualHost["tls"]; domains: string[] }>();
   for (const { domain, tls } of hosts) {
-    const shape = tls.mode === "terminate" ? JSON.stringify(tls) : "refused";
+    const shape = tls.mode === "terminate" ? JSON.stringify(tls) : tls.mode;
     const key = domain === "*" ? "*" : shape;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { tls, domains: [domain] });

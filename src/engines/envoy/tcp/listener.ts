@@ -4,8 +4,8 @@ import type { TcpChain, TcpListener } from "../../../model/tcp.ts";
 import { ListenerSchema } from "../../../protobuf/generated/envoy/config/listener/v3/listener_pb.js";
 import { DEFAULT_BOUNDS } from "../bounds.ts";
 import { duration } from "../duration.ts";
-import { type FilterChainInit, refusingChain, tlsMatch } from "../filter-chains.ts";
-import { handshakeLogs, type RefusingChains } from "../handshake-log.ts";
+import { CHAINS, type FilterChainInit, refusingChain, tlsMatch } from "../filter-chains.ts";
+import { handshakeLogs } from "../handshake-log.ts";
 import { listeningSocket } from "../listening-socket.ts";
 import { resource, type XdsResource } from "../resources.ts";
 import { terminatingSocket } from "../tls/termination.ts";
@@ -24,12 +24,12 @@ export function tcpListener(
   const takesAnyName = listener.chains.some(({ serverName }) => serverName === "*");
   const message = create(ListenerSchema, {
     ...listeningSocket(listener, model.http, context, { readsServerName }),
-    accessLog: readsServerName ? handshakeLogs(listener.name, refusingChains(listener), context) : [],
+    accessLog: readsServerName ? handshakeLogs(listener.name, context) : [],
     filterChains: [
       ...listener.chains
         .filter(({ serverName }) => serverName !== null)
         .map((chain) => namedChain(chain, listener, model, context)),
-      ...(rest === undefined && !takesAnyName ? [refusingChain("tls", [])] : []),
+      ...(rest === undefined && !takesAnyName ? [refusingChain(CHAINS.unknown, [])] : []),
     ],
     // Whatever no name is for, TLS or not; without it such a connection is closed.
     ...(rest === undefined
@@ -46,13 +46,6 @@ export function tcpListener(
   return resource("listener", listener.name, message, [...new Set(from)].sort());
 }
 
-/** By the names of their chains. */
-function refusingChains({ chains }: TcpListener): RefusingChains {
-  const of = (mode: TcpChain["tls"]["mode"]): string[] =>
-    chains.flatMap(({ serverName, tls }) => (tls.mode === mode ? [`tls ${serverName}`] : []));
-  return { sni_unknown: ["tls", ...of("cleartext")], credential_unavailable: of("refuse") };
-}
-
 function namedChain(
   chain: TcpChain,
   listener: TcpListener,
@@ -62,7 +55,8 @@ function namedChain(
   const { serverName, tls } = chain;
   const name = `tls ${serverName}`;
   const domains = [serverName as string];
-  if (tls.mode === "refuse" || tls.mode === "cleartext") return refusingChain(name, domains);
+  if (tls.mode === "refuse") return refusingChain(`${CHAINS.refused} ${serverName}`, domains);
+  if (tls.mode === "cleartext") return refusingChain(`${CHAINS.cleartext} ${serverName}`, domains);
   return {
     name,
     filterChainMatch: tlsMatch(domains),
