@@ -134,3 +134,29 @@ const PARAMETERS: TlsParameters = {
   groups: [],
   alpn: [],
 };
+
+test("hosts that close or open change a listener's chains and nothing else: Envoy would replace it, and end its connections", () => {
+  const listening = (...tls: ServerTls[]): unknown => {
+    const model: GatewayModel = {
+      http: HTTP,
+      listeners: [{ name: "https", address: "127.0.0.1", port: 8443, transport: "tls", action: "serve" }],
+      virtualHosts: tls.map((each, index) => host(`${index}.example`, each)),
+      routes: [],
+      clusters: [],
+    };
+    const [listener] = translateListeners(model, {
+      generations: new Map(),
+      ports: new Map(),
+      ownCluster: "credence",
+    });
+    const { filterChains, ...rest } = listener?.message as { filterChains: unknown[] };
+    assert.ok(filterChains.length > tls.length);
+    return rest;
+  };
+  const served = terminate("secret/default/a", { mode: "none" });
+  const refused = { mode: "refuse", code: "tls-secret-missing" } as const;
+  const before = listening(served, served);
+  assert.ok("accessLog" in (before as object));
+  for (const after of [[served, refused], [refused], [served, { mode: "cleartext" } as const]])
+    assert.deepEqual(listening(...after), before);
+});
