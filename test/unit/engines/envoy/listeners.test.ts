@@ -149,7 +149,8 @@ test("hosts that close or open change a listener's chains and nothing else: Envo
       ports: new Map(),
       ownCluster: "credence",
     });
-    const { filterChains, ...rest } = listener?.message as { filterChains: unknown[] };
+    assert.ok(listener !== undefined);
+    const { filterChains, ...rest } = listener.message as { filterChains: unknown[] };
     assert.ok(filterChains.length > tls.length);
     return rest;
   };
