@@ -24,7 +24,7 @@ export function failures(records: Report["failures"], query: ReportQuery): Marku
       ["Time", "Reason and cause", "Route", "Upstream", "Id"],
       shown.map(
         ({ id, time, route, reason, cause, upstream, handshake, is, remedy }) =>
-          html`<tr>${moment(time)}<td><code>${reason}</code><br>${cause}${handshake === undefined ? "" : html`<br><code>${handshake}</code> ${is}<br><span class="soft">${remedy}</span>`}</td>
+          html`<tr>${moment(time)}<td><code>${reason}</code><br>${cause}${handshake === undefined ? "" : html`<br><code>${handshake}</code> ${is}<br><span class="soft">${prose(remedy ?? "")}</span>`}</td>
 <td class="mono">${route ?? "-"}</td><td class="mono">${upstream ?? "-"}</td><td><a class="mono" href="?failure=${encodeURIComponent(id)}">${id}</a></td></tr>`,
       ),
     ),
@@ -43,7 +43,7 @@ export function handshakes(records: Report["handshakes"]): Markup {
       ["Time", "Reason", "Listener", "Server name", "Client"],
       shown.map(
         ({ time, reason, cause, listener, serverName, client, is, remedy }) =>
-          html`<tr>${moment(time)}<td><code>${reason}</code> ${is}${cause === null ? "" : html`<br>${cause}`}<br><span class="soft">${remedy}</span></td>
+          html`<tr>${moment(time)}<td><code>${reason}</code> ${is}${cause === null ? "" : html`<br>${cause}`}<br><span class="soft">${prose(remedy ?? "")}</span></td>
 <td>${listener}</td><td class="mono">${serverName ?? "-"}</td><td class="mono">${client}</td></tr>`,
       ),
     ),
@@ -51,5 +51,10 @@ export function handshakes(records: Report["handshakes"]): Markup {
 }
 
 function moment(time: string): Markup {
-  return html`<td class="mono">${time.slice(0, 10)}<br>${time.slice(11, 19)}</td>`;
+  return html`<td class="mono moment">${time.slice(0, 10)}<br>${time.slice(11, 19)}</td>`;
+}
+
+/** What stands between backticks is code. */
+function prose(text: string): Markup[] {
+  return text.split("`").map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
 }

@@ -6,7 +6,7 @@ import type { AnchorLedger } from "../credentials/anchor-ledger.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FailureRecord, HandshakeRecord } from "../diagnostics/failure.ts";
-import { HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
+import { explainClient, HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import type { RevocationListFacts } from "../x509/revocation.ts";
@@ -172,7 +172,7 @@ export function createReport(sources: ReportSources, query: ReportQuery): Report
     handshakes: planes
       .flatMap(({ handshakes }) => handshakes.recent)
       .sort((a, b) => (planes.length === 1 || a.time === b.time ? 0 : a.time < b.time ? 1 : -1))
-      .map((record) => ({ ...record, ...explain(record.reason) })),
+      .map((record) => ({ ...record, ...explainClient(record.reason) })),
     engines: planes.map(({ group, engine, proxies }, index) => {
       const { revision, listeners, fault } = states[index] as ControlState;
       return {

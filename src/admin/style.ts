@@ -18,7 +18,7 @@ th,td{text-align:left;vertical-align:top;padding:.55rem 1rem;border-top:1px soli
 th{font-weight:600;color:var(--soft);font-size:.82rem;white-space:nowrap}
 code,.mono{font-family:ui-monospace,monospace;font-size:.87em}
 td .mono{overflow-wrap:anywhere}
-td code{white-space:nowrap}
+td code,.moment{white-space:nowrap}
 .where{min-width:18rem}
 .soft{color:var(--soft)}
 .tag{display:inline-block;border:1px solid currentColor;border-radius:999px;padding:0 .55em;font-size:.8rem;line-height:1.55;white-space:nowrap}

@@ -183,3 +183,24 @@ export const HANDSHAKE_REASONS = {
 } as const satisfies Readonly<Record<string, { readonly is: string; readonly remedy: string }>>;
 
 export type HandshakeReason = keyof typeof HANDSHAKE_REASONS;
+
+/** Whose turn it is where the peer is a client, for reasons whose `remedy` speaks of an upstream. */
+export const CLIENT_REMEDIES: Readonly<Partial<Record<HandshakeReason, string>>> = {
+  name_mismatch:
+    "Write a name that it has into `verify.dns_names`, or give the client a certificate with one that is there.",
+  spiffe_id_mismatch: "Write the ID or its trust domain into `verify`, or find out who this client is.",
+  no_agreement:
+    "Compare what the client offers with `cipher_suites`, `ecdh_curves` and the kind of key of the certificate.",
+  sni_unknown:
+    "Add the name to the `hosts` of a TLSContext or a Host, or have the client ask for one that is served.",
+  plaintext_peer: "Have the client speak https here, or send it to the http port.",
+  handshake_closed: "The client's log says why it went away.",
+  handshake_reset: "Look for a firewall, or a client that gave up.",
+  handshake_timeout: "Look at the client and the network between.",
+};
+
+/** What a reason means and what to do, where the peer is a client. */
+export function explainClient(reason: HandshakeReason): { readonly is: string; readonly remedy: string } {
+  const { is, remedy } = HANDSHAKE_REASONS[reason];
+  return { is, remedy: CLIENT_REMEDIES[reason] ?? remedy };
+}

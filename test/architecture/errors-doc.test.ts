@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CATALOGUE } from "../../src/diagnostics/catalogue.ts";
 import { FAILURE_REASONS } from "../../src/diagnostics/failure.ts";
-import { HANDSHAKE_REASONS } from "../../src/diagnostics/handshake.ts";
+import { CLIENT_REMEDIES, HANDSHAKE_REASONS } from "../../src/diagnostics/handshake.ts";
 import { MIGRATIONS } from "../../src/migrate/catalogue.ts";
 import { sourceFiles } from "./source-files.ts";
 
@@ -52,9 +52,14 @@ test("every code that src reports exists", () => {
 
 test("docs/errors.md has each reason of handshakes, in the words of the diag page", () => {
   const [, section = ""] = PAGE.split("## Why handshakes fail");
-  const rows = [...section.matchAll(/^\| `(\w+)`\s*\| (.+?)\s*\| (.+?)\s*\|$/gm)];
+  const rows = [...section.matchAll(/^\| `(\w+)` *\| ([^|\n]+?) *\| ([^|\n]+?) *\|$/gm)];
   assert.deepEqual(
     Object.fromEntries(rows.map(([, reason, is, remedy]) => [reason, { is, remedy }])),
     HANDSHAKE_REASONS,
+  );
+  const ofClients = [...section.matchAll(/^\| `(\w+)` *\| ([^|\n]+?) *\|$/gm)];
+  assert.deepEqual(
+    Object.fromEntries(ofClients.map(([, reason, remedy]) => [reason, remedy])),
+    CLIENT_REMEDIES,
   );
 });
