@@ -307,13 +307,19 @@ test("certs list --admin has what a running gateway uses: generations, what issu
     renameSync(join(folder, ".a"), join(folder, "a.yaml"));
   };
   replace(secret("a", second));
-  await eventually(async () => (listed = await list()).of(/\/a$/)?.generation === 2);
+  await eventually(async () => {
+    listed = await list();
+    return listed.of(/\/a$/)?.generation === 2;
+  });
   assert.equal(listed.of(/\/a$/)?.certificates[0]?.subject, "CN=two");
   assert.equal(listed.of(/\/a$/)?.reason, undefined);
 
   // What the gateway does not take is in the files, and not in use.
   replace(secret("a", { ...first, privateKey: second.privateKey }));
-  await eventually(async () => (listed = await list()).of(/\/a$/)?.reason !== undefined);
+  await eventually(async () => {
+    listed = await list();
+    return listed.of(/\/a$/)?.reason !== undefined;
+  });
   const kept = listed.of(/\/a$/);
   assert.deepEqual([kept?.status, kept?.generation, kept?.certificates[0]?.subject], ["usable", 2, "CN=two"]);
   assert.match(

@@ -153,7 +153,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   "in-the-chain": (name, { certificate, privateKey }) =>
     secretYaml(name, { certificate: privateKey + certificate, privateKey: "nothing" }),
   "in-the-ca": (name, { certificate, privateKey }) => secretYaml(name, { certificate, ca: privateKey }),
-  "not-base64": (name, { privateKey }) => HEAD(name) + `data:\n${block("tls.key", privateKey)}`,
+  "not-base64": (name, { privateKey }) => `${HEAD(name)}data:\n${block("tls.key", privateKey)}`,
   "no-map": (name, { privateKey }) => HEAD(name) + block("data", privateKey, 0),
   "a-list": (name, { privateKey }) => `${HEAD(name)}data:\n  tls.key: [${JSON.stringify(privateKey)}]\n`,
   "as-a-key": (name, { privateKey }) =>
