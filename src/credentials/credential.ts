@@ -110,6 +110,8 @@ export interface Unreadable {
 export interface CredentialOrigin {
   readonly subject: Subject;
   readonly source?: SourcePosition | undefined;
+  /** The files that hold it, where files are named. */
+  readonly files?: Readonly<Partial<Record<MaterialPart, string>>>;
 }
 
 /** The faces of a name: a key with its certificate, trust anchors, revocation lists, and an OCSP response. */

@@ -10,6 +10,11 @@ import type { Face } from "./face.ts";
 /** What there is to say about a face at `now`, on the object that it came from. */
 export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings): Diagnostic[] {
   const { subject, source } = face.origin;
+  // Whoever has to replace it looks for the file.
+  const told = (code: string, message: string): string => {
+    const file = fileOf(face, code);
+    return file === undefined ? message : `${message} (${file})`;
+  };
   const at = { subject, source };
   const { published, rejected } = face;
   const found: Diagnostic[] = [];
@@ -20,7 +25,7 @@ export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings):
       diagnose(code, {
         ...at,
         source: rejected.source ?? source,
-        message,
+        message: told(code, message),
         ...(remedy === undefined ? {} : { remedy }),
         ...(kept !== undefined
           ? { effect: "kept-previous" as const }
@@ -33,7 +38,15 @@ export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings):
   // Whatever a code means elsewhere: what is published with a warning is in use.
   for (const { code, message, remedy } of face.warnings) {
     const said = remedy === undefined ? {} : { remedy };
-    found.push(diagnose(code, { ...at, message, ...said, severity: "warning", effect: "informational" }));
+    found.push(
+      diagnose(code, {
+        ...at,
+        message: told(code, message),
+        ...said,
+        severity: "warning",
+        effect: "informational",
+      }),
+    );
   }
   if (kept !== undefined) {
     const end = Number.isFinite(kept.notAfter) ? ` until ${new Date(kept.notAfter).toISOString()}` : "";
@@ -50,13 +63,21 @@ export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings):
   if (face.kind === "trust")
     return [...found, ...anchorFindings(face, published.value as TrustBundle, now, warnings)];
   const outOfDate = face.dateFinding(now);
-  if (outOfDate !== null) return [...found, diagnose(outOfDate.code, { ...at, message: outOfDate.message })];
+  if (outOfDate !== null)
+    return [...found, diagnose(outOfDate.code, { ...at, message: told(outOfDate.code, outOfDate.message) })];
   const { notBefore, notAfter, value } = published;
   const severity = expirySeverity(notBefore, notAfter, now, warnings);
   if (severity === null) return found;
   const ending = (value as Credential).facts.find((facts) => facts.notAfter === notAfter);
   const message = `${nameOf(ending)}${face.name} expires at ${moment(notAfter)}`;
-  return [...found, diagnose("certificate-expires-soon", { ...at, message, severity })];
+  return [
+    ...found,
+    diagnose("certificate-expires-soon", {
+      ...at,
+      message: told("certificate-expires-soon", message),
+      severity,
+    }),
+  ];
 }
 
 /** A list that is at its end turns peers away, where `crl_policy` says so. */
@@ -94,6 +115,15 @@ function anchorFindings(
   const message = `the last CA of ${face.name}, ${identified(last)}, ${last.notAfter < now ? "expired" : "expires"} at ${moment(last.notAfter)}`;
   const remedy = "Add the CA that follows it.";
   return [diagnose("certificate-expires-soon", { ...face.origin, message, remedy, severity })];
+}
+
+/** One that cannot be read is named already. */
+function fileOf({ kind, origin: { files } }: Face, code: string): string | undefined {
+  if (files === undefined || code === "certificate-file-unreadable") return undefined;
+  if (kind === "credential")
+    return code.startsWith("private-key") ? files.privateKey : files.certificateChain;
+  if (kind === "trust") return files.trustAnchors ?? files.certificateChain;
+  return kind === "crl" ? files.crl : files.ocspStaple;
 }
 
 function nameOf(facts: CertificateFacts | undefined): string {

@@ -67,7 +67,7 @@ export class CertificateFiles {
       // What other paths held is not the previous one of these.
       if (known !== undefined && !samePaths) this.#sink.remove(set.name);
       this.#followed.set(set.name, { set, seen: reading.digest, offered: reading.digest, stamp: null });
-      this.#sink.offer(set.name, reading.material, set.origin);
+      this.#sink.offer(set.name, reading.material, originOf(set));
     }
     if (this.#timer === undefined && sets.length > 0 && !this.#stopped) this.#poll();
   }
@@ -103,7 +103,7 @@ export class CertificateFiles {
     followed.stamp = settled ? stamp : null;
     if (!settled || followed.offered === digest) return;
     followed.offered = digest;
-    this.#sink.offer(set.name, material, set.origin);
+    this.#sink.offer(set.name, material, originOf(set));
   }
 }
 
@@ -122,6 +122,11 @@ interface Followed {
   offered: string;
   /** Of the files before they were read; null: they may have changed without its telling. */
   stamp: string | null;
+}
+
+function originOf(set: CertificateFileSet): CredentialOrigin {
+  const named = PARTS.flatMap((part) => (set[part] === undefined ? [] : [[part, set[part]]]));
+  return { ...set.origin, files: Object.fromEntries(named) };
 }
 
 /** What it holds was not offered yet: it is being written, perhaps. */

@@ -185,5 +185,6 @@ test("an OCSP response is read byte by byte, followed, and named where it cannot
   await eventually(() => seen.length === 2);
   assert.equal(seen[1], binary.toString("base64"));
   assert.deepEqual(brief(store.diagnostics()), ["ocsp-staple-invalid informational 7"]);
+  assert.ok(store.diagnostics()[0]?.message.endsWith(`(${path})`));
   files.stop();
 });
