@@ -45,9 +45,8 @@ if (major > 24 || (major === 24 && minor >= 5)) {
 function withFrugalMemory() {
   const isAsked = Object.keys(process.env).some((name) => name.startsWith("MALLOC_"));
   if (process.platform !== "linux" || isAsked || process.connected || process.execve === undefined) return;
-  const flags = process.execArgv.some((flag) => flag.startsWith("--max-semi-space-size"))
-    ? process.execArgv
-    : ["--max-semi-space-size=16", ...process.execArgv];
+  // A heap that may grow to several times what lives in it does so while changes come one after another.
+  const flags = ["--max-semi-space-size=16", "--heap-growing-percent=50", ...process.execArgv];
   process.execve(
     process.execPath,
     [process.execPath, ...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)],
