@@ -1,5 +1,5 @@
 import type { CredentialMaterial, CredentialOrigin } from "../../credentials/credential.ts";
-import type { Follower } from "../../credentials/follower.ts";
+import { type Follower, followStreams, troublesOfParts } from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { AgentTrouble, type Answer, type Environment } from "./agent.ts";
@@ -24,81 +24,42 @@ export interface IssuedSink {
 
 /** Follows leaf certificates of services and the roots of their CA, as Consul's agents have them. */
 export function createConsulConnect(sink: IssuedSink, clock: Clock): Follower<ConnectWanted> {
-  const followed = new Map<string, Followed>();
-  return {
-    async follow(wanted) {
-      const keys = new Set(wanted.map(keyOf));
-      const names = new Set(wanted.map(({ name }) => name));
-      for (const [key, entry] of followed) {
-        if (keys.has(key)) continue;
-        for (const stream of entry.streams) stream.stop();
-        followed.delete(key);
-        // Where the agent is another one now, what the one before gave stays until this one gives better.
-        if (!names.has(entry.name)) sink.remove(entry.name);
+  return followStreams({
+    keyOf,
+    withdraw: ({ name }) => sink.remove(name),
+    open({ name, address, service, env, origin }, originNow) {
+      if (address === undefined) {
+        sink.reportIssuer(name, origin, "there is no ConsulResolver of that name");
+        return [];
       }
-      const begun: Promise<void>[] = [];
-      for (const each of wanted) {
-        const known = followed.get(keyOf(each));
-        if (known !== undefined) known.origin = each.origin;
-        else {
-          const entry = open(each);
-          followed.set(keyOf(each), entry);
-          begun.push(...entry.streams.map(({ first }) => first));
-        }
-      }
-      await Promise.all(begun);
-    },
-    stop() {
-      for (const { streams } of followed.values()) for (const stream of streams) stream.stop();
-      followed.clear();
-    },
-  };
-
-  function open({ name, address, service, env, origin }: ConnectWanted): Followed {
-    const entry: Followed = { name, origin, streams: [] };
-    if (address === undefined) {
-      sink.reportIssuer(name, origin, "there is no ConsulResolver of that name");
-      return entry;
-    }
-    let material: CredentialMaterial = {};
-    const troubles = new Map<string, string>();
-    const stream = (path: string, read: (answer: Answer, place: string) => CredentialMaterial) =>
-      new PersistentStream({
-        clock,
-        explain: consulTrouble,
-        onTrouble(trouble) {
-          if (trouble === null) troubles.delete(path);
-          else troubles.set(path, trouble);
-          const said = [...new Set(troubles.values())].join("; ");
-          sink.reportIssuer(name, entry.origin, said === "" ? null : said);
-        },
-        open: followQuery({
-          address,
-          env,
+      const troubled = troublesOfParts<string>((trouble) => sink.reportIssuer(name, originNow(), trouble));
+      let material: CredentialMaterial = {};
+      const stream = (path: string, read: (answer: Answer, place: string) => CredentialMaterial) =>
+        new PersistentStream({
           clock,
-          path,
-          query: {},
-          take(answer, place) {
-            material = { ...material, ...read(answer, place) };
-            // Together, whichever has changed: a leaf is judged by the roots that go with it.
-            if (material.certificateChain !== undefined && material.trustAnchors !== undefined)
-              sink.offer(name, material, entry.origin);
-            return null;
-          },
-        }),
-      });
-    entry.streams = [
-      stream("/v1/agent/connect/ca/roots", rootsOf),
-      stream(`/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`, leafOf),
-    ];
-    return entry;
-  }
-}
-
-interface Followed {
-  readonly name: string;
-  origin: CredentialOrigin;
-  streams: readonly PersistentStream[];
+          explain: consulTrouble,
+          onTrouble: (trouble) => troubled(path, trouble),
+          open: followQuery({
+            address,
+            env,
+            clock,
+            path,
+            query: {},
+            take(answer, place) {
+              material = { ...material, ...read(answer, place) };
+              // Together, whichever has changed: a leaf is judged by the roots that go with it.
+              if (material.certificateChain !== undefined && material.trustAnchors !== undefined)
+                sink.offer(name, material, originNow());
+              return null;
+            },
+          }),
+        });
+      return [
+        stream("/v1/agent/connect/ca/roots", rootsOf),
+        stream(`/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`, leafOf),
+      ];
+    },
+  });
 }
 
 /** A resolver that now leads elsewhere is another issuer. */

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { Follower } from "../../credentials/follower.ts";
+import { type Follower, followStreams } from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { EndpointsOrigin } from "../../endpoints/store.ts";
@@ -28,72 +28,40 @@ export interface EndpointsSink {
 
 /** Follows the healthy instances of services: one watch each, however many clusters go there. */
 export function createConsulServices(sink: EndpointsSink, clock: Clock): Follower<ConsulServiceWanted> {
-  const followed = new Map<string, { origin: EndpointsOrigin; readonly stream: PersistentStream }>();
-  return {
-    async follow(wanted) {
-      const names = new Set(wanted.map(({ name }) => name));
-      for (const [name, { stream }] of followed) {
-        if (names.has(name)) continue;
-        stream.stop();
-        followed.delete(name);
-        sink.withdraw(name);
-      }
-      const begun: Promise<void>[] = [];
-      for (const each of wanted) {
-        const known = followed.get(each.name);
-        if (known !== undefined) {
-          known.origin = each.origin;
-          continue;
-        }
-        const stream = open(each);
-        followed.set(each.name, { origin: each.origin, stream });
-        begun.push(stream.first);
-      }
-      await Promise.all(begun);
+  return followStreams({
+    keyOf: ({ name }) => name,
+    withdraw: ({ name }) => sink.withdraw(name),
+    open: ({ name, address, datacenter, service, tags, env }, originNow) => {
+      const what = `service ${service}${tags.length === 0 ? "" : ` with ${tags.join(", ")}`} in datacenter ${datacenter}`;
+      return [
+        new PersistentStream({
+          clock,
+          explain: consulTrouble,
+          onTrouble: (trouble) => {
+            if (trouble !== null) sink.reportTrouble(name, originNow(), `${trouble}, asked about ${what}`);
+          },
+          open: followQuery({
+            address,
+            env,
+            clock,
+            path: `/v1/health/service/${encodeURIComponent(service)}`,
+            query: { passing: "1", dc: datacenter, ...(tags.length === 0 ? {} : { tag: tags }) },
+            take(answer, place) {
+              const { endpoints, unusable } = instancesOf(answer, place);
+              const why =
+                unusable > 0
+                  ? `the ${unusable} healthy instances of ${what} have no IP address and port`
+                  : answer.isFiltered
+                    ? `Consul's ACLs show no healthy instance of ${what} to this token`
+                    : `no healthy instance of ${what} in Consul`;
+              sink.publish(name, endpoints, originNow(), why);
+              return null;
+            },
+          }),
+        }),
+      ];
     },
-    stop() {
-      for (const { stream } of followed.values()) stream.stop();
-      followed.clear();
-    },
-  };
-
-  function open({
-    name,
-    address,
-    datacenter,
-    service,
-    tags,
-    env,
-    origin,
-  }: ConsulServiceWanted): PersistentStream {
-    const originNow = (): EndpointsOrigin => followed.get(name)?.origin ?? origin;
-    const what = `service ${service}${tags.length === 0 ? "" : ` with ${tags.join(", ")}`} in datacenter ${datacenter}`;
-    return new PersistentStream({
-      clock,
-      explain: consulTrouble,
-      onTrouble: (trouble) => {
-        if (trouble !== null) sink.reportTrouble(name, originNow(), `${trouble}, asked about ${what}`);
-      },
-      open: followQuery({
-        address,
-        env,
-        clock,
-        path: `/v1/health/service/${encodeURIComponent(service)}`,
-        query: { passing: "1", dc: datacenter, ...(tags.length === 0 ? {} : { tag: tags }) },
-        take(answer, place) {
-          const { endpoints, unusable } = instancesOf(answer, place);
-          const why =
-            unusable > 0
-              ? `the ${unusable} healthy instances of ${what} have no IP address and port`
-              : answer.isFiltered
-                ? `Consul's ACLs show no healthy instance of ${what} to this token`
-                : `no healthy instance of ${what} in Consul`;
-          sink.publish(name, endpoints, originNow(), why);
-          return null;
-        },
-      }),
-    });
-  }
+  });
 }
 
 /** Those that pass all their checks. Of an answer that is anything else nothing is taken. */

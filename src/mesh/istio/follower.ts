@@ -1,5 +1,5 @@
 import type { CredentialMaterial, CredentialOrigin } from "../../credentials/credential.ts";
-import type { Follower } from "../../credentials/follower.ts";
+import { type Follower, followStreams, troublesOfParts } from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import { grpcTrouble } from "../../protobuf/grpc-socket.ts";
 import type { Clock } from "../../telemetry/clock.ts";
@@ -26,56 +26,27 @@ export interface PartsSink {
 
 /** Follows secrets of Istio's agents over SDS. `nodeId`: who asks. */
 export function createIstioFollower(sink: PartsSink, clock: Clock, nodeId: string): Follower<IstioWanted> {
-  const followed = new Map<string, Followed>();
-  return {
-    async follow(wanted) {
-      const names = new Set(wanted.map(({ name }) => name));
-      for (const [name, { streams }] of followed) {
-        if (names.has(name)) continue;
-        for (const stream of streams) stream.stop();
-        followed.delete(name);
-        sink.remove(name);
-      }
-      for (const each of wanted) {
-        const known = followed.get(each.name);
-        if (known === undefined) followed.set(each.name, open(each));
-        else known.origin = each.origin;
-      }
-      await Promise.all([...followed.values()].flatMap(({ streams }) => streams.map(({ first }) => first)));
+  return followStreams({
+    keyOf: ({ name }) => name,
+    withdraw: ({ name }) => sink.remove(name),
+    open({ name, socket, certificate, ca }, originNow) {
+      const troubled = troublesOfParts<SecretPart>((trouble) =>
+        sink.reportIssuer(name, originNow(), trouble),
+      );
+      const stream = (part: SecretPart, resource: string): PersistentStream =>
+        new PersistentStream({
+          clock,
+          explain: (error) => grpcTrouble(error, socket),
+          onTrouble: (trouble) => troubled(part, trouble),
+          open: subscribe({
+            socket,
+            nodeId,
+            resource,
+            part,
+            take: (material) => sink.deliver(name, material, originNow()),
+          }),
+        });
+      return [stream("certificate", certificate), stream("ca", ca)];
     },
-    stop() {
-      for (const { streams } of followed.values()) for (const stream of streams) stream.stop();
-      followed.clear();
-    },
-  };
-
-  function open({ name, socket, certificate, ca, origin }: IstioWanted): Followed {
-    const troubles = new Map<SecretPart, string>();
-    const stream = (part: SecretPart, resource: string): PersistentStream =>
-      new PersistentStream({
-        clock,
-        explain: (error) => grpcTrouble(error, socket),
-        onTrouble(trouble) {
-          if (trouble === null) troubles.delete(part);
-          else troubles.set(part, trouble);
-          const said = [...new Set(troubles.values())].join("; ");
-          sink.reportIssuer(name, entry.origin, said === "" ? null : said);
-        },
-        open: subscribe({
-          socket,
-          nodeId,
-          resource,
-          part,
-          take: (material) => sink.deliver(name, material, entry.origin),
-        }),
-      });
-    const entry: Followed = { origin, streams: [] };
-    entry.streams = [stream("certificate", certificate), stream("ca", ca)];
-    return entry;
-  }
-}
-
-interface Followed {
-  origin: CredentialOrigin;
-  streams: readonly PersistentStream[];
+  });
 }
