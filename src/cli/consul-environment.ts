@@ -1,5 +1,10 @@
 import type { Environment } from "../mesh/consul/agent.ts";
-import type { GroupBounds } from "./group-bounds.ts";
+
+/** Of the bounds of a group. */
+interface ConsulBounds {
+  readonly namespaces?: ReadonlySet<string>;
+  readonly consulServices?: readonly string[];
+}
 
 /**
  * What of the environment goes into questions to a Consul at `address`. Token and client certificate are the operator's, and
@@ -8,16 +13,20 @@ import type { GroupBounds } from "./group-bounds.ts";
  */
 export function consulEnvironment(
   address: string,
-  { namespaces, consulServices }: GroupBounds,
+  { namespaces, consulServices }: ConsulBounds,
   env: Environment = process.env,
 ): Environment {
   if (namespaces === undefined && consulServices === undefined) return env;
-  const { CONSUL_HTTP_ADDR } = env;
-  const isOperators =
-    CONSUL_HTTP_ADDR !== undefined &&
-    (address === CONSUL_HTTP_ADDR || /^\$(?:CONSUL_HTTP_ADDR|\{CONSUL_HTTP_ADDR\})$/.test(address));
-  const names = isOperators ? [...PUBLIC, ...PRIVATE] : PUBLIC;
+  const names = isOperatorsAgent(address, env) ? [...PUBLIC, ...PRIVATE] : PUBLIC;
   return Object.fromEntries(names.map((name) => [name, env[name]]));
+}
+
+/** Whether it is the agent that the operator named in the environment. */
+export function isOperatorsAgent(address: string, { CONSUL_HTTP_ADDR }: Environment = process.env): boolean {
+  return (
+    CONSUL_HTTP_ADDR !== undefined &&
+    (address === CONSUL_HTTP_ADDR || /^\$(?:CONSUL_HTTP_ADDR|\{CONSUL_HTTP_ADDR\})$/.test(address))
+  );
 }
 
 const PUBLIC = ["CONSUL_HTTP_ADDR", "CONSUL_HTTP_SSL", "CONSUL_CACERT", "CONSUL_NAMESPACE"];

@@ -2,12 +2,15 @@ import { lstat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { agentSocket } from "../mesh/consul/agent.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import type { ResolverResource } from "../resources/resolver.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { TlsContextResource } from "../resources/tls-context.ts";
 import { CONSUL_SERVICE, socketPath, type TlsIdentity } from "../resources/tls-identity.ts";
 import { placeWithin } from "../sources/files/allowed-folders.ts";
 import type { CredentialSink } from "../sources/files/secret-offers.ts";
+import { consulEnvironment, isOperatorsAgent } from "./consul-environment.ts";
 
 /** What the resources of a group of a fleet may be, and may name. What is absent is not bounded. */
 export interface GroupBounds {
@@ -55,7 +58,7 @@ export interface LoadedResources {
   readonly complete: boolean;
 }
 
-/** What is a group's. A TLSContext whose issuer it may not ask is closed; of files, each reading judges (CertificateFiles). */
+/** What is a group's. A TLSContext or resolver whose issuer or agent it may not ask is closed; of files, each reading judges (CertificateFiles). */
 export async function boundedResources(
   bounds: GroupBounds,
   loaded: LoadedResources,
@@ -88,8 +91,17 @@ export async function boundedResources(
       return { ...context, closedBy: context.closedBy ?? "outside-group" };
     }),
   );
+  const resolvers = await Promise.all(
+    ours.resolvers.map(async (resolver): Promise<ResolverResource> => {
+      const message = await refusedAgent(resolver, bounds);
+      if (message === null) return resolver;
+      const at = { subject: subjectOf(resolver), source: positionOf(resolver, "address") };
+      found.push(diagnose("outside-group", { ...at, message, effect: "route-fails-closed" }));
+      return { ...resolver, closedBy: resolver.closedBy ?? "outside-group" };
+    }),
+  );
   return {
-    resources: { ...ours, tlsContexts },
+    resources: { ...ours, tlsContexts, resolvers },
     // What is wrong with a file as such concerns everybody who reads it.
     diagnostics: [
       ...diagnostics.filter(({ subject }) => subject.kind === "File" || isOurs(subject)),
@@ -129,6 +141,19 @@ async function refusedIssuer(
   return (await isSocketWithin(socketPath(socket), folders))
     ? null
     : `${named} is outside the folders that this group may use`;
+}
+
+/** Why a group may not ask this agent; null: it may. Over TCP it could itself; sockets are the control plane's machine's. */
+async function refusedAgent(
+  { kind, spec: { address } }: ResolverResource,
+  bounds: GroupBounds,
+): Promise<string | null> {
+  const { folders } = bounds;
+  if (kind !== "ConsulResolver" || address === undefined || folders === undefined) return null;
+  if (isOperatorsAgent(address)) return null;
+  const socket = agentSocket(address, consulEnvironment(address, bounds));
+  if (socket === null || (await isSocketWithin(socket, folders))) return null;
+  return `${address} is outside the folders that this group may use`;
 }
 
 async function isSocketWithin(socket: string, folders: readonly string[]): Promise<boolean> {

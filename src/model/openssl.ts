@@ -1,3 +1,4 @@
+import { constants } from "node:crypto";
 import { DEFAULT_CIPHERS, type SecureVersion } from "node:tls";
 import type { TlsParameters, TlsVersion } from "./tls.ts";
 
@@ -9,6 +10,8 @@ export interface ContextParameters {
   readonly ecdhCurve: string;
   /** A trust bundle is a list of anchors (RFC 5280 §6.1.1 d): an intermediate given as one is believed as such. */
   readonly allowPartialTrustChain: true;
+  /** No renegotiation up to TLS 1.2: a peer is looked at once, and could show another certificate then. Envoy has none either. */
+  readonly secureOptions: number;
 }
 
 export function contextParameters(parameters: TlsParameters): ContextParameters {
@@ -18,6 +21,7 @@ export function contextParameters(parameters: TlsParameters): ContextParameters 
     ciphers: cipherList(parameters),
     ecdhCurve: parameters.groups.length === 0 ? DEFAULT_GROUPS : parameters.groups.join(":"),
     allowPartialTrustChain: true,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   };
 }
 

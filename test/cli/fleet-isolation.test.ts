@@ -174,6 +174,46 @@ test("an issuer's socket or Consul service that is not the group's closes the co
   assert.deepEqual(await refused({}), []);
 });
 
+test("a Consul agent's socket that is not the group's closes the resolver; the operator's own agent may be asked", async (t) => {
+  const { teamA, teamB } = await machine(t);
+  const operators = `unix://${join(teamB, "consul.sock")}`;
+  const resolver = (name: string, address: string): string =>
+    `---\n${JSON.stringify({ apiVersion: "getambassador.io/v2", kind: "ConsulResolver", metadata: { name, namespace: "a" }, spec: { address, datacenter: "dc1" } })}\n`;
+  const yaml = scratch(t, {
+    "a.yaml": [
+      resolver("own", `unix://${join(teamA, "consul.sock")}`),
+      resolver("other", `unix://${join(teamB, "other.sock")}`),
+      resolver("dots", `unix://${teamA}/../team-b/other.sock`),
+      resolver("tcp", "consul.example:8500"),
+      resolver("operators", operators),
+      resolver("by-variable", "$CONSUL_HTTP_ADDR"),
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: as Consul's client has it
+      resolver("pieced", "unix://${CONSUL_NAMESPACE}/other.sock"),
+    ].join(""),
+  });
+  const before = { ...process.env };
+  process.env.CONSUL_HTTP_ADDR = operators;
+  process.env.CONSUL_NAMESPACE = teamB;
+  t.after(() => {
+    for (const name of ["CONSUL_HTTP_ADDR", "CONSUL_NAMESPACE"])
+      if (before[name] === undefined) delete process.env[name];
+      else process.env[name] = before[name];
+  });
+  const { resources } = await loadGateway([yaml], FLAGS);
+  const refused = async (group: Parameters<typeof boundsOf>[0]) => {
+    const bounded = await boundedResources(boundsOf(group), { resources, diagnostics: [], complete: true });
+    const closed = bounded.resources.resolvers.filter(({ closedBy }) => closedBy === "outside-group");
+    const told = bounded.diagnostics.filter(
+      ({ code, source }) => code === "outside-group" && source !== undefined,
+    );
+    assert.equal(told.length, closed.length);
+    return closed.map(({ name }) => name).sort();
+  };
+  assert.deepEqual(await refused({ ...GROUP, files: [teamA] }), ["dots", "other", "pieced"]);
+  assert.deepEqual(await refused(GROUP), ["dots", "other", "own", "pieced"]);
+  assert.deepEqual(await refused({}), []);
+});
+
 test("check --fleet: the rules, then what each group has", async (t) => {
   const { teamA } = await machine(t);
   const yaml = scratch(t, { "a.yaml": context("own", pair(teamA)) });

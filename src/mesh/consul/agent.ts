@@ -80,6 +80,15 @@ export function openAgent(address: string, env: Environment): AgentClient {
   };
 }
 
+/** The Unix socket that an address leads to; null: none. */
+export function agentSocket(address: string, env: Environment): string | null {
+  try {
+    return agentAddress(address, env).socketPath;
+  } catch {
+    return null;
+  }
+}
+
 /** `$NAME` and `${NAME}` as Go's os.ExpandEnv, but that what is not set is no empty text. */
 function expanded(written: string, env: Environment): string {
   return written.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced: string | undefined, bare: string) => {

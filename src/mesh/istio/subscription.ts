@@ -70,9 +70,12 @@ export function subscribe(subscription: Subscription): (attempt: Attempt) => Pro
 /** As much as a Secret may hold, several times. */
 const LONGEST_ANSWER = 4 * 1024 * 1024;
 
-/** What is said on a stream, as it comes. */
-class Requests implements AsyncIterable<DiscoveryRequest> {
-  readonly #queue: DiscoveryRequest[] = [];
+/**
+ * What is said on a stream. Of what a server has not read yet the latest counts, as it is about the latest answer: one that
+ * sends and never reads fills no memory.
+ */
+export class Requests implements AsyncIterable<DiscoveryRequest> {
+  #next: DiscoveryRequest | null = null;
   #isOver = false;
   #wake: () => void = () => {};
 
@@ -81,7 +84,7 @@ class Requests implements AsyncIterable<DiscoveryRequest> {
   }
 
   push(request: DiscoveryRequest): void {
-    this.#queue.push(request);
+    this.#next = request;
     this.#wake();
   }
 
@@ -92,8 +95,9 @@ class Requests implements AsyncIterable<DiscoveryRequest> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<DiscoveryRequest> {
     while (!this.#isOver) {
-      const next = this.#queue.shift();
-      if (next !== undefined) yield next;
+      const next = this.#next;
+      this.#next = null;
+      if (next !== null) yield next;
       else
         await new Promise<void>((resolve) => {
           this.#wake = resolve;

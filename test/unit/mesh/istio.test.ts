@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { CredentialStore } from "../../../src/credentials/store.ts";
 import { createIstioFollower, type IstioWanted } from "../../../src/mesh/istio/follower.ts";
+import { Requests } from "../../../src/mesh/istio/subscription.ts";
+import { DiscoveryRequestSchema } from "../../../src/protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import { systemClock } from "../../../src/telemetry/clock.ts";
 import { createAuthority } from "../../../src/x509/authority.ts";
 import { type IstioSds, startIstioSds } from "../../support/istio-sds.ts";
@@ -161,4 +164,17 @@ test("what is wanted no more is withdrawn", async () => {
   await follower.follow([]);
   assert.equal(store.statuses.credential(NAME), undefined);
   assert.equal(store.statuses.trust(NAME), undefined);
+});
+
+test("of what a server leaves unread the latest is kept alone", async () => {
+  const ended = new AbortController();
+  const requests = new Requests(ended.signal);
+  for (let index = 1; index <= 1000; index++)
+    requests.push(create(DiscoveryRequestSchema, { responseNonce: `${index}` }));
+  const read: string[] = [];
+  for await (const { responseNonce } of requests) {
+    read.push(responseNonce);
+    setImmediate(() => ended.abort());
+  }
+  assert.deepEqual(read, ["1000"]);
 });
