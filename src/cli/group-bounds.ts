@@ -85,6 +85,9 @@ export async function boundedResources(
           subject: subjectOf(context),
           source: positionOf(context, "identity"),
           message,
+          ...(context.spec.identity?.consul === undefined
+            ? {}
+            : { remedy: "Have the group in the fleet's rules list the service under `consul_services`." }),
           ...(context.terminates ? { effect: "host-refused" as const } : {}),
         }),
       );
@@ -96,7 +99,7 @@ export async function boundedResources(
       const message = await refusedAgent(resolver, bounds);
       if (message === null) return resolver;
       const at = { subject: subjectOf(resolver), source: positionOf(resolver, "address") };
-      found.push(diagnose("outside-group", { ...at, message, effect: "route-fails-closed" }));
+      found.push(diagnose("outside-group", { ...at, message, remedy: AGENT_REMEDY }));
       return { ...resolver, closedBy: resolver.closedBy ?? "outside-group" };
     }),
   );
@@ -165,3 +168,6 @@ async function isSocketWithin(socket: string, folders: readonly string[]): Promi
   const place = await placeWithin(isThere ? socket : dirname(socket), folders).catch(() => null);
   return place !== null;
 }
+
+const AGENT_REMEDY =
+  "Have the group in the fleet's rules list the socket's folder under `files`, or name the agent by host and port.";

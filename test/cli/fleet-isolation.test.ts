@@ -153,6 +153,8 @@ test("an issuer's socket or Consul service that is not the group's closes the co
     assert.ok(
       bounded.diagnostics.every(({ code, source }) => code === "outside-group" && source !== undefined),
     );
+    for (const { subject, remedy } of bounded.diagnostics)
+      assert.match(remedy, subject.name.startsWith("consul-") ? /`consul_services`/ : /`files`/);
     const closed = bounded.resources.tlsContexts.filter(({ closedBy }) => closedBy === "outside-group");
     assert.equal(closed.length, bounded.diagnostics.length);
     return closed.map(({ name }) => name).sort();
