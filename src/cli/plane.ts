@@ -121,8 +121,8 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
 function resourcesOf(bounds: GroupBounds, source: FileSource, logger: Logger): ResourceSource {
   let said = "";
   return {
-    async load() {
-      const loaded = await source.load();
+    async load(how) {
+      const loaded = await source.load(how);
       const elsewhere = guardsElsewhere(loaded.resources, bounds);
       if (elsewhere.length > 0 && elsewhere.join() !== said)
         logger.warn(

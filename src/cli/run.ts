@@ -56,7 +56,7 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
     ]);
     return;
   }
-  signals.stopWatching = gateway.source.watch(() => void gateway.control.reload());
+  signals.stopWatching = gateway.source.watch(() => void gateway.control.reload("noticed"));
   await gateway.control.reload();
   if (signals.ending) return;
   const { revision, listeners, diagnostics, fault } = gateway.control.state;

@@ -12,9 +12,14 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
 import { engineDiagnostic, placesIn } from "./engine-problems.ts";
 
+export type Reading = "everything" | "noticed";
+
 /** Where resources come from, as far as the loop needs to know. */
 export interface ResourceSource {
-  load(): Promise<{ resources: ResourceSet; diagnostics: readonly Diagnostic[]; complete: boolean }>;
+  /** `noticed`: what the source has noticed by itself is enough; otherwise it looks at everything. */
+  load(
+    how: Reading,
+  ): Promise<{ resources: ResourceSet; diagnostics: readonly Diagnostic[]; complete: boolean }>;
 }
 
 export interface ControlOptions {
@@ -69,6 +74,8 @@ export class Control {
   #number = 0;
   #running: Promise<void> | null = null;
   #again = false;
+  /** How the next round reads: who asks for one may know of what the source has not noticed yet. */
+  #reading: Reading = "noticed";
   #stopped = false;
   #reported = new Map<string, Diagnostic>();
   #reporting: NodeJS.Timeout | undefined;
@@ -98,8 +105,9 @@ export class Control {
   }
 
   /** One round, or one more after the one that runs. Resolves when all that was known at the call is in effect. Never rejects. */
-  reload(): Promise<void> {
+  reload(how: Reading = "everything"): Promise<void> {
     if (this.#stopped) return Promise.resolve();
+    if (how === "everything") this.#reading = how;
     if (this.#running !== null) {
       this.#again = true;
       return this.#running;
@@ -149,7 +157,7 @@ export class Control {
     if (this.#stopped) return;
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
-      void this.reload();
+      void this.reload("noticed");
     }, DEBOUNCE_MS).unref();
   }
 
@@ -169,7 +177,9 @@ export class Control {
 
   async #round(): Promise<void> {
     const { source, engine, endpoints, onServing, logger } = this.#options;
-    const loaded = await source.load();
+    const how = this.#reading;
+    this.#reading = "noticed";
+    const loaded = await source.load(how);
     if (loaded.resources !== this.#followed) await this.#options.onResources(loaded.resources);
     this.#followed = loaded.resources;
     // What loading has just changed in the store is seen below.

@@ -78,7 +78,7 @@ export async function startGateway(
   const { gateway, directory, adminUrl } = ground;
   for (const [file, text] of Object.entries(files)) writeFileSync(join(directory, file), text);
   const unwatch =
-    options.watch === true ? gateway.source.watch(() => void gateway.control.reload()) : () => {};
+    options.watch === true ? gateway.source.watch(() => void gateway.control.reload("noticed")) : () => {};
   const diag = async (): ReturnType<RunningGateway["diag"]> => {
     const response = await fetch(`${adminUrl}/ambassador/v0/diag/?json=true`);
     return (await response.json()) as Awaited<ReturnType<RunningGateway["diag"]>>;

@@ -132,7 +132,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
   const { address, port } = flags.xdsAddress;
   const opened = await admin.open().catch((error: Error) => error);
   if (opened instanceof Error) return fail(`the admin server cannot be opened: ${opened.message}`);
-  for (const { source, control } of planes) source.watch(() => void control.reload());
+  for (const { source, control } of planes) source.watch(() => void control.reload("noticed"));
   await reload();
   // Only now: whoever connects finds its world complete.
   const listening = await ads.listen({ address, port, tls }).catch((error: Error) => error);

@@ -17,8 +17,11 @@ export interface SourceSnapshot {
 }
 
 export interface FileSource {
-  /** Reads what has changed and returns the whole. Never rejects. */
-  load(): Promise<SourceSnapshot>;
+  /**
+   * Reads what has changed and returns the whole. `noticed`: of what the kernel has told of; otherwise every file is looked
+   * at. Never rejects.
+   */
+  load(how?: "everything" | "noticed"): Promise<SourceSnapshot>;
   /** Calls back after each change below the paths; returns the function that ends it. */
   watch(onChange: () => void): () => void;
 }
@@ -39,8 +42,8 @@ export function createFileSource(context: {
   const sets = new SetMemory(context.ambassadorId);
 
   return {
-    async load() {
-      const { files, problems } = await settledListing(tree, known);
+    async load(how = "everything") {
+      const { files, problems } = await settledListing(tree, known, how);
       const materials = new Map<string, SecretMaterial>();
       const changed = files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
       const read = async ({ path, stamp }: ListedFile): Promise<void> => {
@@ -114,8 +117,12 @@ function isSame<T>(one: readonly T[], other: readonly T[]): boolean {
  * The listing once what changed in it holds still: a file in the middle of being overwritten may be empty or half there,
  * and would take its objects away for a moment.
  */
-async function settledListing(tree: FileTree, known: ReadonlyMap<string, KnownFile>): Promise<TreeListing> {
-  let listing = await tree.look();
+async function settledListing(
+  tree: FileTree,
+  known: ReadonlyMap<string, KnownFile>,
+  how: "everything" | "noticed",
+): Promise<TreeListing> {
+  let listing = await (how === "everything" ? tree.list() : tree.look());
   for (let tries = 0; known.size > 0 && tries < 10; tries++) {
     const changed = listing.files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
     if (changed.length === 0 && listing.files.length === known.size) break;
