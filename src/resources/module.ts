@@ -58,13 +58,22 @@ export function parseModule(
     diagnostics.push(diagnose("access-control-not-enforced", { subject, source, message }));
   }
   const { tls: _, ...acted } = read.spec as ModuleConfig;
-  const spec = { ...acted, ...strictest(read) };
+  const spec = { ...acted, ...strictest(read), ...knownDefaults(acted) };
   const tls = oldTls(identity, subject, config.tls, read, placed);
   diagnostics.push(...(tls?.diagnostics ?? []));
   return {
     resource: { kind: "Module", ...identity, spec, raw: placed, unenforced, tls: tls?.resource ?? null },
     diagnostics,
   };
+}
+
+/** Of `defaults`, what is acted on and was checked for that. */
+function knownDefaults({ defaults }: ModuleConfig): Pick<ModuleConfig, "defaults"> {
+  if (defaults === undefined) return {};
+  const known = Object.entries(defaults).filter(([key]) =>
+    Object.hasOwn(MODULE_FIELDS.defaults.properties, key),
+  );
+  return { defaults: Object.fromEntries(known) };
 }
 
 /** `config.tls`; a misspelt one is refused as a whole. */
