@@ -133,7 +133,7 @@ async function measureRotations(
   });
   const before = performance.now();
   const cpuBefore = mainThreadMs();
-  const unwatch = plane.source.watch(() => void plane.control.reload());
+  const unwatch = plane.source.watch(() => void plane.control.reload("noticed"));
   await plane.control.reload();
   console.log(
     `${how}: ${(performance.now() - before).toFixed(0)} ms until the first revision, in the process; ${(mainThreadMs() - cpuBefore).toFixed(0)} ms of the main thread`,
