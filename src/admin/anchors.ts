@@ -2,6 +2,7 @@ import type { AnchorLedger, PlaceSightings, Seen } from "../credentials/anchor-l
 import type { CredentialListing } from "../credentials/listing.ts";
 import type { GatewayModel } from "../model/gateway.ts";
 import type { ServerTls } from "../model/tls.ts";
+import { isoTime } from "../telemetry/clock.ts";
 import type { ReportedPlane } from "./report.ts";
 
 /** What `/ambassador/v0/anchors` answers: which CAs of each bundle in use live handshakes chain to. Times are ISO 8601. */
@@ -126,10 +127,4 @@ function reportedPlace({ direction, place, anchors, peers, unlisted }: PlaceSigh
 
 function sighting([sha256, { handshakes, first, last }]: [string, Readonly<Seen>]): ReportedSighting {
   return { sha256, handshakes, firstSeen: isoTime(first), lastSeen: isoTime(last) };
-}
-
-/** Certificates may hold times that no calendar does. */
-function isoTime(milliseconds: number): string {
-  const time = new Date(milliseconds);
-  return Number.isNaN(time.getTime()) ? String(milliseconds) : time.toISOString();
 }

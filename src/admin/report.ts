@@ -1,13 +1,14 @@
 import type { Control, ControlState } from "../control/control.ts";
 import type { FailureHistory } from "../control/failures.ts";
 import type { Handshakes } from "../control/handshakes.ts";
-import type { CredentialListing } from "../credentials/listing.ts";
 import type { AnchorLedger } from "../credentials/anchor-ledger.ts";
+import type { CredentialListing } from "../credentials/listing.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FailureRecord, HandshakeRecord } from "../diagnostics/failure.ts";
 import { explainClient, HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
+import { isoTime } from "../telemetry/clock.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import type { RevocationListFacts } from "../x509/revocation.ts";
 
@@ -225,10 +226,4 @@ function certificatesOf(store: CredentialStore): ReportedCredential[] {
       notAfter: isoTime(certificate.notAfter),
     })),
   }));
-}
-
-/** Certificates may hold times that no calendar does. */
-function isoTime(milliseconds: number): string {
-  const time = new Date(milliseconds);
-  return Number.isNaN(time.getTime()) ? String(milliseconds) : time.toISOString();
 }

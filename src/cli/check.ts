@@ -6,7 +6,7 @@ import { unaskedEndpoints } from "./endpoint-sources.ts";
 import { boundsOf } from "./group-bounds.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
-import { endWithReader, inColour, printJson } from "./standard-output.ts";
+import { counted, endWithReader, inColour, printJson } from "./standard-output.ts";
 
 export interface CheckFlags extends ResourceFlags {
   readonly format: "text" | "json";
@@ -105,8 +105,4 @@ function readOrNothing(file: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,4 @@
 import type { EndpointSources } from "../control/endpoint-sources.ts";
-import type { Follower } from "../credentials/follower.ts";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { endpointsName } from "../endpoints/discovered.ts";
@@ -11,49 +10,31 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { consulEnvironment } from "./consul-environment.ts";
 import type { GroupBounds } from "./group-bounds.ts";
+import { lazyFollower } from "./lazy-follower.ts";
 
 /** Whom resources name as knowing addresses: Consul's agents. */
 export interface WiredEndpoints extends EndpointSources {
   /** Told of each new ResourceSet: findings are about its objects. */
   onResources(resources: ResourceSet): void;
-  /** The model serves: what only earlier ones named is asked for no more. */
-  settle(model: GatewayModel): void;
+  /** The model prepared last serves: what only earlier ones named is asked for no more. */
+  settle(): void;
   stop(): void;
 }
 
 export function wireEndpoints(store: EndpointStore, clock: Clock, bounds: GroupBounds): WiredEndpoints {
   let resolvers: ResourceSet["resolvers"] = [];
-  let follower: Promise<Follower<ConsulServiceWanted>> | undefined;
-  /** Of the model that serves, which may lose nothing before the next one does. */
-  let serving: readonly ConsulServiceWanted[] = [];
-  let stopped = false;
-  const follow = async (wanted: readonly ConsulServiceWanted[]): Promise<void> => {
-    if (stopped || (wanted.length === 0 && follower === undefined)) return;
-    follower ??= import("../mesh/consul/services.ts").then(({ createConsulServices }) =>
-      createConsulServices(store, clock),
-    );
-    const loaded = await follower;
-    if (!stopped) await loaded.follow(wanted);
-  };
+  const { follow, settle, stop } = lazyFollower(async () =>
+    (await import("../mesh/consul/services.ts")).createConsulServices(store, clock),
+  );
   return {
     onResources(resources) {
       resolvers = resources.resolvers;
     },
-    prepare(model) {
-      const wanted = consulWanted(model, resolvers, bounds);
-      const names = new Set(wanted.map(({ name }) => name));
-      return follow([...wanted, ...serving.filter(({ name }) => !names.has(name))]);
-    },
-    settle(model) {
-      serving = consulWanted(model, resolvers, bounds);
-      void follow(serving);
-    },
+    prepare: (model) => follow(consulWanted(model, resolvers, bounds)),
+    settle,
     diagnostics: () => store.diagnostics(),
     onFindings: (listener) => store.onFindings(listener),
-    stop() {
-      stopped = true;
-      void follower?.then((loaded) => loaded.stop());
-    },
+    stop,
   };
 }
 

@@ -2,8 +2,8 @@ import { hostname } from "node:os";
 import type { CredentialOrigin } from "../credentials/credential.ts";
 import type { Follower } from "../credentials/follower.ts";
 import type { CredentialStore } from "../credentials/store.ts";
-import { positionOf, subjectOf } from "../resources/resource.ts";
 import { resolversByName } from "../resources/resolver.ts";
+import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import {
   CONSUL_SERVICE,
@@ -17,6 +17,7 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { consulEnvironment } from "./consul-environment.ts";
 import type { GroupBounds } from "./group-bounds.ts";
+import { lazyFollower } from "./lazy-follower.ts";
 
 export interface MeshContext {
   readonly store: CredentialStore;
@@ -37,13 +38,13 @@ export interface Mesh {
 /** The meshes and issuers that resources may name, each a folder of mesh/. They know nothing of each other. */
 export function wireMesh({ store, clock, bounds = {} }: MeshContext): Mesh {
   const followers: readonly Mesh[] = [
-    whenWanted(spiffeWanted, async () =>
+    meshOf(spiffeWanted, async () =>
       (await import("../mesh/spiffe/follower.ts")).createSpiffeFollower(store, clock),
     ),
-    whenWanted(istioWanted, async () =>
+    meshOf(istioWanted, async () =>
       (await import("../mesh/istio/follower.ts")).createIstioFollower(store, clock, istioNodeId()),
     ),
-    whenWanted(consulWanted(bounds), async () =>
+    meshOf(consulWanted(bounds), async () =>
       (await import("../mesh/consul/connect.ts")).createConsulConnect(store, clock),
     ),
   ];
@@ -60,32 +61,12 @@ export function wireMesh({ store, clock, bounds = {} }: MeshContext): Mesh {
   };
 }
 
-/** What a mesh needs, gRPC above all, is loaded when something is wanted of it. */
-function whenWanted<Wanted extends { readonly name: string }>(
+function meshOf<Wanted extends { readonly name: string }>(
   wantedOf: (resources: ResourceSet) => readonly Wanted[],
   load: () => Promise<Follower<Wanted>>,
 ): Mesh {
-  let follower: Promise<Follower<Wanted>> | undefined;
-  let stopped = false;
-  let wanted: readonly Wanted[] = [];
-  let serving: readonly Wanted[] = [];
-  return {
-    async follow(resources) {
-      wanted = wantedOf(resources);
-      if (wanted.length > 0) follower ??= load();
-      const loaded = await follower;
-      const names = new Set(wanted.map(({ name }) => name));
-      if (!stopped) await loaded?.follow([...wanted, ...serving.filter(({ name }) => !names.has(name))]);
-    },
-    settle() {
-      serving = wanted;
-      void follower?.then((loaded) => (stopped ? undefined : loaded.follow(serving)));
-    },
-    stop() {
-      stopped = true;
-      void follower?.then((loaded) => loaded.stop());
-    },
-  };
+  const { follow, settle, stop } = lazyFollower(load);
+  return { follow: (resources) => follow(wantedOf(resources)), settle, stop };
 }
 
 /** What TLSContexts want issued, each once, with the first of those that want it. */

@@ -1,8 +1,8 @@
+import type { CompileOptions } from "../compile/compilation.ts";
 import { Control, type ResourceSource } from "../control/control.ts";
 import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
 import { Handshakes } from "../control/handshakes.ts";
-import type { CompileOptions } from "../compile/compilation.ts";
 import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import { EndpointStore } from "../endpoints/store.ts";
@@ -12,14 +12,14 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import { certificateFiles } from "../resources/tls-context.ts";
 import { moduleContexts } from "../resources/tls-module.ts";
+import { type CertificateFileSet, CertificateFiles } from "../sources/files/certificate-files.ts";
+import { createFileSource, type FileSource } from "../sources/files/files.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import { wireEndpoints } from "./endpoint-sources.ts";
 import { boundedResources, boundedSecrets, type GroupBounds, guardsElsewhere } from "./group-bounds.ts";
 import { foldersOf, istioCertificateFiles, ofGateway, withoutIstioSecret } from "./istio-certs.ts";
 import { wireMesh } from "./mesh.ts";
-import { CertificateFiles, type CertificateFileSet } from "../sources/files/certificate-files.ts";
-import { createFileSource, type FileSource } from "../sources/files/files.ts";
-import type { Clock } from "../telemetry/clock.ts";
-import type { Logger } from "../telemetry/logger.ts";
 
 export interface PlaneOptions<E extends Engine> {
   readonly paths: readonly string[];
@@ -89,8 +89,8 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     engine,
     compileOptions: options.compile,
     endpoints,
-    onServing(model) {
-      endpoints.settle(model);
+    onServing() {
+      endpoints.settle();
       mesh.settle();
     },
     async onResources(resources) {

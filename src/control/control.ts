@@ -6,7 +6,7 @@ import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
 import type { BoundListener, Engine, EngineProblem } from "../engines/engine.ts";
-import type { GatewayModel, Revision } from "../model/gateway.ts";
+import type { Revision } from "../model/gateway.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
@@ -30,7 +30,7 @@ export interface ControlOptions {
   /** Told of each new ResourceSet before it is compiled: certificate files to follow. */
   readonly onResources: (resources: ResourceSet) => Promise<void>;
   /** Told of each model once it serves: what only earlier ones needed may go. */
-  readonly onServing?: (model: GatewayModel) => void;
+  readonly onServing?: () => void;
   /** Absent: addresses come from DNS alone. */
   readonly endpoints?: EndpointSources;
   /** A cold start with documents that cannot be read is ready all the same. */
@@ -197,7 +197,7 @@ export class Control {
       this.#problems = report.problems;
       if (report.accepted) {
         this.#revision = revision;
-        onServing?.(revision.model);
+        onServing?.();
         // What the engine refuses for its bytes is refused again.
         this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
         logger.info(
@@ -212,7 +212,7 @@ export class Control {
       }
     } else {
       if (engine.onProblems === undefined) this.#problems = [];
-      onServing?.(compilation.model);
+      onServing?.();
     }
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;

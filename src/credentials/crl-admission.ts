@@ -1,6 +1,6 @@
 import { parsePem } from "../x509/pem.ts";
 import { type RevocationListFacts, type RevocationLists, readRevocationLists } from "../x509/revocation.ts";
-import type { Admitted } from "./admission.ts";
+import { type Admitted, reject } from "./admission.ts";
 
 export interface AdmittedLists {
   readonly lists: RevocationLists;
@@ -17,31 +17,25 @@ export function admitRevocationLists(
   inUse: RevocationLists | undefined,
 ): Admitted<AdmittedLists> {
   const parsed = parsePem(text);
-  if (!parsed.ok) return reject(`the revocation lists are not PEM: ${parsed.reason}`);
+  if (!parsed.ok) return reject("crl-invalid", `the revocation lists are not PEM: ${parsed.reason}`);
   const pem = parsed.blocks.filter(({ label }) => label === "X509 CRL").map((block) => block.text);
-  if (pem.length === 0) return reject("there is no X509 CRL block");
+  if (pem.length === 0) return reject("crl-invalid", "there is no X509 CRL block");
   const reading = readRevocationLists(pem);
-  if (!reading.ok) return reject(reading.reason);
+  if (!reading.ok) return reject("crl-invalid", reading.reason);
   const newest = newestByIssuer(inUse?.facts ?? []);
   for (const { issuer, thisUpdate } of newestByIssuer(reading.lists.facts).values()) {
     const known = newest.get(issuer);
     if (known !== undefined && known.thisUpdate > thisUpdate) {
       const [older, newer] = [thisUpdate, known.thisUpdate].map((moment) => new Date(moment).toISOString());
-      return {
-        ok: false,
-        finding: {
-          code: "crl-older",
-          message: `the list of ${issuer} is of ${older}, the one in use of ${newer}`,
-        },
-      };
+      return reject("crl-older", `the list of ${issuer} is of ${older}, the one in use of ${newer}`);
     }
   }
   return { ok: true, value: { lists: reading.lists, pem }, warnings: [] };
 }
 
 /** When the first list goes stale that has no newer one of its CA; Infinity where none does. */
-export function staleFrom({ facts }: RevocationLists): number {
-  const ends = [...newestByIssuer(facts).values()].map(({ nextUpdate }) => nextUpdate ?? 0);
+export function staleFrom(lists: RevocationLists): number {
+  const ends = newestLists(lists).map(({ nextUpdate }) => nextUpdate ?? 0);
   return Math.min(...ends, Number.POSITIVE_INFINITY);
 }
 
@@ -51,8 +45,8 @@ export function newestLists({ facts }: RevocationLists): RevocationListFacts[] {
 }
 
 /** The CAs of which no list is current at `now`. */
-export function staleIssuers({ facts }: RevocationLists, now: number): RevocationListFacts[] {
-  return [...newestByIssuer(facts).values()].filter(({ nextUpdate }) => (nextUpdate ?? 0) < now);
+export function staleIssuers(lists: RevocationLists, now: number): RevocationListFacts[] {
+  return newestLists(lists).filter(({ nextUpdate }) => (nextUpdate ?? 0) < now);
 }
 
 function newestByIssuer(facts: readonly RevocationListFacts[]): Map<string, RevocationListFacts> {
@@ -62,11 +56,4 @@ function newestByIssuer(facts: readonly RevocationListFacts[]): Map<string, Revo
     if (known === undefined || list.thisUpdate > known.thisUpdate) newest.set(list.issuer, list);
   }
   return newest;
-}
-
-function reject(message: string): {
-  readonly ok: false;
-  readonly finding: { code: "crl-invalid"; message: string };
-} {
-  return { ok: false, finding: { code: "crl-invalid", message } };
 }

@@ -1,3 +1,4 @@
+import type { CredentialMaterial, CredentialOrigin } from "./credential.ts";
 import type { PersistentStream } from "./persistent-stream.ts";
 
 /**
@@ -8,6 +9,16 @@ export interface Follower<Wanted> {
   /** Resolves when each of the new ones has answered once or has failed to, or after a bounded time: never rejects. */
   follow(wanted: readonly Wanted[]): Promise<void>;
   stop(): void;
+}
+
+/** The credential store, as an issuer sees it. */
+export interface IssuerSink {
+  /** Certificate, key and CA at once. */
+  offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void;
+  /** One of them; what is against it, one sentence, or null. */
+  deliver(name: string, material: CredentialMaterial, origin: CredentialOrigin): string | null;
+  reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void;
+  remove(name: string): void;
 }
 
 /** What tells a source from others. `Origin`: who wants it, which may move while it stays the same. */

@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { admitTrust, admitTrustDomains, refuseUnreadable } from "./admission.ts";
+import { type Admitted, admitTrust, admitTrustDomains, refuseUnreadable } from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
@@ -14,7 +14,7 @@ import type {
 } from "./credential.ts";
 import { admitRevocationLists } from "./crl-admission.ts";
 import { DEFAULT_EXPIRY_WARNINGS, type ExpiryWarnings } from "./expiry.ts";
-import { Face } from "./face.ts";
+import { Face, type Offered } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
 import { IssuerTroubles } from "./issuer-troubles.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
@@ -59,8 +59,10 @@ export class CredentialStore implements CredentialReader {
     if ((chain === undefined && material.privateKey === undefined) || isBundle)
       this.#remove("credential", name);
     else this.#offerIdentity(name, material, origin);
-    this.#offerLists(name, material, origin);
-    this.#offerStaple(name, material, origin);
+    this.#offerPart("crl", name, material, "crl", origin, (text) =>
+      admitRevocationLists(text, this.crl(name)?.lists),
+    );
+    this.#offerPart("staple", name, material, "ocspStaple", origin, admitStaple);
     // The previous certificate stays with its CA: a bad replacement does not turn verification off.
     const face = this.#face("credential", name);
     const isKept = face?.current(this.#clock.now()) !== undefined && face.rejected !== null;
@@ -84,38 +86,6 @@ export class CredentialStore implements CredentialReader {
     else this.#offerIdentity(name, material, origin);
     const face = this.#face(isTrust ? "trust" : "credential", name);
     return (face?.rejected ?? face?.dateFinding(this.#clock.now()))?.message ?? null;
-  }
-
-  #offerLists(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
-    const { crl } = material;
-    if (crl === undefined) {
-      this.#remove("crl", name);
-      return;
-    }
-    const digest = digestOf(material, ["crl"]);
-    this.#change(this.#faceFor("crl", name, origin), (face, now) =>
-      face.offer(
-        { digest, content: digest },
-        () => refuseUnreadable(material, ["crl"]) ?? admitRevocationLists(crl, this.crl(name)?.lists),
-        now,
-      ),
-    );
-  }
-
-  #offerStaple(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
-    const { ocspStaple } = material;
-    if (ocspStaple === undefined) {
-      this.#remove("staple", name);
-      return;
-    }
-    const digest = digestOf(material, ["ocspStaple"]);
-    this.#change(this.#faceFor("staple", name, origin), (face, now) =>
-      face.offer(
-        { digest, content: digest },
-        () => refuseUnreadable(material, ["ocspStaple"]) ?? admitStaple(ocspStaple),
-        now,
-      ),
-    );
   }
 
   /** The source has it no more: withdrawn at once. */
@@ -223,6 +193,26 @@ export class CredentialStore implements CredentialReader {
         () => admitMaterial(material, now),
         now,
       ),
+    );
+  }
+
+  /** What stands by itself: nothing else of the offer says anything about it. */
+  #offerPart(
+    kind: "crl" | "staple",
+    name: string,
+    material: CredentialMaterial,
+    part: "crl" | "ocspStaple",
+    origin: CredentialOrigin,
+    admit: (text: string) => Admitted<Offered>,
+  ): void {
+    const text = material[part];
+    if (text === undefined) {
+      this.#remove(kind, name);
+      return;
+    }
+    const digest = digestOf(material, [part]);
+    this.#change(this.#faceFor(kind, name, origin), (face, now) =>
+      face.offer({ digest, content: digest }, () => refuseUnreadable(material, [part]) ?? admit(text), now),
     );
   }
 

@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import { parseCertificate } from "../x509/certificate.ts";
+import { oneLineName, parseCertificate } from "../x509/certificate.ts";
 import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import type { CertificateFault } from "../x509/faults.ts";
 import { everyFault, type PeerExpectation, verifyPeer } from "../x509/verify.ts";
@@ -86,7 +86,7 @@ const CHECKS: readonly CheckRow[] = [
         ? "it leads to a CA that is trusted"
         : path.length === 1
           ? "it is trusted itself"
-          : `${path.length - 1} ${path.length === 2 ? "step" : "steps"} up to ${oneLine(path.at(-1)?.subject)}`,
+          : `${path.length - 1} ${path.length === 2 ? "step" : "steps"} up to ${oneLineName(path.at(-1)?.subject)}`,
   },
   {
     check: "dates",
@@ -167,10 +167,6 @@ function top(certificates: readonly X509Certificate[]): X509Certificate {
     current = issuer;
   }
   return current;
-}
-
-function oneLine(name: string | undefined): string {
-  return (name ?? "").replaceAll("\n", ", ");
 }
 
 function day(moment: number): string {

@@ -22,3 +22,9 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** ISO 8601 of a moment; the number itself where no calendar has it, as certificates may say. */
+export function isoTime(milliseconds: number): string {
+  const time = new Date(milliseconds);
+  return Number.isNaN(time.getTime()) ? String(milliseconds) : time.toISOString();
+}

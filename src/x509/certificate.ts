@@ -27,6 +27,11 @@ export function distinguishedName(name: string | undefined, separator = ","): st
   return (name ?? "").split("\n").reverse().join(separator);
 }
 
+/** In the order in which Node prints it, on one line. */
+export function oneLineName(name: string | undefined): string {
+  return (name ?? "").replaceAll("\n", ", ");
+}
+
 export interface AlternativeNames {
   readonly dnsNames: readonly string[];
   readonly ipAddresses: readonly string[];

@@ -1,8 +1,9 @@
+import { oneLineName } from "./certificate.ts";
 import { KEY_USAGE } from "./extensions.ts";
+import { shortened } from "./finding.ts";
 import { printGeneralName } from "./general-name.ts";
 import { hostName, verifyPeerName } from "./names.ts";
 import type { ParsedCertificate } from "./parsed-certificate.ts";
-import { shortened } from "./finding.ts";
 import { spiffeIdOf, trustDomainOf } from "./spiffe.ts";
 
 /** Whom a peer must prove to be. Without any of it, anybody whom an anchor vouches for. */
@@ -100,7 +101,7 @@ function hasDnsName(leaf: ParsedCertificate, wanted: string): boolean {
 }
 
 function ownName(leaf: ParsedCertificate): string {
-  const subject = (leaf.certificate.subject ?? "").replaceAll("\n", ", ");
+  const subject = oneLineName(leaf.certificate.subject);
   if (subject !== "") return subject;
   return leaf.alternativeNames.slice(0, 1).map(printGeneralName).join();
 }

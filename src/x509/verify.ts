@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { whyBroken } from "./broken-chain.ts";
-import { fingerprint, parseCertificate } from "./certificate.ts";
+import { fingerprint, oneLineName, parseCertificate } from "./certificate.ts";
 import type { CertificateFault } from "./faults.ts";
 import { type CertificateFinding, described, shortened } from "./finding.ts";
 import { checkIdentity } from "./identity.ts";
@@ -120,6 +120,6 @@ function refused({ fault, certificate, says }: CertificateFinding): Refusal {
 }
 
 function malformed(certificate: X509Certificate, reason: string): PeerVerdict {
-  const message = `${shortened((certificate.subject ?? "").replaceAll("\n", ", "))} cannot be read: ${reason}`;
+  const message = `${shortened(oneLineName(certificate.subject))} cannot be read: ${reason}`;
   return { ok: false, fault: "certificate_malformed", message, sha256: fingerprint(certificate) };
 }

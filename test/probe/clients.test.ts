@@ -3,8 +3,6 @@ import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { CredentialStore } from "../../src/credentials/store.ts";
 import type { HandshakeReason } from "../../src/diagnostics/handshake.ts";
-import { NOTHING_DISCOVERED } from "../../src/endpoints/discovered.ts";
-import { createDnsEndpoints } from "../../src/endpoints/dns.ts";
 import type { ClientAuth, PeerRules } from "../../src/model/tls.ts";
 import { probeListener } from "../../src/probe/listener.ts";
 import type { PeerReport } from "../../src/probe/report.ts";
@@ -20,7 +18,7 @@ import {
   PURPOSES,
   rsaKeys,
 } from "../support/issuing.ts";
-import { CLIENTS, chainOf, keyOf, rawPeer, ROOT, SERVER, shows, tlsPeer } from "./peers.ts";
+import { CLIENTS, chainOf, keyOf, probeContext, rawPeer, ROOT, SERVER, shows, tlsPeer } from "./peers.ts";
 
 const DAY = 86_400_000;
 const { dns, uri } = NAMES;
@@ -83,17 +81,7 @@ async function met(
         key: chain === null ? null : keyOf(chain[0] as Issued),
         anchors: trusts.map(({ pem }) => pem),
       },
-      {
-        credentials: store,
-        endpoints: createDnsEndpoints({ clock: systemClock }),
-        discovered: NOTHING_DISCOVERED,
-        issuerTrouble: () => null,
-        now: Date.now(),
-        timeoutMs: null,
-        settleMs: 1000,
-        request: null,
-        place: (object, field) => `${object}#${field}`,
-      },
+      probeContext(store),
     );
   } finally {
     store.close();

@@ -41,6 +41,21 @@ export function shows(...chain: readonly [Issued, ...Issued[]]): TlsOptions {
   return { cert: chainOf(...chain), key: keyOf(chain[0]) };
 }
 
+/** What a probe has around it, where a test says nothing else. */
+export function probeContext(credentials: CredentialStore): ProbeContext {
+  return {
+    credentials,
+    endpoints: createDnsEndpoints({ clock: systemClock }),
+    discovered: NOTHING_DISCOVERED,
+    issuerTrouble: () => null,
+    now: Date.now(),
+    timeoutMs: null,
+    settleMs: 1000,
+    request: null,
+    place: (object, field) => `${object}#${field}`,
+  };
+}
+
 /** A TLS server on a port of its own, until the test ends. */
 export async function tlsPeer(
   t: TestContext,
@@ -144,18 +159,7 @@ export async function probePort(port: number, gateway: Gateway = {}): Promise<Pe
                 },
         },
       },
-      {
-        credentials: store,
-        endpoints: createDnsEndpoints({ clock: systemClock }),
-        discovered: NOTHING_DISCOVERED,
-        issuerTrouble: () => null,
-        now: Date.now(),
-        timeoutMs: null,
-        settleMs: 1000,
-        request: null,
-        place: (object, field) => `${object}#${field}`,
-        ...gateway.context,
-      },
+      { ...probeContext(store), ...gateway.context },
     );
   } finally {
     store.close();

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "./static-envoy.ts";
+import { accepts, freePort } from "./static-envoy.ts";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 
 /** A real Envoy as Istio sets up the side-car of a service, with what the SDS socket gives it. */
@@ -166,15 +165,4 @@ function http(): object {
       ],
     },
   };
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

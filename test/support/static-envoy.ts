@@ -147,7 +147,7 @@ export function trustSecret(certificate: string): JsonObject {
   return { validation_context: { trusted_ca: { inline_string: certificate } } };
 }
 
-function accepts(port: number): Promise<boolean> {
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     socket.once("connect", () => {

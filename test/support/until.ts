@@ -2,11 +2,12 @@
 export async function until(
   isSo: () => boolean | Promise<boolean>,
   withinMs = 20_000,
-  what = String(isSo),
+  what: string | (() => string | Promise<string>) = String(isSo),
 ): Promise<void> {
   const end = performance.now() + withinMs;
   while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
+    if (performance.now() > end)
+      throw new Error(`waited in vain for ${typeof what === "string" ? what : await what()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -2,6 +2,7 @@ import type { CredentialListing } from "../../credentials/listing.ts";
 import type { CredentialStore } from "../../credentials/store.ts";
 import type { SourcePosition } from "../../diagnostics/diagnostic.ts";
 import { isIssued } from "../../resources/tls-identity.ts";
+import { isoTime } from "../../telemetry/clock.ts";
 import type { CertificateFacts } from "../../x509/facts.ts";
 import type { CredentialUser, CredentialUsers } from "./users.ts";
 
@@ -173,12 +174,6 @@ function userFace({ kind, name }: CredentialListing): string {
 
 function faceOf({ kind, name }: { readonly kind: string; readonly name: string }): string {
   return `${kind} ${name}`;
-}
-
-/** Certificates may hold times that no calendar does. */
-function isoTime(milliseconds: number): string {
-  const time = new Date(milliseconds);
-  return Number.isNaN(time.getTime()) ? String(milliseconds) : time.toISOString();
 }
 
 const DAY_MS = 24 * 3_600_000;

@@ -1,3 +1,4 @@
+import { counted } from "../standard-output.ts";
 import { type InventoryCertificate, type InventoryEntry, isFaulty } from "./inventory.ts";
 
 /** The inventory for people: a paragraph for each name, the columns of all certificates aligned. */
@@ -95,8 +96,4 @@ function summary(entries: readonly InventoryEntry[]): string {
     ({ dates, expiresInDays }) => dates === "valid" && expiresInDays < SOON_DAYS,
   );
   return `${counted(certificates.length, "certificate")} under ${counted(entries.length, "name")}; expired or unusable: ${faulty}; ending within ${SOON_DAYS} days: ${soon.length}`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

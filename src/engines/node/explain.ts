@@ -8,6 +8,7 @@ import type { Destination, Route } from "../../model/route.ts";
 import type { ClientAuth, UpstreamTls } from "../../model/tls.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import { oneLineName } from "../../x509/certificate.ts";
 import { verifyPeer } from "../../x509/verify.ts";
 import { type Admission, admit, matchedHost, nameOf } from "./admission.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -194,7 +195,7 @@ function judgeClient(
   if (leaf === undefined) return { kind: clients.mode === "required" ? "assumed" : "none" };
   const checked = verifyPeer(leaf, intermediates, expected, now);
   if (!checked.ok) return { kind: "refused", reason: checked.message };
-  return { kind: "accepted", anchor: (checked.path.at(-1)?.subject ?? "").replaceAll("\n", ", ") };
+  return { kind: "accepted", anchor: oneLineName(checked.path.at(-1)?.subject) };
 }
 
 function connectionFacts(question: Question, handshake: Handshake | null): ConnectionFacts {
@@ -209,7 +210,7 @@ function connectionFacts(question: Question, handshake: Handshake | null): Conne
     secure: served !== null,
     serverName: question.serverName,
     clients: served?.clients ?? { mode: "none" },
-    clientIdentity: shown === undefined ? null : (shown.subject ?? "").replaceAll("\n", ", "),
+    clientIdentity: shown === undefined ? null : oneLineName(shown.subject),
     clientCertificate: shown ?? null,
     ownCertificate: () =>
       served?.credential == null ? null : new X509Certificate(served.credential.certificateChain),

@@ -1,5 +1,10 @@
 import type { CredentialMaterial, CredentialOrigin } from "../../credentials/credential.ts";
-import { type Follower, followStreams, troublesOfParts } from "../../credentials/follower.ts";
+import {
+  type Follower,
+  followStreams,
+  type IssuerSink,
+  troublesOfParts,
+} from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { AgentTrouble, type Answer, type Environment } from "./agent.ts";
@@ -15,15 +20,11 @@ export interface ConnectWanted {
   readonly origin: CredentialOrigin;
 }
 
-/** The credential store, as an issuer sees it. */
-export interface IssuedSink {
-  offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void;
-  reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void;
-  remove(name: string): void;
-}
-
 /** Follows leaf certificates of services and the roots of their CA, as Consul's agents have them. */
-export function createConsulConnect(sink: IssuedSink, clock: Clock): Follower<ConnectWanted> {
+export function createConsulConnect(
+  sink: Pick<IssuerSink, "offer" | "reportIssuer" | "remove">,
+  clock: Clock,
+): Follower<ConnectWanted> {
   return followStreams({
     keyOf,
     withdraw: ({ name }) => sink.remove(name),

@@ -1,5 +1,10 @@
-import type { CredentialMaterial, CredentialOrigin } from "../../credentials/credential.ts";
-import { type Follower, followStreams, troublesOfParts } from "../../credentials/follower.ts";
+import type { CredentialOrigin } from "../../credentials/credential.ts";
+import {
+  type Follower,
+  followStreams,
+  type IssuerSink,
+  troublesOfParts,
+} from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import { grpcTrouble } from "../../protobuf/grpc-socket.ts";
 import type { Clock } from "../../telemetry/clock.ts";
@@ -17,15 +22,12 @@ export interface IstioWanted {
   readonly origin: CredentialOrigin;
 }
 
-/** The credential store, as an issuer sees it that delivers a certificate and its CA apart. */
-export interface PartsSink {
-  deliver(name: string, material: CredentialMaterial, origin: CredentialOrigin): string | null;
-  reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void;
-  remove(name: string): void;
-}
-
 /** Follows secrets of Istio's agents over SDS. `nodeId`: who asks. */
-export function createIstioFollower(sink: PartsSink, clock: Clock, nodeId: string): Follower<IstioWanted> {
+export function createIstioFollower(
+  sink: Pick<IssuerSink, "deliver" | "reportIssuer" | "remove">,
+  clock: Clock,
+  nodeId: string,
+): Follower<IstioWanted> {
   return followStreams({
     keyOf: ({ name }) => name,
     withdraw: ({ name }) => sink.remove(name),

@@ -1,6 +1,6 @@
 import { createClient } from "@connectrpc/connect";
-import type { CredentialMaterial, CredentialOrigin } from "../../credentials/credential.ts";
-import { type Follower, followStreams } from "../../credentials/follower.ts";
+import type { CredentialOrigin } from "../../credentials/credential.ts";
+import { type Follower, followStreams, type IssuerSink } from "../../credentials/follower.ts";
 import { type Attempt, PersistentStream } from "../../credentials/persistent-stream.ts";
 import { SpiffeWorkloadAPI } from "../../protobuf/generated/spiffe/workload_pb.js";
 import { grpcTrouble, openGrpcSocket } from "../../protobuf/grpc-socket.ts";
@@ -15,15 +15,11 @@ export interface SpiffeWanted extends SvidChoice {
   readonly origin: CredentialOrigin;
 }
 
-/** The credential store, as an issuer sees it. */
-export interface IssuedSink {
-  offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void;
-  reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void;
-  remove(name: string): void;
-}
-
 /** Follows the X.509-SVIDs and bundles of SPIFFE agents (Workload API, FetchX509SVID). */
-export function createSpiffeFollower(sink: IssuedSink, clock: Clock): Follower<SpiffeWanted> {
+export function createSpiffeFollower(
+  sink: Pick<IssuerSink, "offer" | "reportIssuer" | "remove">,
+  clock: Clock,
+): Follower<SpiffeWanted> {
   return followStreams({
     keyOf: ({ name }) => name,
     withdraw: ({ name }) => sink.remove(name),

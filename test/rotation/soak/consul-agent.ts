@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
+import { answerJson, type Question, startFakeAgent } from "../../support/fake-agent.ts";
 import type { Offer } from "./sources.ts";
 
 export interface ConsulAgent {
@@ -16,42 +16,35 @@ export interface ConsulAgent {
 export async function startConsulAgent(service: string): Promise<ConsulAgent> {
   let held: { readonly offer: Offer; readonly index: number } | null = null;
   const waiting = new Set<() => void>();
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://agent");
-    const known = Number(searchParams.get("index") ?? 0);
+  const answer = (question: Question, response: ServerResponse): void => {
+    const known = Number(question.query.get("index") ?? 0);
     if (held === null || held.index <= known) {
-      const again = (): void => answer(request, response);
+      const again = (): void => answer(question, response);
       waiting.add(again);
       response.on("close", () => waiting.delete(again));
       return;
     }
     const { identity, anchors } = held.offer;
-    const body =
-      pathname === "/v1/agent/connect/ca/roots"
-        ? { Roots: anchors.map((pem) => ({ RootCert: pem })) }
-        : pathname === `/v1/agent/connect/ca/leaf/${service}`
-          ? { CertPEM: identity.certificate, PrivateKeyPEM: identity.privateKey }
-          : null;
-    response
-      .writeHead(body === null ? 404 : 200, {
-        "content-type": "application/json",
-        "x-consul-index": String(held.index),
-      })
-      .end(JSON.stringify(body));
+    const bodies: Readonly<Record<string, unknown>> = {
+      "/v1/agent/connect/ca/roots": { Roots: anchors.map((pem) => ({ RootCert: pem })) },
+      [`/v1/agent/connect/ca/leaf/${service}`]: {
+        CertPEM: identity.certificate,
+        PrivateKeyPEM: identity.privateKey,
+      },
+    };
+    const body = bodies[question.path];
+    if (body === undefined) response.statusCode = 404;
+    answerJson(response, body ?? null, held.index);
   };
-  const server = createServer(answer);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { address, close } = await startFakeAgent(answer);
   return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address,
+    close,
     say(offer) {
       held = { offer, index: (held?.index ?? 0) + 1 };
       const asked = [...waiting];
       waiting.clear();
       for (const again of asked) again();
-    },
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
     },
   };
 }

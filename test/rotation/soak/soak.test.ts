@@ -10,6 +10,7 @@ import { startHandshakes } from "./handshakes.ts";
 import { Peer, serialOf } from "./peer.ts";
 import { SOURCES } from "./sources.ts";
 import { STEPS, type Step, World } from "./world.ts";
+import { until } from "../../support/until.ts";
 
 // Credentials rotate in every way and in a random order while requests are under way. Few turns here; `npm run soak` has
 // thousands. A seed that failed is run again with CREDENCE_SOAK_SEED.
@@ -34,6 +35,7 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
     const handshakes = startHandshakes(gateway.httpsPort, TLS_HOST, world);
     await until(
       () => peer.isSpokenToOnlyBy(serialOf(world.offer.identity), 0),
+      RETIRED_WITHIN_MS,
       async () => `the first requests: ${JSON.stringify((await gateway.diag()).failures[0])}`,
     );
     const memory = new MemoryWatch(ROTATIONS);
@@ -47,6 +49,7 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
         const serial = serialOf(world.offer.identity);
         await until(
           () => peer.isSpokenToOnlyBy(serial, offered),
+          RETIRED_WITHIN_MS,
           async () =>
             `turn ${turn} (${step}): ${serial.slice(0, 8)} is to be alone, there are ${peer.describe()} ${JSON.stringify((await gateway.diag()).failures[0])}`,
         );
@@ -126,20 +129,6 @@ const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-}
-
-async function until(
-  test: () => boolean | Promise<boolean>,
-  what: () => string | Promise<string>,
-): Promise<void> {
-  const start = performance.now();
-  while (!(await test())) {
-    assert.ok(
-      performance.now() - start < RETIRED_WITHIN_MS,
-      `not within ${RETIRED_WITHIN_MS} ms: ${await what()}`,
-    );
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 /** Mulberry32: the same order for the same seed. */

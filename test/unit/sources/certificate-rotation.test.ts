@@ -9,6 +9,7 @@ import { systemClock } from "../../../src/telemetry/clock.ts";
 import type { IssuedCertificate } from "../../../src/x509/authority.ts";
 import { certificates } from "../../support/certificates.ts";
 import { folder } from "./folder.ts";
+import { until } from "../../support/until.ts";
 
 const NAME = "files/default/ctx";
 
@@ -58,10 +59,7 @@ async function follow(context: TestContext, make: (root: string) => Promise<void
   return { root, store, files, codes, said, serial: () => store.credential(NAME)?.facts[0]?.serial };
 }
 
-async function eventually(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 600 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 25));
-  assert.ok(condition());
-}
+const eventually = (isSo: () => boolean): Promise<void> => until(isSo, 15_000);
 
 const writePair =
   ({ certificate, privateKey }: IssuedCertificate) =>

@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import { secretYaml } from "../../support/certificates.ts";
 import { folder } from "./folder.ts";
 import { Offers, sourceOf } from "./offers.ts";
+import { until } from "../../support/until.ts";
 
 /** A Secret of which only the text tells: nothing is checked here. */
 const secret = (name: string, value: string): string =>
@@ -28,10 +29,7 @@ async function follow(context: TestContext, make: (root: string) => Promise<void
   return { root, offers, value };
 }
 
-async function eventually(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 600 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 25));
-  assert.ok(condition());
-}
+const eventually = (isSo: () => boolean): Promise<void> => until(isSo, 15_000);
 
 test("Secrets of a mounted volume: all of a swap of ..data is seen, and none is gone meanwhile", async (context) => {
   let version = 0;

@@ -1,10 +1,10 @@
-import assert from "node:assert/strict";
 import { mkdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { FileTree } from "../../../src/sources/files/tree.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { folder, write } from "./folder.ts";
+import { until } from "../../support/until.ts";
 
 /** A tree that is watched, and how often it called back. */
 async function watched(
@@ -18,13 +18,8 @@ async function watched(
   return { tree, changes: () => changes };
 }
 
-async function eventually(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (await isSo()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.fail(`never: ${what}`);
-}
+const eventually = (isSo: () => boolean | Promise<boolean>, what: string): Promise<void> =>
+  until(isSo, 8_000, what);
 
 test("what was looked at as far as it changed is what a listing finds", async (context) => {
   const root = await folder(context, {});

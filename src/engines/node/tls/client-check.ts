@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import { reasonOfCode } from "../../../diagnostics/openssl.ts";
 import type { ClientAuth } from "../../../model/tls.ts";
+import { oneLineName } from "../../../x509/certificate.ts";
 import { type PeerExpectation, verifyPeer } from "../../../x509/verify.ts";
 import { presentedChain } from "./presented-chain.ts";
 
@@ -44,7 +45,7 @@ export function checkClient(
     return { refused: unverifiedBecause(cause), cause };
   }
   issuers.add(verdict.path.slice(1, -1));
-  const subject = (leaf.subject ?? "").replaceAll("\n", ", ");
+  const subject = oneLineName(leaf.subject);
   // SPIFFE certificates may have no subject.
   const identity = subject === "" ? (leaf.subjectAltName ?? null) : subject;
   return { identity, anchor: verdict.path.at(-1) ?? leaf };
