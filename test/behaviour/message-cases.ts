@@ -145,6 +145,13 @@ export const messageCases: readonly BehaviourCase[] = [
       },
     },
   },
+  {
+    // RFC 9110 §10.1.4: who sends TE must say so; libwww-perl and `curl --tr-encoding` do.
+    name: "a Connection that nominates TE is as it should be",
+    resources,
+    request: `GET / HTTP/1.1\r\n${line}TE: deflate,gzip;q=0.3\r\nConnection: TE, close\r\n\r\n`,
+    expect: { statuses: [200], seen: ({ headers }) => assert.equal(headers.te, undefined) },
+  },
   ...Object.entries({
     "of another protocol": "Connection: Upgrade\r\nUpgrade: h2c\r\n",
     "that Connection does not name": "Upgrade: websocket\r\n",

@@ -122,6 +122,44 @@ it("103 goes on, a 100 that nobody waits for does not", (skip) =>
     },
   ));
 
+it("interim responses without end are held back by a client that does not read", () => {
+  let written = 0;
+  const interim = `HTTP/1.1 103 Early Hints\r\nLink: </${"a".repeat(4000)}>\r\n\r\n`;
+  const flood = (socket: Socket): void => {
+    while (socket.writable && written < 2 ** 30) {
+      written += interim.length;
+      if (!socket.write(interim)) return;
+    }
+  };
+  return before(
+    (socket) => {
+      socket.on("drain", () => flood(socket));
+      flood(socket);
+    },
+    async (gateway) => {
+      const client = connect(gateway.httpPort, "127.0.0.1");
+      client.on("error", () => {}).pause();
+      client.write(get);
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      client.destroy();
+      assert.ok(written < 64 * 1024 * 1024, `${written} bytes were taken from the upstream`);
+    },
+    { mapping: { timeout_ms: 0 } },
+  );
+});
+
+it("a client that ends its side behind its requests gets all of its answers", (skip) =>
+  before(
+    (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    async (gateway) => {
+      const client = connect({ port: gateway.httpPort, host: "127.0.0.1", allowHalfOpen: true });
+      client.end("GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3));
+      let received = "";
+      for await (const chunk of client) received += String(chunk);
+      assert.equal(parseAnswers(received).length, skip === null ? 3 : 0);
+    },
+  ));
+
 it("timeout_ms: 504, and the upstream connection is not used again", () =>
   before(
     (socket, nth) => {

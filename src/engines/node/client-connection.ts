@@ -82,7 +82,7 @@ export class ClientConnection implements Client, Timed {
   onExchangeDone(keepAlive: boolean): void {
     this.#exchange = null;
     this.#idleSince = performance.now();
-    if (!keepAlive || this.#ended) {
+    if (!keepAlive) {
       this.#closeGently();
       return;
     }
@@ -91,7 +91,7 @@ export class ClientConnection implements Client, Timed {
     this.deadline = idleMs === 0 ? Number.POSITIVE_INFINITY : this.#idleSince + idleMs;
     this.resume();
     // Not at once: the caller may be inside our own loop, and a long pipeline must not grow the stack.
-    if (this.#pending !== null) setImmediate(() => this.#parsePending());
+    if (this.#pending !== null || this.#ended) setImmediate(() => this.#parsePending());
   }
 
   /** Shutdown: a connection in the middle of something ends with it; one long idle is closed, as no request can be on its way. */
@@ -135,9 +135,14 @@ export class ClientConnection implements Client, Timed {
     else setImmediate(() => this.#parsePending());
   }
 
+  /** A client that has ended its side still gets an answer to all that it said before. */
   #parsePending(): void {
     const bytes = this.#pending;
-    if (bytes === null || this.#exchange !== null || this.#closing || this.#closed) return;
+    if (this.#exchange !== null || this.#closing || this.#closed) return;
+    if (bytes === null) {
+      if (this.#ended) this.#closeGently();
+      return;
+    }
     this.#pending = null;
     this.#parse(bytes);
   }
@@ -252,7 +257,7 @@ export class ClientConnection implements Client, Timed {
     this.#ended = true;
     if (this.#closing) {
       this.accepted.socket.destroySoon();
-    } else if (this.#exchange === null) this.#closeGently();
+    } else if (this.#exchange === null) this.#parsePending();
     else this.#exchange.onClientEnd();
   }
 

@@ -114,7 +114,7 @@ export class ResponseRelay {
       // RFC 9110 §15.2: interim responses go on, but a 100 only to a client that waits for it.
       if (head.status !== 100 || this.#expectsContinue) {
         this.#interim = true;
-        this.#connection.write(clientHead(head, "", "", false));
+        this.flowing = this.#connection.write(clientHead(head, "", "", false));
       }
     }
   }

@@ -126,7 +126,7 @@ export interface HeadProblem {
 const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
 /** protocol-name [ "/" protocol-version ] of RFC 9110 §7.8. */
 const PROTOCOL = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/;
-const ESSENTIAL = new Set(["host", "content-length", "transfer-encoding", "te", "authorization", "cookie"]);
+const ESSENTIAL = new Set(["host", "content-length", "transfer-encoding", "authorization", "cookie"]);
 
 function bad(cause: string): HeadProblem {
   return { reason: "bad_request", cause };
