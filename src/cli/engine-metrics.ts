@@ -21,6 +21,13 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
     one(() => stats.connectionsRefused),
   );
   metrics.counter(
+    "credence_clients_ended_total",
+    "Connections ended because the client's certificate is no longer accepted, by reason",
+    function* () {
+      for (const [reason, value] of stats.clientsEnded) yield { labels: { reason }, value };
+    },
+  );
+  metrics.counter(
     "credence_proxy_protocol_refused_total",
     "Connections closed for want of a valid PROXY header",
     one(() => stats.proxyHeadersRefused),

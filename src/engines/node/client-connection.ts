@@ -25,6 +25,7 @@ export class ClientConnection implements Client, Timed {
   #ended = false;
   #closing = false;
   #closed = false;
+  #retired = false;
   /** `performance.now()` of the end of the last request. */
   #idleSince: number;
   /** A head has begun to arrive. */
@@ -45,6 +46,10 @@ export class ClientConnection implements Client, Timed {
     serving.connections.add(this);
     serving.stats.connectionsOpen++;
     serving.stats.connectionsTotal++;
+  }
+
+  get isLast(): boolean {
+    return this.#retired || this.serving.draining;
   }
 
   /** Latin-1 text to the client. False: wait for the exchange's onClientDrain. */
@@ -82,7 +87,7 @@ export class ClientConnection implements Client, Timed {
   onExchangeDone(keepAlive: boolean): void {
     this.#exchange = null;
     this.#idleSince = performance.now();
-    if (!keepAlive) {
+    if (!keepAlive || this.#retired) {
       this.#closeGently();
       return;
     }
@@ -98,6 +103,12 @@ export class ClientConnection implements Client, Timed {
   drain(now: number, graceMs: number): void {
     if (this.#exchange === null && now - this.#idleSince >= graceMs && this.#pending === null)
       this.#closeGently();
+  }
+
+  /** The client is no longer accepted: the request in flight is its last. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#exchange === null) this.#closeGently();
   }
 
   destroy(): void {

@@ -5,6 +5,8 @@ import type { Serving } from "./serving.ts";
 export interface Client {
   readonly accepted: AcceptedConnection;
   readonly serving: Serving;
+  /** No request is taken after the one that is served. */
+  readonly isLast: boolean;
   /** `performance.now()` at which the exchange is told that it took too long. */
   deadline: number;
   /** Latin-1 text to the client. False: wait for the exchange's onClientDrain. */

@@ -27,6 +27,8 @@ import { EngineStats } from "./stats.ts";
 import type { TcpListenerContext } from "./tcp/listener.ts";
 import { TcpListeners } from "./tcp/listeners.ts";
 import { TcpStream } from "./tcp/stream.ts";
+import type { VouchedClient } from "./tls/client-check.ts";
+import { ClientRoll, type RetirableConnection } from "./tls/client-roll.ts";
 import { UpstreamCluster } from "./upstream/cluster.ts";
 
 export interface NodeEngineOptions {
@@ -58,6 +60,7 @@ export class NodeEngine implements Engine {
   readonly #deadlines = new Deadlines();
   readonly #listeners = new Map<string, OpenListener>();
   readonly #tcp = new TcpListeners();
+  readonly #clients: ClientRoll;
   readonly #unsubscribe: () => void;
   #serving: Serving | null = null;
   #turn: Promise<unknown> = Promise.resolve();
@@ -65,6 +68,12 @@ export class NodeEngine implements Engine {
   constructor(options: NodeEngineOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#clients = new ClientRoll({
+      credentials: options.credentials,
+      logger: options.logger,
+      retireMs: this.#limits.retireMs,
+      onEnded: (reason) => this.stats.countEndedClient(reason),
+    });
     const unsubscribeEndpoints = options.discovered?.onChange((name) => {
       for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onEndpointsChange(name);
     });
@@ -72,6 +81,7 @@ export class NodeEngine implements Engine {
       for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onCredentialChange(change);
       for (const { listener } of this.#listeners.values()) listener.onCredentialChange();
       this.#tcp.onCredentialChange();
+      this.#clients.onCredentialChange(change);
     });
     this.#unsubscribe = () => {
       unsubscribe();
@@ -107,6 +117,7 @@ export class NodeEngine implements Engine {
     await Promise.all([...this.#listeners.values()].map(({ listener }) => listener.close()));
     this.#listeners.clear();
     this.#tcp.close();
+    this.#clients.close();
     for (const connection of this.#serving?.connections ?? []) connection.destroy();
     for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.close(0);
     this.#deadlines.stop();
@@ -166,7 +177,7 @@ export class NodeEngine implements Engine {
       limits: this.#limits,
       logger: this.#options.logger,
       ...this.#accepting(serving),
-      onStream: (accepted) => new TcpStream(accepted, serving),
+      onStream: (accepted) => this.#watch(accepted, new TcpStream(accepted, serving)),
     };
   }
 
@@ -187,7 +198,7 @@ export class NodeEngine implements Engine {
         limits: this.#limits,
         logger: this.#options.logger,
         ...this.#accepting(serving),
-        onConnection: (accepted) => new ClientConnection(accepted, serving),
+        onConnection: (accepted) => this.#watch(accepted, new ClientConnection(accepted, serving)),
       });
       try {
         fresh.push({ listener, config, bound: { name: config.name, ...(await listener.open()) } });
@@ -201,6 +212,10 @@ export class NodeEngine implements Engine {
       }
     }
     return { fresh, problems };
+  }
+
+  #watch({ vouched }: { vouched: VouchedClient | null }, connection: RetirableConnection): void {
+    if (vouched !== null) this.#clients.join(vouched, connection);
   }
 
   #replace(entry: OpenListener): void {

@@ -231,7 +231,7 @@ export class Exchange extends UpstreamCall implements AuthUser {
 
   /** A body that is still coming when the answer is known may never end: the connection ends with this response. */
   get #mayKeepAlive(): boolean {
-    return this.requestBody.done && !this.#clientCloses && !this.connection.serving.draining;
+    return this.requestBody.done && !this.#clientCloses && !this.connection.isLast;
   }
 
   protected complete(): void {

@@ -5,6 +5,7 @@ import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { Listener } from "../../model/listener.ts";
 import type { ClientAuth } from "../../model/tls.ts";
 import { type ListeningContext, ListeningSocket } from "./listening-socket.ts";
+import type { VouchedClient } from "./tls/client-check.ts";
 import { type SecureConnection, Termination } from "./tls/termination.ts";
 import { tellClient } from "./verified.ts";
 import type { VirtualHostTable } from "./virtual-hosts.ts";
@@ -12,6 +13,8 @@ import type { VirtualHostTable } from "./virtual-hosts.ts";
 /** A connection whose handshake, if it has one, is done. Errors of the socket are the receiver's from now on. */
 export interface AcceptedConnection extends ConnectionFacts {
   readonly socket: Socket;
+  /** The client that is to be judged again when what it was judged by changes. */
+  readonly vouched: VouchedClient | null;
 }
 
 /** What is known of a connection when its requests are judged. */
@@ -95,6 +98,7 @@ export class NodeListener {
     }
     this.#context.onConnection({
       socket,
+      vouched: null,
       listener: this.#listener,
       remoteAddress: this.#socket.addressOf(socket),
       secure: false,
@@ -108,10 +112,12 @@ export class NodeListener {
     });
   }
 
-  #onSecure({ socket, serverName, clients, clientIdentity, anchor }: SecureConnection): void {
-    tellClient(this.#context.onVerified, this.#listener.name, { socket, clients, anchor });
+  #onSecure(connection: SecureConnection): void {
+    const { socket, serverName, clients, clientIdentity, vouched } = connection;
+    tellClient(this.#context.onVerified, this.#listener.name, vouched);
     this.#context.onConnection({
       socket,
+      vouched,
       listener: this.#listener,
       remoteAddress: this.#socket.addressOf(socket),
       secure: true,

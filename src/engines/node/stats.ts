@@ -1,4 +1,5 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 
 /** Counters of the data plane: plain numbers, read when metrics are scraped. */
 export class EngineStats {
@@ -15,6 +16,8 @@ export class EngineStats {
   mirrorsTooLarge = 0;
   mirrorFailures = 0;
   readonly failures: Map<FailureReason, number> = new Map<FailureReason, number>();
+  /** Connections that ended since their client's certificate was no longer accepted. */
+  readonly clientsEnded: Map<HandshakeReason, number> = new Map<HandshakeReason, number>();
   readonly routes: Map<string, RouteStats> = new Map<string, RouteStats>();
   readonly tcpRoutes: Map<string, TcpRouteStats> = new Map<string, TcpRouteStats>();
 
@@ -32,6 +35,10 @@ export class EngineStats {
       bucket++;
     stats.durations[bucket] = (stats.durations[bucket] as number) + 1;
     if (failure !== null) this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+  }
+
+  countEndedClient(reason: HandshakeReason): void {
+    this.clientsEnded.set(reason, (this.clientsEnded.get(reason) ?? 0) + 1);
   }
 
   tcpRoute(name: string): TcpRouteStats {

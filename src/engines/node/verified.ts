@@ -1,9 +1,7 @@
-import type { X509Certificate } from "node:crypto";
-import type { TLSSocket } from "node:tls";
 import type { AnchorSink } from "../../credentials/anchor-ledger.ts";
 import type { Cluster } from "../../model/cluster.ts";
-import type { ClientAuth } from "../../model/tls.ts";
 import { certificateName, fingerprint } from "../../x509/certificate.ts";
+import type { VouchedClient } from "./tls/client-check.ts";
 import type { VerifiedPeer } from "./upstream/generation.ts";
 
 /** Tells which CA vouched for an upstream. */
@@ -22,24 +20,16 @@ export function tellUpstream(
 export function tellClient(
   tell: AnchorSink | undefined,
   listener: string,
-  {
-    socket,
-    clients,
-    anchor,
-  }: {
-    readonly socket: TLSSocket;
-    readonly clients: ClientAuth;
-    readonly anchor: X509Certificate | undefined;
-  },
+  vouched: VouchedClient | null,
 ): void {
-  if (tell === undefined || anchor === undefined || clients.mode === "none") return;
+  if (tell === undefined || vouched === null || vouched.clients.mode === "none") return;
+  const { socket, clients, anchor } = vouched;
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) return;
-  const { trust } = clients;
   tell({
     direction: "client",
     place: listener,
-    trust,
+    trust: clients.trust,
     anchor: fingerprint(anchor),
     peer: certificateName(leaf),
   });

@@ -5,6 +5,7 @@ import type { TcpChain, TcpListener } from "../../../model/tcp.ts";
 import { type ListeningContext, ListeningSocket } from "../listening-socket.ts";
 import { failureOfHello } from "../tls/handshake-failure.ts";
 import { type HelloOutcome, readHello } from "../tls/hello-reader.ts";
+import type { VouchedClient } from "../tls/client-check.ts";
 import { type SecureConnection, Termination } from "../tls/termination.ts";
 import { tellClient } from "../verified.ts";
 import { ChainTable } from "./chain-table.ts";
@@ -12,6 +13,8 @@ import { ChainTable } from "./chain-table.ts";
 /** A client's connection and the chain that takes it. Errors of the socket are the receiver's from now on. */
 export interface AcceptedStream {
   readonly socket: Socket;
+  /** The client that is to be judged again when what it was judged by changes. */
+  readonly vouched: VouchedClient | null;
   readonly chain: TcpChain;
   readonly listener: string;
   /** The client's, or what a PROXY header tells. */
@@ -107,6 +110,7 @@ export class NodeTcpListener {
   #openStream(socket: Socket, chain: TcpChain, serverName: string | null): void {
     this.#context.onStream({
       socket,
+      vouched: null,
       chain,
       listener: this.#config.name,
       remoteAddress: this.#socket.addressOf(socket),
@@ -117,8 +121,9 @@ export class NodeTcpListener {
     });
   }
 
-  #onSecure({ socket, serverName, clients, clientIdentity, anchor }: SecureConnection): void {
-    tellClient(this.#context.onVerified, this.#config.name, { socket, clients, anchor });
+  #onSecure(connection: SecureConnection): void {
+    const { socket, serverName, clientIdentity, vouched } = connection;
+    tellClient(this.#context.onVerified, this.#config.name, vouched);
     const chain = this.#chains.find(serverName);
     // What was opened for one chain goes to no other, should the chains have changed meanwhile.
     if (chain?.tls.mode !== "terminate") {
@@ -127,6 +132,7 @@ export class NodeTcpListener {
     }
     this.#context.onStream({
       socket,
+      vouched,
       chain,
       listener: this.#config.name,
       remoteAddress: this.#socket.addressOf(socket),

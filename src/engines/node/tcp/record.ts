@@ -5,8 +5,8 @@ import type { Serving } from "../serving.ts";
 import type { UpstreamFailure } from "../upstream/classify.ts";
 import type { AcceptedStream } from "./listener.ts";
 
-/** How a connection ended: by both sides, by a failure, after nobody said anything, or with the gateway. */
-export type StreamEnd = "completed" | "failed" | "idle" | "drained";
+/** How a connection ended: by both sides, by a failure, after nobody said anything, with the gateway, or with its client's acceptance. */
+export type StreamEnd = "completed" | "failed" | "idle" | "drained" | "refused";
 
 export interface StreamFailure extends UpstreamFailure {
   readonly address: string | null;

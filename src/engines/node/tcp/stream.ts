@@ -39,6 +39,7 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
   /** The upstream is gone, and the client still has something to read. */
   #broken: StreamFailure | null = null;
   #over = false;
+  #retired = false;
 
   constructor(accepted: AcceptedStream, serving: Serving) {
     this.accepted = accepted;
@@ -112,9 +113,14 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
   /** Shutdown: it may go on until the deadline, which is a matter of `destroy`. */
   drain(): void {}
 
-  /** The deadline of a shutdown, or the end of the engine. */
+  /** The client is no longer accepted: it may go on until `destroy` as well. */
+  retire(): void {
+    this.#retired = true;
+  }
+
+  /** The deadline of a shutdown or of a client's retirement, or the end of the engine. */
   destroy(): void {
-    this.#cut("drained");
+    this.#cut(this.#retired ? "refused" : "drained");
   }
 
   onDeadline(): void {

@@ -9,8 +9,25 @@ import { presentedChain } from "./presented-chain.ts";
 
 /** Who the client proved to be, or why it is refused. */
 export type ClientCheck =
-  | { readonly identity: string | null; readonly anchor?: X509Certificate }
+  | {
+      readonly identity: string | null;
+      /** Null: it showed no certificate. */
+      readonly vouched: VouchedClient | null;
+    }
   | { readonly refused: HandshakeReason; readonly cause: string };
+
+/** A client that was verified in its handshake, which may have been long ago. */
+export interface VouchedClient {
+  readonly socket: TLSSocket;
+  readonly clients: ClientAuth;
+  readonly identity: string | null;
+  /** Which CA vouched. */
+  readonly anchor: X509Certificate;
+  /** What a resumed session did not bring of the chain. */
+  readonly intermediates: readonly X509Certificate[];
+  /** The earliest end on its path, in milliseconds since the epoch. */
+  readonly notAfter: number;
+}
 
 /** What a policy asks of clients. */
 export interface ClientTerms {
@@ -44,11 +61,14 @@ export function checkClient(
     const cause = String(socket.authorizationError);
     return { refused: unverifiedBecause(cause), cause };
   }
-  issuers.add(verdict.path.slice(1, -1));
+  const { path, notAfter } = verdict;
+  issuers.add(path.slice(1, -1));
   const subject = oneLineName(leaf.subject);
   // SPIFFE certificates may have no subject.
   const identity = subject === "" ? (leaf.subjectAltName ?? null) : subject;
-  return { identity, anchor: verdict.path.at(-1) ?? leaf };
+  const anchor = path.at(-1) ?? leaf;
+  const unsent = socket.isSessionReused() ? path.slice(1, -1) : [];
+  return { identity, vouched: { socket, clients, identity, anchor, intermediates: unsent, notAfter } };
 }
 
 /** By OpenSSL's verdict on the client's chain. */
@@ -79,4 +99,4 @@ export class KnownIssuers {
 
 /** An organisation has a few at a time. */
 const MOST_ISSUERS = 100;
-const NOBODY: ClientCheck = { identity: null };
+const NOBODY: ClientCheck = { identity: null, vouched: null };

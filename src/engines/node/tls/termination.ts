@@ -1,4 +1,3 @@
-import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { Credential, CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
@@ -9,7 +8,7 @@ import type { HandshakeSink } from "../../engine.ts";
 import type { Limits } from "../limits.ts";
 import { connectionKey } from "../listening-socket.ts";
 import type { VirtualHostTable } from "../virtual-hosts.ts";
-import { checkClient, unverifiedBecause } from "./client-check.ts";
+import { checkClient, unverifiedBecause, type VouchedClient } from "./client-check.ts";
 import { normaliseServerName } from "./client-hello.ts";
 import {
   DECODE_ERROR,
@@ -37,8 +36,8 @@ export interface SecureConnection {
   readonly serverName: string | null;
   readonly clients: ClientAuth;
   readonly clientIdentity: string | null;
-  /** Which CA vouched for the client. */
-  readonly anchor: X509Certificate | undefined;
+  /** Null: it showed no certificate. */
+  readonly vouched: VouchedClient | null;
 }
 
 export interface TerminationContext {
@@ -93,7 +92,7 @@ export class Termination {
   }
 
   /**
-   * New handshakes follow `hosts` and the credentials of this moment; connections that are open live on. A policy or
+   * New handshakes follow `hosts` and the credentials of this moment; open connections are `ClientRoll`'s. A policy or
    * certificate that is still asked for stays as it is; the others go, with their ticket keys and key bytes.
    */
   update(hosts: VirtualHostTable): void {
@@ -262,8 +261,8 @@ export class Termination {
     const check = checkClient(socket, terms, issuers);
     if ("refused" in check) this.refuse(socket, check.refused, { serverName, cause: check.cause });
     else {
-      const { identity, anchor } = check;
-      this.#context.onSecure({ socket, serverName, clients, clientIdentity: identity, anchor });
+      const { identity, vouched } = check;
+      this.#context.onSecure({ socket, serverName, clients, clientIdentity: identity, vouched });
     }
   }
 
