@@ -10,7 +10,7 @@ import { SecretDiscoveryService } from "../../src/protobuf/generated/envoy/servi
 import type { IssuedCertificate } from "../../src/x509/authority.ts";
 import { Announcement, type GrpcServer, startGrpcServer } from "./grpc-server.ts";
 
-type Held = { readonly [name: string]: IssuedCertificate | { readonly ca: string } };
+export type Held = { readonly [name: string]: IssuedCertificate | { readonly ca: string } };
 
 /** A request as it came, by the stream that it came on. */
 export interface SeenSdsRequest {
@@ -29,7 +29,8 @@ export interface IstioSds extends GrpcServer {
   push(held: Held | Code): void;
 }
 
-export async function startIstioSds(): Promise<IstioSds> {
+/** `instead`: what each stream is sent, whatever is pushed, as fast as it is read. */
+export async function startIstioSds(instead?: () => AsyncIterable<Held>): Promise<IstioSds> {
   const requests: SeenSdsRequest[] = [];
   const announcement = new Announcement<{ held: Held | Code; version: string }>();
   let streams = 0;
@@ -55,7 +56,8 @@ export async function startIstioSds(): Promise<IstioSds> {
         void (async () => {
           for (let next = await iterator.next(); !next.done; next = await iterator.next()) record(next.value);
         })().catch(() => {});
-        for await (const { held, version } of announcement.follow(signal)) {
+        const said = instead === undefined ? announcement.follow(signal) : numbered(instead());
+        for await (const { held, version } of said) {
           if (typeof held === "number") throw new ConnectError("the agent has no certificate", held);
           const resources = first.resourceNames.flatMap((name) => {
             const secret = held[name];
@@ -75,6 +77,11 @@ export async function startIstioSds(): Promise<IstioSds> {
     requests,
     push: (held: Held | Code): void => announcement.say({ held, version: `v${++pushes}` }),
   });
+}
+
+async function* numbered(all: AsyncIterable<Held>): AsyncGenerator<{ held: Held | Code; version: string }> {
+  let version = 0;
+  for await (const held of all) yield { held, version: `v${++version}` };
 }
 
 function secretOf(name: string, held: Held[string]) {

@@ -39,18 +39,24 @@ export function followQuery({
           isBlocking ? { ...query, index: String(index), wait: `${WAIT_MS / 1000}s` } : query,
           { signal, timeoutMs: isBlocking ? WAIT_MS + WAIT_MS / 16 + SLOW_MS : FIRST_MS },
         );
+        const answered = clock.now();
         const trouble = take(answer, client.place);
         if (trouble === null) attempt.answered();
         else attempt.troubled(trouble);
         if (answer.index <= 0) throw new AgentTrouble(`${client.place} answers without X-Consul-Index`);
         // Going back means that its state was restored from elsewhere: whatever is known is asked for anew.
         index = answer.index < index ? 0 : answer.index;
-        // What answers at once and says nothing new is not asked all the time.
+        // What answers at once, again and again, is not asked all the time: a pause loses nothing, the next answer has it all.
         const now = JSON.stringify(answer.body);
-        const isIdle = isBlocking && now === said && clock.now() - began < SLOW_MS;
-        pause = isIdle ? Math.min(pause * 2, LONGEST_PAUSE_MS) : SHORTEST_PAUSE_MS;
+        const waited = answered - began;
+        const isIdle = isBlocking && now === said && waited < SLOW_MS;
+        const isBusy = isBlocking && now !== said && waited < AT_ONCE_MS;
+        pause =
+          isIdle || isBusy
+            ? Math.min(pause * 2, isIdle ? LONGEST_PAUSE_MS : BUSY_PAUSE_MS)
+            : SHORTEST_PAUSE_MS;
         said = now;
-        await sleep(clock, pause, signal);
+        await sleep(clock, Math.max(pause, WORK_SHARE * (clock.now() - answered)), signal);
       }
     } finally {
       client.close();
@@ -82,3 +88,8 @@ const FIRST_MS = 30_000;
 /** Changes in a row come together. */
 const SHORTEST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
+const AT_ONCE_MS = 100;
+/** While there is something new each time. */
+const BUSY_PAUSE_MS = 500;
+/** A long list that changes all the time has a tenth of the main thread. */
+const WORK_SHARE = 10;

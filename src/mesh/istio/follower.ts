@@ -45,6 +45,7 @@ export function createIstioFollower(
             nodeId,
             resource,
             part,
+            clock,
             take: (material) => sink.deliver(name, material, originNow()),
           }),
         });

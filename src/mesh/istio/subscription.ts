@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
 import type { CredentialMaterial } from "../../credentials/credential.ts";
+import { newestAnswers } from "../../credentials/newest-answers.ts";
 import type { Attempt } from "../../credentials/persistent-stream.ts";
 import {
   type DiscoveryRequest,
@@ -8,6 +9,7 @@ import {
 } from "../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import { SecretDiscoveryService } from "../../protobuf/generated/envoy/service/secret/v3/sds_pb.js";
 import { openGrpcSocket } from "../../protobuf/grpc-socket.ts";
+import type { Clock } from "../../telemetry/clock.ts";
 import { readSecret, SECRET_TYPE, type SecretPart } from "./secret.ts";
 
 /** One secret of an SDS server, asked for as Envoy asks: by a stream of its own. */
@@ -16,6 +18,7 @@ export interface Subscription {
   readonly nodeId: string;
   readonly resource: string;
   readonly part: SecretPart;
+  readonly clock: Clock;
   /** What is against it, one sentence; null: it is in use. */
   readonly take: (material: CredentialMaterial) => string | null;
 }
@@ -25,7 +28,7 @@ export interface Subscription {
  * before goes on being named, on the next stream too. Returns what keeps a stream, for as long as it lasts.
  */
 export function subscribe(subscription: Subscription): (attempt: Attempt) => Promise<void> {
-  const { socket, nodeId, resource, part, take } = subscription;
+  const { socket, nodeId, resource, part, clock, take } = subscription;
   let version = "";
   return async ({ signal, answered, troubled }) => {
     const { transport, close } = openGrpcSocket(socket, LONGEST_ANSWER);
@@ -46,9 +49,8 @@ export function subscribe(subscription: Subscription): (attempt: Attempt) => Pro
     };
     try {
       ask({});
-      for await (const answer of createClient(SecretDiscoveryService, transport).streamSecrets(requests, {
-        signal,
-      })) {
+      const answers = createClient(SecretDiscoveryService, transport).streamSecrets(requests, { signal });
+      for await (const answer of newestAnswers(answers, clock, signal)) {
         const read = readSecret(answer, resource, part);
         const refusal = typeof read === "string" ? read : take(read);
         if (refusal === null) {

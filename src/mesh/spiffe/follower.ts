@@ -1,6 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import type { CredentialOrigin } from "../../credentials/credential.ts";
 import { type Follower, followStreams, type IssuerSink } from "../../credentials/follower.ts";
+import { newestAnswers } from "../../credentials/newest-answers.ts";
 import { type Attempt, PersistentStream } from "../../credentials/persistent-stream.ts";
 import { SpiffeWorkloadAPI } from "../../protobuf/generated/spiffe/workload_pb.js";
 import { grpcTrouble, openGrpcSocket } from "../../protobuf/grpc-socket.ts";
@@ -46,7 +47,7 @@ export function createSpiffeFollower(
                   signal: attempt.signal,
                 },
               );
-              for await (const answer of answers) {
+              for await (const answer of newestAnswers(answers, clock, attempt.signal)) {
                 const read = readSvid(answer, wanted, bundles);
                 if (read.ok) {
                   bundles = read.bundles;

@@ -91,11 +91,19 @@ describe("the instances of a service", () => {
     assert.equal(agent.questions[0]?.query.get("wait"), null);
   });
 
-  it("are not asked for in a hot loop by an agent that never waits", async () => {
-    await follow((_, response) => answerJson(response, [instance(1)]));
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    assert.ok(agent.questions.length < 10, `${agent.questions.length} questions in 1.5 s`);
-  });
+  for (const [what, isNew] of [
+    ["never waits", false],
+    ["has something new each time", true],
+  ] as const)
+    it(`are not asked for in a hot loop by an agent that ${what}`, async () => {
+      await follow((_, response) => {
+        const count = agent.questions.length;
+        answerJson(response, [instance(isNew ? count : 1)], isNew ? count : 1);
+      });
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      assert.ok(agent.questions.length < 12, `${agent.questions.length} questions in 2.5 s`);
+      if (isNew) await until(() => ports()[0] === agent.questions.length);
+    });
 
   const LIES: Readonly<Record<string, (response: ServerResponse) => void>> = {
     garbage: (response) => response.setHeader("x-consul-index", "5").end("\u0000{[garbage"),

@@ -7,7 +7,7 @@ import { createIstioFollower, type IstioWanted } from "../../../src/mesh/istio/f
 import { Requests } from "../../../src/mesh/istio/subscription.ts";
 import { DiscoveryRequestSchema } from "../../../src/protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import { systemClock } from "../../../src/telemetry/clock.ts";
-import { createAuthority } from "../../../src/x509/authority.ts";
+import { createAuthority, type IssuedCertificate } from "../../../src/x509/authority.ts";
 import { type IstioSds, startIstioSds } from "../../support/istio-sds.ts";
 import { until } from "../../support/until.ts";
 
@@ -51,6 +51,7 @@ function findings(): string[] {
   return store.diagnostics().map(({ code, effect, message }) => `${code} ${effect} ${message}`);
 }
 
+const FLOOD = 300;
 const CA = { ca: authority.certificate };
 
 test("certificate and CA are asked for as Envoy does, each on a stream of its own, and acknowledged", async () => {
@@ -148,6 +149,33 @@ test("an agent that goes away leaves what it gave; when it is back it is told wh
     again.map(({ version }) => version),
     ["v1", "v1"],
   );
+});
+
+test("an agent that floods with good certificates is held up, and its last one is in use in the end", async () => {
+  const several = [await workload(), await workload(), await workload()];
+  const last = await workload();
+  let sent = 0;
+  let sentAtFirst = 0;
+  const flood = await startIstioSds(async function* () {
+    for (let count = 0; count < FLOOD; count++, sent++)
+      yield { default: several[count % 3] as IssuedCertificate, ROOTCA: CA };
+    yield { default: last, ROOTCA: CA };
+  });
+  const taken: string[] = [];
+  store.onChange(({ kind, event }) => {
+    sentAtFirst ||= sent;
+    if (kind === "credential") taken.push(event);
+  });
+  try {
+    const source = { ...wanted(), socket: flood.path };
+    await follower.follow([source]);
+    await until(() => store.credential(NAME)?.certificateChain === last.certificate);
+    assert.ok(taken.length <= FLOOD / 4, `${taken.length} of ${FLOOD} were taken`);
+    assert.ok(sentAtFirst < FLOOD, "the agent was held up");
+    assert.deepEqual(flood.requests.at(-1)?.error, undefined);
+  } finally {
+    await flood.close();
+  }
 });
 
 test("an agent without a certificate is asked again until it has one", async () => {
