@@ -7,7 +7,7 @@ import { type SecretMaterial, secretCredentialName } from "../../resources/secre
 import type { Logger } from "../../telemetry/logger.ts";
 import { fileUnreadable, type KnownFile, readKnownFile } from "./known-file.ts";
 import { type CredentialSink, SecretOffers } from "./secret-offers.ts";
-import { FileTree, isReplaced, type ListedFile, sameListing, type TreeListing } from "./tree.ts";
+import { changedAt, FileTree, isReplaced, type ListedFile, sameListing, type TreeListing } from "./tree.ts";
 
 export interface SourceSnapshot {
   readonly resources: ResourceSet;
@@ -128,6 +128,8 @@ async function settledListing(
     if (changed.length === 0 && listing.files.length === known.size) break;
     const areFinished =
       changed.length > 0 && changed.every(({ path, stamp }) => isReplaced(known.get(path)?.stamp, stamp));
+    const age = Math.min(...changed.map(({ stamp }) => Date.now() - changedAt(stamp)));
+    if (areFinished && age >= REPLACED_MS && listing.files.length === known.size) break;
     await new Promise((resolve) => setTimeout(resolve, areFinished ? REPLACED_MS : SETTLE_MS));
     const again = await tree.look(changed.map(({ path }) => path));
     const still = sameListing(again, listing);
@@ -138,7 +140,7 @@ async function settledListing(
 }
 
 const SETTLE_MS = 60;
-/** Written elsewhere and renamed: only what else its writer renames is waited for. */
+/** Written elsewhere and renamed: only what else its writer renames is waited for, since the last that it has. */
 const REPLACED_MS = 15;
 /** Files read side by side. */
 const AT_ONCE = 16;

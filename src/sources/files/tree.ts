@@ -198,6 +198,11 @@ export function isReplaced(before: string | undefined, now: string): boolean {
   return before !== undefined && before.split(":", 1)[0] !== now.split(":", 1)[0];
 }
 
+/** When a stamp's file was changed or put there: milliseconds since the epoch, by the clock of its file system. */
+export function changedAt(stamp: string): number {
+  return Number(stamp.slice(stamp.lastIndexOf(":") + 1));
+}
+
 function stampOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${ino}:${size}:${mtimeMs}:${ctimeMs}`;
 }

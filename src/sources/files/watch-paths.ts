@@ -72,7 +72,7 @@ export function watchPaths(paths: readonly string[], logger: Logger, watcher: Pa
   };
 }
 
-/** Several files are rarely written in one moment; what follows at once comes along (files.ts waits once more). */
+/** Several files are rarely written in one moment; what follows at once comes along. */
 const DEBOUNCE_MS = 20;
 const LONGEST_MS = 500;
 const POLL_MS = 500;

@@ -2,6 +2,7 @@ import type { XdsKind } from "../resources.ts";
 import type { AdsClient, AdsKindState, AdsNack, NackOutcome } from "./client.ts";
 import type { Session } from "./session.ts";
 import { KINDS, type Snapshot } from "./snapshot.ts";
+import type { Subscription } from "./subscription.ts";
 
 export interface ClientOptions {
   readonly node: string;
@@ -18,6 +19,8 @@ export class ConnectedClient {
   readonly session: Session;
   /** The newest label at which everything was settled. */
   #revision: string | null = null;
+  /** What was found when all that is published of a kind was looked at last. */
+  readonly #askedForAll = new Map<XdsKind, { published: Published; asks: number; answer: boolean }>();
 
   constructor(options: ClientOptions, session: Session) {
     this.options = options;
@@ -43,13 +46,41 @@ export class ConnectedClient {
     return this.#hasAskedForAll(snapshot, "secret");
   }
 
+  /** Asked after each answer of each client, so a thousand names are looked at only when they, or what is asked for, have changed. */
   #hasAskedForAll(snapshot: Snapshot, kind: XdsKind): boolean {
     const subscription = this.session.get(kind);
-    for (const name of snapshot[kind].keys()) if (subscription?.isSubscribed(name) !== true) return false;
-    return true;
+    const published = snapshot[kind];
+    if (subscription === undefined) return published.size === 0;
+    const { asks } = subscription;
+    const known = this.#askedForAll.get(kind);
+    if (known?.published === published && known.asks === asks) return known.answer;
+    const answer = isSubset(published.keys(), subscription);
+    this.#askedForAll.set(kind, { published, asks, answer });
+    return answer;
   }
 
+  /** As it is whenever it is read: most readers want to know one thing of each of a hundred clients. */
   state(snapshot: Snapshot | null): AdsClient {
+    const client = this;
+    return {
+      ...this.options,
+      sent: { ...this.session.sent },
+      get revision() {
+        return client.#revision;
+      },
+      get isSettled() {
+        return snapshot !== null && client.isSettled(snapshot);
+      },
+      get kinds() {
+        return client.#kinds();
+      },
+      get nacks() {
+        return client.#nacks();
+      },
+    };
+  }
+
+  #kinds(): AdsClient["kinds"] {
     const kinds: Partial<Record<XdsKind, AdsKindState>> = {};
     for (const kind of KINDS) {
       const subscription = this.session.get(kind);
@@ -60,14 +91,7 @@ export class ConnectedClient {
         pending: subscription.pending,
       };
     }
-    return {
-      ...this.options,
-      revision: this.#revision,
-      isSettled: snapshot !== null && this.isSettled(snapshot),
-      kinds,
-      nacks: this.#nacks(),
-      sent: { ...this.session.sent },
-    };
+    return kinds;
   }
 
   #nacks(): AdsNack[] {
@@ -92,4 +116,11 @@ export class ConnectedClient {
       });
     });
   }
+}
+
+type Published = Snapshot[XdsKind];
+
+function isSubset(names: Iterable<string>, subscription: Subscription): boolean {
+  for (const name of names) if (!subscription.isSubscribed(name)) return false;
+  return true;
 }

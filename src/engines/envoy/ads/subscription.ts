@@ -46,6 +46,8 @@ export class Subscription {
   readonly held: Holdings = new Holdings();
   readonly refusals: Map<string, Refusal> = new Map();
   wildcard = false;
+  /** Counts the changes of `names` and `wildcard`: who has looked at all of them need not look again. */
+  asks = 0;
   /** The next response goes out even if it is empty: the client waits for the first one. */
   mustAnswer = false;
   readonly #options: SubscriptionOptions;
@@ -99,12 +101,14 @@ export class Subscription {
 
   subscribeAll(): void {
     this.wildcard = true;
+    this.asks++;
     for (const name of this.#options.published().keys()) this.#dirty.add(name);
     for (const name of this.held.keys()) this.#dirty.add(name);
   }
 
   unsubscribeAll(): void {
     this.wildcard = false;
+    this.asks++;
     for (const name of [...this.held.keys()]) if (!this.isSubscribed(name)) this.forget(name);
   }
 
@@ -112,12 +116,14 @@ export class Subscription {
   subscribe(name: string, mayHave = false): void {
     if (this.names.size >= MOST_NAMES && !this.names.has(name)) throw new TooManyNames();
     this.names.add(name);
+    this.asks++;
     if (mayHave) this.#dirty.add(name);
     else this.mark(name, true);
   }
 
   unsubscribe(name: string): void {
     this.names.delete(name);
+    this.asks++;
     // The client cannot know whether the wildcard still covers the name: it is told.
     if (this.wildcard) this.mark(name, true);
     else this.forget(name);
