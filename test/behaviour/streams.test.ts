@@ -4,7 +4,7 @@ import { createServer, request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
-import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
+import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
 import { startRawUpstream } from "../support/upstream.ts";
 import { it } from "./engines.ts";
 
@@ -148,17 +148,43 @@ it("interim responses without end are held back by a client that does not read",
   );
 });
 
-it("a client that ends its side behind its requests gets all of its answers", (skip) =>
+it("a client that ends its side behind its requests gets all of its answers, and the connection ends", (skip) =>
   before(
     (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     async (gateway) => {
-      const client = connect({ port: gateway.httpPort, host: "127.0.0.1", allowHalfOpen: true });
-      client.end("GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3));
-      let received = "";
-      for await (const chunk of client) received += String(chunk);
-      assert.equal(parseAnswers(received).length, skip === null ? 3 : 0);
+      const answered = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+      const unknown = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+      const cut = "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab";
+      assert.equal((await saidAtOnce(gateway, answered.repeat(3))).length, skip === null ? 3 : 0);
+      assert.deepEqual(
+        (await saidAtOnce(gateway, unknown.repeat(3) + cut)).map(({ status }) => status),
+        skip === null ? [404, 404, 404, 499] : [],
+      );
     },
+    { mapping: { prefix: "/x" } },
   ));
+
+it("a client that ends its side behind an upgrade leaves no tunnel", () =>
+  before(
+    (socket) =>
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
+    async (gateway) => {
+      const upgrade =
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+      await saidAtOnce(gateway, `${upgrade}bye`);
+    },
+    { mapping: { use_websocket: true } },
+  ));
+
+/** The answers to a client that says all it has to say in one go, once the gateway has closed the connection. */
+async function saidAtOnce({ httpPort }: RunningGateway, bytes: string): Promise<RawAnswer[]> {
+  const client = connect({ port: httpPort, host: "127.0.0.1", allowHalfOpen: true });
+  client.setTimeout(5000, () => client.destroy(new Error("the gateway keeps the connection open")));
+  client.end(bytes);
+  let received = "";
+  for await (const chunk of client) received += String(chunk);
+  return parseAnswers(received);
+}
 
 it("timeout_ms: 504, and the upstream connection is not used again", () =>
   before(

@@ -81,6 +81,7 @@ export class ClientConnection implements Client, Timed {
     this.#pending = null;
     this.resume();
     if (rest !== null) this.#exchange?.onClientBody(rest, 0);
+    if (this.#ended) this.#exchange?.onClientEnd();
   }
 
   /** The exchange is over. `keepAlive` false closes once everything is written. */
@@ -181,6 +182,7 @@ export class ClientConnection implements Client, Timed {
     serving.stats.requestsInFlight++;
     const taken = exchange.begin(head, bytes, bodyAt);
     if (taken < bytes.length) this.#keep(bytes, taken);
+    if (this.#ended) exchange.onClientEnd();
   }
 
   get #maxHeadBytes(): number {
