@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import type { EngineName } from "../../src/model/capabilities.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { type Issued, type Issuing, issue, issueCa, issueList } from "../support/issuing.ts";
 import { echoing, freePort, startByteServer, tcpMappingYaml } from "../support/tcp.ts";
@@ -80,7 +81,7 @@ interface World {
   endedFor(reason: string): Promise<number>;
 }
 
-async function startWorld(t: TestContext, retireMs: number): Promise<World> {
+async function startWorld(t: TestContext, retireMs: number, engine: EngineName = "node"): Promise<World> {
   const slow: ServerResponse[] = [];
   const upstream = createServer((request, response) => {
     if (request.url === "/slow") slow.push(response);
@@ -114,12 +115,13 @@ async function startWorld(t: TestContext, retireMs: number): Promise<World> {
           ...{ timeout_ms: 0, allow_upgrade: ["echo"] },
         }),
         ...[context("edge"), context("bytes"), secretYaml("edge", server)],
+        tlsContextYaml("open", { hosts: ["open.example"], secret: "edge" }),
         tcpMappingYaml("t", { port: tcpPort, host: "bytes.example", service: `127.0.0.1:${bytes.port}` }),
       ].join(""),
       "ca.yaml": secretYaml("ca", { certificate: root.pem }),
       "crl.yaml": listed(),
     },
-    { limits: { retireMs } },
+    { engine, limits: { retireMs } },
   );
   t.after(async () => {
     await gateway.stop();
@@ -246,6 +248,44 @@ test("a connection does not outlive its client's certificate, nor under `require
   await lasting.get("/").answers(2);
   await until(() => lasting.isClosed);
   assert.equal(await endedFor("crl_stale"), 1);
+});
+
+test("on Envoy a new list that revokes somebody, and no other, makes the connections of its chain close with their next response", async (t) => {
+  const { gateway, tcpPort, slow, release } = await startWorld(t, 0, "envoy");
+  const [bad, good] = [client("bad"), client("good")];
+  const connectAs = (who: Issued): Promise<Client> =>
+    Client.of(t, gateway.httpsPort, { ...EDGE, ...chainOf(who) });
+  const [idle, waiting, other] = [await connectAs(bad), await connectAs(bad), await connectAs(good)];
+  const open = await Client.of(t, gateway.httpsPort, { servername: "open.example" });
+  const all = [idle, waiting, other, open];
+  for (const each of all) await each.get("/").answers(1);
+  const stream = await Client.of(t, tcpPort, { servername: "bytes.example", ...chainOf(good) });
+  stream.socket.write("hello");
+  await until(() => stream.received.includes("hello"));
+  // Renewed, it revokes nobody who was not revoked before.
+  await gateway.replace("crl.yaml", listed());
+  for (const each of all) await each.get("/").answers(2);
+  waiting.get("/slow");
+  await until(() => slow.length === 1);
+  await gateway.replace("crl.yaml", listed(bad));
+  await until(async () => {
+    const fresh = await connectAs(bad).catch(() => null);
+    if (fresh === null) return true;
+    await until(() => fresh.isClosed || fresh.heads.length > 0 || fresh.get("/") === null, 200).catch(
+      () => {},
+    );
+    return fresh.heads.length === 0;
+  });
+  // One request more is what a connection that was revoked is answered.
+  for (const each of [idle, other, open]) await each.get("/").answers(3);
+  release();
+  await waiting.answers(3);
+  await until(() => [idle, waiting, other].every(({ isClosed }) => isClosed));
+  for (const each of [idle, waiting, other])
+    assert.match(each.heads.at(-1) ?? "", /\r\nconnection: close\r\n/i);
+  await open.get("/").answers(4);
+  assert.doesNotMatch(open.received, /connection: close/i);
+  assert.equal(stream.isClosed, false);
 });
 
 function sessionOf({ session }: Client): { session: Buffer } {

@@ -21,6 +21,7 @@ import {
 } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
 import { translateSecrets } from "./secrets.ts";
+import { acceptanceIn } from "./tls/acceptance.ts";
 import { translate } from "./translate.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import { TranslationMemory } from "./translation-memory.ts";
@@ -193,6 +194,7 @@ export class EnvoyEngine implements Engine {
     return {
       discovered,
       generations: generationsOf(this.#secrets, credentials),
+      acceptance: acceptanceIn(credentials),
       trustDomains: trustDomainsOf(this.#secrets, credentials),
       lifetimes: lifetimesOf(this.#secrets, credentials),
       ports,

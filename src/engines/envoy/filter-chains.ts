@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import { pack } from "../../protobuf/any.ts";
 import type { FilterChainSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
 import { ConfigSchema as DirectResponseSchema } from "../../protobuf/generated/envoy/extensions/filters/network/direct_response/v3/config_pb.js";
@@ -21,6 +21,11 @@ export function tlsMatch(domains: readonly string[]): NonNullable<FilterChainIni
   const named = domains.filter((domain) => domain !== "*");
   // One chain cannot be for some names and for the rest as well: `*` is a group of its own.
   return { serverNames: named, transportProtocol: "tls" };
+}
+
+/** A chain whose metadata differs replaces the one of its name, whose connections drain. */
+export function chainMetadata(credence: JsonObject): Pick<FilterChainInit, "metadata"> {
+  return Object.keys(credence).length === 0 ? {} : { metadata: { filterMetadata: { credence } } };
 }
 
 /** A handshake for these domains gets an alert, in the clear as no keys are agreed on yet, and sees no certificate. */

@@ -4,13 +4,21 @@ import type { Listener, VirtualHost } from "../../model/listener.ts";
 import { ListenerSchema } from "../../protobuf/generated/envoy/config/listener/v3/listener_pb.js";
 import { DEFAULT_BOUNDS } from "./bounds.ts";
 import { duration } from "./duration.ts";
-import { CHAINS, type FilterChainInit, plaintextChain, refusingChain, tlsMatch } from "./filter-chains.ts";
+import {
+  CHAINS,
+  chainMetadata,
+  type FilterChainInit,
+  plaintextChain,
+  refusingChain,
+  tlsMatch,
+} from "./filter-chains.ts";
 import { handshakeLogs } from "./handshake-log.ts";
 import { httpConnectionManager } from "./http-connection-manager.ts";
 import { listeningSocket } from "./listening-socket.ts";
 import { resource, type XdsResource } from "./resources.ts";
 import { scopeName } from "./route-scopes.ts";
 import { tcpListener } from "./tcp/listener.ts";
+import { acceptanceMetadata } from "./tls/acceptance.ts";
 import { alpnProtocols } from "./tls/parameters.ts";
 import { type TerminateTls, terminatingSocket } from "./tls/termination.ts";
 import type { TranslationContext } from "./translation-context.ts";
@@ -26,7 +34,7 @@ export function translateListeners(
   ];
 }
 
-function httpListener(
+export function httpListener(
   listener: Listener,
   model: GatewayModel,
   context: TranslationContext,
@@ -84,6 +92,7 @@ function tlsChains(listener: Listener, model: GatewayModel, context: Translation
       transportSocket: terminatingSocket(tls),
       transportSocketConnectTimeout: duration((context.bounds ?? DEFAULT_BOUNDS).handshakeTimeoutMs),
       filters: managerOf(tls),
+      ...chainMetadata(acceptanceMetadata(tls, context.acceptance)),
     };
   });
   // Names that nobody has, and no name at all.

@@ -1,4 +1,5 @@
 import type { CredentialChange, CredentialKind, CredentialReader } from "../../credentials/credential.ts";
+import type { TcpTls } from "../../model/tcp.ts";
 import { endpointsName } from "../../endpoints/discovered.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
@@ -7,7 +8,9 @@ import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import { clustersOf, translateClusters } from "./clusters.ts";
 import { upstreamSecrets } from "./secret-names.ts";
 import { type SecretPart, secretParts, translateSecrets } from "./secrets.ts";
+import { httpListener } from "./listeners.ts";
 import { tcpListener } from "./tcp/listener.ts";
+import { clientSecret } from "./tls/acceptance.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import type { TranslationMemory } from "./translation-memory.ts";
 import { loadAssignments } from "./upstream/load-assignment.ts";
@@ -65,7 +68,7 @@ export function lifetimesOf(secrets: Iterable<string>, credentials: CredentialRe
   return lifetimes;
 }
 
-/** The snapshot with the secrets of these names as the store has them now, and what uses them in a new generation: clusters, and TCP listeners. */
+/** The snapshot with the secrets of these names as the store has them now, and what uses them in a new generation: clusters, and filter chains. */
 export function withRotated(
   snapshot: Snapshot,
   rotated: ReadonlySet<string>,
@@ -82,11 +85,17 @@ export function withRotated(
     clusters,
     outside: (model.outside ?? []).filter(({ cluster }) => uses(cluster)),
   };
+  const checks = ({ tls }: { readonly tls: TcpTls }): boolean => rotated.has(clientSecret(tls) ?? "");
   const ports = (model.tcpListeners ?? []).filter(({ chains }) =>
-    chains.some(({ destinations }) =>
-      destinations.some(({ action }) => action.kind === "forward" && names.has(action.cluster)),
+    chains.some(
+      (chain) =>
+        checks(chain) ||
+        chain.destinations.some(({ action }) => action.kind === "forward" && names.has(action.cluster)),
     ),
   );
+  const secure = model.virtualHosts.some(checks)
+    ? model.listeners.filter(({ transport }) => transport === "tls")
+    : [];
   const renewed = snapshotOf(
     [
       ...translateSecrets(rotated, credentials),
@@ -94,6 +103,7 @@ export function withRotated(
       // All of them: a new generation of a cluster has its addresses under a new name, and the old name goes.
       ...loadAssignments(clustersOf(model), context),
       ...ports.map((listener) => tcpListener(listener, model, context)),
+      ...secure.map((listener) => httpListener(listener, model, context)),
     ],
     snapshot,
   );

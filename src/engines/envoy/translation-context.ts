@@ -1,10 +1,13 @@
 import type { DiscoveredEndpoints } from "../../endpoints/discovered.ts";
 import type { ListenerBounds } from "./bounds.ts";
+import type { Acceptance } from "./tls/acceptance.ts";
 
 /** What translation knows beside the model. */
 export interface TranslationContext {
   /** Generation of what the store has by `credential NAME`, `trust NAME` or `crl NAME`: it retires upstream connections. */
   readonly generations: ReadonlyMap<string, number>;
+  /** Whom the clients' CAs and lists accept: it retires their connections. Absent: not known. */
+  readonly acceptance?: Acceptance;
   /** The SPIFFE trust domain of each credential that has one, by the credential's name. Absent: none has. */
   readonly trustDomains?: ReadonlyMap<string, string>;
   /** Milliseconds from a credential's beginning to its end, by its name. Absent: not known. */

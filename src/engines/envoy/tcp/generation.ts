@@ -1,17 +1,18 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { GatewayModel } from "../../../model/gateway.ts";
 import type { TcpChain } from "../../../model/tcp.ts";
-import type { FilterChainInit } from "../filter-chains.ts";
+import { chainMetadata, type FilterChainInit } from "../filter-chains.ts";
+import { acceptanceMetadata } from "../tls/acceptance.ts";
 import type { TranslationContext } from "../translation-context.ts";
 import { clusterGeneration } from "../upstream/generation.ts";
 
 /**
- * The generations of what a chain's clusters present and trust. A connection of a TCPMapping has no requests after which it could
+ * The generations of what a chain's clusters present and trust, and whom it accepts. A connection of a TCPMapping has no requests after which it could
  * be left, and Envoy ends it only with its filter chain: one that differs replaces it, and its connections have Envoy's drain
  * time (10 minutes) to end by themselves.
  */
 export function chainGeneration(
-  { destinations }: TcpChain,
+  { destinations, tls }: TcpChain,
   { clusters }: GatewayModel,
   context: TranslationContext,
 ): Pick<FilterChainInit, "metadata"> {
@@ -24,6 +25,8 @@ export function chainGeneration(
     const generation = used.has(cluster.name) ? clusterGeneration(cluster, context) : null;
     if (generation !== null) generations[cluster.name] = generation;
   }
-  if (Object.keys(generations).length === 0) return {};
-  return { metadata: { filterMetadata: { credence: { generations } } } };
+  return chainMetadata({
+    ...(Object.keys(generations).length === 0 ? {} : { generations }),
+    ...acceptanceMetadata(tls, context.acceptance),
+  });
 }
