@@ -38,7 +38,7 @@ export function registerGatewayMetrics(
   );
   metrics.counter(
     "credence_handshake_failures_total",
-    "Failed requests whose upstream was not reached, and failed handshakes of clients, by reason.",
+    "Tries that did not reach an upstream, and failed handshakes of clients, by reason.",
     each(({ handshakes: { upstream, downstream } }) => [
       ...samples("upstream", upstream),
       ...samples("downstream", downstream),

@@ -6,7 +6,7 @@ import { Handshakes } from "../control/handshakes.ts";
 import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import { CredentialStore } from "../credentials/store.ts";
 import { EndpointStore } from "../endpoints/store.ts";
-import type { Engine, FailureSink, HandshakeSink } from "../engines/engine.ts";
+import type { Engine, FailureSink, HandshakeSink, TrySink } from "../engines/engine.ts";
 import { hostContext } from "../resources/host.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
@@ -41,6 +41,7 @@ export interface EngineParts {
   /** Addresses of clusters with a resolver. */
   readonly discovered: EndpointStore;
   readonly onFailure: FailureSink;
+  readonly onTryFailed: TrySink;
   readonly onHandshakeFailed: HandshakeSink;
 }
 
@@ -72,6 +73,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
       handshakes.addFailure(record);
       logFailure(record);
     },
+    onTryFailed: (reason) => handshakes.addTry(reason),
     onHandshakeFailed: (record) => handshakes.add(record),
   });
   const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));

@@ -54,7 +54,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const plane = wirePlane({
     ...options,
     clock,
-    engine: ({ store, discovered, onFailure, onHandshakeFailed }) =>
+    engine: ({ store, discovered, onFailure, onTryFailed, onHandshakeFailed }) =>
       createNodeEngine({
         credentials: store,
         endpoints: createDnsEndpoints({
@@ -67,6 +67,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
         clock,
         accessLog: accessLog?.log,
         onFailure,
+        onTryFailed,
         onHandshakeFailed,
         onVerified: anchors.saw,
         limits: options.limits,

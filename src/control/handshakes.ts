@@ -18,6 +18,11 @@ export class Handshakes {
     return this.#recent.toReversed();
   }
 
+  /** Of a try that another one follows: the request may yet succeed. */
+  addTry(reason: HandshakeReason): void {
+    count(this.upstream, reason);
+  }
+
   addFailure({ handshake }: FailureRecord): void {
     if (handshake !== undefined) count(this.upstream, handshake);
   }

@@ -1,4 +1,5 @@
 import type { FailureRecord, HandshakeRecord } from "../diagnostics/failure.ts";
+import type { HandshakeReason } from "../diagnostics/handshake.ts";
 import type { Revision } from "../model/gateway.ts";
 
 /** The port every data plane stands behind. An engine also reads the credential and endpoint stores, by name. */
@@ -47,6 +48,9 @@ export interface EngineProblem {
 
 /** Where an engine reports each request that failed. */
 export type FailureSink = (failure: FailureRecord) => void;
+
+/** Where an engine reports why an upstream was not reached, where another try follows. */
+export type TrySink = (reason: HandshakeReason) => void;
 
 /** Where an engine reports each handshake of a client that failed. */
 export type HandshakeSink = (failure: HandshakeRecord) => void;

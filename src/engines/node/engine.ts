@@ -15,6 +15,7 @@ import type {
   EngineProblem,
   FailureSink,
   HandshakeSink,
+  TrySink,
 } from "../engine.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -41,6 +42,7 @@ export interface NodeEngineOptions {
   /** Undefined: no access log. */
   readonly accessLog?: AccessLog | undefined;
   readonly onFailure: FailureSink;
+  readonly onTryFailed?: TrySink;
   readonly onHandshakeFailed?: HandshakeSink;
   /** Told which CA vouched, at each handshake. */
   readonly onVerified?: AnchorSink;
@@ -253,6 +255,7 @@ export class NodeEngine implements Engine {
       deadlines: this.#deadlines,
       logger,
       clock,
+      onTryFailed: this.#options.onTryFailed,
       onVerified: this.#options.onVerified,
     });
   }
@@ -267,6 +270,7 @@ export class NodeEngine implements Engine {
       logger: this.#options.logger,
       accessLog: this.#options.accessLog,
       onFailure: this.#options.onFailure,
+      onTryFailed: this.#options.onTryFailed,
       stats: this.stats,
       connections: new Set(),
       ...parsers(this.#limits),

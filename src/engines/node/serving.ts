@@ -1,6 +1,6 @@
 import type { AccessLog } from "../../telemetry/access-log.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { FailureSink } from "../engine.ts";
+import type { FailureSink, TrySink } from "../engine.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { RequestHead } from "./http1/request-head.ts";
 import { ResponseHead } from "./http1/response-head.ts";
@@ -19,6 +19,7 @@ export interface Serving {
   readonly logger: Logger;
   readonly accessLog: AccessLog | undefined;
   readonly onFailure: FailureSink;
+  readonly onTryFailed?: TrySink | undefined;
   readonly stats: EngineStats;
   readonly connections: Set<OpenConnection>;
   /** Parsers, filled anew for each message: their content is used up before the next event. */

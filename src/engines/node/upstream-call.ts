@@ -146,9 +146,9 @@ export abstract class UpstreamCall implements UpstreamUser {
       this.#replaced = true;
       this.connection.serving.stats.upstreamRetries++;
       this.#cluster?.acquire(this, true, this.#choice);
-    } else if (!this.tryAgainAfter(reason, true)) {
+    } else {
       if (this.response.saidTls) this.handshake = "tls_peer";
-      this.fail(reason, cause);
+      if (!this.tryAgainAfter(reason, true)) this.fail(reason, cause);
     }
   }
 
@@ -157,6 +157,7 @@ export abstract class UpstreamCall implements UpstreamUser {
     const retry = this.#retry;
     if (retry === null || !retry.wantsFailure(reason, sent) || !this.#mayTryAgain(retry)) return false;
     this.#report(reason);
+    if (this.handshake !== null) this.connection.serving.onTryFailed?.(this.handshake);
     this.#tryAgain(retry, sent);
     return true;
   }

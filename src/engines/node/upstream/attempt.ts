@@ -21,6 +21,8 @@ export interface AttemptOwner {
   overload(): string | null;
   /** A peer was verified, or a session resumed with it. */
   onVerified(peer: VerifiedPeer): void;
+  /** Another try follows. */
+  onTryFailed(failure: UpstreamFailure): void;
   onAttemptOver(user: UpstreamUser): void;
 }
 
@@ -114,12 +116,15 @@ export class Attempt implements Dialler {
     this.#dial = null;
     // A credential that was replaced meanwhile may be what the peer did not like.
     if (this.#pool?.superseded === true) {
+      this.#owner.onTryFailed(failure);
       this.start(this.#owner.hosts.update());
       return;
     }
     this.#countFailure();
-    if (dial.phase === "connecting" && this.#untried.length > 0) this.#dialNext();
-    else this.fail(failure, dial.address);
+    if (dial.phase === "connecting" && this.#untried.length > 0) {
+      this.#owner.onTryFailed(failure);
+      this.#dialNext();
+    } else this.fail(failure, dial.address);
   }
 
   #onAddresses(round: number): void {

@@ -4,6 +4,7 @@ import type { DiscoveredEndpoints } from "../../../endpoints/discovered.ts";
 import type { EndpointReader } from "../../../endpoints/endpoint.ts";
 import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
+import type { TrySink } from "../../engine.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { Limits } from "../limits.ts";
 
@@ -17,6 +18,7 @@ export interface ClusterContext {
   readonly deadlines: Deadlines;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly onTryFailed?: TrySink | undefined;
   /** Told of each peer that was verified; absent: nobody asks. */
   readonly onVerified?: AnchorSink | undefined;
 }

@@ -118,6 +118,10 @@ export class Lane implements AttemptOwner, PoolOwner {
     tellUpstream(this.#context.onVerified, this.config, peer);
   }
 
+  onTryFailed({ handshake }: UpstreamFailure): void {
+    if (handshake !== undefined) this.#context.onTryFailed?.(handshake);
+  }
+
   onAttemptOver(user: UpstreamUser): void {
     this.#attempts.delete(user);
     this.onRoom();
