@@ -5,6 +5,7 @@ import {
   context,
   DerReader,
   integerHex,
+  integerOctets,
   MalformedDer,
   readOne,
   smallIntegerOf,
@@ -116,7 +117,7 @@ function readEntries(content: Buffer): Set<string> {
   const entries = new DerReader(content);
   while (!entries.isAtEnd) {
     const entry = entries.enter(TAG.sequence);
-    revoked.add(entry.read(TAG.integer).content.toString("latin1"));
+    revoked.add(integerOctets(entry.read(TAG.integer)).toString("latin1"));
     entry.read();
     if (!entry.isAtEnd) refuseCritical(extensionsOf(entry.read(TAG.sequence).encoding));
     entry.end();

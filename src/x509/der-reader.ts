@@ -129,14 +129,18 @@ export function booleanOf({ content }: DerValue): boolean {
   return content[0] !== 0;
 }
 
-/** The content of an INTEGER in hex, which tells integers apart since it is the shortest. */
-export function integerHex({ content }: DerValue): string {
+/** The content of an INTEGER, which tells integers apart since it is the shortest. */
+export function integerOctets({ content }: DerValue): Buffer {
   const [first, second] = content;
   if (first === undefined) throw new MalformedDer("an empty integer");
   const isPadded =
     second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80));
   if (isPadded) throw new MalformedDer("an integer that is not the shortest");
-  return content.toString("hex");
+  return content;
+}
+
+export function integerHex(value: DerValue): string {
+  return integerOctets(value).toString("hex");
 }
 
 /** A number from 0 to 2^31-1. */

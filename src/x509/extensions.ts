@@ -190,6 +190,8 @@ const READERS: Readonly<Record<string, (value: Buffer, draft: Draft) => void>> =
 const UNDERSTOOD: ReadonlySet<string> = new Set(["2.5.29.32"]);
 
 function readSubtrees(content: Buffer): Subtree[] {
+  // One that is empty could mean "none of these" to who wrote it, and "no constraint" to who reads it.
+  if (content.length === 0) throw new MalformedDer("name constraints without a subtree");
   return readAll(content, TAG.sequence).map((subtree) => {
     const reader = new DerReader(subtree.content);
     const base = readGeneralName(reader.read());

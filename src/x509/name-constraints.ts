@@ -47,7 +47,7 @@ function firstOutside(
     const denied = excluded.filter(isOfKind);
     if (allowed.length === 0 && denied.length === 0) continue;
     const printed = shortened(printGeneralName(name));
-    if ([...allowed, ...denied].some(({ base, isBounded }) => isBounded || !isComparable(base)))
+    if ([...allowed, ...denied].some(({ base, isBounded }) => isBounded || !isBase(base)))
       return `the name ${printed}, for which there is a constraint that cannot be applied`;
     // Names that are no names of their kind could mean one thing here and another to who uses them.
     if (!isComparable(name)) return `the name ${printed}, which no constraint can be applied to`;
@@ -87,6 +87,30 @@ function isComparable(name: GeneralName): boolean {
   return !("text" in name) || /^[\x21-\x7e]*$/.test(name.text);
 }
 
+/** As RFC 5280 §4.2.1.10 has it: what is written otherwise (`*.example.com`, a whole URI) would quietly exclude nobody. */
+function isBase(base: GeneralName): boolean {
+  if (!isComparable(base)) return false;
+  switch (base.kind) {
+    case "dns":
+    case "uri":
+      return isHostBase(base.text);
+    case "email": {
+      const at = base.text.lastIndexOf("@");
+      const host = base.text.slice(at + 1);
+      return at > 0 ? hostName(host) !== null : isHostBase(host);
+    }
+    case "ip":
+      return base.octets.length === 8 || base.octets.length === 32;
+    default:
+      return true;
+  }
+}
+
+function isHostBase(text: string): boolean {
+  const host = text.startsWith(".") ? text.slice(1) : text;
+  return text === "" || (hostName(host) !== null && !host.endsWith("."));
+}
+
 function isWithin(name: GeneralName, base: GeneralName, list: "permitted" | "excluded"): boolean {
   // What cannot be taken apart is in every excluded subtree and in no permitted one.
   const unclear = list === "excluded";
@@ -124,7 +148,7 @@ function isEmailWithin(address: string, base: string): boolean | null {
 /** Of the host alone; a URI without one, or with an address, is not to be accepted. */
 function isUriWithin(uri: string, base: string): boolean | null {
   const host = /^[a-z][a-z0-9+.-]*:\/\/([a-z0-9._-]+)(?:$|[:/])/i.exec(uri)?.[1];
-  if (host === undefined || /^[\d.]+$/.test(host)) return null;
+  if (host === undefined || /^[\d.]+$|\.$/.test(host)) return null;
   return isHostWithin(host, base);
 }
 
@@ -135,8 +159,7 @@ function isHostWithin(host: string, base: string): boolean {
 }
 
 function isAddressWithin(address: Buffer, base: Buffer): boolean | null {
-  if ((address.length !== 4 && address.length !== 16) || (base.length !== 8 && base.length !== 32))
-    return null;
+  if (address.length !== 4 && address.length !== 16) return null;
   if (base.length !== address.length * 2) return false;
   return address.every((octet, index) => {
     const mask = base[address.length + index] as number;

@@ -236,6 +236,11 @@ test("name constraints: URIs, SPIFFE IDs among them", () => {
   );
   assertFault(constrained([], domain, { names: [uri("urn:a")] }), "name_constraint", /excluded/);
   assertFault(
+    constrained([], domain, { names: [uri("https://prod.example./")] }),
+    "name_constraint",
+    /excluded/,
+  );
+  assertFault(
     constrained(domain, [], { names: [uri("https://evil@prod.example/")] }),
     "name_constraint",
     /evil/,
@@ -282,6 +287,20 @@ test("name constraints: kinds that nobody reads fail where a name is of them", (
   const six = other("sixsix");
   assertFault(constrained([six], [], { names: [six] }), "name_constraint", /cannot be applied/);
   assertAccepted(constrained([six], [], {}));
+});
+
+test("name constraints: one that is written as none is written applies to nothing, so its kind fails", () => {
+  const written: readonly (readonly [constraint: Buffer, name: Buffer])[] = [
+    [dns("*.corp.example"), dns("a.corp.example")],
+    [dns("corp.example."), dns("a.corp.example")],
+    [uri("https://corp.example/"), uri("https://corp.example/")],
+    [email("a@"), email("a@corp.example")],
+    [ip(10, 0, 0, 0), ip(10, 0, 0, 0)],
+  ];
+  for (const [constraint, name] of written) {
+    assertFault(constrained([], [constraint], { names: [name] }), "name_constraint", /cannot be applied/);
+    assertFault(constrained([constraint], [], { names: [name] }), "name_constraint", /cannot be applied/);
+  }
 });
 
 test("name constraints: an anchor's, and those of a CA further up", () => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { readOne } from "../../../src/x509/der-reader.ts";
 import { readName } from "../../../src/x509/distinguished-name.ts";
 import { verifyPeer } from "../../../src/x509/verify.ts";
-import { implicit, integer, nothing, octets, oid, sequence, set, utf8 } from "../../support/der.ts";
+import { implicit, integer, nothing, octets, oid, sequence, set, tagged, utf8 } from "../../support/der.ts";
 import {
   ecKeys,
   extension,
@@ -317,8 +317,15 @@ test("DER that RFC 5280 does not have is refused", () => {
   assertFault(judge([leafOf({ extensions: [twice] })]), "certificate_malformed", /2\.5\.29\.17 twice/);
   const broken = leafOf({ extensions: [extension("2.5.29.30", octets(integer(1)))] });
   assertFault(judge([broken]), "certificate_malformed", /^CN=leaf cannot be read/, broken);
-  const middle = issueCa({ subject: "broken", by: ROOT, extensions: [extension("2.5.29.30", nothing)] });
-  assertFault(judge([leafOf({ by: middle }), middle]), "certificate_malformed", /^CN=broken/, middle);
+  // No constraints at all, and a list of permitted names that has none.
+  for (const constraints of [nothing, sequence(tagged(0))]) {
+    const middle = issueCa({
+      subject: "broken",
+      by: ROOT,
+      extensions: [extension("2.5.29.30", constraints)],
+    });
+    assertFault(judge([leafOf({ by: middle }), middle]), "certificate_malformed", /^CN=broken/, middle);
+  }
 });
 
 test("what a peer sends costs a bounded number of steps", (context) => {

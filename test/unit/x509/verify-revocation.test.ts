@@ -152,6 +152,13 @@ test("lists are read from PEM with several in it and from DER, with their facts"
   );
   const [first] = lists.facts;
   assert.ok(first && first.nextUpdate !== null && first.thisUpdate < NOW && first.nextUpdate > NOW);
+  // A serial number that is not the shortest would be another one than its certificate's.
+  const two = Buffer.from(
+    issueList({ by: ROOT, revoked: [leafOf({ serial: 0x00ffn })] }).replace(/-----.*-----/g, ""),
+    "base64",
+  );
+  two[two.indexOf(Buffer.from("020200ff", "hex")) + 3] = 0x7f;
+  assert.match(refusal(two), /not the shortest/);
   const encoding = Buffer.from(OF_ROOT.replace(/-----.*-----/g, ""), "base64");
   assert.equal(readLists(encoding).facts[0]?.sha256, first.sha256);
   assert.equal(readLists(Buffer.from(OF_ROOT)).facts[0]?.sha256, first.sha256);
@@ -190,6 +197,13 @@ test("lists that cannot be read or are signed by a broken algorithm are refused 
   assert.match(refusal(ROOT.pem), /holds no X509 CRL/);
   assert.match(refusal("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"), /^list 1 cannot be read/);
   assert.match(refusal("-----BEGIN X509 CRL-----\n"), /not PEM/);
+  // A serial number that is not the shortest would be another one than its certificate's.
+  const two = Buffer.from(
+    issueList({ by: ROOT, revoked: [leafOf({ serial: 0x00ffn })] }).replace(/-----.*-----/g, ""),
+    "base64",
+  );
+  two[two.indexOf(Buffer.from("020200ff", "hex")) + 3] = 0x7f;
+  assert.match(refusal(two), /not the shortest/);
   const encoding = Buffer.from(OF_ROOT.replace(/-----.*-----/g, ""), "base64");
   for (let cut = 1; cut < encoding.length; cut += 7)
     assert.match(refusal(encoding.subarray(0, cut)), /cannot be read|PEM/);
