@@ -8,9 +8,9 @@ export interface Load {
 
 /**
  * Constant load of `workers` clients on kept-alive connections. Whatever is not answered with 200 is a failure. `host`: the
- * name that is asked for, in TLS too, and whatever certificate shows up is taken.
+ * name that is asked for, in TLS too, and whatever certificate shows up is taken. `pauseMs`: of each client after an answer.
  */
-export function startLoad(url: string, workers: number, host?: string): Load {
+export function startLoad(url: string, workers: number, host?: string, pauseMs = 0): Load {
   const isSecure = url.startsWith("https:");
   const pool = { keepAlive: true, maxSockets: workers };
   const agent = isSecure ? new TlsAgent({ ...pool, rejectUnauthorized: false }) : new Agent(pool);
@@ -34,6 +34,7 @@ export function startLoad(url: string, workers: number, host?: string): Load {
     while (!stopped) {
       await once();
       requests++;
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   });
   return {

@@ -1,7 +1,6 @@
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { X509Certificate } from "node:crypto";
 import type { IssuedCertificate } from "../../../src/x509/authority.ts";
 
 /** A connection that is open, as the peer sees it. */
@@ -14,23 +13,36 @@ interface Open {
 
 /** An upstream that insists on a client certificate and knows which one is on each connection, and since when. */
 export class Peer {
+  /** Connections that were made with another certificate than the one that was in effect by then. */
+  readonly violations: string[] = [];
   readonly #server: Server;
   readonly #open = new Map<TLSSocket, Open>();
+  /** The only serial number that new connections may have; null: a rotation is under way. */
+  #only: string | null = null;
 
   private constructor(server: Server) {
     this.#server = server;
+    // What becomes of a connection that nobody needs is for the gateway to decide.
+    server.keepAliveTimeout = 0;
     // Each connection shows who it is of: what is resumed would say what the first one said.
     server.on("secureConnection", (socket: TLSSocket) => {
       const serial = socket.getPeerX509Certificate()?.serialNumber.toLowerCase() ?? "";
       this.#open.set(socket, { since: performance.now(), serial });
+      if (this.#only !== null && serial !== this.#only)
+        this.violations.push(`a new connection with ${serial}, when ${this.#only} was in effect`);
       socket.on("close", () => this.#open.delete(socket));
     });
   }
 
   static async start(identity: IssuedCertificate, clientAnchors: readonly string[]): Promise<Peer> {
+    let requests = 0;
     const server = createServer(
       { ...shown(identity, clientAnchors), requestCert: true, rejectUnauthorized: true },
-      (_request, response) => void response.end("ok"),
+      (_request, response) => {
+        // Some are under way for longer than a rotation takes.
+        if (++requests % SLOW_EVERY === 0) setTimeout(() => response.end("ok"), SLOW_MS);
+        else response.end("ok");
+      },
     );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return new Peer(server);
@@ -51,6 +63,11 @@ export class Peer {
     return open.length > 0 && open.every((each) => each.serial === serial && each.since >= moment);
   }
 
+  /** Whatever comes from now on must have this one; null: it may have any. */
+  allowOnly(serial: string | null): void {
+    this.#only = serial;
+  }
+
   /** For the message of a test that fails. */
   describe(): string {
     const now = performance.now();
@@ -65,8 +82,8 @@ export class Peer {
   }
 }
 
-export const serialOf = ({ certificate }: IssuedCertificate): string =>
-  new X509Certificate(certificate).serialNumber.toLowerCase();
+const SLOW_EVERY = 16;
+const SLOW_MS = 100;
 
 function shown(identity: IssuedCertificate, clientAnchors: readonly string[]) {
   return { cert: identity.certificate, key: identity.privateKey, ca: clientAnchors.join("") };

@@ -1,5 +1,6 @@
 import { createPrivateKey } from "node:crypto";
-import { rename, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IssuedCertificate } from "../../../src/x509/authority.ts";
 import { secretYaml } from "../../support/certificates.ts";
@@ -8,7 +9,7 @@ import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { startIstioSds } from "../../support/istio-sds.ts";
 import { derOf, startWorkloadApi } from "../../support/workload-api.ts";
 import { startConsulAgent } from "./consul-agent.ts";
-import { SPIFFE_ID } from "./world.ts";
+import { gatewayId, peerId } from "./world.ts";
 
 /** All that a source hands to the gateway at one time. */
 export interface Offer {
@@ -19,115 +20,112 @@ export interface Offer {
   readonly lists: readonly string[];
 }
 
-/** One way for credentials to reach the gateway, set up in a folder that it reads. */
+/** One way for the credentials of one site to reach the gateway, set up in a folder that it reads. */
 export interface RotatingSource {
   /** What a TLSContext says to have its credentials from here. */
   readonly context: Record<string, unknown>;
-  /** Envoy knows no `allow-missing`, and its SPIFFE validator no lists: no step is about them alone. */
+  /** No step is about revocation lists: the engine heeds none from here, and says so. */
   readonly withoutLists?: boolean;
   /** Replaces what there is, as a careful issuer does. Resolves when it is said, not when it is in effect. */
   offer(offer: Offer): Promise<void>;
   stop(): Promise<void>;
 }
 
-export const SOURCES: Readonly<Record<string, (directory: string) => Promise<RotatingSource>>> = {
-  "a Secret": async (directory) => ({
-    context: { secret: "certs", verify: { crl_secret: "certs" } },
+export type StartSource = (directory: string, site: string) => Promise<RotatingSource>;
+
+export const SOURCES: Readonly<Record<string, StartSource>> = {
+  "a Secret": async (directory, site) => ({
+    context: { secret: site, verify: { crl_secret: site } },
     offer: ({ identity, anchors, lists }) =>
       replace(
         directory,
-        "secret.yaml",
-        secretYaml("certs", { ...identity, ca: anchors.join(""), crl: lists.join("") }),
+        `${site}.secret.yaml`,
+        secretYaml(site, { ...identity, ca: anchors.join(""), crl: lists.join("") }),
       ),
     stop: async () => {},
   }),
-  "certificate files": async (directory) => ({
-    context: {
-      cert_chain_file: join(directory, "tls.crt"),
-      private_key_file: join(directory, "tls.key"),
-      cacert_chain_file: join(directory, "ca.crt"),
-      verify: { crl_file: join(directory, "crl.pem") },
-    },
-    // Key and certificate cannot be swapped in one step here; between the two the pair does not match and is not taken.
-    async offer({ identity, anchors, lists }) {
-      await replace(directory, "tls.key", identity.privateKey);
-      await replace(directory, "tls.crt", identity.certificate);
-      await replace(directory, "ca.crt", anchors.join(""));
-      await replace(directory, "crl.pem", lists.join(""));
-    },
-    stop: async () => {},
-  }),
-  "a SPIFFE agent": async (directory) => {
+  "certificate files": async () => {
+    const folder = await mkdtemp(join(tmpdir(), "credence-soak-"));
+    return {
+      context: {
+        cert_chain_file: join(folder, "tls.crt"),
+        private_key_file: join(folder, "tls.key"),
+        cacert_chain_file: join(folder, "ca.crt"),
+        verify: { crl_file: join(folder, "crl.pem") },
+      },
+      // Key and certificate cannot be swapped in one step here; between the two the pair does not match and is not taken.
+      async offer({ identity, anchors, lists }) {
+        await replace(folder, "tls.key", identity.privateKey);
+        await replace(folder, "tls.crt", identity.certificate);
+        await replace(folder, "ca.crt", anchors.join(""));
+        await replace(folder, "crl.pem", lists.join(""));
+      },
+      stop: () => rm(folder, { recursive: true }),
+    };
+  },
+  "a SPIFFE agent": async (_directory, site) => {
     const agent = await startWorkloadApi();
+    // Envoy's validator for trust domains takes none.
     const withoutLists = engineUnderTest() === "envoy";
     return {
       context: {
-        identity: { spiffe: { socket: agent.path } },
-        ...(withoutLists ? {} : { verify: listsBeside(directory) }),
+        identity: { spiffe: { socket: agent.path, id: gatewayId(site) } },
+        verify: { spiffe_ids: [peerId(site)], ...(withoutLists ? {} : { crl_policy: "require" }) },
       },
       withoutLists,
       async offer({ identity, anchors, lists }) {
-        await replace(directory, "crl.pem", lists.join(""));
         const x509SvidKey = createPrivateKey(identity.privateKey).export({ type: "pkcs8", format: "der" });
         agent.answer({
           svids: [
             {
-              spiffeId: SPIFFE_ID,
+              spiffeId: gatewayId(site),
               x509Svid: derOf(identity.certificate),
               x509SvidKey: new Uint8Array(x509SvidKey),
               bundle: derOf(anchors.join("")),
             },
           ],
+          crl: lists.map(derOfList),
         });
       },
       stop: () => agent.close(),
     };
   },
-  "Istio's SDS": async (directory) => {
+  "Istio's SDS": async (directory, site) => {
     const agent = await startIstioSds();
-    const withoutLists = engineUnderTest() === "envoy";
     return {
-      context: {
-        identity: { istio_sds: { socket: agent.path } },
-        ...(withoutLists ? {} : { verify: listsBeside(directory) }),
-      },
-      withoutLists,
-      async offer({ identity, anchors, lists }) {
-        await replace(directory, "crl.pem", lists.join(""));
-        agent.push({ default: identity, ROOTCA: { ca: anchors.join("") } });
+      context: { identity: { istio_sds: { socket: agent.path } }, verify: listsBeside(site) },
+      async offer(offer) {
+        agent.push({ default: offer.identity, ROOTCA: { ca: offer.anchors.join("") } });
+        await replaceLists(directory, site, offer);
       },
       stop: () => agent.close(),
     };
   },
-  "Consul Connect": async (directory) => {
+  "Consul Connect": async (directory, site) => {
     const agent = await startConsulAgent("gateway");
-    const withoutLists = engineUnderTest() === "envoy";
-    await replace(directory, "resolver.yaml", consulResolverYaml("dc1", agent.address));
+    await replace(directory, `${site}.resolver.yaml`, consulResolverYaml(site, agent.address));
     return {
-      context: {
-        identity: { consul: { resolver: "dc1", service: "gateway" } },
-        ...(withoutLists ? {} : { verify: listsBeside(directory) }),
-      },
-      withoutLists,
+      context: { identity: { consul: { resolver: site, service: "gateway" } }, verify: listsBeside(site) },
       async offer(offer) {
-        await replace(directory, "crl.pem", offer.lists.join(""));
         agent.say(offer);
+        await replaceLists(directory, site, offer);
       },
       stop: () => agent.close(),
     };
   },
 };
 
-/**
- * Of issuers that have none to give. The file is noticed up to half a second after the issuer's roots, and a new root's list
- * may be missing for as long.
- */
-function listsBeside(directory: string): Record<string, unknown> {
-  return {
-    crl_file: join(directory, "crl.pem"),
-    crl_policy: "allow-missing",
-    trust_domains: ["example.org"],
-  };
+/** Of issuers that have no lists to give: they come in a Secret. */
+function listsBeside(site: string): Record<string, unknown> {
+  return { spiffe_ids: [peerId(site)], crl_secret: `${site}-lists` };
+}
+
+function replaceLists(directory: string, site: string, { lists }: Offer): Promise<void> {
+  return replace(directory, `${site}.lists.yaml`, secretYaml(`${site}-lists`, { crl: lists.join("") }));
+}
+
+function derOfList(pem: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64"));
 }
 
 async function replace(directory: string, file: string, text: string): Promise<void> {

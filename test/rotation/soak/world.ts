@@ -1,39 +1,72 @@
 import { type Authority, createAuthority, type IssuedCertificate } from "../../../src/x509/authority.ts";
 import type { Peer } from "./peer.ts";
+import { serialOf } from "./serial.ts";
 import type { Offer } from "./sources.ts";
 
 export type Step = "leaf" | "key" | "root" | "crl";
 export const STEPS: readonly Step[] = ["leaf", "key", "root", "crl"];
-/** Of the gateway, whatever its issuer. */
-export const SPIFFE_ID = "spiffe://example.org/gateway";
+
+/** Whom the gateway has to let in once a step is in effect, and whom not. */
+export interface Admission {
+  readonly welcome: readonly IssuedCertificate[];
+  /** On a list now. */
+  readonly revoked: readonly IssuedCertificate[];
+  /** Of a root that is gone. */
+  readonly disowned: readonly IssuedCertificate[];
+}
+
+export const gatewayId = (site: string): string => `spiffe://${site}.example/gateway`;
+export const peerId = (site: string): string => `spiffe://${site}.example/peer`;
+/** The gateway's name to its clients. */
+export const gatewayHost = (site: string): string => `${site}.gateway.example`;
+/** The peer's name to the gateway. */
+export const peerHost = (site: string): string => `${site}.peer.example`;
 
 /**
- * Issuers, and what gateway and peer have of them. `root` goes one step of the way that a root takes out of service
- * without an outage: both trust old and new; the peer's certificate is of the new one; the gateway's is; the old one is gone.
+ * Issuers of one site, and what gateway and peer have of them. `root` goes one step of the way that a root takes out of
+ * service without an outage: both trust old and new; the certificates of both are of the new one; the old one is gone.
+ *
+ * Lists may reach the gateway by another way than roots do, so the one of a root is there a step before the root is.
  */
 export class World {
+  readonly #site: string;
+  /** Trusted now, the oldest first. */
   #roots: readonly Authority[];
+  /** Trusted next. */
+  #coming: Authority;
   #lists: readonly string[] = [];
-  /** Serial numbers of certificates that nobody shows any more. */
+  /** Serial numbers of certificates that nobody may show any more. */
   readonly #revoked: string[] = [];
   #phase = 0;
   #count = 0;
   #gateway: IssuedCertificate;
-  #server: IssuedCertificate;
+  #peer: IssuedCertificate;
+  /** A client that is revoked next. */
+  #visitor: IssuedCertificate;
 
-  private constructor(root: Authority, gateway: IssuedCertificate, server: IssuedCertificate) {
-    this.#roots = [root];
-    this.#gateway = gateway;
-    this.#server = server;
+  private constructor(site: string, made: Made) {
+    this.#site = site;
+    this.#roots = [made.root];
+    this.#coming = made.coming;
+    this.#gateway = made.gateway;
+    this.#peer = made.peer;
+    this.#visitor = made.visitor;
   }
 
-  static async create(): Promise<World> {
-    const root = await createAuthority("root 0");
-    const world = new World(root, await root.issue(GATEWAY), await root.issue(SERVER));
+  static async create(site: string): Promise<World> {
+    const [root, coming] = await Promise.all([createAuthority(`${site} 0`), createAuthority(`${site} 1`)]);
+    const [gateway, peer, visitor] = await Promise.all([
+      root.issue(gatewayOf(site)),
+      root.issue(peerOf(site)),
+      root.issue(peerOf(site)),
+    ]);
+    const world = new World(site, { root, coming, gateway, peer, visitor });
+    world.#count = 1;
     await world.#issueLists();
     return world;
   }
 
+  /** What an issuer has for the gateway. */
   get offer(): Offer {
     return { identity: this.#gateway, anchors: this.anchors, lists: this.#lists };
   }
@@ -42,62 +75,101 @@ export class World {
     return this.#roots.map(({ certificate }) => certificate);
   }
 
-  get server(): IssuedCertificate {
-    return this.#server;
+  /** The peer's, as a server and as a client. */
+  get peer(): IssuedCertificate {
+    return this.#peer;
   }
 
   /** Changes the world by one step; the peer knows at once, and the gateway is told by whoever calls. */
-  async step(step: Step, peer: Peer): Promise<void> {
-    const newest = this.#roots.at(-1) as Authority;
+  async step(step: Step, peer: Peer): Promise<Admission> {
+    const { revoked, disowned, guests } = await this.#change(step);
+    peer.present(this.#peer, this.anchors);
+    return { welcome: [this.#peer, ...guests], revoked, disowned };
+  }
+
+  async #change(step: Step): Promise<Changed> {
+    if (step === "root") return this.#rootStep();
+    if (step === "crl") return { ...NOBODY, revoked: [await this.#revoke()] };
     // In the middle of a change of roots either may issue, as in life.
-    if (step === "leaf") this.#gateway = await newest.issue(GATEWAY);
-    else if (step === "key") this.#gateway = await newest.issue({ ...GATEWAY, keyType: this.#nextKeyType() });
-    else if (step === "root") await this.#rootStep();
-    else this.#revoked.push((this.#revoked.length + 0x1000).toString(16));
-    // Every root has its list, and what was issued under a root before is on none.
+    const identity = gatewayOf(this.#site);
+    this.#gateway = await this.#newest.issue(
+      step === "key" ? { ...identity, keyType: this.#nextKeyType() } : identity,
+    );
+    return NOBODY;
+  }
+
+  get #newest(): Authority {
+    return this.#roots.at(-1) as Authority;
+  }
+
+  async #rootStep(): Promise<Changed> {
+    const phase = this.#phase;
+    this.#phase = (phase + 1) % 3;
+    const [old] = this.#roots as [Authority];
+    if (phase === 0) {
+      this.#roots = [old, this.#coming];
+      return { ...NOBODY, guests: [await this.#newest.issue(peerOf(this.#site))] };
+    }
+    if (phase === 1) {
+      this.#peer = await this.#newest.issue(peerOf(this.#site));
+      this.#gateway = await this.#newest.issue(gatewayOf(this.#site));
+      this.#coming = await createAuthority(`${this.#site} ${++this.#count}`);
+      return { ...NOBODY, revoked: [await this.#revoke()] };
+    }
+    this.#roots = [this.#newest];
     await this.#issueLists();
-    peer.present(this.#server, this.anchors);
+    return { ...NOBODY, disowned: [await old.issue(peerOf(this.#site))] };
+  }
+
+  async #revoke(): Promise<IssuedCertificate> {
+    const revoked = this.#visitor;
+    this.#revoked.push(serialOf(revoked));
+    this.#visitor = await this.#newest.issue(peerOf(this.#site));
+    await this.#issueLists();
+    return revoked;
   }
 
   async #issueLists(): Promise<void> {
-    this.#lists = await Promise.all(this.#roots.map((root) => root.revoke(this.#revoked.slice(-REVOKED))));
+    this.#lists = await Promise.all(
+      [...this.#roots, this.#coming].map((root) => root.revoke(this.#revoked.slice(-REVOKED))),
+    );
   }
 
   #nextKeyType(): "ec" | "rsa" {
     return KEY_TYPES[this.#count++ % KEY_TYPES.length] as "ec" | "rsa";
   }
+}
 
-  async #rootStep(): Promise<void> {
-    const [old] = this.#roots as [Authority];
-    const next = this.#roots[1] ?? old;
-    switch (this.#phase) {
-      case 0:
-        this.#roots = [old, await createAuthority(`root ${++this.#count}`)];
-        break;
-      case 1:
-        this.#server = await next.issue(SERVER);
-        this.#gateway = await next.issue(GATEWAY);
-        break;
-      default:
-        this.#roots = [next];
-    }
-    this.#phase = (this.#phase + 1) % 3;
-  }
+interface Changed {
+  readonly guests: readonly IssuedCertificate[];
+  readonly revoked: readonly IssuedCertificate[];
+  readonly disowned: readonly IssuedCertificate[];
+}
+
+const NOBODY: Changed = { guests: [], revoked: [], disowned: [] };
+
+interface Made {
+  readonly root: Authority;
+  readonly coming: Authority;
+  readonly gateway: IssuedCertificate;
+  readonly peer: IssuedCertificate;
+  readonly visitor: IssuedCertificate;
 }
 
 /** The gateway shows one certificate both ways, and so does the peer: to the gateway as a server and as a client. */
-const GATEWAY = {
-  commonName: "gateway",
-  dnsNames: ["gateway.example"],
-  uris: [SPIFFE_ID],
-  usage: "both",
-} as const;
-const SERVER = {
-  commonName: "server",
-  dnsNames: ["localhost"],
-  uris: ["spiffe://example.org/server"],
-  usage: "both",
-} as const;
+function gatewayOf(site: string) {
+  return {
+    commonName: "gateway",
+    dnsNames: [gatewayHost(site)],
+    uris: [gatewayId(site)],
+    usage: "both",
+  } as const;
+}
+
+function peerOf(site: string) {
+  return { commonName: "peer", dnsNames: [peerHost(site)], uris: [peerId(site)], usage: "both" } as const;
+}
+
 /** Lists do not grow without end. */
-const REVOKED = 100;
+const REVOKED = 20;
 const KEY_TYPES = ["ec", "rsa"] as const;

@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from "node:fs";
+import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+interface Sample {
+  /** Of this process, after garbage is collected: gateway and test. */
+  readonly heap: number;
+  /** Beside the heap: buffers, and what OpenSSL holds of contexts and connections is in here alone. */
+  readonly rss: number;
+  /** Of the Envoys that this process has started; 0: there are none. */
+  readonly envoy: number;
+}
+
+/** Memory over a long run: it may not grow from the second fifth of the samples to the last. */
+export class MemoryWatch {
+  readonly #samples: Sample[] = [];
+
+  /** Takes one; as text, in MiB. */
+  sample(): string {
+    collectGarbage();
+    const { heapUsed: heap, rss } = process.memoryUsage();
+    const sample = { heap, rss, envoy: rssOfEnvoys() };
+    this.#samples.push(sample);
+    return described(sample);
+  }
+
+  /** Resolves with the medians compared, as text. A short run is all warming up, and proves nothing. */
+  assertFlat(): string {
+    const fifth = Math.floor(this.#samples.length / 5);
+    const early = medians(this.#samples.slice(fifth, 2 * fifth));
+    const late = medians(this.#samples.slice(-fifth));
+    const text = `early ${described(early)}; late ${described(late)}`;
+    for (const [part, share, constant] of GROWTH)
+      assert.ok(late[part] <= early[part] * share + constant * MIB, `${part} has grown: ${text}`);
+    return text;
+  }
+}
+
+const MIB = 2 ** 20;
+/** What may be between the two: a share, and MiB. RSS is as the allocators leave it, so it tells of leaks that are large. */
+const GROWTH = [
+  ["heap", 1.1, 2],
+  ["rss", 1.15, 16],
+  ["envoy", 1.15, 8],
+] as const;
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}
+
+function rssOfEnvoys(): number {
+  let bytes = 0;
+  for (const pid of readdirSync("/proc")) {
+    if (!/^[0-9]+$/.test(pid)) continue;
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      const [, parent] = /^PPid:\s+([0-9]+)/m.exec(status) ?? [];
+      const [, kib] = /^VmRSS:\s+([0-9]+) kB/m.exec(status) ?? [];
+      if (Number(parent) === process.pid && /^Name:\s+envoy/m.test(status)) bytes += Number(kib) * 1024;
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return bytes;
+}
+
+function medians(samples: readonly Sample[]): Sample {
+  const of = (part: keyof Sample): number =>
+    samples.map((sample) => sample[part]).sort((a, b) => a - b)[Math.floor(samples.length / 2)] ?? 0;
+  return { heap: of("heap"), rss: of("rss"), envoy: of("envoy") };
+}
+
+function described({ heap, rss, envoy }: Sample): string {
+  const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
+  return `heap ${mib(heap)} MiB, RSS ${mib(rss)} MiB${envoy === 0 ? "" : `, Envoy's RSS ${mib(envoy)} MiB`}`;
+}

@@ -1,0 +1,141 @@
+import { get } from "node:http";
+import { mappingYaml, tlsContextYaml } from "../../support/certificates.ts";
+import { type Load, startLoad } from "../../support/load.ts";
+import { until } from "../../support/until.ts";
+import { type Client, shakeHands } from "./handshakes.ts";
+import { Peer } from "./peer.ts";
+import { serialOf } from "./serial.ts";
+import type { RotatingSource, StartSource } from "./sources.ts";
+import { gatewayHost, peerHost, STEPS, type Step, World } from "./world.ts";
+
+/** Clients in cleartext name this one, whatever site they want. */
+export const CLEARTEXT_HOST = "plain.example";
+
+export interface Ports {
+  readonly http: number;
+  readonly https: number;
+}
+
+/** One identity of the gateway: its issuer, the peer that it is shown to, and the route there. */
+export class Site {
+  readonly #name: string;
+  readonly #world: World;
+  readonly #peer: Peer;
+  readonly #source: RotatingSource;
+  readonly #random: () => number;
+  #turn = 0;
+  #load: Load | null = null;
+
+  private constructor(name: string, world: World, peer: Peer, source: RotatingSource, random: () => number) {
+    this.#name = name;
+    this.#world = world;
+    this.#peer = peer;
+    this.#source = source;
+    this.#random = random;
+  }
+
+  static async start(
+    name: string,
+    startSource: StartSource,
+    directory: string,
+    random: () => number,
+  ): Promise<Site> {
+    const world = await World.create(name);
+    const peer = await Peer.start(world.peer, world.anchors);
+    const source = await startSource(directory, name);
+    await source.offer(world.offer);
+    return new Site(name, world, peer, source, random);
+  }
+
+  /** Its context is for both ways: the credential is shown to the peer, and to clients, who must show one themselves. */
+  get yaml(): string {
+    const name = this.#name;
+    return (
+      mappingYaml(name, { prefix: this.#path, service: `${peerHost(name)}:${this.#peer.port}`, tls: name }) +
+      tlsContextYaml(name, { hosts: [gatewayHost(name)], cert_required: true, ...this.#source.context })
+    );
+  }
+
+  /** A client of the gateway as the world has it now. */
+  get client(): Client {
+    const { peer, anchors } = this.#world;
+    return { host: gatewayHost(this.#name), path: this.#path, own: peer, anchors };
+  }
+
+  get violations(): readonly string[] {
+    return this.#peer.violations;
+  }
+
+  startLoad(port: number, workers: number, pauseMs: number): Load {
+    this.#load = startLoad(`http://127.0.0.1:${port}${this.#path}`, workers, CLEARTEXT_HOST, pauseMs);
+    return this.#load;
+  }
+
+  async untilServed(port: number, explain: () => Promise<string>): Promise<void> {
+    const headers = { host: CLEARTEXT_HOST };
+    const isServed = (): Promise<boolean> =>
+      new Promise((resolve) =>
+        get({ host: "127.0.0.1", port, path: this.#path, headers, agent: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode === 200);
+        }),
+      );
+    await until(isServed, IN_EFFECT_WITHIN_MS, async () => `${this.#name}: ${await explain()}`);
+  }
+
+  /**
+   * One step of the world's, until it is in effect both ways. How long that took, in milliseconds. `explain` may say what the
+   * gateway thinks, where it takes too long.
+   */
+  async rotate({ https }: Ports, explain: () => Promise<string>): Promise<number> {
+    const drawn = STEPS[Math.floor(this.#random() * STEPS.length)] as Step;
+    const withoutLists = this.#source.withoutLists === true;
+    const step = drawn === "crl" && withoutLists ? "leaf" : drawn;
+    const turn = ++this.#turn;
+    this.#peer.allowOnly(null);
+    const { welcome, revoked, disowned } = await this.#world.step(step, this.#peer);
+    const offered = performance.now();
+    await this.#source.offer(this.#world.offer);
+    const serial = serialOf(this.#world.offer.identity);
+    const inTime = (isSo: () => boolean | Promise<boolean>, what: () => string): Promise<void> =>
+      until(isSo, IN_EFFECT_WITHIN_MS, async () => {
+        const wanted = `${this.#name}, turn ${turn} (${step}): ${what()}`;
+        return `${wanted}; ${await explain()}`;
+      });
+    await inTime(
+      () => this.#peer.isSpokenToOnlyBy(serial, offered),
+      () => `${serial.slice(0, 8)} alone upstream, there are ${this.#peer.describe()}`,
+    );
+    this.#peer.allowOnly(serial);
+    for (const own of welcome) {
+      let last = "";
+      await inTime(
+        async () => {
+          const outcome = await shakeHands(https, { ...this.client, own });
+          last = JSON.stringify(outcome);
+          return outcome.serial === serial && outcome.status === 200;
+        },
+        () => `${serial.slice(0, 8)} shown to a client that is welcome, there is ${last}`,
+      );
+    }
+    for (const own of withoutLists ? disowned : [...revoked, ...disowned])
+      await inTime(
+        async () => (await shakeHands(https, { ...this.client, own })).serial === undefined,
+        () => "a client that was revoked, or is of a root that is gone, is let in",
+      );
+    return performance.now() - offered;
+  }
+
+  async stop(): Promise<void> {
+    await this.#load?.stop();
+    await this.#source.stop();
+    this.#peer.close();
+  }
+
+  get #path(): string {
+    return `/${this.#name}/`;
+  }
+}
+
+/** From the writing of a new credential until nothing speaks under the old one: far more than noticing and retiring take. */
+const IN_EFFECT_WITHIN_MS = 20_000;
