@@ -13,6 +13,7 @@ import { systemClock } from "../telemetry/clock.ts";
 import { standardOutput } from "../telemetry/log-sink.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Metrics } from "../telemetry/metrics.ts";
+import { registerAccessLogMetrics } from "./access-log-metrics.ts";
 import { registerAnchorMetrics } from "./anchor-metrics.ts";
 import { registerEngineMetrics } from "./engine-metrics.ts";
 import { wirePlane } from "./plane.ts";
@@ -79,11 +80,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   registerGatewayMetrics(metrics, [plane]);
   registerEngineMetrics(metrics, engine.stats);
   registerAnchorMetrics(metrics, anchors);
-  metrics.counter(
-    "credence_access_log_dropped_total",
-    "Access log lines that their reader was too slow for.",
-    () => [{ labels: {}, value: accessLog?.dropped ?? 0 }],
-  );
+  registerAccessLogMetrics(metrics, accessLog);
   const admin = createAdminServer({
     ...options.admin,
     planes: [{ ...plane, anchors }],

@@ -5,11 +5,16 @@ import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import type { ListenerBounds } from "../../engines/envoy/bounds.ts";
 import { createEnvoyEngine } from "../../engines/envoy/engine.ts";
 import { failureStream } from "../../engines/envoy/failure-stream.ts";
+import { accessLines } from "../../engines/envoy/process/access-lines.ts";
 import { bootstrapOf, OWN_CLUSTER } from "../../engines/envoy/process/bootstrap.ts";
+import { RevisionHistory } from "../../engines/envoy/process/revision-history.ts";
 import { createRunDirectory } from "../../engines/envoy/process/run-directory.ts";
 import { EnvoySupervisor } from "../../engines/envoy/process/supervisor.ts";
+import { createAccessLogWriter } from "../../telemetry/access-log-writer.ts";
 import { systemClock } from "../../telemetry/clock.ts";
+import { standardOutput } from "../../telemetry/log-sink.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
+import { registerAccessLogMetrics } from "../access-log-metrics.ts";
 import { registerFailureMetrics } from "../failure-metrics.ts";
 import { wirePlane } from "../plane.ts";
 import type { Gateway, GatewayOptions } from "../wire.ts";
@@ -47,6 +52,8 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     services: [failureStream(authorize, () => failed)],
   });
   await ads.listen({ path: directory.xdsSocket });
+  const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
+  const revisions = new RevisionHistory();
   const supervisor = new EnvoySupervisor({
     path: options.envoy,
     bootstrap: bootstrapOf({
@@ -59,7 +66,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     }),
     directory,
     concurrency: options.concurrency,
-    standardOutput: options.accessLog,
+    output: accessLog === undefined ? undefined : accessLines(accessLog, revisions.at),
     logger,
     clock,
   });
@@ -84,10 +91,15 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     },
   });
   const { control, engine, source } = plane;
+  ads.onChange(() => {
+    const revision = engine.fleet[0]?.revision ?? null;
+    if (revision !== null) revisions.note(Number(revision), clock.now());
+  });
   const metrics = new Metrics();
   registerGatewayMetrics(metrics, [plane]);
   registerFleetMetrics(metrics, [plane]);
   registerProcessMetrics(metrics, supervisor);
+  registerAccessLogMetrics(metrics, accessLog);
   registerFailureMetrics(metrics, [{ counts: failed.byReason }]);
   const proxies = () => reportedProxies(engine.fleet, supervisor);
   const admin = createAdminServer({
@@ -97,12 +109,13 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     clock,
     logger,
   });
+  const flush = async (): Promise<void> => accessLog?.flush();
   supervisor.start();
   return {
     control,
     admin,
     source,
-    flush: async () => {},
+    flush,
     async serving() {
       if (await supervisor.live(LONGEST_START_MS)) return;
       const { lastEnd } = supervisor.state;
@@ -119,6 +132,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
       await admin.close();
       plane.close();
       await ads.close();
+      await flush();
       directory.remove();
       process.off("exit", directory.remove);
     },

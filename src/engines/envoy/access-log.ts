@@ -127,7 +127,8 @@ function standardOutput(line: JsonObject): AccessLog {
 
 /**
  * A line of the access log, by the other engine's names (telemetry/access-log.ts) as far as Envoy knows the same thing. It
- * knows no reason of our list: `response_flags` and `response_details` are Envoy's own words.
+ * knows no reason of our list: `response_flags` and `response_details` are Envoy's own words, which process/access-lines.ts
+ * looks up where the line comes by.
  */
 function requestLine(listener: string): JsonObject {
   return {
@@ -141,7 +142,7 @@ function requestLine(listener: string): JsonObject {
     request_id: "%REQ(X-REQUEST-ID)%",
     route: `%METADATA(ROUTE:${METADATA}:route)%`,
     response_details: "%RESPONSE_CODE_DETAILS%",
-    // Where the route itself is the failure; of others Envoy has flags, and the stream of failures our reason.
+    // Where the route itself is the failure.
     failure: `%METADATA(ROUTE:${METADATA}:reason)%`,
     failure_id: `%RESP(${FAILURE_ID})%`,
   };

@@ -16,16 +16,20 @@ export interface FailureText {
   readonly status: number;
   /** `RESPONSE_CODE_DETAILS`. */
   readonly details: string;
-  readonly common: AccessLogCommon;
+  readonly flags: Flags | undefined;
+  /** `UPSTREAM_TRANSPORT_FAILURE_REASON`. */
+  readonly transport: string;
 }
+
+/** Envoy's response flags by their names in records. */
+export type Flags = Partial<NonNullable<AccessLogCommon["responseFlags"]>>;
 
 /**
  * The closed list's reason by Envoy's words: the subset that they allow. Null: no failure, or one that a service chose (an
  * AuthService's refusal). The first that fits, so the specific stand before the general.
  */
 export function failureCause(text: FailureText): FailureCause | null {
-  const { details, common } = text;
-  const flags = common.responseFlags;
+  const { details, flags } = text;
   if (details.startsWith("ext_authz_denied") || details === "request_rate_limited") return null;
   const byDetails = BY_DETAILS.find(([pattern]) => pattern.test(details));
   if (byDetails !== undefined) {
@@ -39,7 +43,7 @@ export function failureCause(text: FailureText): FailureCause | null {
   const check = REQUEST_CHECKS.find(({ policy }) => details.includes(`[${policy}]`));
   if (check !== undefined) return { reason: check.reason, cause: check.cause };
   if (flags?.noClusterFound === true) return { reason: "route_fails_closed", cause: "no such cluster" };
-  const transport = common.upstreamTransportFailureReason || details;
+  const transport = text.transport || details;
   const words = `${transport} ${details}`;
   const handshake = handshakeOf(words, "upstream");
   const byText = BY_TEXT.find(([pattern]) => pattern.test(words));
@@ -91,7 +95,7 @@ const BY_TEXT: readonly (readonly [RegExp, FailureReason])[] = [
   [/connection_failure|connect_error/, "upstream_connect_failed"],
 ];
 
-type Flag = Exclude<keyof NonNullable<AccessLogCommon["responseFlags"]>, "$typeName" | "$unknown">;
+type Flag = Exclude<keyof Flags, "$typeName" | "$unknown">;
 
 const BY_FLAG: readonly (readonly [Flag, FailureReason])[] = [
   ["upstreamOverflow", "overloaded"],

@@ -15,7 +15,7 @@ import { DESTINATION_TAG, TAGS } from "./access-log.ts";
 import type { Authorize } from "./ads/client.ts";
 import { PEER } from "./ads/transport.ts";
 import { closedBecause } from "./tcp/destination.ts";
-import { type FailureCause, failureCause } from "./failure-reasons.ts";
+import { type FailureCause, type FailureText, failureCause } from "./failure-reasons.ts";
 import { addressText } from "./failure-log.ts";
 import { handshakeFailure, isHandshakeLog } from "./handshake-log.ts";
 import { FAILURE_ID } from "./local-replies.ts";
@@ -81,7 +81,7 @@ export function requestFailure(entry: HTTPAccessLogEntry): FailureRecord | null 
     ? { reason: said, cause: customTags[TAGS.code] ?? said }
     : details === "direct_response"
       ? null
-      : failureCause({ status: response?.responseCode ?? 0, details, common });
+      : failureCause({ status: response?.responseCode ?? 0, details, ...textOf(common) });
   if (found === null) return null;
   const id = response?.responseHeaders[FAILURE_ID];
   return recordOf(common, found, customTags[TAGS.route] || null, id);
@@ -90,7 +90,11 @@ export function requestFailure(entry: HTTPAccessLogEntry): FailureRecord | null 
 /** Of a TCP listener. */
 export function connectionFailure({ commonProperties: common }: TCPAccessLogEntry): FailureRecord | null {
   if (common === undefined) return null;
-  const found = failureCause({ status: 0, details: common.connectionTerminationDetails, common });
+  const found = failureCause({
+    status: 0,
+    details: common.connectionTerminationDetails,
+    ...textOf(common),
+  });
   if (found === null) return null;
   const destinations = Object.entries(common.customTags)
     .filter(([tag]) => tag.startsWith(DESTINATION_TAG))
@@ -102,6 +106,10 @@ export function connectionFailure({ commonProperties: common }: TCPAccessLogEntr
   const [only] = destinations.length === 1 ? destinations : [];
   const { cluster, route } = chosen ?? only ?? { cluster: "", route: null };
   return recordOf(common, { ...found, cause: closedBecause(cluster) ?? found.cause }, route, undefined);
+}
+
+function textOf(common: AccessLogCommon): Pick<FailureText, "flags" | "transport"> {
+  return { flags: common.responseFlags, transport: common.upstreamTransportFailureReason };
 }
 
 function recordOf(

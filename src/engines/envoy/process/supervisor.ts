@@ -17,8 +17,8 @@ export interface SupervisorOptions {
   readonly directory: RunDirectory;
   /** Worker threads; absent: as many as the machine has. */
   readonly concurrency?: number | undefined;
-  /** Whether Envoy's standard output, where access log lines go, is ours. */
-  readonly standardOutput: boolean;
+  /** Takes Envoy's standard output, where access log lines go; absent: nobody does. */
+  readonly output?: { write(piece: string): void; end(): void } | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -121,7 +121,7 @@ export class EnvoySupervisor {
   }
 
   #spawn(): void {
-    const { path, directory, concurrency, standardOutput, logger } = this.#options;
+    const { path, directory, concurrency, output, logger } = this.#options;
     const startedAt = performance.now();
     this.#phase = "starting";
     this.#starts++;
@@ -133,10 +133,12 @@ export class EnvoySupervisor {
       // would be as before for up to ten minutes. So each is told to close with the next response, not some of them by and by.
       ...["--drain-strategy", "immediate"],
       ...(concurrency === undefined ? [] : ["--concurrency", String(concurrency)]),
+      // How long a line of the access log may wait.
+      ...["--file-flush-interval-msec", "250"],
       ...logFlags(logger.level),
     ];
     const child = spawn(path, flags, {
-      stdio: ["ignore", standardOutput ? "inherit" : "ignore", "pipe"],
+      stdio: ["ignore", output === undefined ? "ignore" : "pipe", "pipe"],
       // A process group of its own: Ctrl-C reaches Credence alone, which then drains Envoy.
       detached: true,
     });
@@ -144,18 +146,21 @@ export class EnvoySupervisor {
     const release = child.pid === undefined ? () => {} : endWithUs(child.pid, logger);
     const log = joinLog(logger, () => this.#phase === "stopped");
     child.stderr?.setEncoding("utf8").on("data", log.write);
+    child.stdout?.setEncoding("utf8").on("data", (piece: string) => output?.write(piece));
     this.#exited = new Promise((resolve) => {
       const onEnd = (how: string): void => {
         if (this.#child !== child) return;
         release();
         log.end();
+        output?.end();
         this.#child = null;
         this.#lastEnd = how;
         this.#onEnd(performance.now() - startedAt);
         resolve();
       };
       child.once("error", (error) => onEnd(error.message));
-      child.once("exit", (code, signal) => onEnd(signal === null ? `status ${code}` : `signal ${signal}`));
+      // With all that it has written.
+      child.once("close", (code, signal) => onEnd(signal === null ? `status ${code}` : `signal ${signal}`));
     });
     logger.debug({ pid: child.pid, starts: this.#starts }, "Envoy started");
     void this.#awaitLive(child);

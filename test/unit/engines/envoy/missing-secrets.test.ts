@@ -103,7 +103,6 @@ test("a model that names secrets that are not there: Envoy starts at once, their
     bootstrap,
     directory,
     concurrency: 1,
-    standardOutput: false,
     logger,
     clock,
   });

@@ -54,7 +54,6 @@ async function start(t: TestContext, protocol: "DELTA_GRPC" | "GRPC" = "DELTA_GR
     bootstrap: JSON.parse(JSON.stringify(bootstrap).replace('"DELTA_GRPC"', JSON.stringify(protocol))),
     directory,
     concurrency: 1,
-    standardOutput: false,
     logger: createLogger(process.env.SHOW_ENVOY ?? "silent"),
     clock: systemClock,
   });

@@ -59,7 +59,7 @@ async function supervised(t: TestContext, upstreamPort: number) {
     bootstrap: staticGateway(directory, port, upstreamPort),
     directory,
     concurrency: 1,
-    standardOutput: false,
+
     logger: createLogger("info", { write: (line: string) => lines.push(JSON.parse(line)) }),
     clock: systemClock,
   });
