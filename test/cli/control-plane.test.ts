@@ -232,7 +232,7 @@ test("each group's Envoy gets its own; nobody reads another's secrets, and a str
   - { name: two, match: { spiffe: "spiffe://example.org/two" }, namespaces: [two] }
 `,
   );
-  const { ready } = await startControlPlane(t, folder, files, "--fleet", fleet);
+  const { process: plane, ready } = await startControlPlane(t, folder, files, "--fleet", fleet);
   const member = (commonName: string, uri: string) =>
     authority.issue({ commonName, uris: [uri], usage: "client" });
   const [edgeOne, edgeTwo, stranger] = await Promise.all([
@@ -286,7 +286,21 @@ test("each group's Envoy gets its own; nobody reads another's secrets, and a str
   assert.notEqual(unknown.code, Code.PermissionDenied);
   const metrics = (await fetchText(`http://${ready.admin}/metrics`)).body;
   assert.match(metrics, /^credence_xds_clients_refused_total\{reason="no-group"\} 1$/m);
-  assert.match(metrics, /^credence_xds_clients_refused_total\{reason="handshake"\} [1-9]/m);
+  assert.match(
+    metrics,
+    /^credence_xds_clients_refused_total\{reason="handshake",handshake="issuer_unknown"\} [1-9]/m,
+  );
+  // Who it was, as Node alone would not tell.
+  const line = plane.stderr.split("\n").find((text) => text.includes("a TLS handshake for xDS failed")) ?? "";
+  const told = JSON.parse(line) as {
+    reason: string;
+    certificate: { subject: string; issuer: string; sha256: string };
+  };
+  assert.deepEqual(
+    [told.reason, told.certificate.subject, told.certificate.issuer],
+    ["issuer_unknown", "CN=x", "CN=elsewhere"],
+  );
+  assert.match(told.certificate.sha256, /^[0-9a-f]{64}$/);
   assert.match(metrics, /^credence_envoys_connected\{group="one"\} 1$/m);
 });
 

@@ -60,9 +60,13 @@ export function registerFleetMetrics(
 
 /** Who was not let in to the xDS streams. */
 export function registerRefusalMetrics(metrics: Metrics, ads: Pick<AdsServer, "refusals">): void {
-  metrics.counter("credence_xds_clients_refused_total", "Clients that got no xDS stream.", () =>
-    Object.entries(ads.refusals).map(([reason, value]) => ({ labels: { reason }, value })),
-  );
+  metrics.counter("credence_xds_clients_refused_total", "Clients that got no xDS stream.", () => {
+    const { handshake, ...others } = ads.refusals;
+    return [
+      ...Object.entries(others).map(([reason, value]) => ({ labels: { reason }, value })),
+      ...[...handshake].map(([why, value]) => ({ labels: { reason: "handshake", handshake: why }, value })),
+    ];
+  });
 }
 
 /** Of the Envoy that this process runs. */

@@ -1,5 +1,5 @@
 import { CredentialStore } from "../../credentials/store.ts";
-import type { TransportTls } from "../../engines/envoy/ads/transport.ts";
+import type { TransportTls } from "../../engines/envoy/ads/mutual-tls.ts";
 import { CertificateFiles } from "../../sources/files/certificate-files.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";

@@ -17,10 +17,9 @@ export class AdmittedConnections {
     this.#logger = logger;
   }
 
-  /** After its handshake, with a certificate that was verified. */
-  add(socket: TLSSocket): void {
-    const { valid_to: end, subject } = socket.getPeerCertificate();
-    const notAfter = Date.parse(end);
+  /** After its handshake, with a certificate that was verified: until then, what vouches for it included. */
+  add(socket: TLSSocket, notAfter: number): void {
+    const { subject } = socket.getPeerCertificate();
     let cancel: () => void = () => undefined;
     const wait = (): void => {
       const left = notAfter - this.#clock.now();
@@ -30,7 +29,11 @@ export class AdmittedConnections {
         return;
       }
       this.#logger.warn(
-        { subject: subject?.CN, address: socket.remoteAddress, notAfter: end },
+        {
+          subject: subject?.CN,
+          address: socket.remoteAddress,
+          notAfter: new Date(notAfter).toISOString(),
+        },
         "an xDS connection is closed: its certificate has expired",
       );
       socket.destroy();

@@ -1,21 +1,59 @@
-import type { Http2SecureServer, Http2Server } from "node:http2";
-import type { Socket } from "node:net";
+import type { X509Certificate } from "node:crypto";
+import type { Server } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { explainClient, type HandshakeReason } from "../../../diagnostics/handshake.ts";
+import { reasonOfCode } from "../../../diagnostics/openssl.ts";
+import { fingerprint, oneLineName } from "../../../x509/certificate.ts";
+import { shortened } from "../../../x509/finding.ts";
 
-/** Why a client got no xDS connection and what to do, in words of ours: OpenSSL's name pointers and its own source files. */
-export function handshakeFailure(
-  error: NodeJS.ErrnoException,
+/** A client that got no xDS connection: why, who it said to be, and what to do. */
+export interface Refusal {
+  readonly address: string | undefined;
+  readonly reason: HandshakeReason;
+  readonly remedy: string;
+  /** Of the certificate that it showed; null: none, or not as far as that. */
+  readonly certificate: {
+    readonly subject: string;
+    readonly names: string;
+    readonly issuer: string;
+    readonly sha256: string;
+  } | null;
+  /** What a certificate lacks, or OpenSSL's code. */
+  readonly cause: string | null;
+}
+
+/** Of a handshake that was done. */
+export function refusalOf(
   socket: TLSSocket,
-): { readonly address: string | undefined; readonly reason: string; readonly code: string | undefined } {
-  // A verification that fails comes as a connection that was reset; the socket knows why.
-  const verification = socket.authorizationError as unknown as string | null | undefined;
-  const code = verification ?? error.code;
-  return { address: addressOf(socket), reason: REASONS.get(code ?? "") ?? OTHERWISE, code };
+  reason: HandshakeReason,
+  certificate: X509Certificate | null,
+  cause: string | null = null,
+): Refusal {
+  return {
+    address: addressOf(socket),
+    reason,
+    remedy: REMEDIES[reason] ?? explainClient(reason).remedy,
+    certificate: certificate === null ? null : shown(certificate),
+    cause,
+  };
+}
+
+/** Of one that came to nothing by itself. */
+export function failedHandshake(error: NodeJS.ErrnoException, socket: TLSSocket): Refusal {
+  const { code = "", syscall } = error;
+  const reason =
+    code === "ECONNRESET" || code === "EPIPE"
+      ? // Node says so where the client goes away in due form as well, but no system call failed then.
+        syscall === undefined
+        ? "handshake_closed"
+        : "handshake_reset"
+      : (reasonOfCode(code, { side: "server", presented: true }) ?? "handshake_failed");
+  return refusalOf(socket, reason, null, code === "" ? error.message : code);
 }
 
 /** A socket keeps an address that it was asked for while it was open. */
-export function rememberAddresses(server: Http2Server | Http2SecureServer): void {
-  server.on("connection", (socket: Socket) => void socket.remoteAddress);
+export function rememberAddresses(server: Server): void {
+  server.on("connection", (socket) => void socket.remoteAddress);
 }
 
 /** A socket that is closed has forgotten its peer; the connection beneath it has not. */
@@ -24,22 +62,26 @@ function addressOf(socket: TLSSocket): string | undefined {
   return socket.remoteAddress ?? beneath?.remoteAddress;
 }
 
+function shown(certificate: X509Certificate): Refusal["certificate"] {
+  const { subject, issuer, subjectAltName } = certificate;
+  return {
+    subject: shortened(oneLineName(subject)),
+    names: shortened(subjectAltName ?? ""),
+    issuer: shortened(oneLineName(issuer)),
+    sha256: fingerprint(certificate),
+  };
+}
+
 const UNKNOWN_ISSUER =
-  "the issuer of its certificate is not in --xds-client-ca: add that CA, or give the Envoy another certificate";
+  "Add the CA that issued its certificate to --xds-client-ca, or give the Envoy a certificate of one that is there.";
 
-const REASONS: ReadonlyMap<string, string> = new Map([
-  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", UNKNOWN_ISSUER],
-  ["UNABLE_TO_GET_ISSUER_CERT", UNKNOWN_ISSUER],
-  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", UNKNOWN_ISSUER],
-  ["SELF_SIGNED_CERT_IN_CHAIN", UNKNOWN_ISSUER],
-  ["DEPTH_ZERO_SELF_SIGNED_CERT", UNKNOWN_ISSUER],
-  ["CERT_HAS_EXPIRED", "its certificate has expired: give the Envoy a new one"],
-  ["CERT_NOT_YET_VALID", "its certificate is not valid yet: check both clocks"],
-  ["INVALID_PURPOSE", "its certificate is not for clients: issue one with the usage clientAuth"],
-  [
-    "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE",
-    "it showed no certificate: give the Envoy one (`credence envoy bootstrap --cert --key`)",
-  ],
-]);
-
-const OTHERWISE = "the client ended it, or does not speak TLS 1.2 or later; its own log may say more";
+/** In the words of who runs a fleet, where they say more than those of listeners. */
+const REMEDIES: Readonly<Partial<Record<HandshakeReason, string>>> = {
+  issuer_unknown: UNKNOWN_ISSUER,
+  self_signed_leaf: UNKNOWN_ISSUER,
+  client_certificate_missing: "Give the Envoy a certificate (`credence envoy bootstrap --cert --key`).",
+  server_certificate_refused:
+    "Give the Envoy the CA of --xds-cert (`credence envoy bootstrap --ca`), and dial a name that the certificate has.",
+  no_common_version: "Have the client speak TLS 1.2 or later.",
+  plaintext_peer: "Have the client speak TLS (`credence envoy bootstrap` writes how).",
+};

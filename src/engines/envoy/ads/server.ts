@@ -1,5 +1,6 @@
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
+import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import { type Node, NodeSchema } from "../../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import { AggregatedDiscoveryService } from "../../../protobuf/generated/envoy/service/discovery/v3/ads_pb.js";
 import type { Clock } from "../../../telemetry/clock.ts";
@@ -38,7 +39,11 @@ export class AdsServer {
   readonly #listeners = new Set<() => void>();
   #isTelling = false;
   /** Clients that were not let in, by what they lacked. */
-  readonly refusals = { handshake: 0, "no-certificate": 0, "no-group": 0 };
+  readonly refusals = {
+    handshake: new Map<HandshakeReason, number>(),
+    "no-certificate": 0,
+    "no-group": 0,
+  };
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
@@ -88,7 +93,10 @@ export class AdsServer {
       (router) => this.routes(router),
       this.#options.logger,
       this.#options.clock,
-      () => this.refusals.handshake++,
+      ({ reason }) => {
+        const { handshake } = this.refusals;
+        handshake.set(reason, (handshake.get(reason) ?? 0) + 1);
+      },
     );
     this.#listening.push(listening);
     return listening;

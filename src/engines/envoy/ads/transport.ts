@@ -1,15 +1,7 @@
-import { constants, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import {
-  createSecureServer,
-  createServer,
-  type Http2SecureServer,
-  type Http2Server,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type ServerHttp2Session,
-} from "node:http2";
-import type { AddressInfo } from "node:net";
+import { createServer, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo, Server } from "node:net";
 import type { TLSSocket } from "node:tls";
 import {
   type ConnectRouter,
@@ -23,19 +15,13 @@ import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import { AdmittedConnections } from "./admitted-connections.ts";
 import type { Peer } from "./client.ts";
-import { handshakeFailure, rememberAddresses } from "./handshake-failure.ts";
+import type { Refusal } from "./handshake-failure.ts";
+import { MutualTlsServer, type TransportTls } from "./mutual-tls.ts";
 
 /** A path is a Unix socket, which only this user may open. */
 export type ListenOptions =
   | { readonly path: string }
   | { readonly address: string; readonly port: number; readonly tls?: TransportTls };
-
-/** Mutual TLS: without a certificate of `clientCas` nobody gets as far as a stream. PEM. */
-export interface TransportTls {
-  readonly certificateChain: string;
-  readonly privateKey: string;
-  readonly clientCas: readonly string[];
-}
 
 export interface Listening {
   /** Undefined on a Unix socket. */
@@ -59,9 +45,8 @@ export async function listen(
   routes: (router: ConnectRouter) => void,
   logger: Logger,
   clock: Clock,
-  onHandshakeFailed: () => void = () => {},
+  onRefused: (refusal: Refusal) => void = () => {},
 ): Promise<Listening> {
-  const tls = "tls" in options ? options.tls : undefined;
   const handler = connectNodeAdapter({
     routes,
     grpc: true,
@@ -72,18 +57,13 @@ export async function listen(
     // Envoy asks for none; compressing the world for a hundred others would cost more than sending it.
     acceptCompression: [],
   });
-  const served = (request: Http2ServerRequest, response: Http2ServerResponse): void => {
+  const http = createServer((request, response) => {
     // The adapter makes a URL of it, and throws; gRPC's C core says the path of a Unix socket there.
     request.headers[":authority"] = "xds";
     handler(request, response);
-  };
-  const server: Http2Server | Http2SecureServer =
-    tls === undefined ? createServer(served) : createSecureServer(secureOptions(tls), served);
+  });
   const sessions = new Set<ServerHttp2Session>();
-  const admitted = new AdmittedConnections(clock, logger);
-  server.on("secureConnection", (socket: TLSSocket) => admitted.add(socket));
-  let clientCas = tls?.clientCas.join();
-  server.on("session", (session) => {
+  http.on("session", (session) => {
     sessions.add(session);
     const stop = keepAlive(session);
     session.once("close", () => {
@@ -92,20 +72,33 @@ export async function listen(
     });
     session.on("error", (error) => logger.debug({ err: error }, "an xDS connection failed"));
   });
-  server.on("sessionError", (error) => logger.debug({ err: error }, "an xDS connection failed"));
-  rememberAddresses(server);
-  server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
-    logger.warn(handshakeFailure(error, socket), "a TLS handshake for xDS failed");
-    onHandshakeFailed();
-  });
+  http.on("sessionError", (error) => logger.debug({ err: error }, "an xDS connection failed"));
+  const tls = "tls" in options ? options.tls : undefined;
+  const admitted = new AdmittedConnections(clock, logger);
+  const secured =
+    tls === undefined
+      ? null
+      : new MutualTlsServer(tls, {
+          onAdmitted: (socket, notAfter) => {
+            admitted.add(socket, notAfter);
+            // HTTP/2 begins here, and nowhere else.
+            http.emit("connection", socket);
+          },
+          onRefused: (refusal) => {
+            logger.warn(refusal, "a TLS handshake for xDS failed");
+            onRefused(refusal);
+          },
+        });
+  const server: Server = secured?.server ?? http;
   await opened(server, options);
   server.on("error", (error) => logger.error({ err: error }, "the xDS server failed"));
   const bound = server.address();
+  let clientCas = tls?.clientCas.join();
   return {
     port: typeof bound === "object" ? (bound as AddressInfo | null)?.port : undefined,
     renew: (renewed) => {
-      if (tls === undefined) return;
-      (server as Http2SecureServer).setSecureContext(secureOptions(renewed));
+      if (secured === null) return;
+      secured.renew(renewed);
       if (renewed.clientCas.join() === clientCas) return;
       clientCas = renewed.clientCas.join();
       admitted.closeAll();
@@ -118,7 +111,7 @@ export async function listen(
   };
 }
 
-async function opened(server: Http2Server | Http2SecureServer, options: ListenOptions): Promise<void> {
+async function opened(server: Server, options: ListenOptions): Promise<void> {
   if ("path" in options && isSocket(options.path)) unlinkSync(options.path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -135,27 +128,6 @@ async function opened(server: Http2Server | Http2SecureServer, options: ListenOp
 /** One that a process left behind: whoever still serves there has lost it. */
 function isSocket(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
-}
-
-function secureOptions({ certificateChain, privateKey, clientCas }: TransportTls): {
-  cert: string;
-  key: string;
-  ca: string[];
-  requestCert: true;
-  rejectUnauthorized: true;
-  minVersion: "TLSv1.2";
-  secureOptions: number;
-} {
-  return {
-    cert: certificateChain,
-    key: privateKey,
-    ca: [...clientCas],
-    requestCert: true,
-    rejectUnauthorized: true,
-    minVersion: "TLSv1.2",
-    // A resumed session is not verified again: it would let in who is not vouched for any more. Envoys connect seldom.
-    secureOptions: constants.SSL_OP_NO_TICKET,
-  };
 }
 
 function peerValues(socket: TLSSocket, options: ListenOptions): ContextValues {

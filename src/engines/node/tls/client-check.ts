@@ -5,7 +5,7 @@ import { reasonOfCode } from "../../../diagnostics/openssl.ts";
 import type { ClientAuth } from "../../../model/tls.ts";
 import { oneLineName } from "../../../x509/certificate.ts";
 import { type PeerExpectation, verifyPeer } from "../../../x509/verify.ts";
-import { presentedChain } from "./presented-chain.ts";
+import { presentedChain } from "../../../x509/presented-chain.ts";
 
 /** Who the client proved to be, or why it is refused. */
 export type ClientCheck =

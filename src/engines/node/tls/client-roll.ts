@@ -7,7 +7,7 @@ import type { Logger } from "../../../telemetry/logger.ts";
 import { type PeerExpectation, verifyPeer } from "../../../x509/verify.ts";
 import type { VouchedClient } from "./client-check.ts";
 import { clientEvidence } from "./policy.ts";
-import { presentedChain } from "./presented-chain.ts";
+import { presentedChain } from "../../../x509/presented-chain.ts";
 
 /** What is open for it. */
 export interface RetirableConnection {

@@ -4,7 +4,7 @@ import type { Endpoint } from "../../../endpoints/endpoint.ts";
 import type { Cluster, Keepalive } from "../../../model/cluster.ts";
 import type { UpstreamTls } from "../../../model/tls.ts";
 import { alpnProtocols } from "../../../model/openssl.ts";
-import { presentedChain } from "../tls/presented-chain.ts";
+import { presentedChain } from "../../../x509/presented-chain.ts";
 import { classify, PeerFault, type Phase, type UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts } from "./connection.ts";
 import type { Generation, Session, VerifiedPeer } from "./generation.ts";

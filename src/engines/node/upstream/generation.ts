@@ -5,7 +5,7 @@ import { peerExpectation, type PeerEvidence, revocationOf } from "../../../crede
 import type { UpstreamTls } from "../../../model/tls.ts";
 import { type PeerExpectation, verifyPeer } from "../../../x509/verify.ts";
 import { contextParameters } from "../../../model/openssl.ts";
-import type { PresentedChain } from "../tls/presented-chain.ts";
+import type { PresentedChain } from "../../../x509/presented-chain.ts";
 import { PeerFault } from "./classify.ts";
 
 /** A peer as its certificate was verified. */
