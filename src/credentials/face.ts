@@ -188,7 +188,7 @@ export class Face {
       (this.#published?.notAfter ?? 0) + 1,
       // Nothing ends then but the peace: there is a finding to tell.
       this.kind === "crl" && this.#published !== null
-        ? staleFrom((this.#published.value as RevocationBundle).lists) + 1
+        ? staleFrom((this.#published.value as RevocationBundle).lists, now) + 1
         : undefined,
     ];
     const next = Math.min(...(moments.filter((moment) => moment !== undefined && moment > now) as number[]));

@@ -19,6 +19,7 @@ import { faceFindings } from "./face-findings.ts";
 import { IssuerTroubles } from "./issuer-troubles.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
 import { admitMaterial, digestOf, IDENTITY } from "./material.ts";
+import { RetiredAnchors } from "./retired-anchors.ts";
 import { admitStaple, stapleOf, strayStaples } from "./staple.ts";
 
 export type { CredentialOrigin } from "./credential.ts";
@@ -37,6 +38,7 @@ export class CredentialStore implements CredentialReader {
   readonly #listeners = new Set<(change: CredentialChange) => void>();
   readonly #findingListeners = new Set<() => void>();
   readonly #issuers = new IssuerTroubles();
+  readonly #retiredAnchors = new RetiredAnchors();
   #statusEpoch = 0;
   /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
   #retiredGeneration = 0;
@@ -59,21 +61,18 @@ export class CredentialStore implements CredentialReader {
     if ((chain === undefined && material.privateKey === undefined) || isBundle)
       this.#remove("credential", name);
     else this.#offerIdentity(name, material, origin);
-    this.#offerPart("crl", name, material, "crl", origin, (text) =>
-      admitRevocationLists(text, this.crl(name)?.lists),
-    );
-    this.#offerPart("staple", name, material, "ocspStaple", origin, admitStaple);
     // The previous certificate stays with its CA: a bad replacement does not turn verification off.
     const face = this.#face("credential", name);
     const isKept = face?.current(this.#clock.now()) !== undefined && face.rejected !== null;
-    if (isKept && material.trustAnchors === undefined && this.#explicitTrust.has(name)) return;
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
-    this.#offerTrust(
-      name,
-      material,
-      origin,
-      material.trustAnchors === undefined ? "certificateChain" : "trustAnchors",
+    const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";
+    if (!isKept || part === "trustAnchors" || !this.#explicitTrust.has(name))
+      this.#offerTrust(name, material, origin, part);
+    // After the CAs: one that is gone takes its lists along.
+    this.#offerPart("crl", name, material, "crl", origin, (text) =>
+      admitRevocationLists(text, this.crl(name), this.#retiredAnchors, this.#clock.now()),
     );
+    this.#offerPart("staple", name, material, "ocspStaple", origin, admitStaple);
   }
 
   /**
@@ -319,6 +318,7 @@ export class CredentialStore implements CredentialReader {
   }
 
   #emit(face: Face, event: CredentialChange["event"]): void {
+    if (face.kind === "trust") this.#retiredAnchors.note(face.name, this.trust(face.name));
     if (event !== "rotated") this.#statusEpoch += 1;
     const change: CredentialChange = { name: face.name, kind: face.kind, event, generation: face.generation };
     for (const listener of this.#listeners) {

@@ -118,6 +118,11 @@ export const CREDENTIAL_CODES = {
     "Give CRLs as PEM: `-----BEGIN X509 CRL-----`, as the CA delivers them.",
   ],
   "crl-missing": ["error", "route-fails-closed", "Give the CRL, or write `crl_policy: allow-missing`."],
+  "crl-left-out": [
+    "warning",
+    "kept-previous",
+    "Give that CA's list again. If no certificate of it is accepted any more, nothing: the list goes once it is stale.",
+  ],
   "crl-older": ["error", "kept-previous", "Give the newest CRL of that CA."],
   "crl-stale": [
     "error",

@@ -52,8 +52,12 @@ export function readRevocationLists(texts: readonly (string | Uint8Array)[]): Re
       if (found.every(({ sha256 }) => sha256 !== list.sha256)) found.push(list);
     }
   }
-  const ofIssuer = Map.groupBy(found, ({ issuer }) => issuer.key);
-  return { ok: true, lists: { facts: found.map(factsOf), ofIssuer } };
+  return { ok: true, lists: collectLists(found) };
+}
+
+/** Lists that were read already. */
+export function collectLists(lists: readonly RevocationList[]): RevocationLists {
+  return { facts: lists.map(factsOf), ofIssuer: Map.groupBy(lists, ({ issuer }) => issuer.key) };
 }
 
 /**

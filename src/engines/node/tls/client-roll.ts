@@ -129,8 +129,8 @@ export class ClientRoll {
     const rules = clients.mode === "none" ? undefined : clients.rules;
     const expected = peerExpectation({ usage: "client" }, evidence, rules);
     const isBoundByLists = rules?.revocation?.policy === "require" && evidence.crl !== undefined;
-    const staleAt = isBoundByLists ? staleFrom(evidence.crl.lists) : Number.POSITIVE_INFINITY;
-    return { expected, staleAt: staleAt > Date.now() ? staleAt : Number.POSITIVE_INFINITY };
+    const staleAt = isBoundByLists ? staleFrom(evidence.crl.lists, Date.now() + 1) : Number.POSITIVE_INFINITY;
+    return { expected, staleAt };
   }
 
   #wakeAt(at: number): void {
