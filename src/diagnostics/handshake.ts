@@ -14,7 +14,8 @@ export const HANDSHAKE_REASONS = {
   },
   issuer_unknown: {
     is: "the peer's certificate chains to none of the CAs that are trusted here",
-    remedy: "Give the CA that issued it (`ca_secret`), or have the peer use a certificate of one that is.",
+    remedy:
+      "Give the CA that issued it (`ca_secret`); if that is an intermediate, have the peer send it; or have it use a certificate of a CA that is trusted.",
   },
   intermediate_missing: {
     is: "the peer does not send the certificate between its own and a CA that is trusted here",

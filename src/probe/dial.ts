@@ -35,6 +35,8 @@ export interface DialOutcome {
   readonly session: Buffer | null;
   readonly connectedMs: number | null;
   readonly handshakeMs: number | null;
+  /** How long it might have taken. */
+  readonly timeoutMs: number;
 }
 
 export interface Negotiated {
@@ -197,6 +199,7 @@ class Connection {
         session: this.#session,
         connectedMs: this.#connectedMs,
         handshakeMs: this.#handshakeMs,
+        timeoutMs: this.#settings.timeoutMs,
       };
       this.#tls?.destroy();
       this.#recorder.destroy();

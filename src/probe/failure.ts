@@ -35,7 +35,7 @@ export interface ProbeFailure {
 
 /** What ended a dial; null: the handshake was done, and nobody objected afterwards. */
 export function failureOf(outcome: DialOutcome): ProbeFailure | null {
-  const { stage, transcript, error, ended } = outcome;
+  const { stage, transcript, error, ended, timeoutMs } = outcome;
   if (stage === "connecting") return connectFailure(outcome);
   const { notTls } = transcript;
   if (notTls !== null)
@@ -61,7 +61,11 @@ export function failureOf(outcome: DialOutcome): ProbeFailure | null {
     };
   if (stage === "open" && error === null) return null;
   if (ended === "timeout")
-    return { reason: "handshake_timeout", step, says: `nothing more came ${STEP_TEXT[step]}` };
+    return {
+      reason: "handshake_timeout",
+      step,
+      says: `nothing more came ${STEP_TEXT[step]} within ${timeoutMs} ms`,
+    };
   if (ended === "reset")
     return { reason: "handshake_reset", step, says: `the peer reset the connection ${STEP_TEXT[step]}` };
   if (ended === "closed")
@@ -90,10 +94,16 @@ export function opensslText(message: string, code: string): string {
 const CLOSE_NOTIFY = 0;
 const DECRYPT_ERROR = 51;
 
-function connectFailure({ error, ended, endpoint }: DialOutcome): ProbeFailure {
+function connectFailure({ error, ended, endpoint, timeoutMs }: DialOutcome): ProbeFailure {
   const code = error?.code ?? "";
   const where = `${endpoint.address} port ${endpoint.port}`;
-  if (ended === "timeout" || code === "ETIMEDOUT")
+  if (ended === "timeout")
+    return {
+      reason: "connect_timeout",
+      step: "connect",
+      says: `no answer from ${where} within ${timeoutMs} ms`,
+    };
+  if (code === "ETIMEDOUT")
     return { reason: "connect_timeout", step: "connect", says: `no answer from ${where}` };
   if (code === "ECONNREFUSED")
     return { reason: "connect_refused", step: "connect", says: `${where} refuses connections` };

@@ -150,7 +150,7 @@ function checked(
     facts,
     path: verdict.ok ? verdict.path : [],
     identity: verdict.ok ? verdict.identity : (expected.name ?? "one of those that are asked for"),
-    until: Math.min(...facts.map(({ notAfter }) => notAfter)),
+    until: verdict.ok ? verdict.notAfter : Math.min(...facts.map(({ notAfter }) => notAfter)),
   });
   return says === null
     ? { check, status: "not-asked", fault: null, says: "nothing is asked" }

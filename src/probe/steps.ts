@@ -94,7 +94,12 @@ export function certificateStep({ certificates }: Judgement, now: number): Step 
     leaf === undefined
       ? "none"
       : `${leaf.subject === "" ? (namesOf(leaf)[0] ?? "no subject") : leaf.subject}, ${count}`,
-    certificates.flatMap((facts, index) => certificateLines(facts, index, now)),
+    [
+      ...certificates.slice(0, MAX_SHOWN).flatMap((facts, index) => certificateLines(facts, index, now)),
+      ...(certificates.length > MAX_SHOWN
+        ? [`and ${certificates.length - MAX_SHOWN} more, which \`--format json\` has`]
+        : []),
+    ],
   );
 }
 
@@ -202,6 +207,8 @@ export function alpnStep(offered: readonly string[], { negotiated }: DialOutcome
 const SIGNALS = new Set([0x00ff, 0x5600]);
 const MARKS = { ok: "✓", failed: "✗", "not-asked": "·" } as const;
 const MAX_NAMES = 8;
+/** Certificates: nobody needs so many, some servers send whole bundles. */
+const MAX_SHOWN = 8;
 
 function certificateLines(facts: CertificateFacts, index: number, now: number): string[] {
   const { subject, issuer, notBefore, notAfter, keyType, sha256, serial, isCa } = facts;

@@ -22,7 +22,7 @@ export function verdictOf(
       also: [],
       notes,
     };
-  const { is, remedy } = HANDSHAKE_REASONS[first.reason];
+  const { is } = HANDSHAKE_REASONS[first.reason];
   const told = new Set<HandshakeReason>([first.reason]);
   const also = others.filter(({ reason }) => !told.has(reason) && told.add(reason));
   return {
@@ -31,7 +31,7 @@ export function verdictOf(
     step: first.step,
     says: first.says,
     is,
-    remedy,
+    remedy: REMEDIES_HERE[first.reason] ?? HANDSHAKE_REASONS[first.reason].remedy,
     change: failures
       .filter(({ reason }, index) => failures.findIndex((other) => other.reason === reason) === index)
       .flatMap(changesFor),
@@ -39,3 +39,13 @@ export function verdictOf(
     notes,
   };
 }
+
+/** Of reasons whose remedy is to run this. */
+const REMEDIES_HERE: Readonly<Partial<Record<HandshakeReason, string>>> = {
+  no_agreement:
+    "All that OpenSSL has was offered as well, and did not help: the peer's log says what it wants.",
+  handshake_closed: "The peer's log says why.",
+  handshake_reset: "Look for a firewall or a crashing peer.",
+  handshake_timeout: "Look at the peer's load and the network.",
+  handshake_failed: "Look at the peer's log, and at what is between here and there.",
+};

@@ -1,4 +1,5 @@
 import { oneLineName } from "./certificate.ts";
+import { ATTRIBUTE, attributesOf } from "./distinguished-name.ts";
 import { KEY_USAGE } from "./extensions.ts";
 import { shortened } from "./finding.ts";
 import { printGeneralName } from "./general-name.ts";
@@ -106,8 +107,10 @@ function ownName(leaf: ParsedCertificate): string {
   return leaf.alternativeNames.slice(0, 1).map(printGeneralName).join();
 }
 
-function presented({ alternativeNames }: ParsedCertificate): string {
-  return alternativeNames.length === 0 ? "no name" : listed(alternativeNames.map(printGeneralName));
+function presented({ alternativeNames, subject }: ParsedCertificate): string {
+  if (alternativeNames.length > 0) return listed(alternativeNames.map(printGeneralName));
+  const isCommon = attributesOf(subject, ATTRIBUTE.commonName).length > 0;
+  return isCommon ? "no name, as its common name does not count (RFC 9525 §2)" : "no name";
 }
 
 function listed(names: readonly string[]): string {

@@ -249,8 +249,8 @@ test("without a gateway that runs the client's certificate is judged all the sam
 test("misuse exits 2, and says why", async (t) => {
   const { folder, file } = await world(t);
   const cases: readonly (readonly [args: readonly string[], said: RegExp])[] = [
-    [["mapping/nobody", folder], /there is no mapping nobody/],
-    [["tlscontext/nobody", folder], /there is no TLSContext nobody/],
+    [["mapping/nobody", folder], /there is no mapping nobody .*; there are mapping\//],
+    [["tlscontext/nobody", folder], /there is no TLSContext nobody; there are tlscontext\//],
     [["mapping/away", folder], /redirects/],
     [["service/good", folder], /neither a URL nor one of mapping\/NAME/],
     [["mapping/good"], /files or folders of YAML are needed/],

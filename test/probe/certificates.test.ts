@@ -278,6 +278,24 @@ test("a good certificate: every check says so, and nothing is to be changed", as
   assert.equal(negotiated?.resumes, true);
 });
 
+test("a server that sends a whole bundle: some of it is shown, and what is no part of its chain does not count", async (t) => {
+  const past = { notBefore: new Date(Date.now() - 9 * DAY), notAfter: new Date(Date.now() - DAY) };
+  const bundle = Array.from({ length: 20 }, (_, index) => issueCa({ subject: `other ${index}`, ...past }));
+  const { verdict, steps, checks, certificates } = await probePort(
+    await tlsPeer(t, shows(serverOf(), ...bundle)),
+  );
+  assert.ok(verdict.good, verdict.says);
+  assert.equal(certificates.length, 21);
+  const shown = steps.find(({ step }) => step === "certificate")?.details ?? [];
+  assert.ok(shown.length < 60, `${shown.length} lines`);
+  assert.match(shown.at(-1) ?? "", /^and 13 more/);
+  const until = certificates[0]?.notAfter ?? 0;
+  assert.equal(
+    checks.find(({ check }) => check === "dates")?.says,
+    `good until ${new Date(until).toISOString().slice(0, 10)}`,
+  );
+});
+
 test("several things that are wrong are all told, the one that decides first", async (t) => {
   const expired = { notBefore: new Date(Date.now() - 9 * DAY), notAfter: new Date(Date.now() - DAY) };
   const port = await tlsPeer(t, shows(serverOf({ ...expired, by: OTHER, names: [dns("other.example")] })));

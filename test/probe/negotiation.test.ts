@@ -62,6 +62,13 @@ const CASES: readonly Case[] = [
     change: "tlscontext/default/up#cipher_suites cipher_suites: add TLS_CHACHA20_POLY1305_SHA256",
   },
   {
+    what: "a suite that few have",
+    peer: { ...shows(SERVER), maxVersion: "TLSv1.2", ciphers: "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0" },
+    reason: "no_common_cipher",
+    says: /takes ECDHE-ECDSA-AES128-CCM8, which is not offered/,
+    change: "tlscontext/default/up#cipher_suites cipher_suites: add ECDHE-ECDSA-AES128-CCM8",
+  },
+  {
     what: "another group, in TLS 1.3",
     peer: { ...shows(SERVER), ecdhCurve: "P-521" },
     reason: "no_common_group",
@@ -213,7 +220,7 @@ test("a request is sent to a peer that is verified, and to no other", async (t) 
   );
   const wrong = await probePort(port, { client: [CLIENT], name: "other.example", context: { request } });
   assert.equal(wrong.verdict.reason, "name_mismatch");
-  assert.doesNotMatch(JSON.stringify(wrong.steps), /204/);
+  assert.doesNotMatch(JSON.stringify(wrong.steps), /204 No Content/);
 });
 
 test("a peer that gives no sign in TLS 1.3 is asked in TLS 1.2, where it must; where it has none, that is said", async (t) => {

@@ -36,7 +36,10 @@ export function findTarget(text: string, { compilation }: LoadedGateway): Target
     const context = findContext(name, { namespace: "default" }, contexts, () => {});
     if (context === "ambiguous")
       return { problem: `TLSContext ${name} stands in several namespaces: write NAME.NAMESPACE` };
-    if (context === null) return { problem: `there is no TLSContext ${name}` };
+    if (context === null) {
+      const known = [...contexts.values()].map((each) => `${kind}/${each.name}`);
+      return { problem: `there is no TLSContext ${name}${others(kind, known)}` };
+    }
     const own = `tlscontext/${context.name}`;
     const uses = usesOf(model);
     const upstreams = upstreamsOf(
@@ -56,7 +59,13 @@ export function findTarget(text: string, { compilation }: LoadedGateway): Target
   const wanted = namesOf(kind, name).find(
     (each) => uses.some((use) => use.name === each) || hosts(model, each).length > 0,
   );
-  if (wanted === undefined) return { problem: `there is no ${kind} ${name} that is served or dials` };
+  if (wanted === undefined)
+    return {
+      problem: `there is no ${kind} ${name} that is served or dials${others(kind, [
+        ...uses.map((use) => use.name),
+        ...model.virtualHosts.map(({ origin }) => origin),
+      ])}`,
+    };
   const own = uses.filter((use) => use.name === wanted);
   const closed = own.flatMap(({ code }) => (code === null ? [] : [{ name: wanted, code }]));
   const upstreams = upstreamsOf(model, own);
@@ -113,6 +122,20 @@ function namesOf(kind: string, name: string): string[] {
     ...(dot > 0 ? [`${kind}/${name.slice(dot + 1)}/${name.slice(0, dot)}`] : []),
   ];
 }
+
+/** A clause about what there is of the kind, as it would have to be written. */
+function others(kind: string, names: readonly string[]): string {
+  const own = [...new Set(names)].filter((name) => name.startsWith(`${kind}/`)).sort();
+  const shown = own.slice(0, MAX_OTHERS).map((name) => {
+    const [, namespace, ...rest] = name.split("/");
+    return `${kind}/${rest.join("/")}${namespace === "default" ? "" : `.${namespace}`}`;
+  });
+  if (shown.length === 0) return "";
+  const more = own.length > shown.length ? ` and ${own.length - shown.length} more` : "";
+  return `; there ${own.length === 1 ? "is" : "are"} ${shown.join(", ")}${more}`;
+}
+
+const MAX_OTHERS = 8;
 
 function hosts({ virtualHosts }: GatewayModel, origin: string): VirtualHost[] {
   return virtualHosts.filter((host) => host.origin === origin && host.tls.mode !== "cleartext");
