@@ -1,12 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIP } from "node:net";
-import { positiveNumber } from "./numbers.ts";
+import { duration, positiveNumber } from "./numbers.ts";
 
 /** Flags of `--engine envoy`. */
 export interface EnvoyFlags {
   readonly envoy?: string;
   readonly envoyConcurrency?: number;
   readonly envoyDns: readonly string[];
+  /** Milliseconds. */
+  readonly envoyPatience?: number;
 }
 
 export function addEnvoyFlags(command: Command): void {
@@ -16,13 +18,17 @@ export function addEnvoyFlags(command: Command): void {
       positiveNumber,
     ),
     dnsOption("--envoy-dns <address:port>"),
+    new Option(
+      "--envoy-patience <time>",
+      "an Envoy that does not answer for so long is killed and started again (default: 30s; 0s: never)",
+    ).argParser(duration),
   ])
     command.addOption(option.helpGroup("With --engine envoy:"));
 }
 
 /** Whether one was given: with another engine they would do nothing. */
-export function hasEnvoyFlags({ envoy, envoyConcurrency, envoyDns }: EnvoyFlags): boolean {
-  return envoy !== undefined || envoyConcurrency !== undefined || envoyDns.length > 0;
+export function hasEnvoyFlags({ envoy, envoyConcurrency, envoyDns, envoyPatience }: EnvoyFlags): boolean {
+  return [envoy, envoyConcurrency, envoyPatience].some((flag) => flag !== undefined) || envoyDns.length > 0;
 }
 
 export function dnsOption(flag: string): Option {

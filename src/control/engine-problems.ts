@@ -38,6 +38,7 @@ function subjectNamed(subject: string): Subject {
 
 const KINDS: Readonly<Record<string, string>> = {
   authservice: "AuthService",
+  envoy: "Envoy",
   host: "Host",
   ingress: "Ingress",
   logservice: "LogService",

@@ -226,6 +226,11 @@ export const CATALOGUE = {
     "kept-previous",
     "Change what the message names; that it came this far is a fault of Credence's, which is worth a report.",
   ],
+  "envoy-silent": [
+    "error",
+    "kept-previous",
+    "Look at its log and what the machine is short of; it is killed and started again after `--envoy-patience`.",
+  ],
   "listener-port-unavailable": ["error", "kept-previous", "Free the port, or choose another one."],
 } as const;
 

@@ -1,5 +1,6 @@
 import { DEFAULT_BOUNDS } from "../../engines/envoy/bounds.ts";
 import { EnvoyNotFound, type FoundEnvoy, findEnvoy } from "../../engines/envoy/process/find.ts";
+import { patienceOf } from "../../engines/envoy/process/pulse.ts";
 import type { EnvoyFlags } from "../envoy-flags.ts";
 import { changedLimits, flagText, type LimitFlags, limitsOf } from "../limit-flags.ts";
 import type { Gateway, GatewayOptions } from "../wire.ts";
@@ -26,6 +27,7 @@ export async function createEnvoyGateway(
     ...options,
     envoy: found.path,
     concurrency: flags.envoyConcurrency,
+    patience: flags.envoyPatience === undefined ? undefined : patienceOf(flags.envoyPatience),
     dnsResolvers: flags.envoyDns,
     maxConnections: flags.maxConnections,
     bounds: { ...DEFAULT_BOUNDS, ...limitsOf(flags, BOUNDS) },

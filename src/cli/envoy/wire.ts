@@ -7,6 +7,7 @@ import { createEnvoyEngine } from "../../engines/envoy/engine.ts";
 import { failureStream } from "../../engines/envoy/failure-stream.ts";
 import { accessLines } from "../../engines/envoy/process/access-lines.ts";
 import { bootstrapOf, OWN_CLUSTER } from "../../engines/envoy/process/bootstrap.ts";
+import type { Patience } from "../../engines/envoy/process/pulse.ts";
 import { RevisionHistory } from "../../engines/envoy/process/revision-history.ts";
 import { createRunDirectory } from "../../engines/envoy/process/run-directory.ts";
 import { EnvoySupervisor } from "../../engines/envoy/process/supervisor.ts";
@@ -27,6 +28,8 @@ export interface EnvoyGatewayOptions extends Omit<GatewayOptions, "limits" | "lo
   readonly envoy: string;
   /** Worker threads; absent: as many as the machine has. */
   readonly concurrency?: number | undefined;
+  /** How long Envoy may not answer. */
+  readonly patience?: Patience | undefined;
   /** Whom Envoy asks for addresses, `ADDRESS:PORT`; none: the system's. */
   readonly dnsResolvers: readonly string[];
   /** Client connections at once. */
@@ -66,6 +69,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     }),
     directory,
     concurrency: options.concurrency,
+    patience: options.patience,
     output: accessLog === undefined ? undefined : accessLines(accessLog, revisions.at),
     logger,
     clock,

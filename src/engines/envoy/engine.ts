@@ -51,6 +51,10 @@ export interface EnvoyEngineOptions {
 export interface Proxies {
   /** Why they serve nothing just now; null: they do. */
   readonly down?: string | null;
+  /** What stands against them while they run. */
+  readonly problems?: readonly EngineProblem[];
+  /** Called when `problems` have changed. Returns the function that ends it. */
+  onProblems?(listener: () => void): () => void;
   /** Names of the listeners that take connections as they were acknowledged; none while that cannot be told. */
   openListeners(): Promise<ReadonlySet<string>>;
   /** Stop accepting; resolves when what is in flight has ended, or after `milliseconds`. */
@@ -107,19 +111,26 @@ export class EnvoyEngine implements Engine {
 
   /** What the connected clients refuse of what serves now, and listeners that they were not given. */
   get problems(): EngineProblem[] {
-    return [...this.#taken, ...problemsOf(this.fleet, tcpNames(this.#revision?.model))];
+    const own = this.#options.proxies?.problems ?? [];
+    return [...own, ...this.#taken, ...problemsOf(this.fleet, tcpNames(this.#revision?.model))];
   }
 
   /** Called when `problems` have changed. */
   onProblems(listener: (problems: readonly EngineProblem[]) => void): () => void {
     let before = "[]";
-    return this.#options.ads.onChange(() => {
+    const look = (): void => {
       const { problems } = this;
       const now = JSON.stringify(problems);
       if (now === before) return;
       before = now;
       listener(problems);
-    });
+    };
+    const { ads, proxies } = this.#options;
+    const [unsubscribe, unsubscribeOwn] = [ads.onChange(look), proxies?.onProblems?.(look)];
+    return () => {
+      unsubscribe();
+      unsubscribeOwn?.();
+    };
   }
 
   /** One revision after the other, in the order in which they were given. */

@@ -19,9 +19,13 @@ import type { Refusal } from "./handshake-failure.ts";
 import { MutualTlsServer, type TransportTls } from "./mutual-tls.ts";
 
 /** A path is a Unix socket, which only this user may open. */
-export type ListenOptions =
+export type ListenOptions = (
   | { readonly path: string }
-  | { readonly address: string; readonly port: number; readonly tls?: TransportTls };
+  | { readonly address: string; readonly port: number; readonly tls?: TransportTls }
+) & {
+  /** How often clients are asked whether they are there: one that has not answered by the next time is gone. */
+  readonly keepaliveMs?: number;
+};
 
 export interface Listening {
   /** Undefined on a Unix socket. */
@@ -65,7 +69,12 @@ export async function listen(
   const sessions = new Set<ServerHttp2Session>();
   http.on("session", (session) => {
     sessions.add(session);
-    const stop = keepAlive(session);
+    const stop = keepAlive(session, options.keepaliveMs ?? KEEPALIVE_MS, () =>
+      logger.warn(
+        { address: session.socket?.remoteAddress },
+        "an xDS client does not answer: its connection is ended",
+      ),
+    );
     session.once("close", () => {
       stop();
       sessions.delete(session);
@@ -141,18 +150,21 @@ function peerValues(socket: TLSSocket, options: ListenOptions): ContextValues {
   return values.set(PEER, { transport: "tls", certificate, address: socket.remoteAddress });
 }
 
-/** Returns what stops it. A peer that answers no ping is gone, whatever TCP believes. */
-function keepAlive(session: ServerHttp2Session): () => void {
+/** Returns what stops it. A peer that answers no ping is gone, whatever TCP believes: it may be frozen. */
+function keepAlive(session: ServerHttp2Session, intervalMs: number, onGone: () => void): () => void {
   let answered = true;
   const timer = setInterval(() => {
-    if (!answered) session.destroy();
-    else if (!session.destroyed) {
-      answered = false;
-      session.ping((error) => {
-        answered = error === null;
-      });
+    if (session.destroyed) return;
+    if (!answered) {
+      onGone();
+      session.destroy();
+      return;
     }
-  }, KEEPALIVE_MS).unref();
+    answered = false;
+    session.ping((error) => {
+      answered = error === null;
+    });
+  }, intervalMs).unref();
   return () => clearInterval(timer);
 }
 

@@ -1,4 +1,5 @@
 import { request } from "node:http";
+import type { Answer } from "./pulse.ts";
 
 /** Envoy's admin interface, over the Unix socket in the run directory. */
 export class EnvoyAdmin {
@@ -8,13 +9,13 @@ export class EnvoyAdmin {
     this.#socket = socket;
   }
 
-  /** LIVE: the first clusters and listeners are in effect. false also while it cannot be reached. */
-  async isLive(): Promise<boolean> {
+  /** `live`: the first clusters and listeners are in effect. */
+  async pulse(timeoutMs: number): Promise<Answer> {
     try {
-      const { status, body } = await this.#ask("GET", "/ready");
-      return status === 200 && body.startsWith("LIVE");
-    } catch {
-      return false;
+      const { status, body } = await this.#ask("GET", "/ready", timeoutMs);
+      return status === 200 && body.startsWith("LIVE") ? "live" : "initializing";
+    } catch (error) {
+      return error instanceof NoAnswer ? "silence" : "unreachable";
     }
   }
 
@@ -49,10 +50,10 @@ export class EnvoyAdmin {
     );
   }
 
-  #ask(method: string, path: string): Promise<{ status: number; body: string }> {
+  #ask(method: string, path: string, timeoutMs = TIMEOUT_MS): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
       const asked = request(
-        { socketPath: this.#socket, method, path, agent: false, timeout: TIMEOUT_MS },
+        { socketPath: this.#socket, method, path, agent: false, timeout: timeoutMs },
         (response) => {
           let body = "";
           response.setEncoding("utf8");
@@ -63,12 +64,14 @@ export class EnvoyAdmin {
           response.on("error", reject);
         },
       );
-      asked.on("timeout", () => asked.destroy(new Error("Envoy's admin interface does not answer")));
+      asked.on("timeout", () => asked.destroy(new NoAnswer("Envoy's admin interface does not answer")));
       asked.on("error", reject);
       asked.end();
     });
   }
 }
+
+class NoAnswer extends Error {}
 
 interface DumpedListener {
   readonly name: string;

@@ -2,12 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
+import type { EngineProblem } from "../../engine.ts";
 import { EnvoyAdmin } from "./admin-client.ts";
 import { Backoff } from "./backoff.ts";
 import type { JsonObject } from "./json.ts";
 import { drainEnvoy } from "./drain.ts";
 import { joinLog, logFlags } from "./log-lines.ts";
 import { endWithUs } from "./orphan-watch.ts";
+import { type Patience, patienceOf, watchPulse } from "./pulse.ts";
 import type { RunDirectory } from "./run-directory.ts";
 
 export interface SupervisorOptions {
@@ -19,12 +21,15 @@ export interface SupervisorOptions {
   readonly concurrency?: number | undefined;
   /** Takes Envoy's standard output, where access log lines go; absent: nobody does. */
   readonly output?: { write(piece: string): void; end(): void } | undefined;
+  /** How long it may not answer; absent: half a minute. */
+  readonly patience?: Patience | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 export interface EnvoyState {
-  readonly phase: "starting" | "live" | "ended" | "draining" | "stopped";
+  /** `silent`: it runs and does not answer. */
+  readonly phase: "starting" | "live" | "silent" | "ended" | "draining" | "stopped";
   readonly pid: number | null;
   /** How often it was started. */
   readonly starts: number;
@@ -32,7 +37,7 @@ export interface EnvoyState {
   readonly lastEnd: string | null;
 }
 
-/** Keeps one Envoy running until `stop`: starts it, joins its log to ours, starts it again when it ends. */
+/** Keeps one Envoy running until `stop`: starts it, joins its log to ours, starts it again when it ends or answers no more. */
 export class EnvoySupervisor {
   readonly #options: SupervisorOptions;
   readonly #admin: EnvoyAdmin;
@@ -42,6 +47,9 @@ export class EnvoySupervisor {
   #phase: EnvoyState["phase"] = "stopped";
   #starts = 0;
   #lastEnd: string | null = null;
+  /** It is being killed for its silence. */
+  #isLost = false;
+  readonly #listeners = new Set<() => void>();
   #cancelStart: () => void = () => {};
 
   constructor(options: SupervisorOptions) {
@@ -62,9 +70,23 @@ export class EnvoySupervisor {
   get down(): string | null {
     if (this.#phase === "live") return null;
     if (this.#phase === "draining" || this.#phase === "stopped") return "Envoy is stopped";
+    if (this.#phase === "silent") return "Envoy does not answer";
     return this.#lastEnd === null
       ? "Envoy is starting"
       : `Envoy ended by ${this.#lastEnd}, and is started again`;
+  }
+
+  /** What stands against it while it runs. */
+  get problems(): EngineProblem[] {
+    if (this.#phase !== "silent") return [];
+    const message = `process ${this.#child?.pid} of Envoy runs and does not answer: it takes no configuration, and may serve nothing`;
+    return [{ code: "envoy-silent", subject: "envoy//own", message }];
+  }
+
+  /** Called when `problems` have changed. Returns the function that ends it. */
+  onProblems(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   start(): void {
@@ -76,7 +98,7 @@ export class EnvoySupervisor {
   /** Resolves with true once the first configuration is in effect, false when it is not within `milliseconds`. */
   async live(milliseconds: number): Promise<boolean> {
     const end = performance.now() + milliseconds;
-    while (this.#phase === "starting" || this.#phase === "ended") {
+    while (["starting", "silent", "ended"].includes(this.#phase)) {
       if (performance.now() > end) return false;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
@@ -96,8 +118,13 @@ export class EnvoySupervisor {
   async drain(milliseconds: number): Promise<void> {
     this.#cancelStart();
     const running = this.#child !== null;
+    const isSilent = this.#phase === "silent";
     this.#phase = running ? "draining" : "stopped";
     if (!running || milliseconds <= 0) return;
+    if (isSilent) {
+      this.#options.logger.warn("Envoy does not answer and cannot be drained; what is in flight is cut");
+      return;
+    }
     try {
       await Promise.race([drainEnvoy(this.#admin, milliseconds), this.#exited]);
     } catch (error) {
@@ -121,7 +148,7 @@ export class EnvoySupervisor {
   }
 
   #spawn(): void {
-    const { path, directory, concurrency, output, logger } = this.#options;
+    const { path, directory, concurrency, output, logger, patience = patienceOf(30_000) } = this.#options;
     const startedAt = performance.now();
     this.#phase = "starting";
     this.#starts++;
@@ -154,7 +181,8 @@ export class EnvoySupervisor {
         log.end();
         output?.end();
         this.#child = null;
-        this.#lastEnd = how;
+        this.#lastEnd = this.#isLost ? "a kill, as it did not answer" : how;
+        this.#isLost = false;
         this.#onEnd(performance.now() - startedAt);
         resolve();
       };
@@ -163,19 +191,35 @@ export class EnvoySupervisor {
       child.once("close", (code, signal) => onEnd(signal === null ? `status ${code}` : `signal ${signal}`));
     });
     logger.debug({ pid: child.pid, starts: this.#starts }, "Envoy started");
-    void this.#awaitLive(child);
+    void watchPulse(
+      (timeoutMs) => this.#admin.pulse(timeoutMs),
+      patience,
+      {
+        onLive: () => this.#enter(child, "live"),
+        onSilent: () => this.#enter(child, "silent"),
+        onLost: () => this.#giveUp(child),
+      },
+      () => this.#child !== child,
+    );
   }
 
-  async #awaitLive(child: ChildProcess): Promise<void> {
-    while (this.#child === child && this.#phase === "starting") {
-      if (await this.#admin.isLive()) {
-        if (this.#child !== child || this.#phase !== "starting") return;
-        this.#phase = "live";
-        this.#options.logger.info({ pid: child.pid, starts: this.#starts }, "Envoy is live");
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS).unref());
-    }
+  #enter(child: ChildProcess, phase: "live" | "silent"): void {
+    if (this.#phase === "draining" || this.#phase === "stopped") return;
+    const { logger } = this.#options;
+    const isBack = this.#phase === "silent";
+    this.#phase = phase;
+    const { starts } = this.state;
+    if (phase === "silent") logger.error({ pid: child.pid }, "Envoy runs and does not answer");
+    else logger.info({ pid: child.pid, starts }, isBack ? "Envoy answers again" : "Envoy is live");
+    for (const listener of this.#listeners) listener();
+  }
+
+  #giveUp(child: ChildProcess): void {
+    if (this.#phase === "draining" || this.#phase === "stopped") return;
+    this.#options.logger.error({ pid: child.pid }, "Envoy has not answered for too long; it is killed");
+    this.#isLost = true;
+    // A process that is stopped takes no other signal.
+    child.kill("SIGKILL");
   }
 
   #onEnd(runMs: number): void {
@@ -185,6 +229,7 @@ export class EnvoySupervisor {
       return;
     }
     this.#phase = "ended";
+    for (const listener of this.#listeners) listener();
     const delay = this.#backoff.after(runMs);
     logger.error(
       { how: this.#lastEnd, ranMs: Math.round(runMs), againInMs: delay },

@@ -9,7 +9,7 @@ import type { Snapshot } from "../../../../../src/engines/envoy/ads/snapshot.ts"
 import { bootstrapOf } from "../../../../../src/engines/envoy/process/bootstrap.ts";
 import { findEnvoy } from "../../../../../src/engines/envoy/process/find.ts";
 import { createRunDirectory } from "../../../../../src/engines/envoy/process/run-directory.ts";
-import { EnvoySupervisor } from "../../../../../src/engines/envoy/process/supervisor.ts";
+import { type EnvoyState, EnvoySupervisor } from "../../../../../src/engines/envoy/process/supervisor.ts";
 import { systemClock } from "../../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../../src/telemetry/logger.ts";
 import { type World, worldOf } from "../../../../support/xds-world.ts";
@@ -23,6 +23,7 @@ interface Bench {
   /** A new server in the place of the old one, with the same snapshot. */
   restart(): Promise<void>;
   get(host: string, path: string, method?: string): Promise<string>;
+  process(): EnvoyState;
 }
 
 async function freePort(): Promise<number> {
@@ -34,7 +35,11 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function start(t: TestContext, protocol: "DELTA_GRPC" | "GRPC" = "DELTA_GRPC"): Promise<Bench> {
+async function start(
+  t: TestContext,
+  protocol: "DELTA_GRPC" | "GRPC" = "DELTA_GRPC",
+  transport: { readonly keepaliveMs?: number } = {},
+): Promise<Bench> {
   const directory = createRunDirectory();
   const options = {
     clock: systemClock,
@@ -42,7 +47,7 @@ async function start(t: TestContext, protocol: "DELTA_GRPC" | "GRPC" = "DELTA_GR
     authorize: () => ({ group: "all", identity: "local" }),
   };
   const ads = createAdsServer(options);
-  await ads.listen({ path: directory.xdsSocket });
+  await ads.listen({ path: directory.xdsSocket, ...transport });
   const bootstrap = bootstrapOf({
     nodeId: "one",
     nodeCluster: "test",
@@ -79,8 +84,9 @@ async function start(t: TestContext, protocol: "DELTA_GRPC" | "GRPC" = "DELTA_GR
       await bench.ads.close();
       bench.ads = createAdsServer(options);
       if (snapshot !== undefined) bench.ads.publish("all", snapshot, String(number));
-      await bench.ads.listen({ path: directory.xdsSocket });
+      await bench.ads.listen({ path: directory.xdsSocket, ...transport });
     },
+    process: () => supervisor.state,
     get: (host, path, method) => fetchFrom(bench.port, host, path, method),
   };
   supervisor.start();
@@ -428,3 +434,27 @@ async function upstream(t: TestContext, name: string): Promise<number> {
   t.after(() => server.close());
   return (server.address() as AddressInfo).port;
 }
+
+test("a member of the fleet that is frozen is gone until it answers again", async (t) => {
+  const bench = await start(t, "DELTA_GRPC", { keepaliveMs: 300 });
+  const world = (answer: string): World => ({
+    listeners: { http: bench.port },
+    hosts: { http: { "a.example": [["/", answer]] } },
+  });
+  bench.publish(world("=before"));
+  await bench.caughtUp();
+  const { pid } = bench.process();
+  process.kill(pid as number, "SIGSTOP");
+  await until(
+    () => bench.ads.clients.length === 0,
+    () => "the end of its stream",
+  );
+  bench.publish(world("=after"));
+  process.kill(pid as number, "SIGCONT");
+  await bench.caughtUp();
+  await until(
+    async () => (await bench.get("a.example", "/")) === "200 after",
+    () => "what was published meanwhile",
+  );
+  assert.equal(bench.process().starts, 1);
+});

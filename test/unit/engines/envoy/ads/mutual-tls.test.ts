@@ -42,6 +42,7 @@ async function start(t: TestContext) {
     (router) =>
       router.service(AggregatedDiscoveryService, {
         async *deltaAggregatedResources(_, context) {
+          yield* [] as never[];
           identities.push(context.values.get(PEER).certificate?.subject ?? "nobody");
         },
       }),
