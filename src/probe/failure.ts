@@ -51,6 +51,7 @@ export function failureOf(outcome: DialOutcome): ProbeFailure | null {
     const says = `the peer ended it ${STEP_TEXT[step]} with the alert "${alertName(alert.code)}" (${alert.code})`;
     return { reason: reasonOfAlert(alert.code, error?.code ?? "", transcript, presented), step, says };
   }
+  if (outcome.response !== null) return refusedInAnswer(outcome.response, transcript, presented);
   if (stage === "open" && ended === null && error === null) return null;
   // In TLS 1.3 we are done before the server has looked at our certificate, and some have no alert for what they see.
   if (asked(transcript) && hasAnswered(transcript) && (ended === "closed" || ended === "reset"))
@@ -82,6 +83,18 @@ export function failureOf(outcome: DialOutcome): ProbeFailure | null {
     reason: reasonOfCode(code, { side: "client", presented }) ?? "handshake_failed",
     step,
     says: `OpenSSL objects ${STEP_TEXT[step]}: ${opensslText(error?.message ?? "", code)}`,
+  };
+}
+
+/** nginx makes the handshake with whoever comes, and tells a client of its certificate in an answer of its own. */
+function refusedInAnswer(response: string, { request }: Transcript, presented: boolean): ProbeFailure | null {
+  const [head = "", body = ""] = response.split("\r\n\r\n", 2);
+  const words = /[^<>\r\n]*\bcertificate\b[^<>\r\n]*/i.exec(body)?.[0];
+  if (request === null || words === undefined || !/^HTTP\/1\.[01] 4\d\d /.test(head)) return null;
+  return {
+    reason: presented ? "client_certificate_refused" : "client_certificate_missing",
+    step: "accepted",
+    says: `the handshake is done, and the request is answered with ${printable(head)}: ${printable(words)}`,
   };
 }
 

@@ -193,7 +193,9 @@ export function acceptedStep(
     : response === null && negotiated?.protocol === "TLS 1.3"
       ? ["it gave a session ticket, which it does only then"]
       : [];
-  return ok("accepted", says, [...answer, ...sign]);
+  const doubt =
+    response === null ? ["nginx for one refuses a request, not a handshake: --request asks it"] : [];
+  return ok("accepted", says, [...answer, ...sign, ...doubt]);
 }
 
 export function alpnStep(offered: readonly string[], { negotiated }: DialOutcome): Step {

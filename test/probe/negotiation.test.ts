@@ -149,7 +149,7 @@ test("two things that do not meet are both told", async (t) => {
 });
 
 /** A server that must see a certificate of CLIENTS. */
-function mutual(t: TestContext, options: TlsOptions = {}): Promise<number> {
+function mutual(t: TestContext, options: TlsOptions & { answer?: string } = {}): Promise<number> {
   return tlsPeer(t, {
     ...shows(SERVER),
     ca: chainOf(CLIENTS),
@@ -221,6 +221,28 @@ test("a request is sent to a peer that is verified, and to no other", async (t) 
   const wrong = await probePort(port, { client: [CLIENT], name: "other.example", context: { request } });
   assert.equal(wrong.verdict.reason, "name_mismatch");
   assert.doesNotMatch(JSON.stringify(wrong.steps), /204 No Content/);
+});
+
+test("a peer that makes the handshake with anybody, as nginx does: its answer to a request says what it misses", async (t) => {
+  const answered = (words: string): Promise<number> =>
+    mutual(t, {
+      rejectUnauthorized: false,
+      answer: `HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>\r\n<head><title>400 ${words}</title></head>`,
+    });
+  const context = { request: { method: "GET", path: "/" } };
+  const missed = await answered("No required SSL certificate was sent");
+  const without = await probePort(missed, { context });
+  assert.equal(without.verdict.reason, "client_certificate_missing");
+  assert.match(
+    without.verdict.says,
+    /"HTTP\/1\.1 400 Bad Request": "400 No required SSL certificate was sent"/,
+  );
+  const refused = await probePort(await answered("The SSL certificate error"), { client: [CLIENT], context });
+  assert.equal(refused.verdict.reason, "client_certificate_refused");
+  assert.equal(refused.accepted, false);
+  const unasked = await probePort(missed);
+  assert.ok(unasked.verdict.good);
+  assert.match(unasked.steps.find(({ step }) => step === "accepted")?.details.join() ?? "", /--request/);
 });
 
 test("a peer that gives no sign in TLS 1.3 is asked in TLS 1.2, where it must; where it has none, that is said", async (t) => {

@@ -59,11 +59,15 @@ export function probeContext(credentials: CredentialStore): ProbeContext {
 /** A TLS server on a port of its own, until the test ends. */
 export async function tlsPeer(
   t: TestContext,
-  { onServer, ...options }: TlsOptions & { readonly onServer?: (server: Server) => void },
+  {
+    onServer,
+    answer = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
+    ...options
+  }: TlsOptions & { readonly onServer?: (server: Server) => void; readonly answer?: string },
 ): Promise<number> {
   const server = createServer(options, (socket) => {
     socket.on("error", ignore);
-    socket.once("data", () => socket.end("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"));
+    socket.once("data", () => socket.end(answer));
   });
   server.on("tlsClientError", ignore);
   onServer?.(server);
