@@ -8,7 +8,7 @@ import type { GatewayModel } from "../model/gateway.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Clock } from "../telemetry/clock.ts";
-import { consulEnvironment } from "./consul-environment.ts";
+import { consulAsking } from "./consul-asking.ts";
 import type { GroupBounds } from "./group-bounds.ts";
 import { lazyFollower } from "./lazy-follower.ts";
 
@@ -73,8 +73,8 @@ function consulWanted(
       written === undefined
         ? { subject: { kind: "ConsulResolver", namespace: "", name: address } }
         : { subject: subjectOf(written), source: positionOf(written, "address") };
-    const env = consulEnvironment(address, bounds);
-    wanted.set(name, { name, address, datacenter, service, tags, env, origin });
+    const asking = consulAsking(address, bounds);
+    wanted.set(name, { name, address, datacenter, service, tags, ...asking, origin });
   }
   return [...wanted.values()];
 }

@@ -15,7 +15,8 @@ import {
 } from "../resources/tls-identity.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { consulEnvironment } from "./consul-environment.ts";
+import { boundedDial } from "./bounded-dial.ts";
+import { consulAsking } from "./consul-asking.ts";
 import type { GroupBounds } from "./group-bounds.ts";
 import { lazyFollower } from "./lazy-follower.ts";
 
@@ -38,10 +39,10 @@ export interface Mesh {
 /** The meshes and issuers that resources may name, each a folder of mesh/. They know nothing of each other. */
 export function wireMesh({ store, clock, bounds = {} }: MeshContext): Mesh {
   const followers: readonly Mesh[] = [
-    meshOf(spiffeWanted, async () =>
+    meshOf(spiffeWanted(bounds), async () =>
       (await import("../mesh/spiffe/follower.ts")).createSpiffeFollower(store, clock),
     ),
-    meshOf(istioWanted, async () =>
+    meshOf(istioWanted(bounds), async () =>
       (await import("../mesh/istio/follower.ts")).createIstioFollower(store, clock, istioNodeId()),
     ),
     meshOf(consulWanted(bounds), async () =>
@@ -89,21 +90,26 @@ export function identitiesToFollow({ tlsContexts }: ResourceSet): {
   return [...wanted.values()];
 }
 
-function spiffeWanted(resources: ResourceSet) {
-  return identitiesToFollow(resources).flatMap(({ name, origin, identity: { spiffe } }) => {
-    if (spiffe === undefined) return [];
-    const written = spiffe.socket ?? process.env.SPIFFE_ENDPOINT_SOCKET ?? "";
-    const socket = /^(?:unix:(?:\/\/)?)?\//.test(written) ? socketPath(written) : undefined;
-    return [{ name, origin, socket, id: spiffe.id, hint: spiffe.hint, federated: spiffe.federated ?? [] }];
-  });
+function spiffeWanted(bounds: GroupBounds) {
+  const dial = boundedDial(bounds);
+  return (resources: ResourceSet) =>
+    identitiesToFollow(resources).flatMap(({ name, origin, identity: { spiffe } }) => {
+      if (spiffe === undefined) return [];
+      const { id, hint, federated = [] } = spiffe;
+      const written = spiffe.socket ?? process.env.SPIFFE_ENDPOINT_SOCKET ?? "";
+      const socket = /^(?:unix:(?:\/\/)?)?\//.test(written) ? socketPath(written) : undefined;
+      return [{ name, origin, socket, dial, id, hint, federated }];
+    });
 }
 
-function istioWanted(resources: ResourceSet) {
-  return identitiesToFollow(resources).flatMap(({ name, origin, identity: { istio_sds } }) => {
-    if (istio_sds === undefined) return [];
-    const { socket, certificate = ISTIO_CERTIFICATE, ca = ISTIO_CA } = istio_sds;
-    return [{ name, origin, socket: socketPath(socket), certificate, ca }];
-  });
+function istioWanted(bounds: GroupBounds) {
+  const dial = boundedDial(bounds);
+  return (resources: ResourceSet) =>
+    identitiesToFollow(resources).flatMap(({ name, origin, identity: { istio_sds } }) => {
+      if (istio_sds === undefined) return [];
+      const { socket, certificate = ISTIO_CERTIFICATE, ca = ISTIO_CA } = istio_sds;
+      return [{ name, origin, socket: socketPath(socket), dial, certificate, ca }];
+    });
 }
 
 function consulWanted(bounds: GroupBounds) {
@@ -115,7 +121,8 @@ function consulWanted(bounds: GroupBounds) {
       const found = resolvers.get(resolver);
       const address =
         found?.kind === "ConsulResolver" && found.closedBy === null ? found.spec.address : undefined;
-      return [{ name, origin, address, service, env: consulEnvironment(address ?? "", bounds) }];
+      const asking = consulAsking(address ?? "", bounds);
+      return [{ name, origin, address, service, ...asking }];
     });
   };
 }

@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { connect } from "node:net";
+import { RefusedDial, type SocketDial } from "./socket-dial.ts";
 
 /** gRPC to whoever serves it on a Unix socket. */
 export interface GrpcSocket {
@@ -10,11 +11,11 @@ export interface GrpcSocket {
 }
 
 /** Dials at the first call. Nothing is compressed, and no message may be longer than `readMaxBytes`. */
-export function openGrpcSocket(path: string, readMaxBytes: number): GrpcSocket {
+export function openGrpcSocket(path: string, readMaxBytes: number, dial: SocketDial = connect): GrpcSocket {
   const sessionManager = new Http2SessionManager(
     "http://localhost",
     { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
-    { createConnection: () => connect(path) },
+    { createConnection: () => dial(path) },
   );
   return {
     transport: createGrpcTransport({
@@ -29,6 +30,7 @@ export function openGrpcSocket(path: string, readMaxBytes: number): GrpcSocket {
 
 /** Why a call failed, in words for the operator of whoever serves it; what the server said is bounded and on one line. */
 export function grpcTrouble(error: unknown, path: string): string {
+  if (error instanceof RefusedDial) return error.message;
   if (isNodeError(error)) return SYSTEM_ERRORS[error.code]?.(path) ?? `${path}: ${error.code}`;
   const { code, rawMessage, cause } = ConnectError.from(error);
   if (isNodeError(cause) && cause.code in SYSTEM_ERRORS) return grpcTrouble(cause, path);

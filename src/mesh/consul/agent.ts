@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Agent as HttpAgent, type ClientRequestArgs, request as requestHttp } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
+import type { Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
+import { RefusedDial, type SocketDial } from "../../protobuf/socket-dial.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -37,11 +39,13 @@ export class AgentTrouble extends Error {}
  * Opens the agent at a ConsulResolver's `address` as Consul's Go client does it: with token, TLS and namespace of the
  * environment (CONSUL_HTTP_TOKEN and so on). Files are read at each call: tokens and certificates are replaced.
  */
-export function openAgent(address: string, env: Environment): AgentClient {
+export function openAgent(address: string, env: Environment, dial?: SocketDial): AgentClient {
   const { socketPath, isSecure, host, port, place } = agentAddress(address, env);
   const token = tokenOf(env);
   const connection = { keepAlive: true, maxSockets: 1 };
   const agent = isSecure ? new HttpsAgent({ ...connection, ...tlsOf(env) }) : new HttpAgent(connection);
+  if (socketPath !== null && dial !== undefined)
+    agent.createConnection = () => dialled(dial, socketPath, place);
   const common: ClientRequestArgs = {
     agent,
     ...(socketPath === null ? { host, port } : { socketPath }),
@@ -221,6 +225,15 @@ function exchange(
     });
     request.end();
   });
+}
+
+function dialled(dial: SocketDial, path: string, place: string): Socket {
+  try {
+    return dial(path);
+  } catch (error) {
+    const why = error instanceof RefusedDial ? error.message : reasonOf(error as NodeJS.ErrnoException);
+    throw new AgentTrouble(`${place}: ${why}`);
+  }
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {

@@ -1,10 +1,12 @@
 import type { Attempt } from "../../credentials/persistent-stream.ts";
+import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { type AgentClient, type Answer, AgentTrouble, type Environment, openAgent } from "./agent.ts";
 
 export interface BlockingQuery {
   readonly address: string;
   readonly env: Environment;
+  readonly dial: SocketDial | undefined;
   readonly clock: Clock;
   readonly path: string;
   readonly query: Readonly<Record<string, string | readonly string[]>>;
@@ -19,13 +21,14 @@ export interface BlockingQuery {
 export function followQuery({
   address,
   env,
+  dial,
   clock,
   path,
   query,
   take,
 }: BlockingQuery): (attempt: Attempt) => Promise<void> {
   return async (attempt) => {
-    const client: AgentClient = openAgent(address, env);
+    const client: AgentClient = openAgent(address, env, dial);
     const { signal } = attempt;
     try {
       let index = 0;

@@ -6,6 +6,7 @@ import {
   troublesOfParts,
 } from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
+import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { AgentTrouble, type Answer, type Environment } from "./agent.ts";
 import { consulTrouble, followQuery } from "./blocking-query.ts";
@@ -17,6 +18,8 @@ export interface ConnectWanted {
   readonly address: string | undefined;
   readonly service: string;
   readonly env: Environment;
+  /** Of a socket; absent: any. */
+  readonly dial?: SocketDial | undefined;
   readonly origin: CredentialOrigin;
 }
 
@@ -28,7 +31,7 @@ export function createConsulConnect(
   return followStreams({
     keyOf,
     withdraw: ({ name }) => sink.remove(name),
-    open({ name, address, service, env, origin }, originNow) {
+    open({ name, address, service, env, dial, origin }, originNow) {
       if (address === undefined) {
         sink.reportIssuer(name, origin, "there is no ConsulResolver of that name");
         return [];
@@ -43,6 +46,7 @@ export function createConsulConnect(
           open: followQuery({
             address,
             env,
+            dial,
             clock,
             path,
             query: {},

@@ -3,6 +3,7 @@ import { type Follower, followStreams } from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { EndpointsOrigin } from "../../endpoints/store.ts";
+import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { AgentTrouble, type Answer, type Environment } from "./agent.ts";
 import { consulTrouble, followQuery } from "./blocking-query.ts";
@@ -16,6 +17,8 @@ export interface ConsulServiceWanted {
   readonly service: string;
   readonly tags: readonly string[];
   readonly env: Environment;
+  /** Of a socket; absent: any. */
+  readonly dial?: SocketDial | undefined;
   readonly origin: EndpointsOrigin;
 }
 
@@ -31,7 +34,7 @@ export function createConsulServices(sink: EndpointsSink, clock: Clock): Followe
   return followStreams({
     keyOf: ({ name }) => name,
     withdraw: ({ name }) => sink.withdraw(name),
-    open: ({ name, address, datacenter, service, tags, env }, originNow) => {
+    open: ({ name, address, datacenter, service, tags, env, dial }, originNow) => {
       const what = `service ${service}${tags.length === 0 ? "" : ` with ${tags.join(", ")}`} in datacenter ${datacenter}`;
       return [
         new PersistentStream({
@@ -43,6 +46,7 @@ export function createConsulServices(sink: EndpointsSink, clock: Clock): Followe
           open: followQuery({
             address,
             env,
+            dial,
             clock,
             path: `/v1/health/service/${encodeURIComponent(service)}`,
             query: { passing: "1", dc: datacenter, ...(tags.length === 0 ? {} : { tag: tags }) },

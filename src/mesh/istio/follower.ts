@@ -7,6 +7,7 @@ import {
 } from "../../credentials/follower.ts";
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import { grpcTrouble } from "../../protobuf/grpc-socket.ts";
+import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { SecretPart } from "./secret.ts";
 import { subscribe } from "./subscription.ts";
@@ -16,6 +17,7 @@ export interface IstioWanted {
   readonly name: string;
   /** Path of the agent's socket. */
   readonly socket: string;
+  readonly dial?: SocketDial | undefined;
   /** The resources: a certificate with its key, and the CA. */
   readonly certificate: string;
   readonly ca: string;
@@ -31,7 +33,7 @@ export function createIstioFollower(
   return followStreams({
     keyOf: ({ name }) => name,
     withdraw: ({ name }) => sink.remove(name),
-    open({ name, socket, certificate, ca }, originNow) {
+    open({ name, socket, dial, certificate, ca }, originNow) {
       const troubled = troublesOfParts<SecretPart>((trouble) =>
         sink.reportIssuer(name, originNow(), trouble),
       );
@@ -42,6 +44,7 @@ export function createIstioFollower(
           onTrouble: (trouble) => troubled(part, trouble),
           open: subscribe({
             socket,
+            dial,
             nodeId,
             resource,
             part,

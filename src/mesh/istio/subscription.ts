@@ -9,12 +9,14 @@ import {
 } from "../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import { SecretDiscoveryService } from "../../protobuf/generated/envoy/service/secret/v3/sds_pb.js";
 import { openGrpcSocket } from "../../protobuf/grpc-socket.ts";
+import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { readSecret, SECRET_TYPE, type SecretPart } from "./secret.ts";
 
 /** One secret of an SDS server, asked for as Envoy asks: by a stream of its own. */
 export interface Subscription {
   readonly socket: string;
+  readonly dial?: SocketDial | undefined;
   readonly nodeId: string;
   readonly resource: string;
   readonly part: SecretPart;
@@ -28,10 +30,10 @@ export interface Subscription {
  * before goes on being named, on the next stream too. Returns what keeps a stream, for as long as it lasts.
  */
 export function subscribe(subscription: Subscription): (attempt: Attempt) => Promise<void> {
-  const { socket, nodeId, resource, part, clock, take } = subscription;
+  const { socket, dial, nodeId, resource, part, clock, take } = subscription;
   let version = "";
   return async ({ signal, answered, troubled }) => {
-    const { transport, close } = openGrpcSocket(socket, LONGEST_ANSWER);
+    const { transport, close } = openGrpcSocket(socket, LONGEST_ANSWER, dial);
     const requests = new Requests(signal);
     const ask = (more: { responseNonce?: string; refusal?: string }): void => {
       const { responseNonce = "", refusal } = more;

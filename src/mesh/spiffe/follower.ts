@@ -5,6 +5,7 @@ import { newestAnswers } from "../../credentials/newest-answers.ts";
 import { type Attempt, PersistentStream } from "../../credentials/persistent-stream.ts";
 import { SpiffeWorkloadAPI } from "../../protobuf/generated/spiffe/workload_pb.js";
 import { grpcTrouble, openGrpcSocket } from "../../protobuf/grpc-socket.ts";
+import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { readSvid, type SvidChoice } from "./svid.ts";
 
@@ -13,6 +14,7 @@ export interface SpiffeWanted extends SvidChoice {
   readonly name: string;
   /** Path of the agent's socket; undefined where the environment was to say it and does not. */
   readonly socket: string | undefined;
+  readonly dial?: SocketDial | undefined;
   readonly origin: CredentialOrigin;
 }
 
@@ -25,7 +27,7 @@ export function createSpiffeFollower(
     keyOf: ({ name }) => name,
     withdraw: ({ name }) => sink.remove(name),
     open(wanted, originNow) {
-      const { name, socket } = wanted;
+      const { name, socket, dial } = wanted;
       if (socket === undefined) {
         const trouble = "no socket is written, and SPIFFE_ENDPOINT_SOCKET has no unix: path";
         sink.reportIssuer(name, wanted.origin, trouble);
@@ -38,7 +40,7 @@ export function createSpiffeFollower(
           explain: (error) => grpcTrouble(error, socket),
           onTrouble: (trouble) => sink.reportIssuer(name, originNow(), trouble),
           async open(attempt: Attempt) {
-            const { transport, close } = openGrpcSocket(socket, LONGEST_ANSWER);
+            const { transport, close } = openGrpcSocket(socket, LONGEST_ANSWER, dial);
             try {
               const answers = createClient(SpiffeWorkloadAPI, transport).fetchX509SVID(
                 {},

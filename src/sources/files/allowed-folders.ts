@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { readlink, realpath } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { resolve, sep } from "node:path";
@@ -9,7 +10,7 @@ import { resolve, sep } from "node:path";
  */
 export async function placeWithin(path: string, folders: readonly string[]): Promise<string | null> {
   const real = await realpath(path).catch((error: Error) => error);
-  if (typeof real === "string") return (await isWithin(real, folders)) ? real : null;
+  if (typeof real === "string") return isWithin(real, folders) ? real : null;
   if (folders.some((folder) => holds(resolve(folder), resolve(path)))) throw real;
   return null;
 }
@@ -25,10 +26,16 @@ export async function isOpenedWithin(
   return isWithin(real, folders);
 }
 
-async function isWithin(real: string, folders: readonly string[]): Promise<boolean> {
-  // One that is not there holds nothing.
-  const roots = await Promise.all(folders.map((folder) => realpath(folder).catch(() => null)));
-  return roots.some((root) => root !== null && holds(root, real));
+/** Whether a path without symbolic links lies in one of the folders, which may be links. */
+export function isWithin(real: string, folders: readonly string[]): boolean {
+  return folders.some((folder) => {
+    try {
+      return holds(realpathSync(folder), real);
+    } catch {
+      // One that is not there holds nothing.
+      return false;
+    }
+  });
 }
 
 /** The path itself, or one below it; both absolute, without dots. */
