@@ -1,148 +1,19 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 import { AggregatedDiscoveryService } from "../../src/protobuf/generated/envoy/service/discovery/v3/ads_pb.js";
-import { type Authority, createAuthority, type IssuedCertificate } from "../../src/x509/authority.ts";
+import { createAuthority } from "../../src/x509/authority.ts";
 import { secretYaml } from "../support/certificates.ts";
 import { startUpstream } from "../support/upstream.ts";
+import { freePort } from "../support/tcp.ts";
 import { Credence, eventually, fetchText, scratch } from "./credence.ts";
-
-/** A fleet's certificates, and files of them. */
-interface Pki {
-  readonly folder: string;
-  readonly authority: Authority;
-  /** Writes `NAME.crt` and `NAME.key`. */
-  write(name: string, issued: IssuedCertificate): { certificate: string; privateKey: string };
-  readonly ca: string;
-}
-
-async function pki(t: TestContext): Promise<Pki> {
-  const authority = await createAuthority("fleet CA");
-  const folder = scratch(t, { "ca.pem": authority.certificate });
-  const pki: Pki = {
-    folder,
-    authority,
-    ca: join(folder, "ca.pem"),
-    write(name, { certificate, privateKey }) {
-      const paths = { certificate: join(folder, `${name}.crt`), privateKey: join(folder, `${name}.key`) };
-      for (const [path, text] of [
-        [paths.privateKey, privateKey],
-        [paths.certificate, certificate],
-      ] as const) {
-        writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
-        renameSync(`${path}.tmp`, path);
-      }
-      return paths;
-    },
-  };
-  pki.write("xds", await issueServer(authority, "first"));
-  return pki;
-}
-
-function issueServer(authority: Authority, commonName: string): Promise<IssuedCertificate> {
-  return authority.issue({
-    commonName,
-    dnsNames: ["localhost"],
-    ipAddresses: ["127.0.0.1"],
-    usage: "server",
-  });
-}
-
-interface PlaneReady {
-  readonly pid: number;
-  readonly xds: string;
-  readonly admin: string;
-}
-
-async function startControlPlane(
-  t: TestContext,
-  folder: string,
-  files: Pki,
-  ...flags: string[]
-): Promise<{ process: Credence; ready: PlaneReady }> {
-  const readyFile = join(scratch(t), "ready.json");
-  const process = new Credence(t, [
-    "control-plane",
-    folder,
-    ...["--xds-address", "127.0.0.1:0", "--xds-cert", join(files.folder, "xds.crt")],
-    ...["--xds-key", join(files.folder, "xds.key"), "--xds-client-ca", files.ca],
-    ...["--address", "127.0.0.1", "--admin-port", "0", "--ready-file", readyFile, "--log-format", "json"],
-    ...flags,
-  ]);
-  await eventually(() => {
-    if (process.child.exitCode !== null) throw new Error(`it ended: ${process.stderr}`);
-    return existsSync(readyFile);
-  });
-  return { process, ready: JSON.parse(readFileSync(readyFile, "utf8")) };
-}
-
-/** An Envoy as its operator starts it: with what `credence envoy bootstrap` wrote. */
-async function startEnvoy(
-  t: TestContext,
-  files: Pki,
-  xds: string,
-  name: string,
-): Promise<{ stderr(): string }> {
-  const directory = scratch(t);
-  const { code, stdout, stderr } = await new Credence(t, [
-    ...["envoy", "bootstrap", "--xds-address", xds, "--ca", files.ca],
-    ...["--cert", join(files.folder, `${name}.crt`), "--key", join(files.folder, `${name}.key`)],
-    ...["--node-id", name, "--directory", directory],
-  ]).ended;
-  assert.deepEqual([code, stderr], [0, ""]);
-  const bootstrap = stdout.trim();
-  assert.ok(!readFileSync(bootstrap, "utf8").includes("PRIVATE KEY"));
-  const { path } = await findEnvoy({ environment: process.env });
-  const child: ChildProcess = spawn(
-    path,
-    ["-c", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
-    { stdio: ["ignore", "ignore", "pipe"] },
-  );
-  let text = "";
-  child.stderr?.setEncoding("utf8").on("data", (piece) => {
-    text += piece;
-  });
-  t.after(async () => {
-    const ended = once(child, "exit");
-    if (child.exitCode === null && child.kill("SIGKILL")) await ended;
-  });
-  return { stderr: () => text };
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-interface Proxy {
-  readonly node: string;
-  readonly identity: string;
-  readonly upToDate: boolean;
-  readonly connectedSince: string;
-}
-
-async function proxies(admin: string): Promise<Map<string | undefined, readonly Proxy[]>> {
-  const { body } = await fetchText(`http://${admin}/ambassador/v0/diag/?json=true`);
-  const { engines } = JSON.parse(body) as { engines: { group?: string; proxies: Proxy[] }[] };
-  return new Map(engines.map(({ group, proxies }) => [group, proxies]));
-}
-
-function object(kind: string, namespace: string, name: string, spec: unknown): string {
-  return `---\n${JSON.stringify({ apiVersion: "getambassador.io/v2", kind, metadata: { name, namespace }, spec })}\n`;
-}
+import { issueServer, object, type Pki, pki, proxies, startControlPlane, startEnvoy } from "./fleet.ts";
 
 /** Asks for resources as any client might, and says how the stream ended. */
 async function ask(

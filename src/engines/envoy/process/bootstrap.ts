@@ -52,7 +52,8 @@ export function bootstrapOf(options: BootstrapOptions): JsonObject {
           {
             envoy_grpc: {
               cluster_name: OWN_CLUSTER,
-              // By default Envoy waits up to 30 s before it connects again to a control plane that was started anew.
+              // By default Envoy waits up to 30 s before it connects again to a control plane that was started anew. Each wait is
+              // drawn from nought to a bound that doubles, so that a fleet does not come at once.
               retry_policy: { retry_back_off: { base_interval: "0.5s", max_interval: "5s" } },
             },
           },
@@ -117,7 +118,7 @@ export function ownCluster(xds: XdsPlace): JsonObject {
         explicit_http_config: {
           http2_protocol_options: {
             // A control plane that vanished without a word is noticed, and its stream opened anew.
-            connection_keepalive: { interval: "30s", timeout: "10s" },
+            connection_keepalive: { interval: "15s", timeout: "5s" },
           },
         },
       },
