@@ -1,5 +1,5 @@
 import { html, type Markup } from "./html.ts";
-import { panel, table } from "./panel.ts";
+import { panel, prose, table } from "./panel.ts";
 import type { Report, ReportQuery } from "./report.ts";
 
 /** A page is for looking at; the JSON has all of them. */
@@ -14,7 +14,7 @@ export function failures(records: Report["failures"], query: ReportQuery): Marku
       query.failure === null
         ? "No request has failed."
         : "No failure with this id is kept: the last 1000 are, since the start of this process.";
-    return panel("Failed requests", search, html`<p class="empty">${text}</p>`);
+    return panel("Failed requests", search, html`<p class="empty">${text}</p>`, "failures");
   }
   const shown = records.slice(0, SHOWN_FAILURES);
   return panel(
@@ -28,6 +28,7 @@ export function failures(records: Report["failures"], query: ReportQuery): Marku
 <td class="mono">${route ?? "-"}</td><td class="mono">${upstream ?? "-"}</td><td><a class="mono" href="?failure=${encodeURIComponent(id)}">${id}</a></td></tr>`,
       ),
     ),
+    "failures",
   );
 }
 
@@ -52,9 +53,4 @@ export function handshakes(records: Report["handshakes"]): Markup {
 
 function moment(time: string): Markup {
   return html`<td class="mono moment">${time.slice(0, 10)}<br>${time.slice(11, 19)}</td>`;
-}
-
-/** What stands between backticks is code. */
-function prose(text: string): Markup[] {
-  return text.split("`").map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
 }

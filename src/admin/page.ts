@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { failures, handshakes } from "./failures.ts";
 import { html, Markup } from "./html.ts";
-import { panel, table } from "./panel.ts";
+import { panel, prose, table } from "./panel.ts";
 import { proxies } from "./proxies.ts";
 import type { Report, ReportedCredential, ReportQuery } from "./report.ts";
 import { STYLE } from "./style.ts";
@@ -18,6 +18,7 @@ ${report.ready ? html`<span class="tag good">ready</span>` : html`<span class="t
 <span>${report.revision === null ? "no revision yet" : `revision ${report.revision}`}</span>
 ${report.engines.length === 1 && engine?.hash ? html`<span class="soft mono">${engine.hash.slice(0, 12)}</span>` : ""}
 <span class="soft">${engine?.name} engine · <a href="?json=true">JSON</a> · <a href="/metrics">metrics</a></span>
+<span>${jumps(report)}</span>
 </header>
 ${report.notReady === null ? "" : html`<p class="note bad">Not ready: ${report.notReady}</p>`}
 ${report.engines.map(({ group, fault }) => (fault === null ? "" : html`<p class="note bad">${group === undefined ? "" : `Group ${group}: `}The last reload failed by a fault of Credence's own; the revision before it goes on serving: ${fault}</p>`))}
@@ -25,6 +26,21 @@ ${listeners(report)}${proxies(report.engines)}${diagnostics(report.diagnostics, 
 </main></body></html>
 `;
   return page.text;
+}
+
+/** What there is to look at, which may be far down. */
+function jumps({ diagnostics, certificates, failures }: Report): Markup[] {
+  const parts = [
+    ["diagnostics", diagnostics.length, "finding"],
+    ["certificates", certificates.filter(({ usable }) => !usable).length, "unusable certificate"],
+    ["failures", failures.length, "failed request"],
+  ] as const;
+  return parts
+    .filter(([, count]) => count > 0)
+    .map(
+      ([id, count, what], index) =>
+        html`${index === 0 ? "" : " · "}<a href="#${id}">${count} ${what}${count === 1 ? "" : "s"}</a>`,
+    );
 }
 
 function listeners(report: Report): Markup {
@@ -48,39 +64,62 @@ function listeners(report: Report): Markup {
 
 /** Worst first; within one severity by place. */
 const SEVERITIES = ["error", "warning", "info"] as const;
+/** A page is for looking at; the JSON has all of them. */
+const SHOWN = 200;
+/** More than fill a screen are counted first. */
+const COUNTED_FROM = 12;
 
 function diagnostics(found: readonly Diagnostic[], query: ReportQuery): Markup {
   const filter = query.errorsOnly
     ? html`<a href="?">all findings</a>`
     : html`<a href="?filter=errors">errors only</a>`;
   if (found.length === 0) {
-    return panel("Diagnostics", filter, html`<p class="empty">Nothing to mend.</p>`);
+    return panel("Diagnostics", filter, html`<p class="empty">Nothing to mend.</p>`, "diagnostics");
   }
+  const sorted = SEVERITIES.flatMap((rank) => found.filter(({ severity }) => severity === rank));
   return panel(
-    `Diagnostics (${found.length})`,
+    `Diagnostics (${countText(found.length)})`,
     filter,
-    table(
+    html`${found.length < COUNTED_FROM ? "" : counts(sorted)}${table(
       ["Severity", "What", "Where", "What it did, and what to do"],
-      SEVERITIES.flatMap((rank) => found.filter(({ severity }) => severity === rank)).map(
+      sorted.slice(0, SHOWN).map(
         ({ severity, code, effect, subject, source, message, remedy }) =>
           html`<tr><td><span class="tag ${severity}">${severity}</span></td>
 <td><code>${code}</code></td>
 <td class="where">${subject.kind} ${subject.name}${subject.namespace === "" ? "" : html` <span class="soft">in ${subject.namespace}</span>`}
 ${source === undefined ? "" : html`<br><span class="mono soft">${source.file}:${source.line}:${source.column}</span>`}</td>
-<td>${message}<br><span class="soft">${effect} · ${remedy}</span></td></tr>`,
+<td>${message}<br><span class="soft">${effect} · ${prose(remedy)}</span></td></tr>`,
       ),
-    ),
+    )}`,
+    "diagnostics",
   );
 }
 
+function countText(count: number): string {
+  return count > SHOWN ? `${SHOWN} of ${count}` : String(count);
+}
+
+/** How many of each code, in the order of the table: one mistake is often made a thousand times. */
+function counts(sorted: readonly Diagnostic[]): Markup {
+  const byCode = Map.groupBy(sorted, ({ severity, code }) => `${severity} ${code}`);
+  return html`<p class="counts">${[...byCode.values()].map(
+    (same) => html`<span class="${same[0]?.severity}">${same.length} × <code>${same[0]?.code}</code></span>`,
+  )}</p>`;
+}
+
 function certificates(credentials: readonly ReportedCredential[], now: number): Markup {
-  if (credentials.length === 0) return panel("Certificates", "", html`<p class="empty">None is known.</p>`);
+  if (credentials.length === 0)
+    return panel("Certificates", "", html`<p class="empty">None is known.</p>`, "certificates");
+  // What does not serve, or ends soonest, comes first.
+  const sorted = [...credentials].sort(
+    (a, b) => Number(a.usable) - Number(b.usable) || (endOf(a) < endOf(b) ? -1 : 1),
+  );
   return panel(
-    `Certificates (${credentials.length})`,
+    `Certificates (${countText(credentials.length)})`,
     "",
     table(
       ["Name", "State", "Certificate", "Valid until"],
-      credentials.map(({ name, kind, generation, usable, reason, chain, lists = [] }) => {
+      sorted.slice(0, SHOWN).map(({ name, kind, generation, usable, reason, chain, lists = [] }) => {
         const [leaf] = chain;
         const names = leaf === undefined ? [] : [...leaf.dnsNames, ...leaf.ipAddresses, ...leaf.uris];
         return html`<tr><td class="mono">${name}<br><span class="soft">${what(kind, chain.length)} · generation ${generation}</span></td>
@@ -89,7 +128,17 @@ function certificates(credentials: readonly ReportedCredential[], now: number): 
 <td>${leaf === undefined ? "" : expiry(leaf.notAfter, now)}${lists.map(({ nextUpdate }) => (nextUpdate === null ? "" : expiry(nextUpdate, now)))}</td></tr>`;
       }),
     ),
+    "certificates",
   );
+}
+
+/** The earliest end of what it holds; times are ISO 8601, and sort as they are. */
+function endOf({ chain, lists = [], name }: ReportedCredential): string {
+  const [earliest = "never"] = [
+    ...chain.slice(0, 1).map(({ notAfter }) => notAfter),
+    ...lists.flatMap(({ nextUpdate }) => nextUpdate ?? []),
+  ].sort();
+  return `${earliest} ${name}`;
 }
 
 function expiry(notAfter: string, now: number): Markup {

@@ -24,6 +24,7 @@ td code,.moment{white-space:nowrap}
 .tag{display:inline-block;border:1px solid currentColor;border-radius:999px;padding:0 .55em;font-size:.8rem;line-height:1.55;white-space:nowrap}
 .error,.bad{color:var(--bad)}.warning,.warn{color:var(--warn)}.good{color:var(--good)}.info{color:var(--info)}
 .empty{padding:.2rem 1rem 1rem;color:var(--soft);margin:0}
+.counts{display:flex;flex-wrap:wrap;gap:.2rem 1.25rem;padding:0 1rem .8rem;margin:0}
 .note{padding:.7rem 1rem;margin:0 0 1.25rem;border:1px solid currentColor;border-radius:10px}
 form{display:flex;gap:.5rem}
 input{font:inherit;font-size:.9rem;padding:.3rem .6rem;width:22rem;max-width:55vw;border:1px solid var(--line);border-radius:6px;background:var(--ground);color:inherit}
