@@ -37,7 +37,7 @@ export interface PlaceSightings {
 }
 
 /**
- * Which CAs live handshakes chain to, for who wants to take one away. In memory and bounded: of places the one that was not
+ * Which CAs live handshakes chain to, for who wants to take one away. In memory and bounded: of places and CAs the one that was not
  * seen for longest is forgotten, of peers there is no room for, how often. What was before this process began is not known.
  */
 export class AnchorLedger {
@@ -122,12 +122,21 @@ function note(anchors: Map<string, Seen>, anchor: string, now: number): Map<stri
   if (seen !== undefined) {
     seen.handshakes++;
     seen.last = now;
-  } else if (anchors.size < MOST_ANCHORS) anchors.set(anchor, { handshakes: 1, first: now, last: now });
-  return anchors;
+    return anchors;
+  }
+  // A new CA must never be missing: who drops the one before would be told that nobody is left of it.
+  if (anchors.size >= MOST_ANCHORS) forgetLongestUnseen(anchors);
+  return anchors.set(anchor, { handshakes: 1, first: now, last: now });
+}
+
+function forgetLongestUnseen(anchors: Map<string, Seen>): void {
+  let oldest: readonly [string, Seen] | undefined;
+  for (const entry of anchors) if (oldest === undefined || entry[1].last < oldest[1].last) oldest = entry;
+  if (oldest !== undefined) anchors.delete(oldest[0]);
 }
 
 const MOST_PLACES = 2000;
 /** Of all places. */
 const MOST_PEERS = 20_000;
-/** Of one place or peer, since the start: CAs that were dropped stay in the count. */
+/** Of one place or peer, since the start: CAs that were dropped stay in the count, but for those that were not seen for longest. */
 const MOST_ANCHORS = 100;

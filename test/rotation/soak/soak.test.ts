@@ -6,21 +6,16 @@ import { startHandshakes } from "./handshakes.ts";
 import { MemoryWatch } from "./memory.ts";
 import { Progress } from "./progress.ts";
 import { CLEARTEXT_HOST, Site } from "./site.ts";
+import { LONG, ONLY, ROTATIONS, SEED } from "./amount.ts";
 import { SOURCES } from "./sources.ts";
 import { peerHost } from "./world.ts";
 
 // Credentials of several identities rotate side by side, in every way and in a random order, while requests of all of them
-// are under way. Few turns here; `npm run soak` has thousands. A seed that failed is run again with CREDENCE_SOAK_SEED, and
-// CREDENCE_SOAK_SOURCES="a Secret,Consul Connect" leaves the others out.
+// are under way. Few turns here; `npm run soak` has thousands.
 
-const ROTATIONS = Number(process.env.CREDENCE_SOAK_ROTATIONS ?? 24);
-const SEED = Number(process.env.CREDENCE_SOAK_SEED ?? Math.floor(Math.random() * 2 ** 31));
-const ONLY = process.env.CREDENCE_SOAK_SOURCES?.split(",");
-/** Fewer turns say nothing about memory. */
-const LONG = 500;
 const SITES = ROTATIONS < LONG ? 4 : 12;
 /** Of each site. The pauses leave the machine to rotations: what counts is that there always is a request under way. */
-const WORKERS = 2;
+const WORKERS = ROTATIONS < LONG ? 2 : 1;
 const PAUSE_MS = 50;
 const HANDSHAKE_PAUSE_MS = 25;
 

@@ -48,6 +48,28 @@ test("it is bounded: peers are counted where there is no room, places that were 
   assert.deepEqual([...(left.get("new:443")?.peers.keys() ?? [])], ["CN=late"], "its peers make room too");
 });
 
+test("after many roots a new one is counted, and the one that was not seen for longest is forgotten", () => {
+  const clock = handClock(0);
+  const ledger = new AnchorLedger(clock);
+  const root = (index: number): void => ledger.saw({ ...SEEN, anchor: `root-${index}` });
+  for (let index = 0; index < 100; index++) {
+    clock.move(1);
+    root(index);
+  }
+  clock.move(1);
+  root(0);
+  clock.move(1);
+  root(100);
+  const [place] = [...ledger.places];
+  for (const anchors of [place?.anchors, place?.peers.get(SEEN.peer)]) {
+    assert.deepEqual(
+      ["root-0", "root-1", "root-100"].map((name) => anchors?.has(name)),
+      [true, false, true],
+    );
+    assert.equal(anchors?.size, 100);
+  }
+});
+
 test("since when a CA is in its bundle: until it goes, whatever comes beside it", async () => {
   const clock = handClock(Date.now());
   const store = new CredentialStore(clock);
