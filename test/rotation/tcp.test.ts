@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
-import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 import { certificates, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { shortenEnvoyDrainTime } from "../support/envoy-drain-time.ts";
 import { startGateway } from "../support/gateway.ts";
 import {
   converseOn,
@@ -16,18 +13,7 @@ import {
 } from "../support/tcp.ts";
 
 test("on Envoy a TCPMapping's connections of a rotated credential have the drain time, and no others end", async (t) => {
-  const { path } = await findEnvoy({ environment: process.env });
-  const folder = mkdtempSync(join(tmpdir(), "credence-envoy-"));
-  const quicker = join(folder, "envoy");
-  // By default it is ten minutes.
-  writeFileSync(quicker, `#!/bin/sh\nexec '${path}' "$@" --drain-time-s 1\n`, { mode: 0o700 });
-  const before = process.env.CREDENCE_ENVOY;
-  process.env.CREDENCE_ENVOY = quicker;
-  t.after(() => {
-    if (before === undefined) delete process.env.CREDENCE_ENVOY;
-    else process.env.CREDENCE_ENVOY = before;
-    rmSync(folder, { recursive: true });
-  });
+  t.after(await shortenEnvoyDrainTime(1));
   const { ca, client } = await certificates();
   const [mtls, plain] = await Promise.all([
     startByteServer("mtls", echoing("mtls")),
