@@ -7,6 +7,8 @@ export interface DnsServer {
   readonly port: number;
   /** Addresses by name in lower case; may be changed while it runs. Names that are not there do not exist. */
   readonly names: Map<string, readonly string[]>;
+  /** Names that are not answered for at all; each question about them, by the clock of `performance.now()`. */
+  readonly silent: Map<string, number[]>;
   close(): Promise<void>;
 }
 
@@ -14,8 +16,14 @@ export async function startDnsServer(
   names: Readonly<Record<string, readonly string[]>> = {},
 ): Promise<DnsServer> {
   const known = new Map(Object.entries(names));
+  const silent = new Map<string, number[]>();
   const socket = createSocket("udp4");
   socket.on("message", (query: Buffer, from: RemoteInfo) => {
+    const unanswered = silent.get(query.length < HEADER_BYTES ? "" : (readQuestion(query)?.name ?? ""));
+    if (unanswered !== undefined) {
+      unanswered.push(performance.now());
+      return;
+    }
     const answer = answerTo(query, known);
     if (answer !== null) socket.send(answer, from.port, from.address);
   });
@@ -27,6 +35,7 @@ export async function startDnsServer(
     address: "127.0.0.1",
     port: socket.address().port,
     names: known,
+    silent,
     close: () => new Promise((resolve) => void socket.close(() => resolve())),
   };
 }

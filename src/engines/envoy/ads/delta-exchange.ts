@@ -43,6 +43,8 @@ export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDisco
     // An empty first list means everything (the older way to write `*`).
     if (isNew && names.length === 0) session.subscribeAll(subscription);
     if (isNew && subscription.wildcard) subscription.mustAnswer = known.length === 0;
+    if (isNew && subscription.wildcard && subscription.kind === "cluster" && known.length === 0)
+      session.start();
   }
 
   next(): DeltaDiscoveryResponse | null {

@@ -10,6 +10,7 @@ export class Order {
   readonly #subscriptions: Iterable<Subscription> & { get(kind: XdsKind): Subscription | undefined };
   readonly #limitMs: number;
   readonly #now: () => number;
+  readonly #isWaitedFor: (cluster: string) => boolean;
   /** Since when each is waited for, while they are few. */
   readonly #unsettled = new Map<string, number>();
   /** Since when they are too many to be told apart. */
@@ -22,10 +23,12 @@ export class Order {
     subscriptions: { get(kind: XdsKind): Subscription | undefined } & Iterable<Subscription>,
     limitMs: number,
     now: () => number,
+    isWaitedFor: (cluster: string) => boolean = () => true,
   ) {
     this.#subscriptions = subscriptions;
     this.#limitMs = limitMs;
     this.#now = now;
+    this.#isWaitedFor = isWaitedFor;
   }
 
   get heldUntil(): number | null {
@@ -49,7 +52,7 @@ export class Order {
   /** Clusters that the client does not have yet, and whose time is not over. More than `MANY` stand for all. */
   #unsettledClusters(): readonly string[] {
     const clusters = this.#subscriptions.get("cluster");
-    const fresh = clusters === undefined || clusters.isQuiet ? NONE : unsettled(clusters);
+    const fresh = clusters === undefined || clusters.isQuiet ? NONE : unsettled(clusters, this.#isWaitedFor);
     if (fresh.size === 0) {
       this.#unsettled.clear();
       this.#manySince = null;
@@ -94,14 +97,14 @@ export class Order {
 }
 
 /** No more than one beyond `MANY` are looked for: of a client that has nothing yet it would be the world, each time. */
-function unsettled(clusters: Subscription): ReadonlySet<string> {
+function unsettled(clusters: Subscription, isWaitedFor: (name: string) => boolean): ReadonlySet<string> {
   const names = new Set<string>();
   for (const { name } of clusters.inFlight?.resources ?? []) {
-    if (!clusters.held.has(name)) names.add(name);
+    if (!clusters.held.has(name) && isWaitedFor(name)) names.add(name);
     if (names.size > MANY) return names;
   }
   for (const name of clusters.dirty) {
-    if (!clusters.held.has(name) && clusters.isSubscribed(name)) names.add(name);
+    if (!clusters.held.has(name) && clusters.isSubscribed(name) && isWaitedFor(name)) names.add(name);
     if (names.size > MANY) return names;
   }
   return names;

@@ -123,7 +123,14 @@ export class AdsServer {
     }
     const group = this.#group(admission.group);
     const session = new Session(
-      { clock, orderLimitMs: orderLimitMs ?? ORDER_LIMIT_MS, onReady: wake, turns: this.#turns },
+      {
+        clock,
+        orderLimitMs: orderLimitMs ?? ORDER_LIMIT_MS,
+        onReady: wake,
+        turns: this.#turns,
+        // Others may never ask for listeners.
+        onLate: known.userAgentName === "envoy" ? (clusters) => this.#onLate(known.id, clusters) : undefined,
+      },
       group.view(protocol),
       group.label,
     );
@@ -138,6 +145,14 @@ export class AdsServer {
     );
     this.#changed();
     return client;
+  }
+
+  #onLate(node: string, clusters: readonly string[]): void {
+    const { logger } = this.#options;
+    logger.warn(
+      { node, clusters: clusters.slice(0, 10), count: clusters.length },
+      "an Envoy that starts waits for names that DNS does not answer for: it is given its listeners first",
+    );
   }
 
   /** What a request may have changed is noted, and whoever listens is told. */

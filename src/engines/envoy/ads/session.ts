@@ -1,6 +1,7 @@
 import type { Clock } from "../../../telemetry/clock.ts";
 import { TYPE_URLS, type XdsKind } from "../resources.ts";
 import type { Batch } from "./batch.ts";
+import { FirstClusters } from "./first-clusters.ts";
 import { Order } from "./order.ts";
 import { ownerOf } from "./owner.ts";
 import { type Changes, EMPTY, type EncodedResource, KINDS, type Snapshot } from "./snapshot.ts";
@@ -15,6 +16,8 @@ export interface SessionOptions {
   readonly onReady: () => void;
   /** Of the server's clients, for large responses. */
   readonly turns: Turns;
+  /** Told of clusters that DNS keeps from warming, which are taken from a client that starts; absent: none are. */
+  readonly onLate?: ((clusters: readonly string[]) => void) | undefined;
 }
 
 /** Everything about one client's stream but the wire: which types it asks for, and what it is to be sent next. */
@@ -28,6 +31,10 @@ export class Session {
   #label: string;
   #cancelTimer: () => void = () => undefined;
   readonly #turn: Waiting;
+  /** Of a client that starts; null: it does not, or not so. */
+  #first: FirstClusters | null = null;
+  /** Clusters that come after its listeners: nothing waits for them to warm, which Envoy acknowledges them by. */
+  #late: ReadonlySet<string> = NOBODY;
   /** Those whose large response is under way. */
   readonly #large = new Set<Subscription>();
   readonly sent: { responses: number; resources: number; bytes: number; refused: number } = {
@@ -46,7 +53,8 @@ export class Session {
       get: (kind: XdsKind) => this.get(kind),
       [Symbol.iterator]: () => this.#types.values(),
     };
-    this.#order = new Order(kinds, options.orderLimitMs, () => options.clock.now());
+    const isWaitedFor = (cluster: string): boolean => !this.#late.has(cluster);
+    this.#order = new Order(kinds, options.orderLimitMs, () => options.clock.now(), isWaitedFor);
   }
 
   get label(): string {
@@ -71,7 +79,23 @@ export class Session {
       now: () => this.#options.clock.now(),
     });
     this.#types.set(typeUrl, subscription);
+    if (kind === "listener") this.#endStart();
     return { subscription, isNew: true };
+  }
+
+  /** To be called where a client asks for all clusters and has none: it starts. */
+  start(): void {
+    const { clock, onLate, onReady } = this.#options;
+    if (onLate === undefined || this.get("listener") !== undefined) return;
+    this.#first = new FirstClusters({
+      clock,
+      clusters: () => (this.#snapshot ?? EMPTY).cluster.values(),
+      onWithheld: (names) => {
+        onLate(names);
+        for (const name of names) this.get("cluster")?.mark(name);
+        onReady();
+      },
+    });
   }
 
   /** Every name there is of that type. */
@@ -116,6 +140,9 @@ export class Session {
   acknowledge(subscription: Subscription): void {
     this.#endTurn(subscription);
     subscription.onAck();
+    if (subscription.kind !== "cluster" || !subscription.isQuiet) return;
+    this.#first?.onAcknowledged();
+    if (this.#first === null) this.#late = NOBODY;
   }
 
   /** The client refuses what is under way for that type. */
@@ -173,7 +200,7 @@ export class Session {
 
   /** Whether all that was published has been acknowledged, or refused. */
   get isSettled(): boolean {
-    if (this.#snapshot === null) return false;
+    if (this.#snapshot === null || this.#first?.hasWithheld === true) return false;
     for (const subscription of this.#types.values()) if (!subscription.isQuiet) return false;
     return true;
   }
@@ -185,6 +212,14 @@ export class Session {
   close(): void {
     this.#options.turns.end(this.#turn);
     this.#cancelTimer();
+    this.#first?.close();
+  }
+
+  #endStart(): void {
+    if (this.#first === null) return;
+    this.#late = this.#first.onListenersAsked();
+    this.#first = null;
+    for (const name of this.#late) this.get("cluster")?.mark(name);
   }
 
   /** With the last large response that was under way: each type has one of its own. */
@@ -194,7 +229,8 @@ export class Session {
   }
 
   #lookUp(kind: XdsKind | null, name: string): EncodedResource | undefined {
-    return kind === null ? undefined : this.#snapshot?.[kind].get(name);
+    if (kind === null || (kind === "cluster" && this.#first?.isWithheld(name) === true)) return undefined;
+    return this.#snapshot?.[kind].get(name);
   }
 
   /** Virtual hosts are for those route configurations that the client has, or is just being sent. */
@@ -255,6 +291,7 @@ export function isBindFailure({ detail }: { readonly detail: string }): boolean 
 }
 
 const MOST_TYPES = 32;
+const NOBODY: ReadonlySet<string> = new Set();
 /** Resources in a response that make it a large one. */
 const MANY = 64;
 const NOTHING: ReadonlyMap<string, EncodedResource> = new Map();

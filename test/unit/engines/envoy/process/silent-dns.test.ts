@@ -1,31 +1,29 @@
 import assert from "node:assert/strict";
-import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { it } from "node:test";
+import { type TestContext, it } from "node:test";
 import { wireEnvoyGateway } from "../../../../../src/cli/envoy/wire.ts";
 import { findEnvoy } from "../../../../../src/engines/envoy/process/find.ts";
 import { createLogger } from "../../../../../src/telemetry/logger.ts";
 import { mappingYaml } from "../../../../support/certificates.ts";
+import { startDnsServer } from "../../../../support/dns-server.ts";
 import { exchangeBytes } from "../../../../support/raw-client.ts";
+import { until } from "../../../../support/until.ts";
 import { startUpstream } from "../../../../support/upstream.ts";
 
-it("a name that no DNS server answers for does not keep the others from being served", async () => {
-  const silent = createSocket("udp4");
-  await new Promise<void>((resolve) => silent.bind(0, "127.0.0.1", resolve));
+async function start(t: TestContext, yaml: (port: number) => string) {
+  const dns = await startDnsServer({ "alive.example": ["127.0.0.1"] });
+  dns.silent.set("lost.example", []);
   const upstream = await startUpstream("cleartext");
   const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
-  writeFileSync(
-    join(directory, "all.yaml"),
-    mappingYaml("lost", { prefix: "/lost/", service: "lost.example:80" }) +
-      mappingYaml("found", { prefix: "/found/", service: `127.0.0.1:${upstream.port}` }),
-  );
+  writeFileSync(join(directory, "all.yaml"), yaml(upstream.port));
+  const log: string[] = [];
   const gateway = await wireEnvoyGateway({
     envoy: (await findEnvoy({ environment: process.env })).path,
     concurrency: 1,
     paths: [directory],
-    dnsResolvers: [`127.0.0.1:${silent.address().port}`],
+    dnsResolvers: [`${dns.address}:${dns.port}`],
     maxConnections: 100,
     ambassadorId: "default",
     compile: {
@@ -39,21 +37,72 @@ it("a name that no DNS server answers for does not keep the others from being se
     accessLog: false,
     allowPartial: false,
     admin: { address: "127.0.0.1", port: 0 },
-    logger: createLogger("silent"),
+    logger: createLogger("warn", { write: (line: string) => log.push(line) }),
   });
-  try {
-    await gateway.control.reload();
-    // Rejects after 30 s, and the gateway would end.
-    await gateway.serving();
-    const { port } = gateway.control.state.listeners[0] as { port: number };
-    const ask = (path: string): Promise<string> =>
-      exchangeBytes(port, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
-    assert.match(await ask("/found/"), /^HTTP\/1.1 200/);
-    assert.match(await ask("/lost/"), /^HTTP\/1.1 503/);
-  } finally {
+  t.after(async () => {
     await gateway.shutDown(0);
-    silent.close();
+    await dns.close();
     await upstream.close();
     rmSync(directory, { recursive: true, force: true });
-  }
+  });
+  await gateway.control.reload();
+  // Rejects after 30 s, and the gateway would end.
+  await gateway.serving();
+  const { port } = gateway.control.state.listeners[0] as { port: number };
+  const ask = async (path: string): Promise<string> => {
+    const request = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+    return (await exchangeBytes(port, request)).slice(0, 12);
+  };
+  return { gateway, dns, log, ask };
+}
+
+it("a name that no DNS server answers for keeps nothing from being served, and answers 503 until it is there", async (t) => {
+  const { dns, log, ask, gateway } = await start(
+    t,
+    (port) =>
+      mappingYaml("lost", { prefix: "/lost/", service: `lost.example:${port}` }) +
+      mappingYaml("alive", { prefix: "/alive/", service: `alive.example:${port}` }) +
+      mappingYaml("found", { prefix: "/found/", service: `127.0.0.1:${port}` }),
+  );
+  const served = performance.now();
+  assert.equal(await ask("/found/"), "HTTP/1.1 200");
+  assert.equal(await ask("/lost/"), "HTTP/1.1 503");
+  await until(async () => (await ask("/alive/")) === "HTTP/1.1 200");
+  assert.deepEqual(gateway.control.state.diagnostics, []);
+  // c-ares asks again after two seconds, and gives up after four more: nobody has waited for that.
+  const [first = 0] = dns.silent.get("lost.example") ?? [];
+  assert.ok(served - first < 4_000, `${served - first} ms`);
+  assert.equal(log.filter((line) => line.includes("names that DNS does not answer for")).length, 1);
+  assert.equal(await ask("/lost/"), "HTTP/1.1 503");
+  // It comes back as soon as Envoy asks again.
+  dns.silent.delete("lost.example");
+  dns.names.set("lost.example", ["127.0.0.1"]);
+  await until(async () => (await ask("/lost/")) === "HTTP/1.1 200", 30_000);
+});
+
+it("where all names are answered for, nothing is taken away", async (t) => {
+  const { log, ask } = await start(t, (port) =>
+    mappingYaml("alive", { prefix: "/alive/", service: `alive.example:${port}` }),
+  );
+  assert.equal(await ask("/alive/"), "HTTP/1.1 200");
+  assert.ok(!log.some((line) => line.includes("names that DNS does not answer for")));
+});
+
+it("a service that a filter names is not taken away: Envoy would refuse the listener", async (t) => {
+  const { ask, gateway } = await start(
+    t,
+    (port) =>
+      mappingYaml("found", { prefix: "/found/", service: `127.0.0.1:${port}` }) +
+      `---\n${JSON.stringify({
+        apiVersion: "getambassador.io/v2",
+        kind: "AuthService",
+        metadata: { name: "auth" },
+        spec: { auth_service: "lost.example:80", proto: "grpc", timeout_ms: 300 },
+      })}\n`,
+  );
+  assert.equal(await ask("/found/"), "HTTP/1.1 403");
+  assert.deepEqual(
+    gateway.control.state.diagnostics.filter(({ severity }) => severity === "error"),
+    [],
+  );
 });
