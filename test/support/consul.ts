@@ -30,15 +30,21 @@ export interface Instance {
   readonly native?: boolean;
 }
 
-/** A real agent in development mode on free ports. `token`: ACLs are on, and this is the one that may do anything. */
-export async function startConsul(options: { token?: string; tries?: number } = {}): Promise<Consul> {
-  const { token, tries = 3 } = options;
+/**
+ * A real agent in development mode on free ports. `token`: ACLs are on, and this is the one that may do anything. It takes 200
+ * connections from one address, or `connections`.
+ */
+export async function startConsul(
+  options: { token?: string; connections?: number; tries?: number } = {},
+): Promise<Consul> {
+  const { token, connections, tries = 3 } = options;
   if (!existsSync(BINARY))
     throw new Error(`there is no Consul at ${BINARY}: sh scripts/install-consul.sh builds it`);
   const [http, server, lan, wan] = (await freePorts(4)) as [number, number, number, number];
   const address = `127.0.0.1:${http}`;
   const settings = [
     `ports { http = ${http} server = ${server} serf_lan = ${lan} serf_wan = ${wan} dns = -1 grpc = -1 }`,
+    ...(connections === undefined ? [] : [`limits { http_max_conns_per_client = ${connections} }`]),
     ...(token === undefined
       ? []
       : [

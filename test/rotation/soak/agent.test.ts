@@ -27,7 +27,7 @@ const WITHIN_MS = 120_000;
 
 if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
   it(`${ROUNDS} changes of roots by ${NAME}, and of the leaves of ${SERVICES} services after each, under load`, async () => {
-    const consul = await startConsul();
+    const consul = await startConsul({ connections: SERVICES * 5 });
     const { TrustDomain: domain } = await consul.ask<{ TrustDomain: string }>(ROOTS);
     let [shown, anchors] = await Promise.all([leafOf(consul, "peer"), rootsOf(consul)]);
     const services = await Promise.all(
