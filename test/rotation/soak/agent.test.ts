@@ -50,8 +50,11 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
       "all.yaml": consulResolverYaml("dc1", consul.address) + routes.join(""),
     });
     const url = (name: string): string => `http://127.0.0.1:${gateway.httpPort}/${name}/`;
-    for (const { name } of services)
+    for (const service of services) {
+      const { name } = service;
       await until(async () => (await fetch(url(name))).status === 200, WITHIN_MS, `an answer of ${name}`);
+      service.serial = serialOf(await leafOf(consul, name));
+    }
     const loads = services.map(({ name }) => startLoad(url(name), 1, undefined, PAUSE_MS));
     const progress = new Progress(
       `${engineUnderTest()}, ${NAME}`,
