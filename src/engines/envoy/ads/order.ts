@@ -1,10 +1,11 @@
 import type { XdsKind } from "../resources.ts";
+import type { Batch } from "./batch.ts";
 import type { EncodedResource } from "./snapshot.ts";
 import type { Gate, Subscription } from "./subscription.ts";
 
 /**
- * Make before break across types: what names a new cluster waits until the client says that it has it, and what is not named
- * any more goes last. Each wait has an end: a cluster that never warms must not hold up everything else.
+ * Make before break across types: what names a new cluster waits until the client says that it has it, what names a changed
+ * secret until that is sent, and what is not named any more goes last. Each wait has an end: a cluster that never warms must not hold up everything else.
  */
 export class Order {
   readonly #subscriptions: Iterable<Subscription> & { get(kind: XdsKind): Subscription | undefined };
@@ -16,6 +17,8 @@ export class Order {
   /** Since when they are too many to be told apart. */
   #manySince: number | null = null;
   #removalsSince: number | null = null;
+  /** The response with secrets that others wait behind, and since when. */
+  #secretsAhead: { readonly batch: Batch; readonly since: number } | null = null;
   /** When the first wait that holds something back ends; null: nothing is held back. */
   #heldUntil: number | null = null;
 
@@ -41,10 +44,18 @@ export class Order {
   }
 
   gate(kind: XdsKind | null): Gate {
-    if (kind === "cluster" || kind === "secret" || kind === "endpoints")
+    if (kind === "secret" || kind === "endpoints")
       return { mayAdd: () => true, mayRemove: () => this.#areUsersQuiet() };
+    if (kind === "cluster") {
+      const secrets = this.#unsentSecrets();
+      return {
+        mayAdd: (resource) => !namesAny(resource, secrets),
+        mayRemove: () => this.#areUsersQuiet(),
+      };
+    }
     if (kind === null) return OPEN;
-    const names = this.#unsettledClusters();
+    const clusters = this.#unsettledClusters();
+    const names = kind === "listener" ? [...clusters, ...this.#unsentSecrets()] : clusters;
     if (names.length === 0) return OPEN;
     return { mayAdd: (resource) => !namesAny(resource, names), mayRemove: () => true };
   }
@@ -75,6 +86,27 @@ export class Order {
       this.#hold(since);
     }
     this.#manySince = null;
+    return names;
+  }
+
+  /**
+   * Those that changed while an answer to others is awaited. A new generation of what uses one would be warmed with the old one,
+   * and connections made with that would stay: nothing retires them once the new one comes.
+   */
+  #unsentSecrets(): readonly string[] {
+    const secrets = this.#subscriptions.get("secret");
+    const batch = secrets?.inFlight ?? null;
+    if (secrets === undefined || batch === null) {
+      this.#secretsAhead = null;
+      return [];
+    }
+    const names = [...secrets.dirty].filter((name) => secrets.isSubscribed(name));
+    if (names.length === 0) return [];
+    const now = this.#now();
+    if (this.#secretsAhead?.batch !== batch) this.#secretsAhead = { batch, since: now };
+    const { since } = this.#secretsAhead;
+    if (now - since >= this.#limitMs) return [];
+    this.#hold(since);
     return names;
   }
 

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { Session } from "../../../../../src/engines/envoy/ads/session.ts";
+import { changesBetween, type Snapshot, snapshotOf } from "../../../../../src/engines/envoy/ads/snapshot.ts";
+import { Turns } from "../../../../../src/engines/envoy/ads/turns.ts";
+import { resource, TYPE_URLS } from "../../../../../src/engines/envoy/resources.ts";
+import { ClusterSchema } from "../../../../../src/protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
+import { SecretSchema } from "../../../../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { handClock } from "../../../../support/clock.ts";
+
+const LIMIT_MS = 5000;
+
+test("a new generation of a cluster does not overtake its secret, which waits behind another one's", () => {
+  const clock = handClock(0);
+  const first = world({ a: 1, b: 1 });
+  const session = new Session(
+    { clock, orderLimitMs: LIMIT_MS, onReady: () => {}, turns: new Turns(clock) },
+    first,
+    "1",
+  );
+  const secrets = session.open(TYPE_URLS.secret)?.subscription ?? assert.fail();
+  const clusters = session.open(TYPE_URLS.cluster)?.subscription ?? assert.fail();
+  session.subscribeAll(clusters);
+  for (const name of ["credential:a", "credential:b"]) session.subscribe(secrets, name, false);
+  const sent = (): string[] | undefined => session.next()?.batch.resources.map(({ name }) => name);
+  assert.deepEqual(
+    [sent(), sent()],
+    [
+      ["credential:a", "credential:b"],
+      ["cluster-a", "cluster-b"],
+    ],
+  );
+  session.acknowledge(secrets);
+  session.acknowledge(clusters);
+
+  const second = world({ a: 2, b: 1 }, first);
+  session.update(second, changesBetween(first, second), "1");
+  assert.deepEqual([sent(), sent()], [["credential:a"], ["cluster-a"]]);
+  session.acknowledge(clusters);
+  const third = world({ a: 2, b: 2 }, second);
+  session.update(third, changesBetween(second, third), "1");
+  assert.equal(sent(), undefined, "the client has not answered to the secret before");
+  session.acknowledge(secrets);
+  assert.deepEqual([sent(), sent()], [["credential:b"], ["cluster-b"]]);
+  session.acknowledge(clusters);
+
+  // A client that never answers does not hold up everything else.
+  const fourth = world({ a: 3, b: 2 }, third);
+  session.update(fourth, changesBetween(third, fourth), "1");
+  assert.equal(sent(), undefined);
+  clock.move(LIMIT_MS);
+  assert.deepEqual(sent(), ["cluster-a"]);
+});
+
+/** A secret and a cluster that names it, each in a generation. */
+function world(generations: Readonly<Record<string, number>>, previous?: Snapshot): Snapshot {
+  return snapshotOf(
+    Object.entries(generations).flatMap(([name, generation]) => {
+      const credential = `credential:${name}`;
+      const secret = create(SecretSchema, {
+        name: credential,
+        type: {
+          case: "genericSecret",
+          value: { secret: { specifier: { case: "inlineString", value: String(generation) } } },
+        },
+      });
+      const cluster = create(ClusterSchema, {
+        name: `cluster-${name}`,
+        altStatName: `${credential} ${generation}`,
+      });
+      return [resource("secret", credential, secret, []), resource("cluster", cluster.name, cluster, [])];
+    }),
+    previous,
+  );
+}
