@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major > 24 || (major === 24 && minor >= 5)) {
   if (process.argv[2] === "control-plane") withFrugalMemory();
+  else if (process.argv[2] === "run") withHugePages();
   const source = new URL("../src/cli/main.ts", import.meta.url);
   const { main } = await import(
     existsSync(source) ? source.href : new URL("../dist/cli/main.js", import.meta.url).href
@@ -39,18 +40,39 @@ if (major > 24 || (major === 24 && minor >= 5)) {
 
 /**
  * A fleet that connects at once takes buffers of all sizes. glibc keeps such memory when it is freed, several hundred megabytes for 100
- * clients, unless it is told otherwise before the process starts: so the process starts once more in its own place. An
- * environment that says it itself is left alone, and so is one with a channel to its parent, which would not survive.
+ * clients, unless it is told otherwise.
  */
 function withFrugalMemory() {
-  const isAsked = Object.keys(process.env).some((name) => name.startsWith("MALLOC_"));
-  if (process.platform !== "linux" || isAsked || process.connected || process.execve === undefined) return;
   // A heap that may grow to several times what lives in it does so while changes come one after another.
-  const flags = ["--max-semi-space-size=16", "--heap-growing-percent=50", ...process.execArgv];
+  const flags = ["--max-semi-space-size=16", "--heap-growing-percent=50"];
+  startAgain(flags, { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "65536" });
+}
+
+/**
+ * OpenSSL takes and frees six buffers of 16 KiB a request. With huge pages for malloc (glibc 2.35 or later; others take no notice) a
+ * request costs 5 % less CPU time, small or 1 MiB (bench/).
+ */
+function withHugePages() {
+  startAgain([], { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" });
+}
+
+/**
+ * glibc reads this before a process starts: so the process starts once more in its own place. An environment that says something of
+ * malloc itself is left alone, and so is one with a channel to its parent, which would not survive.
+ */
+function startAgain(flags, environment) {
+  const isAsked = Object.keys(process.env).some((name) => /^MALLOC_|^GLIBC_TUNABLES$/.test(name));
+  if (process.platform !== "linux" || isAsked || process.connected || process.execve === undefined) return;
   process.execve(
     process.execPath,
-    [process.execPath, ...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)],
-    { ...process.env, MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "65536" },
+    [
+      process.execPath,
+      ...flags,
+      ...process.execArgv,
+      fileURLToPath(import.meta.url),
+      ...process.argv.slice(2),
+    ],
+    { ...process.env, ...environment },
   );
 }
 

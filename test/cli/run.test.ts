@@ -61,6 +61,19 @@ test("serves; the ready file says where, exactly, and is gone at the end", async
   for (const text of stderr.trimEnd().split("\n")) assert.equal(typeof JSON.parse(text).msg, "string");
 });
 
+test("malloc has huge pages, unless the environment says something of malloc itself", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "127.0.0.1:1") });
+  const environment = (pid: number): string => readFileSync(`/proc/${pid}/environ`, "latin1");
+  const { process: run, ready } = await startRun(t, folder);
+  assert.equal(ready.pid, run.child.pid);
+  assert.match(environment(ready.pid), /\0GLIBC_TUNABLES=glibc\.malloc\.hugetlb=1\0/);
+
+  process.env["MALLOC_ARENA_MAX"] = "4";
+  t.after(() => delete process.env["MALLOC_ARENA_MAX"]);
+  const { ready: own } = await startRun(t, folder);
+  assert.doesNotMatch(environment(own.pid), /GLIBC_TUNABLES/);
+});
+
 test("--no-access-log writes nothing on standard output", async (t) => {
   const { process: run, ready } = await startRun(t, resources(t), "--no-access-log");
   assert.equal((await fetchText(`http://${ready.http}/a/`)).status, 200);
