@@ -1,7 +1,7 @@
 import type { PeerIdentities, PeerRules } from "../model/tls.ts";
 import type { TlsContextResource } from "../resources/tls-context.ts";
 import { fileCredentialName } from "../resources/tls-context.ts";
-import { identityName } from "../resources/tls-identity.ts";
+import { identityName, type TlsIdentity } from "../resources/tls-identity.ts";
 import type { TlsVerify } from "../resources/tls-verify.ts";
 import { hostName } from "../x509/names.ts";
 import { trustDomainOf } from "../x509/spiffe.ts";
@@ -74,8 +74,8 @@ function revocationOf(
   if (crl_secret !== undefined) return { crl: crlSecret(crl_secret), policy };
   const { identity } = resource.spec;
   // An agent sends lists along with its CAs; asking for a policy asks for them.
-  if (crl_policy !== undefined && identity?.spiffe !== undefined)
-    return { crl: identityName(identity), policy };
+  if (crl_policy !== undefined && (identity?.spiffe ?? identity?.istio_sds) !== undefined)
+    return { crl: identityName(identity as TlsIdentity), policy };
   if (crl_policy !== undefined)
     refuse(
       "verify.crl_policy",

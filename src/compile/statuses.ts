@@ -12,8 +12,13 @@ export interface CredentialStatuses {
 }
 
 export type Status =
-  /** `refusedByEnvoy`: why the envoy engine cannot use it all the same. `trustDomain`: of its SPIFFE ID. */
-  | { readonly usable: true; readonly refusedByEnvoy?: string; readonly trustDomain?: string }
+  /** `refusedByEnvoy`: why the envoy engine cannot use it all the same. `trustDomain`: of its SPIFFE ID. `byTrustDomain`: of anchors. */
+  | {
+      readonly usable: true;
+      readonly refusedByEnvoy?: string;
+      readonly trustDomain?: string;
+      readonly byTrustDomain?: true;
+    }
   | { readonly usable: false; readonly code: string; readonly reason: string };
 
 /** As the engine sees them: what it would refuse is unusable to it, and closes what names it before the engine is told. */
@@ -30,6 +35,11 @@ export function statusesFor(engine: EngineName, statuses: CredentialStatuses): C
     crl: (name) => statuses.crl(name),
     hasTrustAnchors: (name) => statuses.hasTrustAnchors(name),
   };
+}
+
+/** Whether each of a bundle's anchors vouches for one trust domain alone. */
+export function isByTrustDomain(status: Status | undefined): boolean {
+  return status?.usable === true && status.byTrustDomain === true;
 }
 
 export function trustDomainOf(status: Status | undefined): string | undefined {

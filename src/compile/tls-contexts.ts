@@ -8,7 +8,7 @@ import { fileCredentialName, type TlsContextResource } from "../resources/tls-co
 import { identityName } from "../resources/tls-identity.ts";
 import { BESIDE_IDENTITY, certificateName, secretName, trustName } from "./context-credentials.ts";
 import { peerRules } from "./peer-rules.ts";
-import { type CredentialStatuses, trustDomainOf } from "./statuses.ts";
+import { type CredentialStatuses, isByTrustDomain, trustDomainOf } from "./statuses.ts";
 import { compileParameters } from "./tls-parameters.ts";
 
 /** A TLSContext, written or implied, brought into the model's terms, for either direction. */
@@ -149,7 +149,9 @@ export function compileContext(
   if (rules?.revocation !== undefined) judgeLists(rules.revocation);
   for (const { field, message } of engine === "envoy"
     ? untranslatableRules(rules ?? {}, {
-        byTrustDomain: spec.identity?.spiffe !== undefined,
+        byTrustDomain:
+          spec.identity?.spiffe !== undefined ||
+          isByTrustDomain(trust === undefined ? undefined : statuses.trust(trust)),
         isOptional: isTermination && spec.cert_required !== true && clientsAreChecked(resource),
       })
     : [])

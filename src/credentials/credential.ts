@@ -66,6 +66,8 @@ export type CredentialStatus =
       readonly refusedByEnvoy?: string;
       /** Of the leaf's SPIFFE ID: names of peers are made of it. */
       readonly trustDomain?: string;
+      /** Of anchors: each vouches for one trust domain alone, which on Envoy is another validator. */
+      readonly byTrustDomain?: true;
     }
   /** `code` is a diagnostic code, `reason` one sentence without key material. */
   | { readonly usable: false; readonly code: string; readonly reason: string };

@@ -89,6 +89,11 @@ export class Face {
     return this.#rejected;
   }
 
+  /** What is against the last offer, one sentence; null: it is in use. */
+  refusal(now: number): string | null {
+    return (this.#rejected ?? this.dateFinding(now))?.message ?? null;
+  }
+
   get warnings(): readonly Finding[] {
     return [...this.#warnings, ...this.#flaws];
   }
@@ -240,11 +245,12 @@ function dateFinding(
   return null;
 }
 
-function usableFacts({ value }: Published): { refusedByEnvoy?: string; trustDomain?: string } {
-  const { refusedByEnvoy, spiffeId } = value as Partial<Credential>;
+function usableFacts({ value }: Published): Omit<CredentialStatus & { usable: true }, "usable"> {
+  const { refusedByEnvoy, spiffeId, domains } = value as Partial<Credential & TrustBundle>;
   const trustDomain = spiffeId === undefined ? null : trustDomainOf(spiffeId);
   return {
     ...(refusedByEnvoy === undefined ? {} : { refusedByEnvoy }),
     ...(trustDomain === null ? {} : { trustDomain }),
+    ...(domains === undefined ? {} : { byTrustDomain: true }),
   };
 }

@@ -15,10 +15,16 @@ export interface Follower<Wanted> {
 export interface IssuerSink {
   /** Certificate, key and CA at once. */
   offer(name: string, material: CredentialMaterial, origin: CredentialOrigin): void;
-  /** One of them; what is against it, one sentence, or null. */
-  deliver(name: string, material: CredentialMaterial, origin: CredentialOrigin): string | null;
+  /** One of them, judged with what was delivered of the other. */
+  deliver(name: string, material: CredentialMaterial, origin: CredentialOrigin): Verdicts;
   reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void;
   remove(name: string): void;
+}
+
+/** What is against each part that was delivered last, one sentence; null: it is in use, or nothing came. */
+export interface Verdicts {
+  readonly certificate: string | null;
+  readonly ca: string | null;
 }
 
 /** What tells a source from others. `Origin`: who wants it, which may move while it stays the same. */

@@ -16,6 +16,7 @@ import { admitRevocationLists } from "./crl-admission.ts";
 import { DEFAULT_EXPIRY_WARNINGS, type ExpiryWarnings } from "./expiry.ts";
 import { Face, type Offered } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
+import type { Verdicts } from "./follower.ts";
 import { IssuerTroubles } from "./issuer-troubles.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
 import { admitMaterial, digestOf, IDENTITY } from "./material.ts";
@@ -39,6 +40,8 @@ export class CredentialStore implements CredentialReader {
   readonly #findingListeners = new Set<() => void>();
   readonly #issuers = new IssuerTroubles();
   readonly #retiredAnchors = new RetiredAnchors();
+  /** Certificates with their keys that came without a CA, to be judged again when that comes. */
+  readonly #delivered = new Map<string, CredentialMaterial>();
   #statusEpoch = 0;
   /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
   #retiredGeneration = 0;
@@ -69,27 +72,33 @@ export class CredentialStore implements CredentialReader {
     if (!isKept || part === "trustAnchors" || !this.#explicitTrust.has(name))
       this.#offerTrust(name, material, origin, part);
     // After the CAs: one that is gone takes its lists along.
-    this.#offerPart("crl", name, material, "crl", origin, (text) =>
-      admitRevocationLists(text, this.crl(name), this.#retiredAnchors, this.#clock.now()),
-    );
-    this.#offerPart("staple", name, material, "ocspStaple", origin, admitStaple);
+    this.#offerPart("crl", name, material, origin);
+    this.#offerPart("staple", name, material, origin);
   }
 
   /**
-   * Takes a certificate with its key, or a CA, from an issuer that delivers them one by one: the other stays as it is.
-   * What is against it, one sentence; null: it is in use.
+   * Takes a certificate with its key, or a CA with its lists, from an issuer that delivers them one by one. What came
+   * before of the other is judged anew, as they are a pair.
    */
-  deliver(name: string, material: CredentialMaterial, origin: CredentialOrigin): string | null {
-    const isTrust = material.trustAnchors !== undefined;
-    if (isTrust) this.#offerTrust(name, material, origin, "trustAnchors");
-    else this.#offerIdentity(name, material, origin);
-    const face = this.#face(isTrust ? "trust" : "credential", name);
-    return (face?.rejected ?? face?.dateFinding(this.#clock.now()))?.message ?? null;
+  deliver(name: string, material: CredentialMaterial, origin: CredentialOrigin): Verdicts {
+    if (material.trustAnchors === undefined) this.#delivered.set(name, material);
+    else {
+      this.#offerTrust(name, material, origin, "trustAnchors");
+      this.#offerPart("crl", name, material, origin);
+    }
+    const identity = this.#delivered.get(name);
+    const trustAnchors = this.trust(name)?.anchors.join("");
+    const beside = this.hasTrustAnchors(name) && trustAnchors !== undefined ? { trustAnchors } : {};
+    if (identity !== undefined) this.#offerIdentity(name, { ...identity, ...beside }, origin);
+    const against = (kind: Face["kind"]): string | null =>
+      this.#face(kind, name)?.refusal(this.#clock.now()) ?? null;
+    return { certificate: against("credential"), ca: against("trust") ?? against("crl") };
   }
 
   /** The source has it no more: withdrawn at once. */
   remove(name: string): void {
     this.#explicitTrust.delete(name);
+    this.#delivered.delete(name);
     this.#issuers.delete(name);
     this.#remove("credential", name);
     this.#remove("trust", name);
@@ -200,18 +209,21 @@ export class CredentialStore implements CredentialReader {
     kind: "crl" | "staple",
     name: string,
     material: CredentialMaterial,
-    part: "crl" | "ocspStaple",
     origin: CredentialOrigin,
-    admit: (text: string) => Admitted<Offered>,
   ): void {
+    const part = kind === "crl" ? "crl" : "ocspStaple";
     const text = material[part];
     if (text === undefined) {
       this.#remove(kind, name);
       return;
     }
+    const admit = (): Admitted<Offered> =>
+      kind === "crl"
+        ? admitRevocationLists(text, this.crl(name), this.#retiredAnchors, this.#clock.now())
+        : admitStaple(text);
     const digest = digestOf(material, [part]);
     this.#change(this.#faceFor(kind, name, origin), (face, now) =>
-      face.offer({ digest, content: digest }, () => refuseUnreadable(material, [part]) ?? admit(text), now),
+      face.offer({ digest, content: digest }, () => refuseUnreadable(material, [part]) ?? admit(), now),
     );
   }
 

@@ -136,6 +136,67 @@ describe("Istio", () => {
     }
   });
 
+  it("a side-car whose certificate the agent's revocation lists name is not talked to", async () => {
+    const { edge, shop, close } = await startAgents();
+    const authority = await createAuthority("cluster.local");
+    const orders = await workload(authority, ORDERS);
+    const [own, ca] = [await workload(authority, GATEWAY), authority.certificate];
+    edge.push({ default: own, ROOTCA: { ca, crl: await authority.revoke([]) } });
+    shop.push({ default: orders, ROOTCA: { ca } });
+    const sidecar = await startIstioSidecar(shop.path, "strict");
+    const verify = { crl_policy: "require" };
+    const gateway = await startGateway({
+      "routes.yaml": yaml(sidecar.port, { identity: { istio_sds: { socket: edge.path } }, verify }),
+    });
+    try {
+      assert.equal((await answer(gateway)).status, 200);
+      const crl = await authority.revoke([new X509Certificate(orders.certificate).serialNumber]);
+      edge.push({ default: own, ROOTCA: { ca, crl } });
+      await until(async () => (await answer(gateway)).status === 503);
+      shop.push({ default: await workload(authority, ORDERS), ROOTCA: { ca } });
+      await until(async () => (await answer(gateway)).status === 200);
+      edge.push({ default: own, ROOTCA: { ca } });
+      await until(async () => (await answer(gateway)).status === 503, 20_000, "no lists any more: closed");
+    } finally {
+      await gateway.stop();
+      await sidecar.stop();
+      await close();
+    }
+  });
+
+  it("CAs of several trust domains vouch each for their own", async () => {
+    const { edge, shop, close } = await startAgents();
+    const [authority, partner] = [
+      await createAuthority("cluster.local"),
+      await createAuthority("partner.example"),
+    ];
+    const bundle = authority.certificate + partner.certificate;
+    const domains = { "cluster.local": authority.certificate, "partner.example": partner.certificate };
+    edge.push({ default: await workload(authority, GATEWAY), ALL: { ca: "", domains } });
+    const present = (by: Authority, id: string): Promise<void> =>
+      workload(by, id).then((own) => shop.push({ default: own, ROOTCA: { ca: bundle } }));
+    const theirs = "spiffe://partner.example/ns/shop/sa/orders";
+    // Theirs of an ID that is not theirs to give.
+    await present(partner, ORDERS);
+    const sidecar = await startIstioSidecar(shop.path, "strict");
+    const verify = { trust_domains: ["cluster.local", "partner.example"] };
+    const gateway = await startGateway({
+      "routes.yaml": yaml(sidecar.port, {
+        identity: { istio_sds: { socket: edge.path, ca: "ALL" } },
+        verify,
+      }),
+    });
+    try {
+      assert.equal((await answer(gateway)).status, 503);
+      await present(partner, theirs);
+      await until(async () => (await answer(gateway)).status === 200);
+    } finally {
+      await gateway.stop();
+      await sidecar.stop();
+      await close();
+    }
+  });
+
   it("an agent that lies and then is gone: what it gave serves until it ends, then the route is closed", async () => {
     const { edge, shop, close } = await startAgents();
     const authority = await createAuthority("cluster.local");

@@ -1,7 +1,12 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type Code, ConnectError } from "@connectrpc/connect";
 import { pack } from "../../src/protobuf/any.ts";
+import {
+  type CertificateValidationContext,
+  CertificateValidationContextSchema,
+} from "../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import { SecretSchema } from "../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import { SPIFFECertValidatorConfigSchema } from "../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js";
 import {
   type DiscoveryRequest,
   DiscoveryResponseSchema,
@@ -10,7 +15,21 @@ import { SecretDiscoveryService } from "../../src/protobuf/generated/envoy/servi
 import type { IssuedCertificate } from "../../src/x509/authority.ts";
 import { Announcement, type GrpcServer, startGrpcServer } from "./grpc-server.ts";
 
-export type Held = { readonly [name: string]: IssuedCertificate | { readonly ca: string } };
+export type Held = { readonly [name: string]: IssuedCertificate | HeldCa };
+
+type ValidationInit = Exclude<
+  MessageInitShape<typeof CertificateValidationContextSchema>,
+  { readonly $typeName: string }
+>;
+
+interface HeldCa {
+  readonly ca: string;
+  readonly crl?: string;
+  /** By trust domain, as SPIRE has them: Envoy's SPIFFE validator. */
+  readonly domains?: Readonly<Record<string, string>>;
+  /** Whatever else a validation context may have. */
+  readonly more?: Partial<ValidationInit>;
+}
 
 /** A request as it came, by the stream that it came on. */
 export interface SeenSdsRequest {
@@ -85,17 +104,37 @@ async function* numbered(all: AsyncIterable<Held>): AsyncGenerator<{ held: Held 
 }
 
 function secretOf(name: string, held: Held[string]) {
-  const inline = (text: string) => ({
-    specifier: { case: "inlineBytes" as const, value: new TextEncoder().encode(text) },
-  });
   return create(SecretSchema, {
     name,
     type:
       "ca" in held
-        ? { case: "validationContext", value: { trustedCa: inline(held.ca) } }
+        ? { case: "validationContext", value: validationOf(held) }
         : {
             case: "tlsCertificate",
             value: { certificateChain: inline(held.certificate), privateKey: inline(held.privateKey) },
           },
   });
+}
+
+function validationOf({ ca, crl, domains, more }: HeldCa): CertificateValidationContext {
+  return create(CertificateValidationContextSchema, {
+    ...(domains === undefined ? { trustedCa: inline(ca) } : byDomain(domains)),
+    ...(crl === undefined ? {} : { crl: inline(crl) }),
+    ...more,
+  });
+}
+
+function byDomain(domains: Readonly<Record<string, string>>) {
+  const trustDomains = Object.entries(domains).map(([name, pem]) => ({ name, trustBundle: inline(pem) }));
+  const config = create(SPIFFECertValidatorConfigSchema, { trustDomains });
+  return {
+    customValidatorConfig: {
+      name: "envoy.tls.cert_validator.spiffe",
+      typedConfig: pack(SPIFFECertValidatorConfigSchema, config),
+    },
+  };
+}
+
+function inline(text: string) {
+  return { specifier: { case: "inlineBytes" as const, value: new TextEncoder().encode(text) } };
 }

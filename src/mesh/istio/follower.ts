@@ -1,4 +1,4 @@
-import type { CredentialOrigin } from "../../credentials/credential.ts";
+import type { CredentialMaterial, CredentialOrigin } from "../../credentials/credential.ts";
 import {
   type Follower,
   followStreams,
@@ -37,11 +37,26 @@ export function createIstioFollower(
       const troubled = troublesOfParts<SecretPart>((trouble) =>
         sink.reportIssuer(name, originNow(), trouble),
       );
+      const refused = new Map<SecretPart, string>();
+      const say = (part: SecretPart, trouble: string | null): void => {
+        const refusal = refused.get(part);
+        if (trouble === null || (refusal !== undefined && !trouble.endsWith(refusal))) refused.delete(part);
+        troubled(part, trouble);
+      };
+      /** What was refused may be in use now: the other half of the pair is there. */
+      const take = (part: SecretPart, material: CredentialMaterial): string | null => {
+        const verdicts = sink.deliver(name, material, originNow());
+        const other = part === "ca" ? "certificate" : "ca";
+        if (refused.has(other) && verdicts[other] === null) say(other, null);
+        const refusal = verdicts[part];
+        if (refusal !== null) refused.set(part, refusal);
+        return refusal;
+      };
       const stream = (part: SecretPart, resource: string): PersistentStream =>
         new PersistentStream({
           clock,
           explain: (error) => grpcTrouble(error, socket),
-          onTrouble: (trouble) => troubled(part, trouble),
+          onTrouble: (trouble) => say(part, trouble),
           open: subscribe({
             socket,
             dial,
@@ -49,7 +64,7 @@ export function createIstioFollower(
             resource,
             part,
             clock,
-            take: (material) => sink.deliver(name, material, originNow()),
+            take: (material) => take(part, material),
           }),
         });
       return [stream("certificate", certificate), stream("ca", ca)];
