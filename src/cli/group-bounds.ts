@@ -66,52 +66,98 @@ export async function boundedResources(
   const { namespaces, folders, consulServices } = bounds;
   // The very same resources tell the loop that nothing is to be compiled.
   if (namespaces === undefined && folders === undefined && consulServices === undefined) return loaded;
-  const { resources, diagnostics, complete } = loaded;
   const isOurs = ({ namespace }: { readonly namespace: string }): boolean =>
     namespaces?.has(namespace) !== false;
+  const refusals = await refusalsOf(bounds, loaded.resources, isOurs);
+  return {
+    resources: closedResources(bounds, loaded.resources, isOurs, refusals),
+    // What is wrong with a file as such concerns everybody who reads it.
+    diagnostics: [
+      ...loaded.diagnostics.filter(({ subject }) => subject.kind === "File" || isOurs(subject)),
+      ...refusals.map(diagnosticOf),
+    ],
+    complete: loaded.complete,
+  };
+}
+
+interface Refusal {
+  readonly of: TlsContextResource | ResolverResource;
+  readonly message: string;
+}
+
+/** Asked anew at each reading, whatever is remembered: where a link leads may have changed while no resource did. */
+async function refusalsOf(
+  bounds: GroupBounds,
+  { tlsContexts, resolvers }: ResourceSet,
+  isOurs: (resource: { readonly namespace: string }) => boolean,
+): Promise<Refusal[]> {
+  const asked = [
+    ...tlsContexts.filter(isOurs).map((of) => ({ of, why: refusedIssuer(of.spec.identity, bounds) })),
+    ...resolvers.filter(isOurs).map((of) => ({ of, why: refusedAgent(of, bounds) })),
+  ];
+  const answers = await Promise.all(
+    asked.map(async ({ of, why }) => {
+      const message = await why;
+      return message === null ? [] : [{ of, message }];
+    }),
+  );
+  return answers.flat();
+}
+
+/** The very object of the last reading where the resources are those of then, and the same of them are refused. */
+function closedResources(
+  bounds: GroupBounds,
+  whole: ResourceSet,
+  isOurs: (resource: { readonly namespace: string }) => boolean,
+  refusals: readonly Refusal[],
+): ResourceSet {
+  const refused = new Set(refusals.map(({ of }) => of));
+  const last = LAST.get(bounds);
+  if (last?.whole === whole && areSame(last.refused, refused)) return last.resources;
   const ours = Object.fromEntries(
-    Object.entries(resources).map(([kind, list]) => [
+    Object.entries(whole).map(([kind, list]) => [
       kind,
       (list as ResourceSet[keyof ResourceSet]).filter(isOurs),
     ]),
   ) as unknown as ResourceSet;
-  const found: Diagnostic[] = [];
-  const tlsContexts = await Promise.all(
-    ours.tlsContexts.map(async (context): Promise<TlsContextResource> => {
-      const message = await refusedIssuer(context.spec.identity, bounds);
-      if (message === null) return context;
-      found.push(
-        diagnose("outside-group", {
-          subject: subjectOf(context),
-          source: positionOf(context, "identity"),
-          message,
-          ...(context.spec.identity?.consul === undefined
-            ? {}
-            : { remedy: "Have the group in the fleet's rules list the service under `consul_services`." }),
-          ...(context.terminates ? { effect: "host-refused" as const } : {}),
-        }),
-      );
-      return { ...context, closedBy: context.closedBy ?? "outside-group" };
-    }),
-  );
-  const resolvers = await Promise.all(
-    ours.resolvers.map(async (resolver): Promise<ResolverResource> => {
-      const message = await refusedAgent(resolver, bounds);
-      if (message === null) return resolver;
-      const at = { subject: subjectOf(resolver), source: positionOf(resolver, "address") };
-      found.push(diagnose("outside-group", { ...at, message, remedy: AGENT_REMEDY }));
-      return { ...resolver, closedBy: resolver.closedBy ?? "outside-group" };
-    }),
-  );
-  return {
-    resources: { ...ours, tlsContexts, resolvers },
-    // What is wrong with a file as such concerns everybody who reads it.
-    diagnostics: [
-      ...diagnostics.filter(({ subject }) => subject.kind === "File" || isOurs(subject)),
-      ...found,
-    ],
-    complete,
+  const closed = <R extends Refusal["of"]>(resource: R): R =>
+    refused.has(resource) ? { ...resource, closedBy: resource.closedBy ?? "outside-group" } : resource;
+  const resources = {
+    ...ours,
+    tlsContexts: ours.tlsContexts.map(closed),
+    resolvers: ours.resolvers.map(closed),
   };
+  LAST.set(bounds, { whole, refused, resources });
+  return resources;
+}
+
+const LAST = new WeakMap<
+  GroupBounds,
+  {
+    readonly whole: ResourceSet;
+    readonly refused: ReadonlySet<Refusal["of"]>;
+    readonly resources: ResourceSet;
+  }
+>();
+
+function areSame(one: ReadonlySet<unknown>, other: ReadonlySet<unknown>): boolean {
+  return one.size === other.size && [...one].every((member) => other.has(member));
+}
+
+function diagnosticOf({ of, message }: Refusal): Diagnostic {
+  if (!("terminates" in of)) {
+    const at = { subject: subjectOf(of), source: positionOf(of, "address") };
+    return diagnose("outside-group", { ...at, message, remedy: AGENT_REMEDY });
+  }
+  return diagnose("outside-group", {
+    subject: subjectOf(of),
+    source: positionOf(of, "identity"),
+    message,
+    ...(of.spec.identity?.consul === undefined
+      ? {}
+      : { remedy: "Have the group in the fleet's rules list the service under `consul_services`." }),
+    ...(of.terminates ? { effect: "host-refused" as const } : {}),
+  });
 }
 
 /** Access control of other namespaces: who reads the rules of a fleet may think that it guards every group. */

@@ -59,10 +59,18 @@ export function peerExpectation(
 
 const NO_LISTS: RevocationLists = { facts: [], ofIssuer: new Map() };
 
-function intermediatesOf({ certificateChain }: Credential): X509Certificate[] {
-  const chain = parsePem(certificateChain);
-  return chain.ok ? readAnchors(chain.blocks.slice(1).map(({ text }) => text)) : [];
+/** Read once a credential, which never changes: a thousand clusters may present the same. */
+function intermediatesOf(own: Credential): readonly X509Certificate[] {
+  let known = INTERMEDIATES.get(own);
+  if (known === undefined) {
+    const chain = parsePem(own.certificateChain);
+    known = chain.ok ? readAnchors(chain.blocks.slice(1).map(({ text }) => text)) : [];
+    INTERMEDIATES.set(own, known);
+  }
+  return known;
 }
+
+const INTERMEDIATES = new WeakMap<Credential, readonly X509Certificate[]>();
 
 /** Read once a bundle: a thousand hosts may have the same. */
 function anchorsOf(trust: TrustBundle): Pick<PeerExpectation, "anchors" | "domains"> {

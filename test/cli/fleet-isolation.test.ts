@@ -216,6 +216,43 @@ test("a Consul agent's socket that is not the group's closes the resolver; the o
   assert.deepEqual(await refused({}), []);
 });
 
+test("resources that are the same stay the same object for a group, until one of them is refused or no longer", async (t) => {
+  const { folder, teamA, teamB } = await machine(t);
+  const link = join(teamA, "sockets");
+  mkdirSync(join(teamA, "inside"));
+  symlinkSync(join(teamA, "inside"), link);
+  const yaml = scratch(t, {
+    "a.yaml": context("own", { identity: { spiffe: { socket: join(link, "agent.sock") } } }),
+  });
+  const { resources } = await loadGateway([yaml], FLAGS);
+  const bounds = boundsOf({ ...GROUP, files: [teamA] });
+  const bounded = (whole = resources, of = bounds) =>
+    boundedResources(of, { resources: whole, diagnostics: [], complete: true });
+  const closedBy = ({ tlsContexts }: typeof resources) => tlsContexts.map((each) => each.closedBy);
+  const first = await bounded();
+  assert.deepEqual(closedBy(first.resources), [null]);
+  assert.equal((await bounded()).resources, first.resources);
+
+  // No resource changes, but where the link leads does.
+  const swap = (target: string): void => {
+    symlinkSync(target, join(folder, "next"));
+    renameSync(join(folder, "next"), link);
+  };
+  swap(teamB);
+  const refused = await bounded();
+  assert.deepEqual(closedBy(refused.resources), ["outside-group"]);
+  assert.equal(refused.diagnostics.length, 1);
+  const again = await bounded();
+  assert.equal(again.resources, refused.resources);
+  assert.equal(again.diagnostics.length, 1);
+  swap(join(teamA, "inside"));
+  assert.deepEqual(closedBy((await bounded()).resources), [null]);
+
+  // Neither another reading's resources nor another group's.
+  assert.deepEqual((await bounded({ ...resources, tlsContexts: [] })).resources.tlsContexts, []);
+  assert.deepEqual(closedBy((await bounded(resources, boundsOf(GROUP))).resources), ["outside-group"]);
+});
+
 test("check --fleet: the rules, then what each group has", async (t) => {
   const { teamA } = await machine(t);
   const yaml = scratch(t, { "a.yaml": context("own", pair(teamA)) });

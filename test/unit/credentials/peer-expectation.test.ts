@@ -34,6 +34,21 @@ test("an intermediate that we send ourselves is known to be missing where a peer
   assert.equal(judge(PEER, credential([issue({ by: MIDDLE }), MIDDLE])), "intermediate_missing");
 });
 
+test("our own chain is read once a credential; of one that took its place, its own chain is known", () => {
+  const known = (own: Credential) =>
+    peerExpectation({ usage: "server" }, { trust: TRUST, crl: undefined, own }).known;
+  const own = credential([issue({ by: MIDDLE }), MIDDLE]);
+  assert.equal(known(own), known(own));
+  assert.equal(judge(PEER, own), "intermediate_missing");
+  // The same name and generation: an issuer's store that was set up anew counts anew.
+  const other = issueCa({ subject: "other middle", by: ROOT });
+  assert.equal(judge(PEER, credential([issue({ by: other }), other])), "issuer_unknown");
+  assert.equal(
+    judge(issue({ by: other }), credential([issue({ by: other }), other])),
+    "intermediate_missing",
+  );
+});
+
 test("our own SPIFFE ID says of which trust domain a peer without a name may be", () => {
   const id = "spiffe://prod.example/ns/a/sa/b";
   const peer = issue({ by: ROOT, names: [NAMES.uri(id)] });
