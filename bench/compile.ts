@@ -1,10 +1,11 @@
 // How long resources take to become a model, and what they weigh: `node bench/compile.ts [--mappings 10000] [--contexts 100]`.
 import { parseArgs } from "node:util";
 import { compile, hashModel } from "../src/compile/compile.ts";
-import { RouteMemory } from "../src/compile/route-memory.ts";
+import { CompileMemory } from "../src/compile/compile-memory.ts";
 import type { CredentialStatuses } from "../src/compile/statuses.ts";
 import { type AnyResource, parseObject } from "../src/resources/envelope.ts";
 import { createResourceSet } from "../src/resources/resource-set.ts";
+import { ResourceSets } from "../src/resources/resource-sets.ts";
 import { parseYaml } from "../src/sources/files/yaml.ts";
 
 const { values } = parseArgs({
@@ -68,10 +69,11 @@ for (let round = 0; round < rounds; round++) {
   times.push(performance.now() - before);
 }
 // One Mapping changes, the other objects are the same ones.
-const memory = new RouteMemory();
+const memory = new CompileMemory();
+const sets = new ResourceSets();
 const compileAll = (all: readonly AnyResource[]): void => {
-  const { resources } = createResourceSet(all);
-  hashModel(compile({ resources, statuses, options }, memory).model);
+  const { resources } = sets.of(all);
+  hashModel(compile({ resources, statuses, epoch: 1, options }, memory).model);
 };
 compileAll(objects);
 const changes: number[] = [];

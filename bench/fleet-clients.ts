@@ -16,9 +16,12 @@ export interface Receipt {
   readonly at: number;
 }
 
-export type ClientsMessage =
-  | { readonly holds: Readonly<Record<string, number>>; readonly client: number }
-  | { readonly receipt: Receipt };
+/** What came within some milliseconds, and what the clients have then. Sent one by one, telling it would cost more than receiving it. */
+export interface ClientsMessage {
+  readonly receipts: readonly Receipt[];
+  /** By client, as kind and count. */
+  readonly holds: readonly (readonly [client: number, holds: Readonly<Record<string, number>>])[];
+}
 
 const [count, port, secrets, ca, cert, key] = process.argv.slice(2) as string[] as [
   string,
@@ -35,6 +38,10 @@ const secretNames = [
   ...Array.from({ length: Number(secrets) }, (_, index) => `credential:secret/default/secret-${index}`),
 ];
 const clients: DeltaClient[] = [];
+let receipts: Receipt[] = [];
+const changed = new Set<number>();
+let reporting: NodeJS.Timeout | undefined;
+const REPORT_MS = 20;
 for (let index = 0; index < Number(count); index++) {
   const client = new DeltaClient({
     node: `simulated-${index}`,
@@ -47,25 +54,15 @@ for (let index = 0; index < Number(count); index++) {
         ...identity,
       }),
   });
-  let reported = 0;
   client.onSeen = () => {
-    for (const seen of client.seen.slice(reported)) {
-      const { kind, names, removed, bytes } = seen;
-      const receipt = {
-        client: index,
-        kind,
-        names: names.slice(0, 50),
-        removed: removed.length,
-        bytes,
-        at: now(),
-      };
-      process.send?.({ receipt } satisfies ClientsMessage);
-    }
-    reported = client.seen.length;
+    const at = now();
+    for (const { kind, names, removed, bytes } of client.seen)
+      receipts.push({ client: index, kind, names: names.slice(0, 50), removed: removed.length, bytes, at });
     // What came is counted; kept it would be the world once more for each client.
+    client.seen.length = 0;
     client.responses.length = 0;
-    const holds = Object.fromEntries(Object.entries(client.held).map(([kind, held]) => [kind, held.size]));
-    process.send?.({ client: index, holds } satisfies ClientsMessage);
+    changed.add(index);
+    reporting ??= setTimeout(report, REPORT_MS);
   };
   client.subscribeAll("cluster");
   client.subscribeAll("listener");
@@ -80,6 +77,17 @@ for (const client of clients)
   void client.ended.then(() => {
     if (client.failure !== null) console.error("a client ended:", client.failure);
   });
+
+function report(): void {
+  reporting = undefined;
+  const holds = [...changed].map((index) => {
+    const held = Object.entries((clients[index] as DeltaClient).held);
+    return [index, Object.fromEntries(held.map(([kind, names]) => [kind, names.size]))] as const;
+  });
+  process.send?.({ receipts, holds } satisfies ClientsMessage);
+  receipts = [];
+  changed.clear();
+}
 
 function now(): number {
   return Number(process.hrtime.bigint() / 1000n) / 1000;

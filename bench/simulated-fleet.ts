@@ -18,10 +18,8 @@ export class SimulatedFleet {
   }
 
   take(message: ClientsMessage): void {
-    if ("receipt" in message) this.receipts.push(message.receipt);
-    else {
-      this.#holds.set(message.client, message.holds);
-    }
+    this.receipts.push(...message.receipts);
+    for (const [client, holds] of message.holds) this.#holds.set(client, holds);
   }
 
   get isComplete(): boolean {

@@ -22,6 +22,8 @@ export interface CompileOptions {
 export interface CompileInput {
   readonly resources: ResourceSet;
   readonly statuses: CredentialStatuses;
+  /** Of the statuses: at one epoch they say the same. Absent: nothing is known of that. */
+  readonly epoch?: number;
   readonly options: CompileOptions;
 }
 

@@ -6,6 +6,7 @@ import type { GatewayModel } from "../model/gateway.ts";
 import type { Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { compileAuthorization } from "./authorization.ts";
+import { CompileMemory } from "./compile-memory.ts";
 import type { Compilation, CompileInput } from "./compilation.ts";
 import { closeWhatTheEngineCannot } from "./engine-limits.ts";
 import { guardedBy } from "./guards.ts";
@@ -15,7 +16,6 @@ import { compileListeners } from "./listeners.ts";
 import { compileOutsideServices } from "./outside-services.ts";
 import { checkDefaultLabels, rateLimitDomain } from "./rate-limits.ts";
 import { compileResolvers } from "./resolvers.ts";
-import { RouteMemory } from "./route-memory.ts";
 import { compileRoutes } from "./routes.ts";
 import { compileSettings } from "./settings.ts";
 import { statusesFor } from "./statuses.ts";
@@ -30,8 +30,8 @@ import { compileVirtualHosts } from "./virtual-hosts.ts";
  * stand in the order in which each needs the ones before.
  */
 export function compile(
-  { resources, statuses: offered, options }: CompileInput,
-  memory: RouteMemory = new RouteMemory(),
+  { resources, statuses: offered, epoch, options }: CompileInput,
+  memory: CompileMemory = new CompileMemory(),
 ): Compilation {
   const diagnostics: Diagnostic[] = [];
   const statuses = statusesFor(options.engine, offered);
@@ -43,13 +43,13 @@ export function compile(
   const mappings = [...resources.mappings, ...ingresses.mappings];
   // 3. TLSContexts, those of old Modules too: judged once, for whoever names them.
   const namespacingDefault = config.defaults?.tls_secret_namespacing ?? true;
-  const written = compileTlsContexts(
-    [...resources.tlsContexts, ...compileTlsModules(resources, diagnostics)],
-    statuses,
-    namespacingDefault,
-    options.engine,
-    diagnostics,
+  const contextsWritten = [...resources.tlsContexts, ...compileTlsModules(resources, diagnostics)];
+  const { value: written, diagnostics: ofContexts } = memory.contexts(
+    contextsWritten,
+    epoch === undefined ? null : JSON.stringify([epoch, namespacingDefault, options.engine]),
+    () => compileTlsContexts(contextsWritten, statuses, namespacingDefault, options.engine),
   );
+  diagnostics.push(...ofContexts);
   // 4. Hosts: they need the contexts, and imply some.
   const hosts = compileHosts(
     {
@@ -152,9 +152,8 @@ function withClusters(clusters: readonly Cluster[], more: readonly Cluster[]): r
  * and clusters, the long lists, go in by their own digests: those that stay the same objects are not written out again.
  */
 export function hashModel({ routes, clusters, ...rest }: GatewayModel): string {
-  const hash = createHash("sha256").update(JSON.stringify(rest));
-  for (const part of [...routes, null, ...clusters]) hash.update(part === null ? "/" : digestOf(part));
-  return hash.digest("hex");
+  const parts = [JSON.stringify(rest), ...routes.map(digestOf), "/", ...clusters.map(digestOf)];
+  return createHash("sha256").update(parts.join("")).digest("hex");
 }
 
 function digestOf(part: Route | Cluster): string {

@@ -47,7 +47,10 @@ export function closeWhatTheEngineCannot(
   mappings: readonly MappingResource[],
   engine: EngineName,
   diagnostics: Diagnostic[],
-): { routes: Route[]; clusters: Cluster[] } {
+): { routes: readonly Route[]; clusters: readonly Cluster[] } {
+  // The rule, and then nothing is gone through route by route.
+  const unmet = CLUSTER_NEEDS.filter(({ feature }) => limitOf(engine, feature) !== null);
+  if (!clusters.some((cluster) => unmet.some(({ isAsked }) => isAsked(cluster)))) return { routes, clusters };
   /** Made when the first is closed: most worlds have none. */
   let byName: Map<string, MappingResource> | undefined;
   const limits = new Map(clusters.map((cluster) => [cluster.name, clusterLimit(cluster, engine)]));

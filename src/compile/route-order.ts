@@ -1,5 +1,6 @@
 import type { RouteMatch } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
+import type { KnownOrder } from "./known-order.ts";
 
 /** A Mapping with the match that was made of it. */
 export interface MatchedMapping {
@@ -36,15 +37,18 @@ export function placed(
  * Mappings with one match form a group (reference §2.5.4, with all that decides the match in its identity, design §5);
  * groups stand in 1.14's order. Within a group Mappings stand in the order of their names, as 1.14 processes them.
  */
-export function orderedGroups(mappings: readonly MatchedMapping[]): MatchedMapping[][] {
+export function orderedGroups(
+  mappings: readonly MatchedMapping[],
+  order: KnownOrder<MatchedMapping[]>,
+): MatchedMapping[][] {
   const groups = new Map<string, MatchedMapping[]>();
   for (const matched of mappings) {
     const members = groups.get(matched.group);
     if (members === undefined) groups.set(matched.group, [matched]);
     else members.push(matched);
   }
-  return [...groups.values()]
-    .sort(([a], [b]) => compareGroups(a as MatchedMapping, b as MatchedMapping))
+  return order
+    .sorted(groups, ([a], [b]) => compareGroups(a as MatchedMapping, b as MatchedMapping))
     .map((members) => (members.length === 1 ? members : members.sort(byName)));
 }
 

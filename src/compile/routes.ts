@@ -5,13 +5,13 @@ import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { compileForward, compileRedirect } from "./actions.ts";
+import type { CompileMemory, Found, MadeRoute } from "./compile-memory.ts";
 import { corsPolicy } from "./cors.ts";
 import { checkErrorResponses, errorResponses } from "./error-responses.ts";
 import { type SettledGroup, settleGroup } from "./group.ts";
 import { mayBeGuarded } from "./guards.ts";
 import { compileRateLimits } from "./rate-limits.ts";
 import { compileMatch } from "./route-match.ts";
-import type { Found, MadeRoute, RouteMemory } from "./route-memory.ts";
 import { type MatchedMapping, orderedGroups, placed } from "./route-order.ts";
 import type { RoutesInput } from "./routes-input.ts";
 import { normaliseWeights } from "./weights.ts";
@@ -19,7 +19,7 @@ import { normaliseWeights } from "./weights.ts";
 /** Mappings to groups, groups to routes in 1.14's order (reference §2.5.3), and the clusters that they name. */
 export function compileRoutes(
   input: RoutesInput,
-  memory: RouteMemory,
+  memory: CompileMemory,
   diagnostics: Diagnostic[],
 ): { routes: Route[]; clusters: Cluster[] } {
   memory.enter(input);
@@ -31,13 +31,16 @@ export function compileRoutes(
     if (found.value !== null) matched.push(found.value);
   }
   const routes: Route[] = [];
-  for (const group of orderedGroups(matched)) {
+  for (const group of orderedGroups(matched, memory.groups)) {
     const made = memory.route(group, () => routeOf(group, input));
     diagnostics.push(...made.diagnostics);
     if (made.value.route !== null) routes.push(made.value.route);
     for (const cluster of made.value.clusters) clusters.set(cluster.name, cluster);
   }
-  return { routes, clusters: [...clusters.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  return {
+    routes,
+    clusters: memory.clusters.sorted(clusters, (a, b) => (a.name < b.name ? -1 : 1)),
+  };
 }
 
 function matchOf(mapping: MappingResource, input: RoutesInput): Found<MatchedMapping | null> {

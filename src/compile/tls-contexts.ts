@@ -35,8 +35,8 @@ export function compileTlsContexts(
   statuses: CredentialStatuses,
   namespacingDefault: boolean,
   engine: EngineName,
-  diagnostics: Diagnostic[],
-): ReadonlyMap<string, CompiledContext> {
+): { readonly value: ReadonlyMap<string, CompiledContext>; readonly diagnostics: readonly Diagnostic[] } {
+  const diagnostics: Diagnostic[] = [];
   const compiled = new Map<string, CompiledContext>();
   for (const resource of contexts) {
     const context = compileContext(resource, statuses, namespacingDefault, engine, diagnostics);
@@ -44,7 +44,7 @@ export function compileTlsContexts(
     const key = compiled.has(context.name) ? `${context.name} of ${context.subject.kind}` : context.name;
     compiled.set(key, { ...context, name: key });
   }
-  return compiled;
+  return { value: compiled, diagnostics };
 }
 
 /** One context by itself; what is wrong with it is said of whoever wrote it. */

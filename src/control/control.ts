@@ -1,6 +1,6 @@
 import type { Compilation, CompileOptions } from "../compile/compilation.ts";
 import { compile, hashModel } from "../compile/compile.ts";
-import { RouteMemory } from "../compile/route-memory.ts";
+import { CompileMemory } from "../compile/compile-memory.ts";
 import type { CredentialChange } from "../credentials/credential.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -57,7 +57,7 @@ export interface ControlState {
 export class Control {
   readonly #options: ControlOptions;
   readonly #unsubscribe: () => void;
-  readonly #memory = new RouteMemory();
+  readonly #memory = new CompileMemory();
   #revision: Revision | null = null;
   #listeners: readonly BoundListener[] = [];
   #found: readonly Diagnostic[] = [];
@@ -225,7 +225,7 @@ export class Control {
     const epoch = store.statusEpoch;
     if (this.#last?.resources === resources && this.#last.epoch === epoch) return this.#last;
     const compilation = compile(
-      { resources, statuses: store.statuses, options: compileOptions },
+      { resources, statuses: store.statuses, epoch, options: compileOptions },
       this.#memory,
     );
     this.#last = { resources, epoch, compilation, hash: hashModel(compilation.model) };

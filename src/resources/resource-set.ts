@@ -31,11 +31,14 @@ export interface ResourceSet {
   readonly ingressClasses: readonly IngressClassResource[];
 }
 
+export interface SettledSet {
+  readonly resources: ResourceSet;
+  /** What there was to say of several objects with one name; empty: no name has several. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 /** Of two different objects with one name neither is taken; repeated ones count once (design §9). */
-export function createResourceSet(objects: readonly AnyResource[]): {
-  resources: ResourceSet;
-  diagnostics: Diagnostic[];
-} {
+export function createResourceSet(objects: readonly AnyResource[]): SettledSet {
   const byIdentity = new Map<string, AnyResource[]>();
   for (const object of objects.flatMap(unwrapped)) {
     const key = identityOf(object);
@@ -95,12 +98,12 @@ export function createResourceSet(objects: readonly AnyResource[]): {
 }
 
 /** What an annotation holds counts as objects of their own. */
-function unwrapped(object: AnyResource): readonly Exclude<AnyResource, AnnotatedResource>[] {
+export function unwrapped(object: AnyResource): readonly Exclude<AnyResource, AnnotatedResource>[] {
   return object.kind === "Annotated" ? object.spec.resources.flatMap(unwrapped) : [object];
 }
 
-/** Written once for each object: a change leaves nearly all of them as they are. */
-function identityOf(object: AnyResource): string {
+/** Two of one identity are two objects of one name. Written once for each: a change leaves nearly all of them as they are. */
+export function identityOf(object: AnyResource): string {
   const known = IDENTITIES.get(object);
   if (known !== undefined) return known;
   const key = JSON.stringify([object.kind, kindOf(object), object.namespace, object.name]);
@@ -216,7 +219,7 @@ function byPlace({ raw: { source: a } }: AnyResource, { raw: { source: b } }: An
 }
 
 /** What they say decides only between two of one name, which are rare: it costs more than all the rest. */
-function byNamespaceAndName(a: AnyResource, b: AnyResource): number {
+export function byNamespaceAndName(a: AnyResource, b: AnyResource): number {
   if (a.namespace !== b.namespace) return a.namespace < b.namespace ? -1 : 1;
   if (a.name !== b.name) return a.name < b.name ? -1 : 1;
   const left = JSON.stringify(a.spec);

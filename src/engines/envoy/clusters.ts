@@ -1,6 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
+import type { Destination } from "../../model/route.ts";
+import type { TcpDestination } from "../../model/tcp.ts";
 import {
   type Cluster as ClusterMessage,
   ClusterSchema,
@@ -25,26 +27,45 @@ export function translateClusters(
   memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"cluster">[] {
   const users = usersOf(model);
+  const generations = memory.generations(context.generations);
   return clustersOf(model).map((cluster) => {
-    const from = [
-      ...(users.get(cluster.name) ?? []),
-      ...(cluster.tls.mode === "originate" && cluster.tls.context !== undefined
-        ? [`tlscontext/${cluster.tls.context}`]
-        : []),
-    ];
-    const key = `${generationKey(cluster, context)} ${from.join()}`;
-    return memory.cluster(cluster, key, () =>
-      resource("cluster", cluster.name, translateCluster(cluster, context), from),
+    const { name, tls } = cluster;
+    const served = users.get(name) ?? NOBODY;
+    return memory.cluster(
+      cluster,
+      served,
+      generations,
+      () => generationKey(cluster, context),
+      () => {
+        const named =
+          tls.mode === "originate" && tls.context !== undefined ? [`tlscontext/${tls.context}`] : [];
+        return resource("cluster", name, translateCluster(cluster, context), [...served, ...named]);
+      },
     );
   });
 }
 
 /** Each cluster once: a name is made of everything that decides what it stands for. */
-export function clustersOf(model: GatewayModel): Cluster[] {
+export function clustersOf(model: GatewayModel): readonly Cluster[] {
+  const known = SORTED.get(model);
+  if (known !== undefined) return known;
   const all = [...model.clusters, ...(model.outside ?? []).map(({ cluster }) => cluster)];
-  const byName = new Map(all.map((cluster) => [cluster.name, cluster]));
+  const sorted = isSorted(all) ? all : sortedByName(all);
+  SORTED.set(model, sorted);
+  return sorted;
+}
+
+function isSorted(clusters: readonly Cluster[]): boolean {
+  return clusters.every(({ name }, at) => at === 0 || (clusters[at - 1] as Cluster).name < name);
+}
+
+function sortedByName(clusters: readonly Cluster[]): Cluster[] {
+  const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
   return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+/** A model is asked several times. */
+const SORTED = new WeakMap<GatewayModel, readonly Cluster[]>();
 
 function translateCluster(cluster: Cluster, context: TranslationContext): ClusterMessage {
   return create(ClusterSchema, {
@@ -63,20 +84,26 @@ function translateCluster(cluster: Cluster, context: TranslationContext): Cluste
 }
 
 /** What hears of it when Envoy refuses a cluster: names of Mappings and so on, sorted, by cluster. */
-function usersOf(model: GatewayModel): Map<string, string[]> {
-  const users = new Map<string, Set<string>>();
+function usersOf(model: GatewayModel): Map<string, readonly string[]> {
+  const users = new Map<string, string[]>();
   const add = (cluster: string, user: string): void => {
     const found = users.get(cluster);
-    if (found === undefined) users.set(cluster, new Set([user]));
-    else found.add(user);
+    if (found === undefined) users.set(cluster, [user]);
+    else found.push(user);
   };
-  const destinations = [
-    ...model.routes.flatMap(({ destinations }) => destinations),
-    ...model.routes.flatMap(({ mirror }) => mirror ?? []),
-    ...(model.tcpListeners ?? []).flatMap(({ chains }) => chains.flatMap((chain) => chain.destinations)),
-  ];
-  for (const { name, action } of destinations) if (action.kind === "forward") add(action.cluster, name);
+  const addAll = (destinations: readonly (Destination | TcpDestination)[]): void => {
+    for (const { name, action } of destinations) if (action.kind === "forward") add(action.cluster, name);
+  };
+  for (const { destinations, mirror } of model.routes) {
+    addAll(destinations);
+    if (mirror?.action.kind === "forward") add(mirror.action.cluster, mirror.name);
+  }
+  for (const { chains } of model.tcpListeners ?? [])
+    for (const { destinations } of chains) addAll(destinations);
   for (const { name, cluster } of model.authorization?.services ?? []) add(cluster, name);
   for (const { name, cluster } of model.outside ?? []) add(cluster.name, name);
-  return new Map([...users].map(([cluster, names]) => [cluster, [...names].sort()]));
+  for (const [cluster, names] of users) if (names.length > 1) users.set(cluster, [...new Set(names)].sort());
+  return users;
 }
+
+const NOBODY: readonly string[] = [];

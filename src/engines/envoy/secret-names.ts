@@ -18,14 +18,21 @@ function addUpstream(tls: UpstreamTls, names: Set<string>): void {
 }
 
 /** Those of one cluster. */
-export function upstreamSecrets(tls: UpstreamTls): string[] {
+export function upstreamSecrets(tls: UpstreamTls): readonly string[] {
   if (tls.mode === "cleartext") return [];
+  const known = NAMES.get(tls);
+  if (known !== undefined) return known;
   const { credential, verification } = tls;
-  return [
+  const names = [
     ...(credential === undefined ? [] : [credentialSecret(credential)]),
     ...(verification.mode === "none" ? [] : [trustSecret(verification.trust, verification.rules)]),
   ];
+  NAMES.set(tls, names);
+  return names;
 }
+
+/** Ten thousand clusters are gone through at each change. */
+const NAMES = new WeakMap<UpstreamTls, readonly string[]>();
 
 function addServer(tls: TcpTls, names: Set<string>): void {
   if (tls.mode !== "terminate") return;

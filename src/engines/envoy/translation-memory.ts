@@ -6,20 +6,43 @@ import type { XdsResource } from "./resources.ts";
 /**
  * What the parts of earlier models became. A part that is the same object in the next model (compile keeps it so) keeps
  * its resource, and so its bytes and version: a change costs what it changes, not the world. It never decides what a
- * translation is: `key` is all else that the resource was made from.
+ * translation is: what is given beside the part is all else that the resource was made from.
  */
 export class TranslationMemory {
-  #clusters = new WeakMap<Cluster, Remembered<"cluster">>();
+  #clusters = new WeakMap<Cluster, RememberedCluster>();
+  #generations: Generations = new Map();
   #virtualHosts = new Map<string, RememberedHost>();
   #seen = new Map<string, RememberedHost>();
   #surroundings = "";
 
-  cluster(cluster: Cluster, key: string, make: () => XdsResource<"cluster">): XdsResource<"cluster"> {
+  /** `generations`: of every secret; `key` tells those of the cluster's own. `users` are whom it serves. */
+  cluster(
+    cluster: Cluster,
+    users: readonly string[],
+    generations: Generations,
+    key: () => string,
+    make: () => XdsResource<"cluster">,
+  ): XdsResource<"cluster"> {
     const known = this.#clusters.get(cluster);
-    if (known?.key === key) return known.resource;
+    if (known !== undefined && isSameList(known.users, users)) {
+      if (known.generations === generations) return known.resource;
+      if (known.key === key()) {
+        known.generations = generations;
+        return known.resource;
+      }
+    }
     const resource = sealed(make());
-    this.#clusters.set(cluster, { key, resource });
+    this.#clusters.set(cluster, { users, generations, key: key(), resource });
     return resource;
+  }
+
+  /** Those of before, where these are no others: then no cluster's need be compared. */
+  generations(now: Generations): Generations {
+    const before = this.#generations;
+    let isSame = before.size === now.size;
+    for (const [name, generation] of now) isSame &&= before.get(name) === generation;
+    if (!isSame) this.#generations = now;
+    return this.#generations;
   }
 
   virtualHost(
@@ -29,10 +52,7 @@ export class TranslationMemory {
     make: () => XdsResource<"virtual-host">,
   ): XdsResource<"virtual-host"> {
     const known = this.#virtualHosts.get(name);
-    const isSame =
-      known?.key === key &&
-      known.routes.length === routes.length &&
-      routes.every((route, at) => route === known.routes[at]);
+    const isSame = known?.key === key && isSameList(known.routes, routes);
     const remembered = isSame ? known : { key, routes, resource: sealed(make()) };
     this.#seen.set(name, remembered);
     return remembered.resource;
@@ -47,11 +67,21 @@ export class TranslationMemory {
   }
 }
 
-interface Remembered<Kind extends "cluster" | "virtual-host"> {
+type Generations = ReadonlyMap<string, number>;
+
+interface RememberedCluster {
+  readonly users: readonly string[];
+  generations: Generations;
   readonly key: string;
-  readonly resource: XdsResource<Kind>;
+  readonly resource: XdsResource<"cluster">;
 }
 
-interface RememberedHost extends Remembered<"virtual-host"> {
+interface RememberedHost {
+  readonly key: string;
   readonly routes: readonly Route[];
+  readonly resource: XdsResource<"virtual-host">;
+}
+
+function isSameList<T>(one: readonly T[], other: readonly T[]): boolean {
+  return one.length === other.length && one.every((value, at) => value === other[at]);
 }

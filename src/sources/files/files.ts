@@ -2,7 +2,8 @@ import { relative, sep } from "node:path";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { withConnectContexts } from "../../resources/connect-contexts.ts";
 import type { AnyResource } from "../../resources/envelope.ts";
-import { createResourceSet, type ResourceSet } from "../../resources/resource-set.ts";
+import type { ResourceSet, SettledSet } from "../../resources/resource-set.ts";
+import { ResourceSets } from "../../resources/resource-sets.ts";
 import { type SecretMaterial, secretCredentialName } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { fileUnreadable, type KnownFile, readKnownFile } from "./known-file.ts";
@@ -89,6 +90,7 @@ export function createFileSource(context: {
 /** The same resources and Secrets' names are the same ResourceSet: whoever reads it sees that nothing is to be done. */
 class SetMemory {
   readonly #ambassadorId: string;
+  readonly #sets = new ResourceSets();
   #last: { resources: readonly AnyResource[]; secrets: readonly string[]; set: SettledSet } | null = null;
 
   constructor(ambassadorId: string) {
@@ -98,16 +100,15 @@ class SetMemory {
   of(resources: readonly AnyResource[], secrets: readonly string[]): SettledSet {
     const last = this.#last;
     if (last !== null && isSame(last.resources, resources) && isSame(last.secrets, secrets)) return last.set;
-    const { resources: written, diagnostics } = createResourceSet(resources);
+    const { resources: written, diagnostics } = this.#sets.of(resources);
     const ambassadorId = this.#ambassadorId;
     const whole = withConnectContexts(written, { secrets: new Set(secrets), ambassadorId });
-    const set = { resources: whole, diagnostics };
+    // Other Secrets: whoever compares sets is to look, though the resources are the same.
+    const set = { resources: whole === last?.set.resources ? { ...whole } : whole, diagnostics };
     this.#last = { resources, secrets, set };
     return set;
   }
 }
-
-type SettledSet = ReturnType<typeof createResourceSet>;
 
 function isSame<T>(one: readonly T[], other: readonly T[]): boolean {
   return one.length === other.length && one.every((value, index) => value === other[index]);

@@ -59,8 +59,8 @@ export function watchPaths(paths: readonly string[], logger: Logger, watcher: Pa
     const isOld = await watcher.isOld();
     if (stopped) return;
     if (isOld) soon();
-    // A tenth of the time at most: thousands of files take long to look at.
-    const rest = Math.max(POLL_MS, (performance.now() - began) * 9);
+    // A small part of the time: thousands of files take long to look at, and the kernel tells of most that happens.
+    const rest = Math.max(POLL_MS, (performance.now() - began) * 49);
     timer = setTimeout(poll, Math.min(rest, LONGEST_POLL_MS)).unref();
   };
   let timer = setTimeout(poll, POLL_MS).unref();

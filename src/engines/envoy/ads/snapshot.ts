@@ -17,32 +17,40 @@ export interface EncodedResource {
 /** All that a group of clients may have, by kind and name. Immutable. */
 export type Snapshot = Readonly<Record<XdsKind, ReadonlyMap<string, EncodedResource>>>;
 
-/** Encodes what changed; a resource whose bytes are those of `previous` keeps its object. */
+/** Encodes what changed; a resource whose bytes are those of `previous` keeps its object, and a kind of which nothing has changed its map: clients share it. */
 export function snapshotOf(resources: readonly XdsResource[], previous: Snapshot = EMPTY): Snapshot {
-  const snapshot = emptyMaps();
-  for (const resource of resources) {
-    const { kind, name, from } = resource;
-    const encoded = encode(resource);
-    const before = previous[kind].get(name);
-    // The object of before is the rule where the world is large: nothing more is compared then.
-    const isSame =
-      before === encoded || (before?.version === encoded.version && before.from.join() === from.join());
-    snapshot[kind].set(name, isSame && before !== undefined ? before : encoded);
+  const lists = Map.groupBy(resources, ({ kind }) => kind);
+  const snapshot: Partial<Record<XdsKind, ReadonlyMap<string, EncodedResource>>> = {};
+  for (const kind of KINDS) {
+    const list = lists.get(kind) ?? [];
+    const map = encodedOf(list, previous[kind]);
+    MADE_OF.set(map, list);
+    snapshot[kind] = map;
   }
-  return withSameMaps(snapshot, previous);
+  return snapshot as Snapshot;
 }
 
-/** A kind of which nothing has changed keeps its map: clients share it. */
-function withSameMaps(snapshot: Record<XdsKind, Map<string, EncodedResource>>, previous: Snapshot): Snapshot {
-  const kept: Partial<Record<XdsKind, ReadonlyMap<string, EncodedResource>>> = {};
-  for (const kind of KINDS) {
-    const [now, before] = [snapshot[kind], previous[kind]];
-    const isSame =
-      now.size === before.size && [...now].every(([name, encoded]) => before.get(name) === encoded);
-    if (isSame) kept[kind] = before;
+function encodedOf(list: readonly XdsResource[], previous: Snapshot[XdsKind]): Snapshot[XdsKind] {
+  const made = MADE_OF.get(previous);
+  // Names in the same order: only what has another object is looked at. The rule where the world is large.
+  const isInPlace = made?.length === list.length && list.every(({ name }, at) => name === made[at]?.name);
+  const changed = isInPlace ? list.filter((resource, at) => resource !== made[at]) : list;
+  const map = new Map<string, EncodedResource>(isInPlace ? previous : []);
+  let isSame = isInPlace || previous.size === list.length;
+  for (const resource of changed) {
+    const { name, from } = resource;
+    const before = previous.get(name);
+    const now = encode(resource);
+    const isAsBefore =
+      before === now || (before?.version === now.version && before.from.join() === from.join());
+    map.set(name, isAsBefore && before !== undefined ? before : now);
+    isSame &&= isAsBefore;
   }
-  return { ...snapshot, ...kept };
+  return isSame ? previous : map;
 }
+
+/** The resources that a kind's map was made of. */
+const MADE_OF = new WeakMap<ReadonlyMap<string, EncodedResource>, readonly XdsResource[]>();
 
 /** The same resource object is encoded once. */
 export function encode(resource: XdsResource): EncodedResource {
