@@ -12,6 +12,7 @@ import { MemoryWatch } from "./memory.ts";
 import { Peer } from "./peer.ts";
 import { Progress } from "./progress.ts";
 import { serialOf } from "./serial.ts";
+import { CONNECT_TIMEOUT_MS } from "./site.ts";
 
 // What Consul's own agent issues, to many services at once: a leaf with its key is new once the root is, at some moment of the
 // half minute that follows (its caChangeJitterWindow), and else at half of its life, which is an hour at least. So a round of half
@@ -39,7 +40,12 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
     );
     const routes = services.map(
       ({ name, peer }) =>
-        mappingYaml(name, { prefix: `/${name}/`, service: `localhost:${peer.port}`, tls: name }) +
+        mappingYaml(name, {
+          prefix: `/${name}/`,
+          service: `localhost:${peer.port}`,
+          tls: name,
+          connect_timeout_ms: CONNECT_TIMEOUT_MS,
+        }) +
         tlsContextYaml(name, {
           hosts: [],
           identity: { consul: { resolver: "dc1", service: name } },
