@@ -12,7 +12,7 @@ import { MemoryWatch } from "./memory.ts";
 import { Peer } from "./peer.ts";
 import { Progress } from "./progress.ts";
 import { serialOf } from "./serial.ts";
-import { CONNECT_TIMEOUT_MS } from "./site.ts";
+import { PATIENT } from "./site.ts";
 
 // What Consul's own agent issues, to many services at once: a leaf with its key is new once the root is, at some moment of the
 // half minute that follows (its caChangeJitterWindow), and else at half of its life, which is an hour at least. So a round of half
@@ -44,7 +44,7 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
           prefix: `/${name}/`,
           service: `localhost:${peer.port}`,
           tls: name,
-          connect_timeout_ms: CONNECT_TIMEOUT_MS,
+          ...PATIENT,
         }) +
         tlsContextYaml(name, {
           hosts: [],

@@ -55,7 +55,7 @@ export class Site {
         prefix: this.#path,
         service: `${peerHost(name)}:${this.#peer.port}`,
         tls: name,
-        connect_timeout_ms: CONNECT_TIMEOUT_MS,
+        ...PATIENT,
       }) + tlsContextYaml(name, { hosts: [gatewayHost(name)], cert_required: true, ...this.#source.context })
     );
   }
@@ -144,4 +144,4 @@ export class Site {
 /** From the writing of a new credential until nothing speaks under the old one: far more than noticing and retiring take. */
 const IN_EFFECT_WITHIN_MS = 20_000;
 /** Peers are in this process: where the machine is busy, all of them may be slow at once. */
-export const CONNECT_TIMEOUT_MS = 30_000;
+export const PATIENT = { connect_timeout_ms: 30_000, timeout_ms: 30_000 };
