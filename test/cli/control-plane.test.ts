@@ -4,12 +4,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { TLSSocket } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { AggregatedDiscoveryService } from "../../src/protobuf/generated/envoy/service/discovery/v3/ads_pb.js";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { secretYaml } from "../support/certificates.ts";
+import { DeltaClient } from "../support/delta-client.ts";
 import { startUpstream } from "../support/upstream.ts";
 import { freePort } from "../support/tcp.ts";
 import { Credence, eventually, fetchText, scratch } from "./credence.ts";
@@ -195,6 +196,35 @@ test("the xDS certificate is read again when it changes", async (t) => {
   await eventually(async () => (await shown()) === "second");
   plane.child.kill("SIGTERM");
   assert.equal((await plane.ended).code, 0);
+});
+
+test("an Envoy that answers nothing holds up no change of the others", async (t) => {
+  const files = await pki(t);
+  const folder = scratch(t, {
+    "0.yaml": object("Mapping", "default", "m0", { prefix: "/0/", service: "s0" }),
+  });
+  const { ready } = await startControlPlane(t, folder, files);
+  const identity = await files.authority.issue({ commonName: "member", usage: "client" });
+  const [host = "", port] = ready.xds.split(":");
+  const dial = () =>
+    connectTls({
+      ...{ host, port: Number(port), servername: "localhost", ALPNProtocols: ["h2"] },
+      ...{ ca: files.authority.certificate, cert: identity.certificate, key: identity.privateKey },
+    });
+  const mute = new DeltaClient({ node: "mute", connect: dial, answers: false });
+  const keen = new DeltaClient({ node: "keen", connect: dial });
+  t.after(() => Promise.all([mute.close(), keen.close()]));
+  for (const client of [mute, keen]) client.subscribeAll("cluster");
+  await mute.until(() => mute.seen.length > 0);
+  // Whoever waited its 10 s for the mute one would be a change behind at the second.
+  for (const each of ["s1", "s2", "s3"]) {
+    writeFileSync(
+      join(folder, `${each}.yaml`),
+      object("Mapping", "default", each, { prefix: `/${each}/`, service: each }),
+    );
+    await keen.until(() => [...keen.held.cluster.keys()].some((name) => name.includes(each)), each);
+  }
+  assert.equal(mute.failure, null);
 });
 
 test("its process keeps little of the memory that it has freed", async (t) => {

@@ -103,6 +103,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
           clock,
           ownCluster: OWN_CLUSTER,
           accessLog: flags.accessLog,
+          waitForClientsMs: WAIT_FOR_FLEET_MS,
         });
       },
     });
@@ -158,6 +159,8 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
 
 /** The one group of a fleet without rules. */
 const EVERYBODY = "fleet";
+/** A client that does not answer holds up the next change for as long, in milliseconds: it goes on catching up after that. */
+const WAIT_FOR_FLEET_MS = 1000;
 
 /** The groups; what is wrong with them is said. */
 function fleetOf(file: string): FleetGroup[] | "invalid" {
