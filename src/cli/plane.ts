@@ -31,6 +31,8 @@ export interface PlaneOptions<E extends Engine> {
   readonly expiryWarnings?: ExpiryWarnings | undefined;
   readonly compile: CompileOptions;
   readonly allowPartial: boolean;
+  /** False: nobody is to be reached. */
+  readonly asksForEndpoints?: boolean;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly engine: (parts: EngineParts) => E;
@@ -78,7 +80,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   });
   const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));
   const mesh = wireMesh({ store, clock, logger, bounds });
-  const endpoints = wireEndpoints(discovered, clock, bounds);
+  const endpoints = options.asksForEndpoints === false ? undefined : wireEndpoints(discovered, clock, bounds);
   const source = createFileSource({
     paths: options.paths,
     credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, store)),
@@ -90,13 +92,13 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     store,
     engine,
     compileOptions: options.compile,
-    endpoints,
+    ...(endpoints === undefined ? {} : { endpoints }),
     onServing() {
-      endpoints.settle();
+      endpoints?.settle();
       mesh.settle();
     },
     async onResources(resources) {
-      endpoints.onResources(resources);
+      endpoints?.onResources(resources);
       // Issuers may be slow, and files that are named no more are withdrawn at once: what serves still names them.
       await mesh.follow(resources);
       await files.follow(filesToFollow(resources, istioCerts));
@@ -114,7 +116,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
     close() {
       files.stop();
       mesh.stop();
-      endpoints.stop();
+      endpoints?.stop();
       store.close();
     },
   };

@@ -144,6 +144,11 @@ export class Control {
     };
   }
 
+  /** What was compiled last, whether it serves or not; null before the first. */
+  get compiled(): Pick<Compiled, "resources" | "compilation"> | null {
+    return this.#last;
+  }
+
   /** Nothing is published from now on, and nothing is ready. What serves goes on until the engine is drained. */
   stop(): void {
     this.#stopped = true;
@@ -275,7 +280,7 @@ export class Control {
   }
 }
 
-interface Compiled {
+export interface Compiled {
   readonly resources: ResourceSet;
   /** Of the statuses of credentials. */
   readonly epoch: number;
