@@ -13,6 +13,8 @@ export interface Situation {
   readonly trust: string | null;
   readonly host: string;
   readonly leaf: CertificateFacts | null;
+  /** `verify` says who is expected. */
+  readonly expectsIdentities: boolean;
   /** The certificate that the peer's chain leads up to, as far as it was sent. */
   readonly top: CertificateFacts | null;
   /** SHA-256 of the leaf's SubjectPublicKeyInfo, base64. */
@@ -44,6 +46,14 @@ const CHANGES: Readonly<Partial<Record<HandshakeReason, (situation: Situation) =
   name_mismatch: (it) => {
     const [name] = it.leaf?.dnsNames ?? [];
     if (name === undefined) return [];
+    // They stand instead of the name that is dialled, so another `sni` would change nothing.
+    if (it.expectsIdentities)
+      return inContext(
+        it,
+        "verify",
+        `verify.dns_names: add ${quoted(name)}`,
+        ", if that is who should answer",
+      );
     return inContext(
       it,
       "sni",

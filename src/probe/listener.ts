@@ -296,6 +296,7 @@ function situationOf(
     context: origin,
     credential: tls.credential,
     trust: tls.clients.mode === "none" ? null : tls.clients.trust,
+    expectsIdentities: tls.clients.mode !== "none" && tls.clients.rules?.identities !== undefined,
     host: serverName ?? domain,
     leaf: judgement?.certificates[0] ?? null,
     top: judgement?.certificates.at(-1) ?? null,

@@ -208,6 +208,8 @@ function situationOf(
     credential: isTls ? (tls.credential ?? null) : null,
     trust: isTls && tls.verification.mode !== "none" ? tls.verification.trust : null,
     host: service.host,
+    expectsIdentities:
+      isTls && tls.verification.mode !== "none" && tls.verification.rules?.identities !== undefined,
     leaf: parts?.certificates[0] ?? null,
     top: parts?.certificates.at(-1) ?? null,
     pin: read === null || typeof read === "string" ? null : pinOf(read),

@@ -85,6 +85,16 @@ const CASES: readonly Case[] = [
       /^tlscontext\/default\/up#sni sni: other\.example, or verify: \{ dns_names: \[other\.example\] \}$/m,
   },
   {
+    what: "for none of the names that are expected instead of the one that is dialled",
+    chain: () => [serverOf({ names: [dns("other.example")] })],
+    gateway: () => ({ rules: { identities: { dnsNames: ["expected.example"] } } }),
+    reason: "name_mismatch",
+    check: "name",
+    says: /other\.example/,
+    change:
+      /^tlscontext\/default\/up#verify verify\.dns_names: add other\.example, if that is who should answer$/m,
+  },
+  {
     what: "of another SPIFFE ID",
     chain: () => [serverOf({ names: [uri("spiffe://prod.example/ns/a/sa/b")] })],
     gateway: () => ({ rules: { identities: { spiffeIds: ["spiffe://prod.example/ns/a/sa/c"] } } }),

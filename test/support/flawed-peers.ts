@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { CertificateFault } from "../../src/x509/faults.ts";
 import { readTrustDomains } from "../../src/x509/trust-domains.ts";
 import type { PeerExpectation } from "../../src/x509/verify.ts";
-import { implicit, sequence, utf8 } from "./der.ts";
+import { implicit, integer, sequence, utf8 } from "./der.ts";
 import {
   ecKeys,
   extension,
@@ -55,6 +55,11 @@ export function flawedPeers(): {
   const narrowRoot = issueCa({ subject: "narrow root", pathLength: 0 });
   const belowRoot = issueCa({ subject: "below root", by: narrowRoot });
   const strange = issueCa({ subject: "strange", by: root, extensions: [STRANGE] });
+  const asking = issueCa({
+    subject: "asking",
+    by: root,
+    extensions: [extension("2.5.29.54", integer(0), true)],
+  });
   const weakRoot = issueCa({ subject: "weak root", keys: weak });
   const rsaRoot = issueCa({ subject: "rsa root", keys: rsa });
   const forClients = issueCa({ subject: "for clients", by: root, extendedKeyUsage: [PURPOSES.client] });
@@ -128,6 +133,11 @@ export function flawedPeers(): {
           extensions: [extension("2.5.29.36", sequence(implicit(0, Buffer.from([0]))), true)],
         }),
       ],
+    ],
+    [
+      "…nor in a CA above it, and none is ruled out (`inhibitAnyPolicy`)",
+      "critical_extension_unknown",
+      [issue({ by: asking }), asking],
     ],
     ["RSA keys have 2048 bits or more", "key_weak", [issue({ by: root, keys: weak })]],
     [

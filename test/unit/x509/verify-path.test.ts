@@ -245,8 +245,17 @@ test("a critical extension that is not understood is refused wherever it is", ()
   assertAccepted(judge([leafOf({ extensions: [extension("1.3.6.1.4.1.55555.1", utf8("?"))] })]));
   const policies = extension("2.5.29.32", sequence(sequence(oid("2.5.29.32.0"))), true);
   assertAccepted(judge([leafOf({ extensions: [policies] })]));
-  const asking = extension("2.5.29.36", sequence(implicit(0, Buffer.from([0]))), true);
-  assertFault(judge([leafOf({ extensions: [asking] })]), "critical_extension_unknown", /2\.5\.29\.36/);
+  for (const [id, value] of [
+    ["2.5.29.36", sequence(implicit(0, Buffer.from([0])))],
+    ["2.5.29.54", integer(0)],
+    ["2.5.29.33", sequence(sequence(oid("1.3.6.1.4.1.55555.2"), oid("1.3.6.1.4.1.55555.3")))],
+  ] as const) {
+    const asking = extension(id, value, true);
+    const says = new RegExp(`${id.replaceAll(".", "\\.")}, which is not understood`);
+    assertFault(judge([leafOf({ extensions: [asking] })]), "critical_extension_unknown", says);
+    const constrained = issueCa({ subject: "constrained", by: ROOT, extensions: [asking] });
+    assertFault(judge([leafOf({ by: constrained }), constrained]), "critical_extension_unknown", says);
+  }
 });
 
 test("an RSA key below 2048 bits is refused wherever it is", () => {
