@@ -3,13 +3,16 @@
 // machine's own `node` is older, the npm package `node` (installed beside us) is used instead.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
+import module, { createRequire } from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major > 24 || (major === 24 && minor >= 5)) {
   if (process.argv[2] === "control-plane") withFrugalMemory();
   else if (process.argv[2] === "run") withHugePages();
+  withCompileCache();
   const source = new URL("../src/cli/main.ts", import.meta.url);
   const { main } = await import(
     existsSync(source) ? source.href : new URL("../dist/cli/main.js", import.meta.url).href
@@ -36,6 +39,19 @@ if (major > 24 || (major === 24 && minor >= 5)) {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
+}
+
+/**
+ * Compiled code is kept for the next start, which takes a third of a second less. In a folder that only the user may write to, as code is run from it:
+ * Node's own choice is one for all users. Where there is none, nothing is kept.
+ */
+function withCompileCache() {
+  if (process.env.NODE_COMPILE_CACHE !== undefined) return;
+  try {
+    module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "credence"));
+  } catch {
+    // A user without a home.
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
@@ -72,6 +72,18 @@ test("malloc has huge pages, unless the environment says something of malloc its
   t.after(() => delete process.env["MALLOC_ARENA_MAX"]);
   const { ready: own } = await startRun(t, folder);
   assert.doesNotMatch(environment(own.pid), /GLIBC_TUNABLES/);
+});
+
+test("compiled code is kept in the user's own cache; without one it starts as well", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "127.0.0.1:1"), taken: "" });
+  const cache = scratch(t);
+  const answers = async (XDG_CACHE_HOME: string) =>
+    (await new Credence(t, ["check", join(folder, "a.yaml")], { XDG_CACHE_HOME }).ended).code;
+  assert.equal(await answers(cache), 0);
+  const kept = readdirSync(join(cache, "credence"), { recursive: true });
+  assert.ok(kept.length > 1);
+  assert.equal(await answers(cache), 0);
+  assert.equal(await answers(join(folder, "taken")), 0);
 });
 
 test("--no-access-log writes nothing on standard output", async (t) => {
