@@ -114,6 +114,11 @@ export const CATALOGUE = {
     "route-fails-closed",
     "See that the service is registered under this name and passes its checks.",
   ],
+  "endpoints-left-out": [
+    "warning",
+    "informational",
+    "Register these instances with an IP address and a port (Service.Address, else Node.Address).",
+  ],
   // TCPMapping
   "tcp-mapping-fails-closed": [
     "error",

@@ -22,22 +22,30 @@ export class EndpointStore implements DiscoveredEndpoints {
     return this.#entries.get(name)?.found ?? UNKNOWN;
   }
 
-  /** All that are healthy, none included: `missing` says why then. The source is well again. */
+  /**
+   * All that are healthy, none included: `missing` says why then. `leftOut` says which others nobody can dial, if any. The
+   * source is well again.
+   */
   publish(
     name: string,
     endpoints: readonly Endpoint[],
     origin: EndpointsOrigin,
     missing = "no healthy instance",
+    leftOut: string | null = null,
   ): void {
     const sorted = [...new Map(endpoints.map((each) => [keyOf(each), each])).values()].sort((a, b) =>
       keyOf(a) < keyOf(b) ? -1 : 1,
     );
     const before = this.#entries.get(name);
-    const isSame = before?.isKnown === true && listOf(before.found.endpoints) === listOf(sorted);
-    const found = isSame ? before.found : { endpoints: sorted, missing: sorted.length > 0 ? null : missing };
-    this.#entries.set(name, { found, origin, trouble: null, isKnown: true });
+    const why = sorted.length > 0 ? null : missing;
+    const isSame =
+      before?.isKnown === true &&
+      before.found.missing === why &&
+      listOf(before.found.endpoints) === listOf(sorted);
+    const found = isSame ? before.found : { endpoints: sorted, missing: why };
+    this.#entries.set(name, { found, origin, trouble: null, leftOut, isKnown: true });
     if (!isSame) for (const listener of this.#listeners) listener(name);
-    if (!isSame || before.trouble !== null) this.#tellFindings();
+    if (!isSame || before.trouble !== null || before.leftOut !== leftOut) this.#tellFindings();
   }
 
   /** The source does not answer. What it said before stays in use. */
@@ -45,7 +53,8 @@ export class EndpointStore implements DiscoveredEndpoints {
     const before = this.#entries.get(name);
     if (before?.trouble === trouble) return;
     const found = before?.isKnown === true ? before.found : { endpoints: [], missing: trouble };
-    this.#entries.set(name, { found, origin, trouble, isKnown: before?.isKnown === true });
+    const leftOut = before?.leftOut ?? null;
+    this.#entries.set(name, { found, origin, trouble, leftOut, isKnown: before?.isKnown === true });
     this.#tellFindings();
   }
 
@@ -67,16 +76,18 @@ export class EndpointStore implements DiscoveredEndpoints {
     return () => this.#findingListeners.delete(listener);
   }
 
-  /** Sources that do not answer, and services without a healthy instance. */
+  /** Sources that do not answer, services without a healthy instance, and those of which some cannot be dialled. */
   diagnostics(): Diagnostic[] {
-    return [...this.#entries.values()].flatMap(({ found, origin, trouble, isKnown }) => {
+    return [...this.#entries.values()].flatMap(({ found, origin, trouble, leftOut, isKnown }) => {
       const { length } = found.endpoints;
       if (trouble !== null) {
         const effect = length > 0 ? ("kept-previous" as const) : ("route-fails-closed" as const);
         const kept = length > 0 ? `; the addresses last known (${length}) stay in use` : "";
         return [diagnose("endpoints-unavailable", { ...origin, message: `${trouble}${kept}`, effect })];
       }
-      if (!isKnown || length > 0) return [];
+      if (!isKnown) return [];
+      if (length > 0)
+        return leftOut === null ? [] : [diagnose("endpoints-left-out", { ...origin, message: leftOut })];
       return [diagnose("endpoints-none", { ...origin, message: found.missing ?? "no healthy instance" })];
     });
   }
@@ -91,6 +102,8 @@ interface Entry {
   readonly origin: EndpointsOrigin;
   /** Why nothing new can be had; null: it can. */
   readonly trouble: string | null;
+  /** Which healthy instances are not used, and why; null: all are. */
+  readonly leftOut: string | null;
   /** The source has answered once. */
   readonly isKnown: boolean;
 }

@@ -24,7 +24,13 @@ export interface ConsulServiceWanted {
 
 /** The endpoint store, as a source sees it. */
 export interface EndpointsSink {
-  publish(name: string, endpoints: readonly Endpoint[], origin: EndpointsOrigin, missing?: string): void;
+  publish(
+    name: string,
+    endpoints: readonly Endpoint[],
+    origin: EndpointsOrigin,
+    missing?: string,
+    leftOut?: string | null,
+  ): void;
   reportTrouble(name: string, origin: EndpointsOrigin, trouble: string): void;
   withdraw(name: string): void;
 }
@@ -53,12 +59,16 @@ export function createConsulServices(sink: EndpointsSink, clock: Clock): Followe
             take(answer, place) {
               const { endpoints, unusable } = instancesOf(answer, place);
               const why =
-                unusable > 0
-                  ? `the ${unusable} healthy instances of ${what} have no IP address and port`
+                unusable.length > 0
+                  ? `no healthy instance of ${what} has an IP address and a port: ${listed(unusable)}`
                   : answer.isFiltered
                     ? `Consul's ACLs show no healthy instance of ${what} to this token`
                     : `no healthy instance of ${what} in Consul`;
-              sink.publish(name, endpoints, originNow(), why);
+              const leftOut =
+                unusable.length === 0
+                  ? null
+                  : `${unusable.length} of ${endpoints.length + unusable.length} healthy instances of ${what} have no IP address and port: ${listed(unusable)}`;
+              sink.publish(name, endpoints, originNow(), why, leftOut);
               return null;
             },
           }),
@@ -68,14 +78,14 @@ export function createConsulServices(sink: EndpointsSink, clock: Clock): Followe
   });
 }
 
-/** Those that pass all their checks. Of an answer that is anything else nothing is taken. */
+/** Those that pass all their checks; `unusable` as Consul has them, since only addresses are dialled. Of an answer that is anything else nothing is taken. */
 export function instancesOf(
   { body }: Pick<Answer, "body">,
   place: string,
-): { readonly endpoints: readonly Endpoint[]; readonly unusable: number } {
+): { readonly endpoints: readonly Endpoint[]; readonly unusable: readonly string[] } {
   if (!Array.isArray(body)) throw new AgentTrouble(`${place} answers with what is no list of instances`);
   const endpoints: Endpoint[] = [];
-  let unusable = 0;
+  const unusable: string[] = [];
   for (const entry of body as unknown[]) {
     const { Node: node, Service: service, Checks: checks } = record(entry);
     if (!isRecord(node) || !isRecord(service) || !Array.isArray(checks))
@@ -85,10 +95,19 @@ export function instancesOf(
     const port = service.Port;
     const isUsable = isIP(address) !== 0 && typeof port === "number" && port > 0 && port < 65_536;
     if (isUsable) endpoints.push({ address, port });
-    else unusable++;
+    else unusable.push(`${address}:${typeof port === "number" ? port : ""}`);
   }
   return { endpoints, unusable };
 }
+
+/** A few of them, in an order that does not change with the agent's. What is registered may be any text. */
+function listed(instances: readonly string[]): string {
+  const shown = [...new Set(instances)].sort().map((each) => JSON.stringify(each.slice(0, 260)));
+  const more = shown.length - MOST_LISTED;
+  return `${shown.slice(0, MOST_LISTED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+const MOST_LISTED = 3;
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -75,6 +75,42 @@ describe("the instances of a service", () => {
     assert.equal(first?.headers["x-consul-token"], TOKEN);
   });
 
+  it("that have a host name are left out, which is said for as long as it is so", async () => {
+    const named = [5, 4, 6, 7].map((port) => instance(port, { address: "host.example" }));
+    const steps = [[instance(1), ...named], [instance(1)], [], named.slice(0, 1), [instance(1), ...named]];
+    let step = 0;
+    let told = 0;
+    store.onFindings(() => told++);
+    const waiting: ServerResponse[] = [];
+    const next = (): void => {
+      const response = waiting.shift();
+      if (response !== undefined) answerJson(response, steps[step++] ?? [], step);
+    };
+    await follow((_, response) => {
+      waiting.push(response);
+      if (step === 0) next();
+    });
+    const leftOut =
+      'endpoints-left-out: 4 of 5 healthy instances of service shop in datacenter dc2 have no IP address and port: "host.example:4", "host.example:5", "host.example:6" and 1 more';
+    for (const expected of [
+      [leftOut],
+      [],
+      ["endpoints-none: no healthy instance of service shop in datacenter dc2 in Consul"],
+      [
+        'endpoints-none: no healthy instance of service shop in datacenter dc2 has an IP address and a port: "host.example:5"',
+      ],
+      [leftOut],
+    ]) {
+      await until(() => said().join() === expected.join());
+      assert.deepEqual(said(), expected);
+      if (step === steps.length) break;
+      const before = told;
+      await until(() => waiting.length > 0);
+      next();
+      await until(() => told > before);
+    }
+  });
+
   it("are waited for by index; one that goes back begins anew", async () => {
     const indices = [7, 9, 3, 5];
     await follow((question, response) => {
