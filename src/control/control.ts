@@ -263,7 +263,7 @@ export class Control {
 
   /** Each finding once in the log, when it appears and when it is gone. */
   #report(): void {
-    const { logger } = this.#options;
+    const { logger, engine } = this.#options;
     const { diagnostics, notReady } = this.state;
     const now = new Map(diagnostics.map((found) => [JSON.stringify(found), found]));
     for (const [key, found] of now) {
@@ -275,7 +275,10 @@ export class Control {
     for (const found of this.#reported.values())
       if (!standing.has(aboutWhat(found))) logger.info(logFields(found), `no longer: ${found.message}`);
     this.#reported = now;
-    if (notReady !== null && notReady !== this.#saidNotReady) logger.error(`not ready: ${notReady}`);
+    if (notReady !== null && notReady !== this.#saidNotReady) {
+      const isOnItsWay = notReady === engine.down && engine.isStarting === true;
+      logger[isOnItsWay ? "info" : "error"](`not ready: ${notReady}`);
+    }
     this.#saidNotReady = notReady;
   }
 }

@@ -16,6 +16,8 @@ export interface Engine {
   stop(): Promise<void>;
   /** Of an engine with processes of its own: why nothing is served just now; null: it is. */
   readonly down?: string | null;
+  /** What `down` says is as it should be for now: they were started a moment ago. */
+  readonly isStarting?: boolean;
   /**
    * Of an engine in which what stands against the revision that serves may change after `apply`: called with all of it then.
    * Returns the function that ends it.

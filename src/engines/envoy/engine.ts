@@ -51,6 +51,8 @@ export interface EnvoyEngineOptions {
 export interface Proxies {
   /** Why they serve nothing just now; null: they do. */
   readonly down?: string | null;
+  /** They were started a moment ago. */
+  readonly isStarting?: boolean;
   /** What stands against them while they run. */
   readonly problems?: readonly EngineProblem[];
   /** Called when `problems` have changed. Returns the function that ends it. */
@@ -104,6 +106,10 @@ export class EnvoyEngine implements Engine {
     return this.#options.proxies?.down ?? null;
   }
 
+  get isStarting(): boolean {
+    return this.#options.proxies?.isStarting ?? false;
+  }
+
   /** The group's clients whose streams are open. */
   get fleet(): AdsClient[] {
     return this.#options.ads.clients.filter(({ group }) => group === this.#options.group);
@@ -117,10 +123,11 @@ export class EnvoyEngine implements Engine {
 
   /** Called when `problems` have changed. */
   onProblems(listener: (problems: readonly EngineProblem[]) => void): () => void {
-    let before = "[]";
+    let before = JSON.stringify([[], this.down]);
     const look = (): void => {
       const { problems } = this;
-      const now = JSON.stringify(problems);
+      // What is the matter with own processes is for whoever asks: that it has changed is all there is to say.
+      const now = JSON.stringify([problems, this.down]);
       if (now === before) return;
       before = now;
       listener(problems);

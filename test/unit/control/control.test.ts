@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Control, type ResourceSource } from "../../../src/control/control.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
-import { parseTlsContext } from "../../../src/resources/tls-context.ts";
 import type { ResourceSet } from "../../../src/resources/resource-set.ts";
+import { parseTlsContext } from "../../../src/resources/tls-context.ts";
 import { systemClock } from "../../../src/telemetry/clock.ts";
 import { createLogger, type Logger } from "../../../src/telemetry/logger.ts";
 import { createAuthority } from "../../../src/x509/authority.ts";
@@ -262,4 +262,19 @@ test("what a credential is found to be between two rounds is logged, and that it
     lines.join("\n"),
   );
   control.stop();
+});
+
+test("an engine whose process starts is on its way; one that takes too long for that is an error", async () => {
+  const lines: { level: number; msg: string }[] = [];
+  const logger = createLogger("info", { write: (line: string) => lines.push(JSON.parse(line)) });
+  const { control, engine } = setUp(false, logger);
+  const starting = Object.assign(engine, { down: "Envoy is starting" as string | null, isStarting: true });
+  const levels = (): (string | undefined)[] =>
+    lines.filter(({ msg }) => msg.startsWith("not ready")).map(({ level }) => logger.levels.labels[level]);
+  await control.reload();
+  assert.deepEqual(levels(), ["info"]);
+  Object.assign(starting, { down: "Envoy has been starting for long", isStarting: false });
+  await control.reload();
+  assert.deepEqual(levels(), ["info", "error"]);
+  await control.stop();
 });

@@ -5,8 +5,8 @@ import type { Logger } from "../../../telemetry/logger.ts";
 import type { EngineProblem } from "../../engine.ts";
 import { EnvoyAdmin } from "./admin-client.ts";
 import { Backoff } from "./backoff.ts";
-import type { JsonObject } from "./json.ts";
 import { drainEnvoy } from "./drain.ts";
+import type { JsonObject } from "./json.ts";
 import { joinLog, logFlags } from "./log-lines.ts";
 import { endWithUs } from "./orphan-watch.ts";
 import { type Patience, patienceOf, watchPulse } from "./pulse.ts";
@@ -51,6 +51,9 @@ export class EnvoySupervisor {
   #isLost = false;
   readonly #listeners = new Set<() => void>();
   #cancelStart: () => void = () => {};
+  /** It takes longer than starts do. */
+  #isLate = false;
+  #cancelLate: () => void = () => {};
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -71,9 +74,15 @@ export class EnvoySupervisor {
     if (this.#phase === "live") return null;
     if (this.#phase === "draining" || this.#phase === "stopped") return "Envoy is stopped";
     if (this.#phase === "silent") return "Envoy does not answer";
-    return this.#lastEnd === null
-      ? "Envoy is starting"
-      : `Envoy ended by ${this.#lastEnd}, and is started again`;
+    if (this.#lastEnd !== null) return `Envoy ended by ${this.#lastEnd}, and is started again`;
+    return this.#isLate
+      ? `Envoy has been starting for ${START_PATIENCE_MS / 1000} seconds`
+      : "Envoy is starting";
+  }
+
+  /** The first start, which takes no longer than it may. */
+  get isStarting(): boolean {
+    return this.#phase === "starting" && this.#lastEnd === null && !this.#isLate;
   }
 
   /** What stands against it while it runs. */
@@ -148,10 +157,12 @@ export class EnvoySupervisor {
   }
 
   #spawn(): void {
-    const { path, directory, concurrency, output, logger, patience = patienceOf(30_000) } = this.#options;
+    const { path, directory, concurrency, output, logger, clock } = this.#options;
+    const { patience = patienceOf(30_000) } = this.#options;
     const startedAt = performance.now();
     this.#phase = "starting";
     this.#starts++;
+    this.#cancelLate = clock.after(START_PATIENCE_MS, () => this.#beLate());
     const flags = [
       ...["-c", directory.bootstrap],
       // Several on one machine would meet in one shared memory; a crash re-reads all over xDS.
@@ -177,6 +188,7 @@ export class EnvoySupervisor {
     this.#exited = new Promise((resolve) => {
       const onEnd = (how: string): void => {
         if (this.#child !== child) return;
+        this.#cancelLate();
         release();
         log.end();
         output?.end();
@@ -207,10 +219,17 @@ export class EnvoySupervisor {
     if (this.#phase === "draining" || this.#phase === "stopped") return;
     const { logger } = this.#options;
     const isBack = this.#phase === "silent";
+    this.#cancelLate();
     this.#phase = phase;
     const { starts } = this.state;
     if (phase === "silent") logger.error({ pid: child.pid }, "Envoy runs and does not answer");
     else logger.info({ pid: child.pid, starts }, isBack ? "Envoy answers again" : "Envoy is live");
+    for (const listener of this.#listeners) listener();
+  }
+
+  #beLate(): void {
+    if (this.#phase !== "starting") return;
+    this.#isLate = true;
     for (const listener of this.#listeners) listener();
   }
 
@@ -240,4 +259,6 @@ export class EnvoySupervisor {
 }
 
 const POLL_MS = 25;
+/** Ten thousand routes take Envoy a few seconds, on a busy machine. */
+const START_PATIENCE_MS = 20_000;
 const LONGEST_END_MS = 5_000;

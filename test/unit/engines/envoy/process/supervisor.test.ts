@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { bootstrapOf } from "../../../../../src/engines/envoy/process/bootstrap.ts";
 import { findEnvoy } from "../../../../../src/engines/envoy/process/find.ts";
@@ -14,6 +16,7 @@ import { EnvoySupervisor } from "../../../../../src/engines/envoy/process/superv
 import { systemClock } from "../../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../../src/telemetry/logger.ts";
 import { eventually, fetchText } from "../../../../cli/credence.ts";
+import { handClock } from "../../../../support/clock.ts";
 
 /** An upstream whose `/slow` waits for `release`. */
 async function startUpstream(
@@ -197,4 +200,27 @@ test("drain gives up on what does not end; stop ends the process", async (t) => 
   await supervisor.stop();
   assert.equal(await slow, "cut");
   assert.throws(() => process.kill(pid as number, 0), { code: "ESRCH" });
+});
+
+test("a first start that takes too long is none that goes well, and whoever listens is told", async (t) => {
+  const directory = createRunDirectory();
+  const path = join(directory.path, "never-ready");
+  writeFileSync(path, "#!/bin/sh\nexec sleep 60\n", { mode: 0o700 });
+  const clock = handClock();
+  const supervisor = new EnvoySupervisor({
+    ...{ path, bootstrap: {}, directory, clock },
+    logger: createLogger("silent"),
+  });
+  t.after(async () => {
+    await supervisor.stop();
+    directory.remove();
+  });
+  let told = 0;
+  supervisor.onProblems(() => told++);
+  supervisor.start();
+  clock.move(19_000);
+  assert.deepEqual([supervisor.isStarting, supervisor.down, told], [true, "Envoy is starting", 0]);
+  clock.move(1_000);
+  assert.deepEqual([supervisor.isStarting, told], [false, 1]);
+  assert.match(supervisor.down ?? "", /starting for 20 seconds/);
 });
