@@ -6,6 +6,11 @@ export interface ConsulAgent {
   /** `127.0.0.1:PORT` */
   readonly address: string;
   say(offer: Offer): void;
+  /** Whatever is asked has its connection cut, until it comes back. */
+  leave(): void;
+  comeBack(): void;
+  /** So many since it left. */
+  readonly refused: number;
   close(): Promise<void>;
 }
 
@@ -16,12 +21,23 @@ export interface ConsulAgent {
 export async function startConsulAgent(service: string): Promise<ConsulAgent> {
   let held: { readonly offer: Offer; readonly index: number } | null = null;
   const waiting = new Set<() => void>();
+  const open = new Set<ServerResponse>();
+  let refused: number | null = null;
   const answer = (question: Question, response: ServerResponse): void => {
+    if (refused !== null) {
+      refused++;
+      response.destroy();
+      return;
+    }
     const known = Number(question.query.get("index") ?? 0);
     if (held === null || held.index <= known) {
       const again = (): void => answer(question, response);
       waiting.add(again);
-      response.on("close", () => waiting.delete(again));
+      open.add(response);
+      response.on("close", () => {
+        waiting.delete(again);
+        open.delete(response);
+      });
       return;
     }
     const { identity, anchors } = held.offer;
@@ -40,6 +56,16 @@ export async function startConsulAgent(service: string): Promise<ConsulAgent> {
   return {
     address,
     close,
+    leave() {
+      refused = 0;
+      for (const response of open) response.destroy();
+    },
+    comeBack() {
+      refused = null;
+    },
+    get refused() {
+      return refused ?? 0;
+    },
     say(offer) {
       held = { offer, index: (held?.index ?? 0) + 1 };
       const asked = [...waiting];

@@ -1,11 +1,13 @@
 import { createPrivateKey } from "node:crypto";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IssuedCertificate } from "../../../src/x509/authority.ts";
 import { secretYaml } from "../../support/certificates.ts";
 import { consulResolverYaml } from "../../support/consul.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
+import type { GrpcServer } from "../../support/grpc-server.ts";
 import { startIstioSds } from "../../support/istio-sds.ts";
 import { derOf, startWorkloadApi } from "../../support/workload-api.ts";
 import { startConsulAgent } from "./consul-agent.ts";
@@ -26,9 +28,19 @@ export interface RotatingSource {
   readonly context: Record<string, unknown>;
   /** No step is about revocation lists: the engine heeds none from here, and says so. */
   readonly withoutLists?: boolean;
+  /** Of sources with somebody to ask. */
+  readonly issuer?: Issuer;
   /** Replaces what there is, as a careful issuer does. Resolves when it is said, not when it is in effect. */
   offer(offer: Offer): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Who may go away and come back. */
+export interface Issuer {
+  leave(): Promise<void>;
+  comeBack(): Promise<void>;
+  /** How often it was asked since it left, and refused. */
+  refused(): number;
 }
 
 export type StartSource = (directory: string, site: string) => Promise<RotatingSource>;
@@ -73,6 +85,7 @@ export const SOURCES: Readonly<Record<string, StartSource>> = {
         verify: { spiffe_ids: [peerId(site)], ...(withoutLists ? {} : { crl_policy: "require" }) },
       },
       withoutLists,
+      issuer: refusing(agent),
       async offer({ identity, anchors, lists }) {
         const x509SvidKey = createPrivateKey(identity.privateKey).export({ type: "pkcs8", format: "der" });
         agent.answer({
@@ -93,6 +106,7 @@ export const SOURCES: Readonly<Record<string, StartSource>> = {
   "Istio's SDS": async (directory, site) => {
     const agent = await startIstioSds();
     return {
+      issuer: refusing(agent),
       context: { identity: { istio_sds: { socket: agent.path } }, verify: listsBeside(site) },
       async offer(offer) {
         agent.push({ default: offer.identity, ROOTCA: { ca: offer.anchors.join("") } });
@@ -105,6 +119,11 @@ export const SOURCES: Readonly<Record<string, StartSource>> = {
     const agent = await startConsulAgent("gateway");
     await replace(directory, `${site}.resolver.yaml`, consulResolverYaml(site, agent.address));
     return {
+      issuer: {
+        leave: async () => agent.leave(),
+        comeBack: async () => agent.comeBack(),
+        refused: () => agent.refused,
+      },
       context: { identity: { consul: { resolver: site, service: "gateway" } }, verify: listsBeside(site) },
       async offer(offer) {
         agent.say(offer);
@@ -114,6 +133,27 @@ export const SOURCES: Readonly<Record<string, StartSource>> = {
     };
   },
 };
+
+/** Somebody at its socket takes connections and ends them while it is away. */
+function refusing(agent: GrpcServer): Issuer {
+  let refused = 0;
+  const stand = createServer((socket) => {
+    refused++;
+    socket.destroy();
+  });
+  return {
+    async leave() {
+      await agent.leave();
+      refused = 0;
+      await new Promise<void>((resolve) => stand.listen(agent.path, resolve));
+    },
+    async comeBack() {
+      await new Promise((resolve) => stand.close(resolve));
+      await agent.comeBack();
+    },
+    refused: () => refused,
+  };
+}
 
 /** Of issuers that have no lists to give: they come in a Secret. */
 function listsBeside(site: string): Record<string, unknown> {
