@@ -28,10 +28,10 @@ export function sanMatcher(name: string): MessageInitShape<typeof SubjectAltName
 
 /**
  * Any workload of our own trust domain, as between SPIFFE identities (design §9). Envoy's matchers are alternatives, so unlike
- * on the node engine it is not asked whether the certificate has names of hosts beside it.
+ * on the node engine it is not asked whether the certificate has names of hosts, or other URIs, beside it.
  */
 export function workloadMatcher(trustDomain: string): MessageInitShape<typeof SubjectAltNameMatcherSchema> {
-  const regex = `spiffe://${trustDomain.replaceAll(".", "\\.")}(?:/[A-Za-z0-9._-]+)*`;
+  const regex = `spiffe://${trustDomain.replaceAll(".", "\\.")}(?:/${SEGMENT})*`;
   return { sanType: SanType.URI, matcher: { matchPattern: { case: "safeRegex", value: { regex } } } };
 }
 
@@ -40,6 +40,9 @@ export function suffixMatcher(suffix: string): MessageInitShape<typeof SubjectAl
   const regex = `(?i)(?:\\*|${LABEL})(?:\\.${LABEL})*\\.${suffix.replaceAll(".", "\\.")}`;
   return { sanType: SanType.DNS, matcher: { matchPattern: { case: "safeRegex", value: { regex } } } };
 }
+
+/** As x509/spiffe.ts has it, neither `.` nor `..`, for a syntax that cannot look ahead. */
+const SEGMENT = "(?:\\.{0,2}[A-Za-z0-9_-][A-Za-z0-9._-]*|\\.{3}[A-Za-z0-9._-]*)";
 
 /** As x509/names.ts has it. */
 const LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";

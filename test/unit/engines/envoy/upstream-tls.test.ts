@@ -278,6 +278,20 @@ const CASES: readonly {
     believed: false,
   },
   {
+    what: "what is no SPIFFE ID, for a segment of two dots",
+    peer: leaf({ uris: ["spiffe://mesh.example/ns/../sa/b"] }),
+    verification: named("peer.example"),
+    spiffe: true,
+    believed: false,
+  },
+  {
+    what: "a SPIFFE ID with dots in its segments",
+    peer: leaf({ uris: ["spiffe://mesh.example/.ns/...sa/b."] }),
+    verification: named("peer.example"),
+    spiffe: true,
+    believed: true,
+  },
+  {
     what: "a workload, met without a SPIFFE ID of our own",
     peer: leaf({ uris: ["spiffe://mesh.example/ns/a/sa/b"] }),
     verification: named("peer.example"),
