@@ -39,22 +39,30 @@ describe("an issuer that is gone until its certificate has ended", () => {
           await site.issuer?.leave();
           // What a machine that is busy did not manage in time says nothing.
           if (Date.now() < notAfter.getTime() - 500) assert.equal(await ask(), `200 ${site.id}`, site.name);
-          await until(async () => Date.now() > notAfter.getTime() + 1_000);
-          const served = site.served();
+          const reached = site.reached();
+          await until(() => Date.now() > notAfter.getTime() + 1_000);
           await until(
             async () => (await ask()).startsWith("503"),
             10_000,
             () => explain(gateway, site.name),
           );
           for (let count = 0; count < 3; count++) assert.match(await ask(), /^503 /, site.name);
-          const { diagnostics } = await gateway.diag();
-          assert.ok(
-            diagnostics.some(
-              ({ code, effect }) => code === "certificate-expired" && effect === "route-fails-closed",
-            ),
-            `${site.name}: ${JSON.stringify(diagnostics)}`,
+          // Neither a handshake with what has ended nor anything in the clear.
+          assert.deepEqual(site.reached(), reached, `${site.name}: its peer is left alone`);
+          await until(
+            async () => (await found(gateway, site.site)).includes("certificate-expired route-fails-closed"),
+            10_000,
+            () => explain(gateway, site.name),
           );
-          assert.equal(site.served(), served, `${site.name}: nothing is asked of the peer any more`);
+          const { failures } = await gateway.diag();
+          const own = failures.find(({ route }) => route === `mapping/default/${site.site}`);
+          assert.deepEqual(
+            [own?.reason, own?.cause],
+            ["route_fails_closed", "certificate-expired"],
+            site.name,
+          );
+          if (site.issuer !== undefined)
+            assert.match((await found(gateway, site.site)).join(), /issuer-unavailable/, site.name);
           const asked = site.issuer?.refused();
           if (asked !== undefined)
             assert.ok(asked > 0 && asked <= MOST_QUESTIONS, `${site.name}: asked ${asked} times`);
@@ -89,14 +97,15 @@ async function startSite(name: string, site: string, startSource: StartSource, d
   const service = `${peerHost(site)}:${peer.port}`;
   return {
     name,
+    site,
     id,
     path: `/${site}/`,
     issuer: source.issuer,
     yaml:
       mappingYaml(site, { prefix: `/${site}/`, service, tls: site, timeout_ms: 10_000 }) +
       tlsContextYaml(site, source.context),
-    /** Requests that the peer had. */
-    served: () => peer.seen.length,
+    /** Requests and connections that the peer had. */
+    reached: () => [peer.seen.length, peer.connections()],
     async offer(notAfter?: Date): Promise<void> {
       const identity = await authority.issue({
         ...{ commonName: "gateway", uris: [id] },
@@ -120,4 +129,12 @@ async function answer(gateway: RunningGateway, path: string): Promise<string> {
 
 async function explain(gateway: RunningGateway, name: string): Promise<string> {
   return `${name}: ${JSON.stringify((await gateway.diag()).diagnostics)}`;
+}
+
+/** What stands against a site, with its effect. */
+async function found(gateway: RunningGateway, site: string): Promise<string[]> {
+  const { diagnostics } = await gateway.diag();
+  return diagnostics
+    .filter((each) => (each as typeof each & { subject: { name: string } }).subject.name === site)
+    .map(({ code, effect }) => `${code} ${effect}`);
 }

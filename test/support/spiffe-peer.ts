@@ -15,7 +15,12 @@ export async function startSpiffePeer(
   { certificate, privateKey }: IssuedCertificate,
   clientCas: readonly string[],
   alpn: readonly string[] = ["http/1.1"],
-): Promise<{ readonly port: number; readonly seen: SeenClient[]; close(): Promise<void> }> {
+): Promise<{
+  readonly port: number;
+  readonly seen: SeenClient[];
+  connections(): number;
+  close(): Promise<void>;
+}> {
   const seen: SeenClient[] = [];
   const server = createServer(
     { cert: certificate, key: privateKey, ca: [...clientCas], requestCert: true, ALPNProtocols: [...alpn] },
@@ -28,10 +33,14 @@ export async function startSpiffePeer(
       response.end(id ?? "nobody");
     },
   );
+  let connections = 0;
+  server.on("connection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
     seen,
+    /** Accepted so far, whatever became of their handshakes. */
+    connections: () => connections,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
