@@ -5,6 +5,7 @@ import {
   Cluster_DnsLookupFamily,
 } from "../../../protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { ADS } from "../config-source.ts";
+import { duration } from "../duration.ts";
 import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
 import { assignmentName } from "./load-assignment.ts";
@@ -29,10 +30,20 @@ export function addresses(cluster: Cluster, context: TranslationContext): Cluste
       value: dns?.logical === true ? Cluster_DiscoveryType.LOGICAL_DNS : Cluster_DiscoveryType.STRICT_DNS,
     },
     dnsLookupFamily: dnsFamily(dns),
+    dnsFailureRefreshRate: AGAIN_SOON,
     ...(dns?.respectTtl === true ? { respectDnsTtl: true } : {}),
     loadAssignment,
   };
 }
+
+/**
+ * Each rotation makes a cluster that asks DNS anew, and one that got no answer (5 to 6 s, process/bootstrap.ts) serves without an address, although
+ * the one before had some. Envoy's own next question is 5 s later.
+ */
+const AGAIN_SOON: NonNullable<ClusterFields["dnsFailureRefreshRate"]> = {
+  baseInterval: duration(250),
+  maxInterval: duration(5000),
+};
 
 function dnsFamily(dns: DnsSettings | undefined): Cluster_DnsLookupFamily {
   if (dns?.family === "v6") return Cluster_DnsLookupFamily.V6_ONLY;
