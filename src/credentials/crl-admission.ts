@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { isoTime } from "../telemetry/clock.ts";
 import type { RevocationList } from "../x509/crl.ts";
 import { parsePem } from "../x509/pem.ts";
 import {
@@ -78,14 +79,14 @@ function whyStays(known: RevocationList, given: RevocationList | undefined, now:
   const whose = `the list of ${collectLists([known]).facts[0]?.issuer}`;
   if (given === undefined) {
     if (!isCurrent) return null;
-    const end = moment(known.nextUpdate ?? 0);
+    const end = isoTime(known.nextUpdate ?? 0);
     return {
       code: "crl-left-out",
       message: `${whose} is not given any more; the previous one, which is good until ${end}, stays`,
     };
   }
   if (given.thisUpdate < known.thisUpdate) {
-    const [older, newer] = [moment(given.thisUpdate), moment(known.thisUpdate)];
+    const [older, newer] = [isoTime(given.thisUpdate), isoTime(known.thisUpdate)];
     return { code: "crl-older", message: `${whose} is of ${older}, the one in use of ${newer}` };
   }
   // A CA that was set up anew counts anew: once the old list is over, that is no matter.
@@ -130,8 +131,4 @@ function allOf({ ofIssuer }: RevocationLists): RevocationList[] {
 
 function sha256Of(pem: string): string {
   return hash("sha256", Buffer.from(pem.replace(/-----[^-]*-----/g, ""), "base64"), "hex");
-}
-
-function moment(at: number): string {
-  return new Date(at).toISOString();
 }

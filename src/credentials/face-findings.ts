@@ -1,5 +1,6 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { isoTime } from "../telemetry/clock.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
 import type { Credential, RevocationBundle, TrustBundle } from "./credential.ts";
@@ -49,7 +50,7 @@ export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings):
     );
   }
   if (kept !== undefined) {
-    const end = Number.isFinite(kept.notAfter) ? ` until ${new Date(kept.notAfter).toISOString()}` : "";
+    const end = Number.isFinite(kept.notAfter) ? ` until ${isoTime(kept.notAfter)}` : "";
     const message = `generation ${face.generation} of ${face.name} stays in use${end}`;
     found.push(diagnose("credential-kept-previous", { ...at, message }));
   }
@@ -69,7 +70,7 @@ export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings):
   const severity = expirySeverity(notBefore, notAfter, now, warnings);
   if (severity === null) return found;
   const ending = (value as Credential).facts.find((facts) => facts.notAfter === notAfter);
-  const message = `${nameOf(ending)}${face.name} expires at ${moment(notAfter)}`;
+  const message = `${nameOf(ending)}${face.name} expires at ${isoTime(notAfter)}`;
   return [
     ...found,
     diagnose("certificate-expires-soon", {
@@ -89,14 +90,14 @@ function listFindings(
 ): Diagnostic[] {
   const stale = staleIssuers(lists, now);
   const told = stale.map(({ issuer, nextUpdate }) => {
-    const end = nextUpdate === null ? "says no end" : `was good until ${moment(nextUpdate)}`;
+    const end = nextUpdate === null ? "says no end" : `was good until ${isoTime(nextUpdate)}`;
     return diagnose("crl-stale", { ...face.origin, message: `the list of ${issuer} in ${face.name} ${end}` });
   });
   const ending = newestLists(lists).flatMap(({ issuer, thisUpdate, nextUpdate }) => {
     if (nextUpdate === null || nextUpdate < now) return [];
     const severity = expirySeverity(thisUpdate, nextUpdate, now, warnings);
     if (severity === null) return [];
-    const message = `the list of ${issuer} in ${face.name} is good until ${moment(nextUpdate)}`;
+    const message = `the list of ${issuer} in ${face.name} is good until ${isoTime(nextUpdate)}`;
     return [diagnose("crl-stale-soon", { ...face.origin, message, severity })];
   });
   return [...told, ...ending];
@@ -112,7 +113,7 @@ function anchorFindings(
   const last = facts.reduce((one, other) => (other.notAfter > one.notAfter ? other : one));
   const severity = expirySeverity(last.notBefore, last.notAfter, now, warnings);
   if (severity === null) return [];
-  const message = `the last CA of ${face.name}, ${identified(last)}, ${last.notAfter < now ? "expired" : "expires"} at ${moment(last.notAfter)}`;
+  const message = `the last CA of ${face.name}, ${identified(last)}, ${last.notAfter < now ? "expired" : "expires"} at ${isoTime(last.notAfter)}`;
   const remedy = "Add the CA that follows it.";
   return [diagnose("certificate-expires-soon", { ...face.origin, message, remedy, severity })];
 }
@@ -128,8 +129,4 @@ function fileOf({ kind, origin: { files } }: Face, code: string): string | undef
 
 function nameOf(facts: CertificateFacts | undefined): string {
   return facts === undefined ? "" : `${identified(facts)} of `;
-}
-
-function moment(at: number): string {
-  return new Date(at).toISOString();
 }
