@@ -5,6 +5,8 @@ export interface Endpoint {
   /** IP address without brackets. */
   readonly address: string;
   readonly port: number;
+  /** Its share of the traffic is this beside the others'; absent: 1, as everybody whom nobody has weighed. */
+  readonly weight?: number;
 }
 
 /** What engines read. */

@@ -33,9 +33,7 @@ export class EndpointStore implements DiscoveredEndpoints {
     missing = "no healthy instance",
     leftOut: string | null = null,
   ): void {
-    const sorted = [...new Map(endpoints.map((each) => [keyOf(each), each])).values()].sort((a, b) =>
-      keyOf(a) < keyOf(b) ? -1 : 1,
-    );
+    const sorted = distinct(endpoints);
     const before = this.#entries.get(name);
     const why = sorted.length > 0 ? null : missing;
     const isSame =
@@ -113,5 +111,15 @@ function keyOf({ address, port }: Endpoint): string {
 }
 
 function listOf(endpoints: readonly Endpoint[]): string {
-  return endpoints.map(keyOf).join();
+  return endpoints.map((each) => `${keyOf(each)} ${each.weight ?? 1}`).join();
+}
+
+/** Each address once, sorted. What is told twice counts as the greater of its weights, whatever the order. */
+function distinct(endpoints: readonly Endpoint[]): Endpoint[] {
+  const found = new Map<string, Endpoint>();
+  for (const each of endpoints) {
+    const before = found.get(keyOf(each));
+    if (before === undefined || (each.weight ?? 1) > (before.weight ?? 1)) found.set(keyOf(each), each);
+  }
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint);
 }

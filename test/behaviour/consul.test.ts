@@ -42,6 +42,10 @@ describe("ConsulResolver", () => {
     (await fetch(`http://127.0.0.1:${gateway.httpPort}${path}`)).status;
   const register = (index: number, tags: readonly string[] = []): Promise<void> =>
     consul.register({ service: "shop", port: (upstreams[index] as Upstream).port, tags });
+  const weigh = (index: number, Passing: number): Promise<void> => {
+    const { port } = upstreams[index] as Upstream;
+    return consul.register({ service: "shop", port, weights: { Passing, Warning: 1 } });
+  };
   const deregister = (index: number): Promise<void> =>
     consul.deregister(`shop-${(upstreams[index] as Upstream).port}`);
   /** Which upstreams are asked, by 12 requests. */
@@ -104,6 +108,29 @@ describe("ConsulResolver", () => {
     await register(0);
     await register(1);
     await until(async () => (await reached("/shop/")).join() === "0,1");
+  });
+
+  it("gives instances as much as they weigh, as soon as Consul says it", async () => {
+    await until(async () => (await reached("/shop/")).join() === "0,1");
+    const { revision } = await gateway.diag();
+    /** How many of 100 requests each has. */
+    const shares = async (): Promise<number[]> => {
+      for (const each of upstreams) each.seen.length = 0;
+      for (let turn = 0; turn < 100; turn++) await status("/shop/");
+      return upstreams.map(({ seen }) => seen.length);
+    };
+    const isAbout = async ([first = 0, second = 0]: readonly number[]): Promise<boolean> => {
+      const found = await shares();
+      return Math.abs((found[0] ?? 0) - first) < 4 && Math.abs((found[1] ?? 0) - second) < 4;
+    };
+    await weigh(0, 9);
+    await until(() => isAbout([90, 10]));
+    await weigh(1, 3);
+    await until(() => isAbout([75, 25]));
+    await weigh(0, 1);
+    await weigh(1, 1);
+    await until(() => isAbout([50, 50]));
+    assert.deepEqual((await gateway.diag()).revision, revision);
   });
 
   it("goes on with what it knows while the agent is gone, and follows the one that comes back", async () => {

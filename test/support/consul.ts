@@ -28,6 +28,7 @@ export interface Instance {
   readonly address?: string;
   readonly tags?: readonly string[];
   readonly native?: boolean;
+  readonly weights?: { readonly Passing: number; readonly Warning: number };
 }
 
 /**
@@ -108,6 +109,7 @@ export async function startConsul(
       address: at = "127.0.0.1",
       tags = [],
       native,
+      weights,
     }) {
       await ask("/v1/agent/service/register", "PUT", {
         ID: id,
@@ -115,6 +117,7 @@ export async function startConsul(
         Address: at,
         Port: port,
         Tags: tags,
+        ...(weights === undefined ? {} : { Weights: weights }),
         ...(native === true ? { Connect: { Native: true } } : {}),
         Check: { CheckID: `check-${id}`, TTL: "1h", Status: "passing" },
       });

@@ -94,11 +94,21 @@ export function instancesOf(
     const address = text(service.Address) || text(node.Address);
     const port = service.Port;
     const isUsable = isIP(address) !== 0 && typeof port === "number" && port > 0 && port < 65_536;
-    if (isUsable) endpoints.push({ address, port });
+    if (isUsable) endpoints.push({ address, port, ...weightOf(service) });
     else unusable.push(`${address}:${typeof port === "number" ? port : ""}`);
   }
   return { endpoints, unusable };
 }
+
+/** Only of instances that pass: others get nothing, so `Weights.Warning` is never asked for. */
+function weightOf({ Weights: weights }: Readonly<Record<string, unknown>>): { readonly weight?: number } {
+  const { Passing: weight } = record(weights);
+  const isWeight = typeof weight === "number" && Number.isInteger(weight) && weight > 1;
+  return isWeight ? { weight: Math.min(weight, HEAVIEST) } : {};
+}
+
+/** Consul's own bound. */
+const HEAVIEST = 65_535;
 
 /** A few of them, in an order that does not change with the agent's. What is registered may be any text. */
 function listed(instances: readonly string[]): string {

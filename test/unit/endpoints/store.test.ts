@@ -25,6 +25,16 @@ test("the same addresses in another order change nothing", () => {
   assert.deepEqual(changed, ["s"]);
 });
 
+test("weights change what is told, and of two for one address the greater counts", () => {
+  store.publish("s", [{ ...A, weight: 3 }, B, A], origin);
+  assert.deepEqual(store.find("s").endpoints, [{ ...A, weight: 3 }, B]);
+  store.publish("s", [A, B, { ...A, weight: 3 }], origin);
+  assert.deepEqual(changed, ["s"]);
+  store.publish("s", [A, B], origin);
+  assert.deepEqual(store.find("s").endpoints, [A, B]);
+  assert.deepEqual(changed, ["s", "s"]);
+});
+
 test("a source in trouble takes nothing away, and what it says next counts", () => {
   store.publish("s", [A], origin);
   store.reportTrouble("s", origin, "gone");

@@ -36,8 +36,11 @@ export function assignmentName(cluster: Cluster, context: TranslationContext): s
   return `${name} ${createHash("sha256").update(state).digest("base64url").slice(0, 12)}`;
 }
 
-function lbEndpoint({ address, port }: Endpoint) {
+function lbEndpoint({ address, port, weight }: Endpoint) {
   const socketAddress = { address, portSpecifier: { case: "portValue" as const, value: port } };
   const endpoint = { address: { address: { case: "socketAddress" as const, value: socketAddress } } };
-  return { hostIdentifier: { case: "endpoint" as const, value: endpoint } };
+  return {
+    hostIdentifier: { case: "endpoint" as const, value: endpoint },
+    ...(weight === undefined ? {} : { loadBalancingWeight: weight }),
+  };
 }

@@ -25,6 +25,11 @@ export class UpstreamHost {
     this.address = addressText(endpoint);
   }
 
+  /** Beside those of the others of its cluster. */
+  get weight(): number {
+    return this.endpoint.weight ?? 1;
+  }
+
   moveTo(endpoint: Endpoint): void {
     this.endpoint = endpoint;
     this.address = addressText(endpoint);

@@ -117,9 +117,16 @@ export class Hosts {
       return;
     }
     const known = new Map(this.#hosts.map((host) => [keyOf(host.endpoint), host]));
-    const hosts = found.map((endpoint) => known.get(keyOf(endpoint)) ?? new UpstreamHost(endpoint));
-    if (hosts.length === this.#hosts.length && hosts.every((host, index) => host === this.#hosts[index]))
-      return;
+    let isReweighed = false;
+    const hosts = found.map((endpoint) => {
+      const host = known.get(keyOf(endpoint)) ?? new UpstreamHost(endpoint);
+      if (host.weight !== (endpoint.weight ?? 1)) isReweighed = true;
+      host.endpoint = endpoint;
+      return host;
+    });
+    const areSame =
+      hosts.length === this.#hosts.length && hosts.every((host, at) => host === this.#hosts[at]);
+    if (areSame && !isReweighed) return;
     const kept = new Set(hosts);
     const left = this.#hosts.filter((host) => !kept.has(host));
     this.#hosts = hosts;

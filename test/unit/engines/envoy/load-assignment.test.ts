@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { endpointsName } from "../../../../src/endpoints/discovered.ts";
+import type { Endpoint } from "../../../../src/endpoints/endpoint.ts";
 import { EndpointStore } from "../../../../src/endpoints/store.ts";
 import { changesBetween, snapshotOf } from "../../../../src/engines/envoy/ads/snapshot.ts";
 import { translateClusters } from "../../../../src/engines/envoy/clusters.ts";
@@ -63,6 +64,17 @@ test("each state of a cluster asks for its addresses by a name of its own, and g
   assert.equal(new Set(names).size, states.length);
   const { resolver: _, ...dns } = cluster("dns");
   assert.deepEqual(loadAssignments([dns], contextOf(store)), []);
+});
+
+test("weights are Envoy's, and absent where nobody has weighed", () => {
+  const store = new EndpointStore();
+  const [at, other] = ["10.0.0.1", "10.0.0.2"].map((address) => ({ address, port: 8080 }));
+  store.publish(endpointsName(cluster("shop")) ?? "", [{ ...at, weight: 7 }, other] as Endpoint[], origin);
+  const [assignment] = loadAssignments([cluster("shop")], contextOf(store));
+  assert.deepEqual(
+    assignment?.message.endpoints[0]?.lbEndpoints.map((each) => each.loadBalancingWeight),
+    [7, undefined],
+  );
 });
 
 test("addresses that move change the endpoints of that service alone", () => {

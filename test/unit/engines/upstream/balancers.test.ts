@@ -108,3 +108,66 @@ describe("least request", () => {
     assert.ok(Math.max(...counts) - Math.min(...counts) < 20, counts.join());
   });
 });
+
+describe("weights", () => {
+  for (const kind of [undefined, "least-request", "ring-hash", "maglev"] as const)
+    it(`give each host its share (${kind ?? "round-robin"}), with a key and without, until they are equal again`, () => {
+      const weights = [1, 3, 6, 10];
+      const hosts = hostsOf(4);
+      const balancer = createBalancer(kind);
+      const shares = (key: (turn: number) => number | null): number[] => {
+        const counts = hosts.map(() => 0);
+        for (let turn = 0; turn < KEYS.length; turn++) {
+          const at = hosts.indexOf(balancer.pick(key(turn)));
+          counts[at] = (counts[at] ?? 0) + 1;
+        }
+        return counts.map((count) => count / KEYS.length);
+      };
+      const near = (found: number[], wanted: number[]): void =>
+        found.forEach((share, at) => {
+          const expected = wanted[at] as number;
+          assert.ok(
+            Math.abs(share - expected) < 0.02 + 0.2 * expected,
+            `${found.join()} for ${wanted.join()}`,
+          );
+        });
+      hosts.forEach((host, at) => {
+        host.endpoint = { ...host.endpoint, weight: weights[at] as number };
+      });
+      balancer.update(hosts);
+      const wanted = weights.map((weight) => weight / 20);
+      near(
+        shares(() => null),
+        wanted,
+      );
+      near(
+        shares((turn) => KEYS[turn] as number),
+        wanted,
+      );
+      for (const host of hosts) host.endpoint = { address: host.endpoint.address, port: 80 };
+      balancer.update(hosts);
+      near(
+        shares(() => null),
+        [0.25, 0.25, 0.25, 0.25],
+      );
+    });
+
+  it("spread a heavy host's turns among the others'", () => {
+    const hosts = hostsOf(2);
+    (hosts[0] as UpstreamHost).endpoint = { address: "10.0.0.1", port: 80, weight: 2 };
+    const balancer = createBalancer(undefined);
+    balancer.update(hosts);
+    const picked = Array.from({ length: 300 }, () => hosts.indexOf(balancer.pick(null))).join("");
+    assert.ok(!picked.includes("11") && !picked.includes("00000"), picked);
+  });
+
+  it("count beside the requests in flight", () => {
+    const hosts = hostsOf(3);
+    (hosts[2] as UpstreamHost).endpoint = { address: "10.0.0.3", port: 80, weight: 8 };
+    const balancer = createBalancer("least-request");
+    balancer.update(hosts);
+    for (let turn = 0; turn < 10_000; turn++) balancer.pick(null).requests++;
+    const [light = 0, other = 0, heavy = 0] = hosts.map(({ requests }) => requests);
+    assert.ok(Math.abs(heavy - 8000) < 300 && Math.abs(light - other) < 100, `${light} ${other} ${heavy}`);
+  });
+});
