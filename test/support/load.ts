@@ -1,9 +1,14 @@
 import { Agent, get } from "node:http";
 import { Agent as TlsAgent, get as getSecurely } from "node:https";
+import { type Latency, noLatency, recordSince } from "./latency.ts";
 
 export interface Load {
   /** Ends it when its last requests are answered, and tells how it went. */
-  stop(): Promise<{ readonly requests: number; readonly failures: readonly string[] }>;
+  stop(): Promise<{
+    readonly requests: number;
+    readonly failures: readonly string[];
+    readonly latency: Latency;
+  }>;
 }
 
 /**
@@ -19,6 +24,7 @@ export function startLoad(url: string, workers: number, host?: string, pauseMs =
   let stopped = false;
   let requests = 0;
   const failures: string[] = [];
+  const latency = noLatency();
   const once = (): Promise<void> =>
     new Promise((resolve) => {
       const fail = (error: Error): void => {
@@ -32,7 +38,9 @@ export function startLoad(url: string, workers: number, host?: string, pauseMs =
     });
   const running = Array.from({ length: workers }, async () => {
     while (!stopped) {
+      const began = performance.now();
       await once();
+      recordSince(began, latency);
       requests++;
       if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
@@ -42,7 +50,7 @@ export function startLoad(url: string, workers: number, host?: string, pauseMs =
       stopped = true;
       await Promise.all(running);
       agent.destroy();
-      return { requests, failures };
+      return { requests, failures, latency };
     },
   };
 }

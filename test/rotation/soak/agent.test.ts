@@ -5,6 +5,7 @@ import { mappingYaml, tlsContextYaml } from "../../support/certificates.ts";
 import { type Consul, consulResolverYaml, startConsul } from "../../support/consul.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { type RunningGateway, startGateway } from "../../support/gateway.ts";
+import { sumOf } from "../../support/latency.ts";
 import { startLoad } from "../../support/load.ts";
 import { until } from "../../support/until.ts";
 import { LONG, ONLY, ROTATIONS } from "./amount.ts";
@@ -13,6 +14,7 @@ import { Peer } from "./peer.ts";
 import { Progress } from "./progress.ts";
 import { serialOf } from "./serial.ts";
 import { PATIENT } from "./site.ts";
+import { assertNoStall, describeLatency } from "./stalls.ts";
 
 // What Consul's own agent issues, to many services at once: a leaf with its key is new once the root is, at some moment of the
 // half minute that follows (its caChangeJitterWindow), and else at half of its life, which is an hour at least. So a round of half
@@ -130,7 +132,12 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
         [],
       );
       const requests = results.reduce((sum, result) => sum + result.requests, 0);
-      progress.end(`0 of ${requests} requests failed`);
+      const latency = sumOf(results.map((result) => result.latency));
+      const most = Math.max(...services.map(({ peer }) => peer.mostOpen));
+      progress.end(
+        `0 of ${requests} requests failed: ${describeLatency(latency)}; at most ${most} connections to a peer at a time`,
+      );
+      assertNoStall("the requests", latency);
     } finally {
       await Promise.all(loads.map((load) => load.stop()));
       await gateway.stop();

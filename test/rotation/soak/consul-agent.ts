@@ -52,7 +52,7 @@ export async function startConsulAgent(service: string): Promise<ConsulAgent> {
     if (body === undefined) response.statusCode = 404;
     answerJson(response, body ?? null, held.index);
   };
-  const { address, close } = await startFakeAgent(answer);
+  const { address, close, questions } = await startFakeAgent(answer);
   return {
     address,
     close,
@@ -67,6 +67,8 @@ export async function startConsulAgent(service: string): Promise<ConsulAgent> {
       return refused ?? 0;
     },
     say(offer) {
+      // There is no end to them, and the memory of this process is looked at.
+      questions.length = 0;
       held = { offer, index: (held?.index ?? 0) + 1 };
       const asked = [...waiting];
       waiting.clear();

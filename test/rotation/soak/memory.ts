@@ -4,6 +4,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 interface Sample {
+  /** Rotations until then. */
+  readonly after: number;
   /** Of this process, after garbage is collected: gateway and test. */
   readonly heap: number;
   /** Beside the heap: buffers, and what OpenSSL holds of contexts and connections is in here alone. */
@@ -16,13 +18,24 @@ interface Sample {
 export class MemoryWatch {
   readonly #samples: Sample[] = [];
 
-  /** Takes one; as text, in MiB. */
-  sample(): string {
+  /** Takes one, after so many rotations; as text, in MiB. */
+  sample(after: number): string {
     collectGarbage();
     const { heapUsed: heap, rss } = process.memoryUsage();
-    const sample = { heap, rss, envoy: rssOfEnvoys() };
+    const sample = { after, heap, rss, envoy: rssOfEnvoys() };
     this.#samples.push(sample);
     return described(sample);
+  }
+
+  /** At some points of the way, and what is added on the average once the first fifth is over. */
+  course(): string {
+    const settled = this.#samples.slice(Math.floor(this.#samples.length / 5));
+    const slopes = PARTS.map((part) => `${part} ${Math.round(slope(settled, part) / 1024)}`);
+    const points = POINTS.map((share) => {
+      const sample = this.#samples[Math.ceil(this.#samples.length * share) - 1];
+      return sample === undefined ? "" : `${described(sample)} at ${share * 100} %; `;
+    });
+    return `${points.join("")}in KiB per 1,000 rotations: ${slopes.join(", ")}`;
   }
 
   /** Resolves with the medians compared, as text. A short run is all warming up, and proves nothing. */
@@ -38,6 +51,9 @@ export class MemoryWatch {
 }
 
 const MIB = 2 ** 20;
+const POINTS = [0.25, 0.5, 1];
+const PARTS = ["heap", "rss", "envoy"] as const;
+type Part = (typeof PARTS)[number];
 /**
  * What may be between the two: a share, and MiB. Certificates that were read are kept for a while, so the heap is full after some
  * two thousand rotations only. RSS is as the allocators leave it, so it tells of leaks that are large.
@@ -69,13 +85,23 @@ function rssOfEnvoys(): number {
   return bytes;
 }
 
-function medians(samples: readonly Sample[]): Sample {
-  const of = (part: keyof Sample): number =>
+/** Bytes per 1,000 rotations, by least squares. */
+function slope(samples: readonly Sample[], part: Part): number {
+  const mean = (of: (sample: Sample) => number): number =>
+    samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
+  const [x, y] = [mean(({ after }) => after), mean((sample) => sample[part])];
+  const covariance = mean((sample) => (sample.after - x) * (sample[part] - y));
+  const variance = mean(({ after }) => (after - x) ** 2);
+  return variance === 0 ? 0 : (1000 * covariance) / variance;
+}
+
+function medians(samples: readonly Sample[]): Record<Part, number> {
+  const of = (part: Part): number =>
     samples.map((sample) => sample[part]).sort((a, b) => a - b)[Math.floor(samples.length / 2)] ?? 0;
   return { heap: of("heap"), rss: of("rss"), envoy: of("envoy") };
 }
 
-function described({ heap, rss, envoy }: Sample): string {
+function described({ heap, rss, envoy }: Record<Part, number>): string {
   const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
   return `heap ${mib(heap)} MiB, RSS ${mib(rss)} MiB${envoy === 0 ? "" : `, Envoy's RSS ${mib(envoy)} MiB`}`;
 }

@@ -15,6 +15,8 @@ interface Open {
 export class Peer {
   /** Connections that were made with another certificate than the one that was in effect by then. */
   readonly violations: string[] = [];
+  /** Connections that were open at a time. */
+  mostOpen = 0;
   readonly #server: Server;
   readonly #open = new Map<TLSSocket, Open>();
   /** The only serial number that new connections may have; null: a rotation is under way. */
@@ -28,6 +30,7 @@ export class Peer {
     server.on("secureConnection", (socket: TLSSocket) => {
       const serial = socket.getPeerX509Certificate()?.serialNumber.toLowerCase() ?? "";
       this.#open.set(socket, { since: performance.now(), serial });
+      this.mostOpen = Math.max(this.mostOpen, this.#open.size);
       if (this.#only !== null && serial !== this.#only)
         this.violations.push(`a new connection with ${serial}, when ${this.#only} was in effect`);
       socket.on("close", () => this.#open.delete(socket));

@@ -24,7 +24,7 @@ export class Progress {
     this.#took.push(tookMs);
     // Collecting garbage takes its time.
     if (!this.#isLong || this.#took.length % Math.ceil(this.#rotations / SAMPLES) !== 0) return;
-    const memory = this.#memory.sample();
+    const memory = this.#memory.sample(this.#took.length);
     if (performance.now() < this.#said + SAY_EVERY_MS) return;
     this.#said = performance.now();
     console.log(
@@ -43,6 +43,7 @@ export class Progress {
       `${this.#title}: ${took.length} rotations in ${this.#seconds} s (${cpu.toFixed(1)} ms of CPU each), ${result}; ` +
         `in effect after ${share(0.5)} ms (median), ${share(0.99)} ms (99 %), ${share(1)} ms (longest)`,
     );
+    console.log(`${this.#title}: ${this.#memory.course()}`);
     console.log(`${this.#title}: ${this.#memory.assertFlat()}`);
   }
 

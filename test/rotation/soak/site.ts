@@ -2,7 +2,7 @@ import { get } from "node:http";
 import { mappingYaml, tlsContextYaml } from "../../support/certificates.ts";
 import { type Load, startLoad } from "../../support/load.ts";
 import { until } from "../../support/until.ts";
-import { type Client, shakeHands } from "./handshakes.ts";
+import { type Client, shakeHands, SILENCE, type Tally } from "./handshakes.ts";
 import { Peer } from "./peer.ts";
 import { serialOf } from "./serial.ts";
 import type { RotatingSource, StartSource } from "./sources.ts";
@@ -23,15 +23,26 @@ export class Site {
   readonly #peer: Peer;
   readonly #source: RotatingSource;
   readonly #random: () => number;
+  readonly #tally: Tally;
+  /** Of the gateway's certificate; null: a rotation is under way. */
+  #inEffect: string | null = null;
   #turn = 0;
   #load: Load | null = null;
 
-  private constructor(name: string, world: World, peer: Peer, source: RotatingSource, random: () => number) {
+  private constructor(
+    name: string,
+    world: World,
+    peer: Peer,
+    source: RotatingSource,
+    random: () => number,
+    tally: Tally,
+  ) {
     this.#name = name;
     this.#world = world;
     this.#peer = peer;
     this.#source = source;
     this.#random = random;
+    this.#tally = tally;
   }
 
   static async start(
@@ -39,12 +50,13 @@ export class Site {
     startSource: StartSource,
     directory: string,
     random: () => number,
+    tally: Tally,
   ): Promise<Site> {
     const world = await World.create(name);
     const peer = await Peer.start(world.peer, world.anchors);
     const source = await startSource(directory, name);
     await source.offer(world.offer);
-    return new Site(name, world, peer, source, random);
+    return new Site(name, world, peer, source, random, tally);
   }
 
   /** Its context is for both ways: the credential is shown to the peer, and to clients, who must show one themselves. */
@@ -63,11 +75,16 @@ export class Site {
   /** A client of the gateway as the world has it now. */
   get client(): Client {
     const { peer, anchors } = this.#world;
-    return { host: gatewayHost(this.#name), path: this.#path, own: peer, anchors };
+    const inEffect = (): string | null => this.#inEffect;
+    return { host: gatewayHost(this.#name), path: this.#path, own: peer, anchors, inEffect };
   }
 
   get violations(): readonly string[] {
     return this.#peer.violations;
+  }
+
+  get mostConnections(): number {
+    return this.#peer.mostOpen;
   }
 
   startLoad(port: number, workers: number, pauseMs: number): Load {
@@ -97,6 +114,7 @@ export class Site {
     const step = drawn === "crl" && withoutLists ? "leaf" : drawn;
     const turn = ++this.#turn;
     this.#peer.allowOnly(null);
+    this.#inEffect = null;
     const { welcome, revoked, disowned } = await this.#world.step(step, this.#peer);
     const offered = performance.now();
     await this.#source.offer(this.#world.offer);
@@ -115,7 +133,7 @@ export class Site {
       let last = "";
       await inTime(
         async () => {
-          const outcome = await shakeHands(https, { ...this.client, own });
+          const outcome = await shakeHands(https, { ...this.client, own }, this.#tally);
           last = JSON.stringify(outcome);
           return outcome.serial === serial && outcome.status === 200;
         },
@@ -124,9 +142,13 @@ export class Site {
     }
     for (const own of withoutLists ? disowned : [...revoked, ...disowned])
       await inTime(
-        async () => (await shakeHands(https, { ...this.client, own })).serial === undefined,
-        () => "a client that was revoked, or is of a root that is gone, is let in",
+        async () => {
+          const outcome = await shakeHands(https, { ...this.client, own }, this.#tally);
+          return outcome.serial === undefined && outcome.failure !== SILENCE;
+        },
+        () => "a client that was revoked, or is of a root that is gone, is not refused",
       );
+    this.#inEffect = serial;
     return performance.now() - offered;
   }
 

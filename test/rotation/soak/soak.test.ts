@@ -3,12 +3,14 @@ import { it } from "../../behaviour/engines.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { shortenEnvoyDrainTime } from "../../support/envoy-drain-time.ts";
 import { type RunningGateway, startGateway } from "../../support/gateway.ts";
-import { startHandshakes } from "./handshakes.ts";
+import { sumOf } from "../../support/latency.ts";
+import { startHandshakes, Tally } from "./handshakes.ts";
 import { MemoryWatch } from "./memory.ts";
 import { Progress } from "./progress.ts";
 import { CLEARTEXT_HOST, Site } from "./site.ts";
 import { LONG, ONLY, ROTATIONS, SEED } from "./amount.ts";
 import { SOURCES } from "./sources.ts";
+import { assertNoStall, describeLatency } from "./stalls.ts";
 import { peerHost } from "./world.ts";
 
 // Credentials of several identities rotate side by side, in every way and in a random order, while requests of all of them
@@ -29,8 +31,11 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
     const hosts = Object.fromEntries(names.map((site) => [peerHost(site), ["127.0.0.1"]]));
     const restore = engineUnderTest() === "envoy" ? await shortenEnvoyDrainTime(DRAIN_S) : () => {};
     const gateway = await startGateway({}, { watch: true, hosts });
+    const tally = new Tally();
     const sites = await Promise.all(
-      names.map((site, index) => Site.start(site, startSource, gateway.directory, randomFrom(SEED + index))),
+      names.map((site, index) =>
+        Site.start(site, startSource, gateway.directory, randomFrom(SEED + index), tally),
+      ),
     );
     await gateway.replace("routes.yaml", PLAIN_HOST + sites.map(({ yaml }) => yaml).join(""));
     await gateway.gateway.control.reload();
@@ -43,6 +48,7 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
       gateway.httpsPort,
       () => (sites[next++ % SITES] as Site).client,
       HANDSHAKE_PAUSE_MS,
+      tally,
     );
     try {
       const memory = new MemoryWatch();
@@ -72,7 +78,15 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
         [],
       );
       const requests = results.reduce((sum, result) => sum + result.requests, 0);
-      progress.end(`0 of ${requests} requests and 0 of ${made} handshakes failed`);
+      const latency = sumOf(results.map((result) => result.latency));
+      const most = Math.max(...sites.map(({ mostConnections }) => mostConnections));
+      progress.end(
+        `0 of ${requests} requests failed: ${describeLatency(latency)}; ` +
+          `handshakes of clients: ${tally.describe()}: ${describeLatency(tally.latency)}; ` +
+          `at most ${most} connections to a peer at a time`,
+      );
+      assertNoStall("the requests", latency);
+      assertNoStall("the handshakes", tally.latency);
     } finally {
       await Promise.all([...loads.map((load) => load.stop()), handshakes.stop()]);
       await gateway.stop();

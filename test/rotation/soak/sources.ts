@@ -109,6 +109,8 @@ export const SOURCES: Readonly<Record<string, StartSource>> = {
       issuer: refusing(agent),
       context: { identity: { istio_sds: { socket: agent.path } }, verify: listsBeside(site) },
       async offer(offer) {
+        // There is no end to them, and the memory of this process is looked at.
+        agent.requests.length = 0;
         agent.push({ default: offer.identity, ROOTCA: { ca: offer.anchors.join("") } });
         await replaceLists(directory, site, offer);
       },
