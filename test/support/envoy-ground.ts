@@ -6,7 +6,7 @@ import type { Gateway, GatewayOptions } from "../../src/cli/wire.ts";
 import type { ListenerBounds } from "../../src/engines/envoy/bounds.ts";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/engines/node/limits.ts";
-import { type DnsServer, startDnsServer } from "./dns-server.ts";
+import { type DnsThread, startDnsThread } from "./dns-thread.ts";
 
 /** A gateway that is put together and open, with an empty folder to read from. */
 export interface Ground {
@@ -21,7 +21,7 @@ type Wired = Omit<GatewayOptions, "paths" | "lookup">;
 
 /** What is ready for the next test, by the options that it was wired with. */
 const idle = new Map<string, Ground[]>();
-const lent = new Map<Gateway, { readonly key: string; readonly dns: DnsServer }>();
+const lent = new Map<Gateway, { readonly key: string; readonly dns: DnsThread }>();
 let isPooling = false;
 
 /** From now on an Envoy serves one test after the other: each start costs more than most tests. `closeGrounds` ends them. */
@@ -37,11 +37,9 @@ export async function groundWithEnvoy(
   const key = JSON.stringify([wired.compile, limitsOfBoth(wired.limits), wired.istioCerts]);
   const found = idle.get(key)?.pop();
   const ground = found ?? (await freshGround(wired, key));
-  const { names } = (lent.get(ground.gateway) as { dns: DnsServer }).dns;
-  names.clear();
+  const { dns } = lent.get(ground.gateway) as { dns: DnsThread };
   // Nothing outside of this machine is asked, so this name has to be told as well.
-  names.set("localhost", ["127.0.0.1"]);
-  for (const [name, addresses] of Object.entries(hosts)) names.set(name, addresses);
+  await dns.know({ localhost: ["127.0.0.1"], ...hosts });
   return ground;
 }
 
@@ -72,7 +70,7 @@ function limitsOfBoth(limits: Partial<Limits>): ListenerBounds & { readonly maxC
 
 async function freshGround(wired: Wired, key: string): Promise<Ground> {
   const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
-  const dns = await startDnsServer();
+  const dns = await startDnsThread();
   const { limits, ...options } = wired;
   const { maxConnections, ...bounds } = limitsOfBoth(limits);
   const { path: envoy } = await findEnvoy({ environment: process.env });
