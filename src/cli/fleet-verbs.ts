@@ -117,7 +117,7 @@ Examples:
     --node-id edge-1 --directory /etc/envoy
   envoy -c /etc/envoy/bootstrap.yaml --drain-strategy immediate
 
-Exit status: 0 done, 2 misuse.`,
+Exit status: 0 done, 1 files cannot be written, 2 misuse.`,
     )
     .action(async (flags: BootstrapFlags) => (await import("./envoy/bootstrap.ts")).envoyBootstrap(flags));
 }

@@ -15,14 +15,42 @@ import type { RunFlags } from "./run.ts";
  * Verbs are loaded when they are run: what one needs (a certificate authority, an engine) is not waited for by the others.
  */
 
-/** Runs the command that `argv` (without node and script) names; sets the exit code: 0, 1 on errors found, 2 on misuse. */
+/** Runs the command that `argv` (without node and script) names; sets the exit code: 0, 1 on errors found, 2 on misuse, 70 on a fault of ours. */
 export async function main(argv: readonly string[]): Promise<void> {
+  const program = createProgram();
   try {
-    await createProgram().parseAsync([...argv], { from: "user" });
+    await program.parseAsync(asked(program, argv), { from: "user" });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) process.exit(reported(error));
+    // Commander has said what is wrong.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   }
+}
+
+/** `help a b` is `a b --help`. Of what names no verb only that is asked, so that it is said to be none. */
+function asked(program: Command, argv: readonly string[]): string[] {
+  const isHelp = argv[0] === "help";
+  const verbs: string[] = [];
+  let command = program;
+  for (const word of isHelp ? argv.slice(1) : argv) {
+    if (word.startsWith("-") || word === "help" || command.commands.length === 0) break;
+    verbs.push(word);
+    const found = command.commands.find((each) => each.name() === word);
+    if (found === undefined) return verbs;
+    command = found;
+  }
+  return isHelp ? [...verbs, "--help"] : [...argv];
+}
+
+/** The exit status. What the system refuses (a full disk, no rights) is the machine's; the rest is ours. */
+function reported(error: unknown): number {
+  const { code, syscall, path, message } = error as NodeJS.ErrnoException;
+  if (syscall !== undefined) {
+    console.error(`credence: ${path === undefined ? message : `${path}: ${code}`}`);
+    return 1;
+  }
+  console.error("credence: a fault of Credence's own:", error);
+  return 70;
 }
 
 function createProgram(): Command {

@@ -37,7 +37,7 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
   }
   const logger = createLogger(flags.logLevel, logDestination(flags.logFormat));
   if (flags.engine !== "envoy" && hasEnvoyFlags(flags)) {
-    console.error("credence: --envoy, --envoy-concurrency and --envoy-dns need --engine envoy");
+    console.error("credence: the flags that begin with --envoy need --engine envoy");
     process.exitCode = 2;
     return;
   }

@@ -23,6 +23,18 @@ test("--help names every verb, and each verb's help its flags and examples", asy
   }
 });
 
+test("help names a verb, or a verb of a verb", async (t) => {
+  for (const args of [
+    ["help", "certs", "list"],
+    ["certs", "help", "list"],
+    ["certs", "list", "--help"],
+  ]) {
+    const { code, stdout } = await credence(t, ...args);
+    assert.equal(code, 0);
+    assert.match(stdout, /^Usage: credence certs list /);
+  }
+});
+
 test("--version is the package's", async (t) => {
   const { code, stdout } = await credence(t, "--version");
   assert.equal(code, 0);
@@ -33,6 +45,10 @@ test("a mistyped verb or flag suggests the right one; misuse exits 2", async (t)
   const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "localhost:1") });
   const cases: [args: string[], said: RegExp][] = [
     [["chekc", folder], /Did you mean check\?/],
+    [["chekc", "--help"], /Did you mean check\?/],
+    [["help", "chekc"], /Did you mean check\?/],
+    [["help", "certs", "lst"], /Did you mean list\?/],
+    [["certs"], /Usage: credence certs/],
     [["run", folder, "--http-prot", "0"], /Did you mean --http-port\?/],
     [["check", folder, "--formt", "json"], /Did you mean --format\?/],
     [["check", folder, "--format", "xml"], /Allowed choices are text, json/],

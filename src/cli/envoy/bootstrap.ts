@@ -49,11 +49,19 @@ export function envoyBootstrap(flags: BootstrapFlags): void {
     process.stdout.write(written(bootstrap, flags.format));
     return;
   }
-  mkdirSync(place, { recursive: true });
-  for (const [name, content] of Object.entries(sdsFiles(tls)))
-    writeFileSync(join(place, `${name}.json`), written(content, "json"));
   const file = join(place, `bootstrap.${flags.format}`);
-  writeFileSync(file, written(bootstrap, flags.format));
+  try {
+    mkdirSync(place, { recursive: true });
+    for (const [name, content] of Object.entries(sdsFiles(tls)))
+      writeFileSync(join(place, `${name}.json`), written(content, "json"));
+    writeFileSync(file, written(bootstrap, flags.format));
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    console.error(`credence: ${path ?? place} cannot be written: ${code}.`);
+    process.exitCode = 1;
+    return;
+  }
   process.stdout.write(`${file}\n`);
 }
 

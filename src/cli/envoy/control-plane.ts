@@ -132,14 +132,19 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
   handleSignals(flags, logger, reload);
   const { address, port } = flags.xdsAddress;
   const opened = await admin.open().catch((error: Error) => error);
-  if (opened instanceof Error) return fail(`the admin server cannot be opened: ${opened.message}`);
+  if (opened instanceof Error) {
+    const place = placeText(flags.adminAddress, flags.adminPort);
+    return fail(
+      `the admin server cannot open ${place}: ${codeOf(opened)}. Free the port, or choose another with --admin-port`,
+    );
+  }
   for (const { source, control } of planes) source.watch(() => void control.reload("noticed"));
   await reload();
   // Only now: whoever connects finds its world complete.
   const listening = await ads.listen({ address, port, tls }).catch((error: Error) => error);
   if (listening instanceof Error) {
     return fail(
-      `the xDS address cannot be opened: ${listening.message}. End what listens there, or give another --xds-address`,
+      `the xDS address ${placeText(address, port)} cannot be opened: ${codeOf(listening)}. End what listens there, or give another --xds-address`,
     );
   }
   identity.onChange(() => {
@@ -154,7 +159,10 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     admin: placeText(opened.address, opened.port),
   };
   logger.info({ ...ready, groups: groups?.map(({ name }) => name) }, "the control plane serves");
-  if (flags.readyFile !== undefined) await writeJsonFile(flags.readyFile, ready);
+  if (flags.readyFile === undefined) return;
+  const unwritten = await writeJsonFile(flags.readyFile, ready).catch((error: Error) => error);
+  if (unwritten instanceof Error)
+    return fail(`the ready file ${flags.readyFile} cannot be written: ${codeOf(unwritten)}`);
 }
 
 /** The one group of a fleet without rules. */
@@ -203,6 +211,10 @@ function handleSignals(flags: ControlPlaneFlags, logger: Logger, reload: () => P
 function fail(reason: string): never {
   console.error(`credence: ${reason}.`);
   process.exit(1);
+}
+
+function codeOf(error: NodeJS.ErrnoException): string {
+  return error.code ?? error.message;
 }
 
 function placeText(address: string, port: number): string {
