@@ -2,6 +2,7 @@ import type { EndpointSources } from "../control/endpoint-sources.ts";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { endpointsName } from "../endpoints/discovered.ts";
+import type { EndpointReader } from "../endpoints/endpoint.ts";
 import type { EndpointStore } from "../endpoints/store.ts";
 import type { ConsulServiceWanted } from "../mesh/consul/services.ts";
 import type { GatewayModel } from "../model/gateway.ts";
@@ -21,10 +22,15 @@ export interface WiredEndpoints extends EndpointSources {
   stop(): void;
 }
 
-export function wireEndpoints(store: EndpointStore, clock: Clock, bounds: GroupBounds): WiredEndpoints {
+export function wireEndpoints(
+  store: EndpointStore,
+  dns: EndpointReader,
+  clock: Clock,
+  bounds: GroupBounds,
+): WiredEndpoints {
   let resolvers: ResourceSet["resolvers"] = [];
   const { follow, settle, stop } = lazyFollower(async () =>
-    (await import("../mesh/consul/services.ts")).createConsulServices(store, clock),
+    (await import("../mesh/consul/services.ts")).createConsulServices(store, dns, clock),
   );
   return {
     onResources(resources) {

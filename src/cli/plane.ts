@@ -5,6 +5,8 @@ import { FailureHistory } from "../control/failures.ts";
 import { Handshakes } from "../control/handshakes.ts";
 import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import { CredentialStore } from "../credentials/store.ts";
+import { createDnsEndpoints } from "../endpoints/dns.ts";
+import type { EndpointReader } from "../endpoints/endpoint.ts";
 import { EndpointStore } from "../endpoints/store.ts";
 import type { Engine, FailureSink, HandshakeSink, TrySink } from "../engines/engine.ts";
 import { hostContext } from "../resources/host.ts";
@@ -31,6 +33,8 @@ export interface PlaneOptions<E extends Engine> {
   readonly expiryWarnings?: ExpiryWarnings | undefined;
   readonly compile: CompileOptions;
   readonly allowPartial: boolean;
+  /** Default: the system's resolver. */
+  readonly dns?: EndpointReader;
   /** False: nobody is to be reached. */
   readonly asksForEndpoints?: boolean;
   readonly logger: Logger;
@@ -60,7 +64,7 @@ export interface Plane<E extends Engine = Engine> {
 }
 
 export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> {
-  const { logger, clock, groupBounds: bounds = {} } = options;
+  const { logger, clock, groupBounds: bounds = {}, dns = createDnsEndpoints({ clock, logger }) } = options;
   const istioCerts = ofGateway(bounds, options.istioCerts);
   const store = new CredentialStore(clock, logger, options.expiryWarnings);
   const failures = new FailureHistory();
@@ -80,7 +84,8 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   });
   const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));
   const mesh = wireMesh({ store, clock, logger, bounds });
-  const endpoints = options.asksForEndpoints === false ? undefined : wireEndpoints(discovered, clock, bounds);
+  const endpoints =
+    options.asksForEndpoints === false ? undefined : wireEndpoints(discovered, dns, clock, bounds);
   const source = createFileSource({
     paths: options.paths,
     credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, store)),

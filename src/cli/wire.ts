@@ -52,17 +52,16 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const clock = systemClock;
   const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
   const anchors = new AnchorLedger(clock);
+  const { lookup } = options;
+  const dns = createDnsEndpoints({ clock, logger, ...(lookup === undefined ? {} : { lookup }) });
   const plane = wirePlane({
     ...options,
     clock,
+    dns,
     engine: ({ store, discovered, onFailure, onTryFailed, onHandshakeFailed }) =>
       createNodeEngine({
         credentials: store,
-        endpoints: createDnsEndpoints({
-          clock,
-          logger,
-          ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
-        }),
+        endpoints: dns,
         discovered,
         logger,
         clock,

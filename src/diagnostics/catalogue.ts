@@ -117,7 +117,7 @@ export const CATALOGUE = {
   "endpoints-left-out": [
     "warning",
     "informational",
-    "Register these instances with an IP address and a port (Service.Address, else Node.Address).",
+    "Register these instances with a port and an address, or a name that DNS knows here (Service.Address, else Node.Address).",
   ],
   // TCPMapping
   "tcp-mapping-fails-closed": [

@@ -37,6 +37,7 @@ describe("ConsulResolver", () => {
       service: `127.0.0.1:${upstreams[0]?.port}`,
       resolver: "consul-dc1",
     }) +
+    mappingYaml("named", { prefix: "/named/", service: "named", resolver: "consul-dc1" }) +
     mappingYaml("none", { prefix: "/none/", service: "nobody", resolver: "consul-dc1" });
   const status = async (path: string): Promise<number> =>
     (await fetch(`http://127.0.0.1:${gateway.httpPort}${path}`)).status;
@@ -55,6 +56,11 @@ describe("ConsulResolver", () => {
     return upstreams.flatMap(({ seen }, index) => (seen.length > 0 ? [index] : []));
   };
 
+  const said = async (): Promise<string> =>
+    (await gateway.diag()).diagnostics
+      .map(({ code, ...rest }) => `${code}: ${(rest as { message?: string }).message}`)
+      .join("\n");
+
   it("reaches the healthy instances of a service, with the tags of the resolver alone", async () => {
     assert.equal(await status("/shop/"), 503, "nobody is registered");
     const { cause } = (await gateway.failure()) ?? { cause: "" };
@@ -71,22 +77,32 @@ describe("ConsulResolver", () => {
     await until(async () => (await reached("/shop/")).join() === "0,1");
   });
 
+  it("reaches an instance that is registered by its host name, beside one whose name is nobody's", async () => {
+    const named = (address: string, at: number): Promise<void> =>
+      consul.register({ service: "named", id: address, address, port: (upstreams[at] as Upstream).port });
+    await named("nobody.invalid", 1);
+    await until(async () => /endpoints-none: 1 of 1 healthy instances of service named/.test(await said()));
+    assert.equal(await status("/named/"), 503);
+    await named("localhost", 0);
+    await until(async () => (await status("/named/")) === 200);
+    assert.deepEqual(await reached("/named/"), [0]);
+    await until(async () =>
+      /endpoints-left-out: 1 of 2 healthy .*nobody\.invalid:\d+" \(ENOTFOUND/.test(await said()),
+    );
+    await consul.deregister("nobody.invalid");
+    await until(async () => !(await said()).includes("nobody.invalid"));
+  });
+
   it("answers 503 for what it cannot know, and says why", async () => {
     for (const path of ["/none/", "/dc/", "/dots/"]) assert.equal(await status(path), 503, path);
-    const { diagnostics } = await gateway.diag();
-    const messages = diagnostics.map(
-      ({ code, ...rest }) => `${code}: ${(rest as { message?: string }).message}`,
-    );
+    const messages = await said();
     for (const expected of [
       /endpoints-none: no healthy instance of service nobody in datacenter dc1 in Consul/,
       /endpoints-unavailable: Consul at .* answers 500 \(No path to datacenter\), asked about service shop in datacenter elsewhere/,
       /service-invalid: shop.default has dots/,
       /service-port-ignored: .*8080/,
     ])
-      assert.ok(
-        messages.some((each) => expected.test(each)),
-        `${expected} in\n${messages.join("\n")}`,
-      );
+      assert.match(messages, expected);
   });
 
   it("loses no request while instances come and go, and compiles nothing", async () => {

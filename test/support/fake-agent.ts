@@ -49,10 +49,13 @@ export function answerJson(response: ServerResponse, body: unknown, index: numbe
 }
 
 /** An entry of the health API. */
-export function instance(port: number, more: { address?: string; status?: string } = {}): unknown {
+export function instance(
+  port: number,
+  more: { address?: string; status?: string; weight?: unknown } = {},
+): unknown {
   return {
     Node: { Address: "127.0.0.1" },
-    Service: { Address: more.address ?? "", Port: port },
+    Service: { Address: more.address ?? "", Port: port, Weights: { Passing: more.weight ?? 1, Warning: 1 } },
     Checks: [{ Status: more.status ?? "passing" }],
   };
 }

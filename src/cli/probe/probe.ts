@@ -95,7 +95,7 @@ async function askIssuers(resources: ResourceSet, store: CredentialStore): Promi
 
 async function askResolvers({ compilation, resources }: LoadedGateway): Promise<EndpointStore> {
   const discovered = new EndpointStore();
-  const endpoints = wireEndpoints(discovered, systemClock, {});
+  const endpoints = wireEndpoints(discovered, createDnsEndpoints({ clock: systemClock }), systemClock, {});
   endpoints.onResources(resources);
   await endpoints.prepare(compilation.model);
   endpoints.stop();

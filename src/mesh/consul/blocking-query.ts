@@ -10,8 +10,12 @@ export interface BlockingQuery {
   readonly clock: Clock;
   readonly path: string;
   readonly query: Readonly<Record<string, string | readonly string[]>>;
-  /** Takes an answer. Throws an `AgentTrouble` where it is of no use; returns what else is the matter, or null. */
-  readonly take: (answer: Answer, place: string) => string | null;
+  /** Takes an answer. Throws an `AgentTrouble` where it is of no use; returns what else is the matter, or null. Ends early with `signal`. */
+  readonly take: (
+    answer: Answer,
+    place: string,
+    signal: AbortSignal,
+  ) => string | null | Promise<string | null>;
 }
 
 /**
@@ -43,7 +47,7 @@ export function followQuery({
           { signal, timeoutMs: isBlocking ? WAIT_MS + WAIT_MS / 16 + SLOW_MS : FIRST_MS },
         );
         const answered = clock.now();
-        const trouble = take(answer, client.place);
+        const trouble = await take(answer, client.place, signal);
         if (trouble === null) attempt.answered();
         else attempt.troubled(trouble);
         if (answer.index <= 0) throw new AgentTrouble(`${client.place} answers without X-Consul-Index`);

@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { mkdtempSync } from "node:fs";
 import type { ServerResponse } from "node:http";
+import type { LookupAddress } from "node:dns";
 import type { ServerOptions } from "node:https";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { CredentialStore } from "../../../src/credentials/store.ts";
+import { createDnsEndpoints } from "../../../src/endpoints/dns.ts";
 import { EndpointStore } from "../../../src/endpoints/store.ts";
 import type { Environment } from "../../../src/mesh/consul/agent.ts";
 import { createConsulConnect } from "../../../src/mesh/consul/connect.ts";
@@ -30,10 +33,18 @@ describe("the instances of a service", () => {
   let store: EndpointStore;
   let agent: FakeAgent;
   let services: ReturnType<typeof createConsulServices>;
+  /** What DNS has: addresses, or the code of a failure. */
+  let dns: Map<string, readonly string[] | string>;
+  const lookup = async (host: string): Promise<LookupAddress[]> => {
+    const found = dns.get(host) ?? "ENOTFOUND";
+    if (typeof found === "string") throw Object.assign(new Error(found), { code: found });
+    return found.map((address) => ({ address, family: isIP(address) }));
+  };
 
   beforeEach(() => {
     store = new EndpointStore();
-    services = createConsulServices(store, systemClock);
+    dns = new Map();
+    services = createConsulServices(store, createDnsEndpoints({ clock: systemClock, lookup }), systemClock);
   });
   afterEach(async () => {
     services.stop();
@@ -58,8 +69,12 @@ describe("the instances of a service", () => {
       instance(2, { address: "10.0.0.2" }),
       instance(3, { status: "warning" }),
       instance(0),
-      instance(4, { address: "host.example" }),
+      instance(4, { address: "10.1" }),
+      instance(1, { weight: 3 }),
       instance(1),
+      instance(5, { weight: 0 }),
+      instance(6, { weight: "9" }),
+      instance(7, { weight: 1e9 }),
     ];
     await follow((_, response) => answerJson(response, list), {
       tags: ["v1", "v2"],
@@ -67,7 +82,10 @@ describe("the instances of a service", () => {
     });
     assert.deepEqual(store.find(NAME).endpoints, [
       { address: "10.0.0.2", port: 2 },
-      { address: "127.0.0.1", port: 1 },
+      { address: "127.0.0.1", port: 1, weight: 3 },
+      { address: "127.0.0.1", port: 5 },
+      { address: "127.0.0.1", port: 6 },
+      { address: "127.0.0.1", port: 7, weight: 65_535 },
     ]);
     const [first] = agent.questions;
     assert.equal(first?.path, "/v1/health/service/shop");
@@ -75,9 +93,10 @@ describe("the instances of a service", () => {
     assert.equal(first?.headers["x-consul-token"], TOKEN);
   });
 
-  it("that have a host name are left out, which is said for as long as it is so", async () => {
+  it("that nobody can dial are left out, which is said for as long as it is so", async () => {
     const named = [5, 4, 6, 7].map((port) => instance(port, { address: "host.example" }));
-    const steps = [[instance(1), ...named], [instance(1)], [], named.slice(0, 1), [instance(1), ...named]];
+    const others = [instance(0), instance(8, { address: "10.1" }), instance(9, { address: "a b\n" })];
+    const steps = [[instance(1), ...named], [instance(1)], [], others, [instance(1), ...named]];
     let step = 0;
     let told = 0;
     store.onFindings(() => told++);
@@ -91,13 +110,13 @@ describe("the instances of a service", () => {
       if (step === 0) next();
     });
     const leftOut =
-      'endpoints-left-out: 4 of 5 healthy instances of service shop in datacenter dc2 have no IP address and port: "host.example:4", "host.example:5", "host.example:6" and 1 more';
+      'endpoints-left-out: 4 of 5 healthy instances of service shop in datacenter dc2 cannot be dialled: "host.example:4" (ENOTFOUND), "host.example:5" (ENOTFOUND), "host.example:6" (ENOTFOUND) and 1 more';
     for (const expected of [
       [leftOut],
       [],
       ["endpoints-none: no healthy instance of service shop in datacenter dc2 in Consul"],
       [
-        'endpoints-none: no healthy instance of service shop in datacenter dc2 has an IP address and a port: "host.example:5"',
+        'endpoints-none: 3 of 3 healthy instances of service shop in datacenter dc2 cannot be dialled: "10.1:8" (neither an IP address nor a host name), "127.0.0.1:" (no port), "a b\\n:9" (neither an IP address nor a host name)',
       ],
       [leftOut],
     ]) {
@@ -109,6 +128,27 @@ describe("the instances of a service", () => {
       next();
       await until(() => told > before);
     }
+  });
+
+  it("that have a host name are where DNS says, and move with it", async () => {
+    dns.set("db.example", ["10.0.0.7", "10.0.0.8"]).set("one.example", ["10.0.0.7"]);
+    const list = [
+      instance(5432, { address: "db.example", weight: 2 }),
+      instance(80, { address: "one.example" }),
+      instance(1),
+    ];
+    let asked = 0;
+    await follow((_, response) => {
+      if (asked++ === 0) answerJson(response, list);
+    });
+    const found = (): string[] =>
+      store.find(NAME).endpoints.map(({ address, port, weight }) => `${address}:${port}*${weight ?? 1}`);
+    assert.deepEqual(found(), ["10.0.0.7:5432*2", "10.0.0.7:80*1", "10.0.0.8:5432*2", "127.0.0.1:1*1"]);
+    assert.deepEqual(said(), []);
+    dns.set("db.example", ["10.0.0.9"]);
+    await until(() => found().includes("10.0.0.9:5432*2"), 20_000);
+    assert.deepEqual(found(), ["10.0.0.7:80*1", "10.0.0.9:5432*2", "127.0.0.1:1*1"]);
+    assert.equal(asked, 2, "Consul is asked for what it knows");
   });
 
   it("are waited for by index; one that goes back begins anew", async () => {
