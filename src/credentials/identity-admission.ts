@@ -1,5 +1,4 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
-import { createSecureContext } from "node:tls";
 import { refusedByBoringSsl } from "../x509/boringssl.ts";
 import { orderChain } from "../x509/chain.ts";
 import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
@@ -8,6 +7,7 @@ import { parsed } from "../x509/parsed-certificate.ts";
 import { parsePem } from "../x509/pem.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
 import { type Admitted, type Finding, readCertificates, reject } from "./admission.ts";
+import { refusedByOpenSsl } from "./openssl-loading.ts";
 import { type Circumstances, soundnessOf } from "./soundness.ts";
 
 export interface AdmittedIdentity {
@@ -44,8 +44,11 @@ export function admitIdentity(
   const text = chain.map((certificate) => certificate.toString()).join("");
   const facts = chain.map(certificateFacts);
   const leaf = facts[0] as CertificateFacts;
-  const refused = refusal(text, key.value.text, leaf);
-  if (refused !== null) return refused;
+  const code = refusedByOpenSsl(chain, text, key.value.text);
+  if (code !== null)
+    return /WEAK|TOO_SMALL/.test(code)
+      ? reject("certificate-key-weak", `OpenSSL refuses the chain of ${identified(leaf)}: ${code}`)
+      : reject("pem-invalid", `OpenSSL refuses ${identified(leaf)} and its key: ${code}`);
   const refusedByEnvoy = refusedByBoringSsl(key.value.object, encodedBytesOf(chain));
   const warnings: Finding[] = [];
   if (ordered.reordered) {
@@ -117,22 +120,5 @@ function belongsTo(certificate: X509Certificate, key: KeyObject): boolean {
   } catch {
     // A public key of a kind that this OpenSSL does not know.
     return false;
-  }
-}
-
-/** Loads the pair as an engine will: OpenSSL has rules of its own about keys. */
-function refusal(
-  certificateChain: string,
-  privateKey: string,
-  leaf: CertificateFacts,
-): { ok: false; finding: Finding } | null {
-  try {
-    createSecureContext({ cert: certificateChain, key: privateKey });
-    return null;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    return /WEAK|TOO_SMALL/.test(code)
-      ? reject("certificate-key-weak", `OpenSSL refuses the chain of ${identified(leaf)}: ${code}`)
-      : reject("pem-invalid", `OpenSSL refuses ${identified(leaf)} and its key: ${code}`);
   }
 }

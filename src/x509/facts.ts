@@ -47,27 +47,47 @@ function readFacts(certificate: X509Certificate): CertificateFacts {
     serial: certificate.serialNumber.toLowerCase(),
     sha256: fingerprint(certificate),
     ...subjectAlternativeNames(certificate),
-    notBefore: moment(certificate.validFrom, certificate.validFromDate),
-    notAfter: moment(certificate.validTo, certificate.validToDate),
-    keyType: publicKeyType(certificate),
     isCa: certificate.ca,
     // Node's name for the extended one. Its types say that it is always there.
     extendedKeyUsage: (certificate.keyUsage as string[] | undefined) ?? null,
-    ...limits(certificate),
+    ...partsOf(certificate),
   };
 }
 
-/** Nothing of a certificate that cannot be taken apart. */
-function limits(certificate: X509Certificate): Pick<CertificateFacts, "keyUsage" | "pathLength"> {
+type Parts = Pick<CertificateFacts, "notBefore" | "notAfter" | "keyType" | "keyUsage" | "pathLength">;
+
+/** Of a certificate that cannot be taken apart, what OpenSSL makes of it. */
+function partsOf(certificate: X509Certificate): Parts {
   const whole = parsed(certificate);
-  if (typeof whole === "string") return { keyUsage: null, pathLength: null };
-  const { keyUsage, basicConstraints } = whole;
+  if (typeof whole === "string")
+    return {
+      notBefore: moment(certificate.validFrom, certificate.validFromDate),
+      notAfter: moment(certificate.validTo, certificate.validToDate),
+      keyType: publicKeyType(certificate),
+      keyUsage: null,
+      pathLength: null,
+    };
+  const { notBefore, notAfter, publicKey, keyUsage, basicConstraints } = whole;
   const names = Object.entries(KEY_USAGE).filter(([, bit]) => ((keyUsage ?? 0) & bit) !== 0);
   return {
+    notBefore,
+    notAfter,
+    // To have OpenSSL read a key costs as much as all the rest.
+    keyType:
+      KEY_TYPES.get(`${publicKey.oid} ${publicKey.parameters?.toString("hex") ?? ""}`) ??
+      publicKeyType(certificate),
     keyUsage: keyUsage === null ? null : names.map(([name]) => name),
     pathLength: basicConstraints?.pathLength ?? null,
   };
 }
+
+/** Those whose algorithm says it all, with its parameters in hex: P-256, P-384 and P-521 (RFC 5480 §2.1.1.1), Ed25519 (RFC 8410 §3). */
+const KEY_TYPES: ReadonlyMap<string, string> = new Map([
+  ["1.2.840.10045.2.1 06082a8648ce3d030107", "EC P-256"],
+  ["1.2.840.10045.2.1 06052b81040022", "EC P-384"],
+  ["1.2.840.10045.2.1 06052b81040023", "EC P-521"],
+  ["1.3.101.112 ", "Ed25519"],
+]);
 
 /** The text decides whether there is a date: where there is none, Node's Date may hold whatever was in memory. */
 function moment(text: string, date: Date): number {
