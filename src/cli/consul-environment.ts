@@ -29,7 +29,13 @@ export function isOperatorsAgent(address: string, { CONSUL_HTTP_ADDR }: Environm
   );
 }
 
-const PUBLIC = ["CONSUL_HTTP_ADDR", "CONSUL_HTTP_SSL", "CONSUL_CACERT", "CONSUL_NAMESPACE"];
+const PUBLIC = [
+  "CONSUL_HTTP_ADDR",
+  "CONSUL_HTTP_SSL",
+  "CONSUL_CACERT",
+  "CONSUL_NAMESPACE",
+  "CONSUL_PARTITION",
+];
 const PRIVATE = [
   "CONSUL_HTTP_TOKEN",
   "CONSUL_HTTP_TOKEN_FILE",

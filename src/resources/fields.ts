@@ -17,6 +17,8 @@ export interface FieldTable {
   readonly ignored: readonly string[];
   /** Fields that narrow a match or guard access: whoever misspells one may not be taken for somebody who left it out. */
   readonly guarding?: readonly string[];
+  /** What is no field though people take it for one that narrows: why not, and what to do instead. */
+  readonly elsewhere?: Readonly<Record<string, { readonly why: string; readonly remedy: string }>>;
 }
 
 export interface ReadFields {
@@ -24,7 +26,7 @@ export interface ReadFields {
   readonly spec: Readonly<Record<string, unknown>>;
   /** Fields whose value does not fit, or that are required and missing. */
   readonly bad: ReadonlySet<string>;
-  /** Known fields that are not given, and that an unknown one most likely means: `tsl` for `tls`. */
+  /** Known fields that are not given, and that an unknown one most likely means: `tsl` for `tls`. And those that are `elsewhere`. */
   readonly misspelt: ReadonlySet<string>;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -79,6 +81,12 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
           message: `${name} is a field of 1.14 that is not acted on`,
         }),
       );
+    } else if (table.elsewhere !== undefined && Object.hasOwn(table.elsewhere, name)) {
+      const { why, remedy } = table.elsewhere[name] as { why: string; remedy: string };
+      misspelt.add(name);
+      const message = `${name} is no field of ${subject.kind}: ${why}`;
+      const closed = { severity: "error", effect: "route-fails-closed" } as const;
+      diagnostics.push(diagnose("field-unknown", { subject, source, message, remedy, ...closed }));
     } else {
       const near = nearest(name, [...Object.keys(table.properties), ...table.ignored]);
       const closes = near !== undefined && table.guarding?.includes(near) === true && !(near in given);

@@ -79,5 +79,17 @@ const TABLES: Readonly<Record<ResolverKind, FieldTable>> = {
     required: ["address", "datacenter"],
     ignored: [],
     guarding: ["datacenter", "tags"],
+    elsewhere: {
+      namespace: ofEnterprise("namespace", "CONSUL_NAMESPACE"),
+      partition: ofEnterprise("admin partition", "CONSUL_PARTITION"),
+    },
   },
 };
+
+/** Services of one name in two namespaces are two services: the one that was not meant is not taken for the other. */
+function ofEnterprise(what: string, variable: string): { readonly why: string; readonly remedy: string } {
+  return {
+    why: `the ${what} of Consul Enterprise is one for all resolvers, and set in the environment`,
+    remedy: `Remove the field, and start Credence with ${variable} set: one process for each ${what}.`,
+  };
+}

@@ -157,8 +157,11 @@ function tlsOf(env: Environment): SecureContextOptions & {
   };
 }
 
-function namespaceOf({ CONSUL_NAMESPACE: ns = "" }: Environment): Record<string, string> {
-  return ns === "" ? {} : { ns };
+function namespaceOf({
+  CONSUL_NAMESPACE: ns = "",
+  CONSUL_PARTITION: partition = "",
+}: Environment): Record<string, string> {
+  return { ...(ns === "" ? {} : { ns }), ...(partition === "" ? {} : { partition }) };
 }
 
 /** Go's strconv.ParseBool. */

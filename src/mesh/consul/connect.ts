@@ -33,7 +33,7 @@ export function createConsulConnect(
     withdraw: ({ name }) => sink.remove(name),
     open({ name, address, service, env, dial, origin }, originNow) {
       if (address === undefined) {
-        sink.reportIssuer(name, origin, "there is no ConsulResolver of that name");
+        sink.reportIssuer(name, origin, "there is no ConsulResolver of that name, or it cannot be used");
         return [];
       }
       const troubled = troublesOfParts<string>((trouble) => sink.reportIssuer(name, originNow(), trouble));

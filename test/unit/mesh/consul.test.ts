@@ -78,7 +78,7 @@ describe("the instances of a service", () => {
     ];
     await follow((_, response) => answerJson(response, list), {
       tags: ["v1", "v2"],
-      env: { CONSUL_HTTP_TOKEN: TOKEN, CONSUL_NAMESPACE: "shops" },
+      env: { CONSUL_HTTP_TOKEN: TOKEN, CONSUL_NAMESPACE: "shops", CONSUL_PARTITION: "eu" },
     });
     assert.deepEqual(store.find(NAME).endpoints, [
       { address: "10.0.0.2", port: 2 },
@@ -89,7 +89,7 @@ describe("the instances of a service", () => {
     ]);
     const [first] = agent.questions;
     assert.equal(first?.path, "/v1/health/service/shop");
-    assert.equal(first?.query.toString(), "passing=1&dc=dc2&tag=v1&tag=v2&ns=shops");
+    assert.equal(first?.query.toString(), "passing=1&dc=dc2&tag=v1&tag=v2&ns=shops&partition=eu");
     assert.equal(first?.headers["x-consul-token"], TOKEN);
   });
 
