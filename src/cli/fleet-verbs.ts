@@ -115,7 +115,10 @@ into their folder, as cert-manager and Kubernetes do.
 Examples:
   credence envoy bootstrap --xds-address control.example:18000 --ca ca.pem --cert tls.crt --key tls.key \\
     --node-id edge-1 --directory /etc/envoy
-  envoy -c /etc/envoy/bootstrap.yaml --drain-strategy immediate
+  envoy -c /etc/envoy/bootstrap.yaml --drain-strategy immediate --drain-time-s 30
+
+A connection whose listener or client check has changed goes on under the old one until Envoy drains it. With
+--drain-strategy immediate each is told to leave with its next response, and after --drain-time-s (600 by default) it is cut.
 
 Exit status: 0 done, 1 files cannot be written, 2 misuse.`,
     )

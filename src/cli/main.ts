@@ -113,7 +113,10 @@ function addRun(program: Command): void {
     .optionsGroup("Process:")
     .option("--ready-file <file>", "written once the first revision serves: pid, revision, addresses; JSON")
     .addOption(
-      new Option("--drain-seconds <n>", "how long a shutdown waits for what is in flight")
+      new Option(
+        "--drain-seconds <n>",
+        "how long a shutdown waits for what is in flight, and connections live that may not go on",
+      )
         .argParser(wholeNumber)
         .default(30),
     )

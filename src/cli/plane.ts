@@ -2,6 +2,7 @@ import type { CompileOptions } from "../compile/compilation.ts";
 import { Control, type ResourceSource } from "../control/control.ts";
 import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
+import type { HandshakeLines } from "../control/handshake-lines.ts";
 import { Handshakes } from "../control/handshakes.ts";
 import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import { CredentialStore } from "../credentials/store.ts";
@@ -39,6 +40,10 @@ export interface PlaneOptions<E extends Engine> {
   readonly asksForEndpoints?: boolean;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Takes lines for the access log; absent: none is written. */
+  readonly handshakeLines?: HandshakeLines | undefined;
+  /** The revision that serves at a time; absent: the newest. */
+  readonly revisionAt?: ((time: number) => number | null) | undefined;
   readonly engine: (parts: EngineParts) => E;
 }
 
@@ -80,7 +85,11 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
       logFailure(record);
     },
     onTryFailed: (reason) => handshakes.addTry(reason),
-    onHandshakeFailed: (record) => handshakes.add(record),
+    onHandshakeFailed(record) {
+      handshakes.add(record);
+      const { handshakeLines, revisionAt } = options;
+      handshakeLines?.write(record, revisionAt?.(Date.parse(record.time)) ?? control.revision);
+    },
   });
   const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));
   const mesh = wireMesh({ store, clock, logger, bounds });

@@ -4,6 +4,7 @@ import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
 import { AnchorLedger } from "../credentials/anchor-ledger.ts";
 import type { Control } from "../control/control.ts";
+import { createHandshakeLines } from "../control/handshake-lines.ts";
 import { createDnsEndpoints, type DnsContext } from "../endpoints/dns.ts";
 import { createNodeEngine } from "../engines/node/engine.ts";
 import type { Limits } from "../engines/node/limits.ts";
@@ -51,6 +52,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   const { logger } = options;
   const clock = systemClock;
   const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
+  const handshakeLines = accessLog && createHandshakeLines(accessLog.log);
   const anchors = new AnchorLedger(clock);
   const { lookup } = options;
   const dns = createDnsEndpoints({ clock, logger, ...(lookup === undefined ? {} : { lookup }) });
@@ -58,6 +60,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
     ...options,
     clock,
     dns,
+    handshakeLines,
     engine: ({ store, discovered, onFailure, onTryFailed, onHandshakeFailed }) =>
       createNodeEngine({
         credentials: store,
@@ -79,7 +82,7 @@ export function wireGateway(options: GatewayOptions): Gateway {
   registerGatewayMetrics(metrics, [plane]);
   registerEngineMetrics(metrics, engine.stats);
   registerAnchorMetrics(metrics, anchors);
-  registerAccessLogMetrics(metrics, accessLog);
+  registerAccessLogMetrics(metrics, accessLog, handshakeLines);
   const admin = createAdminServer({
     ...options.admin,
     planes: [{ ...plane, anchors }],

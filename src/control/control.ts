@@ -144,6 +144,11 @@ export class Control {
     };
   }
 
+  /** Number of the one that serves; null before the first. */
+  get revision(): number | null {
+    return this.#revision?.number ?? null;
+  }
+
   /** What was compiled last, whether it serves or not; null before the first. */
   get compiled(): Pick<Compiled, "resources" | "compilation"> | null {
     return this.#last;

@@ -39,8 +39,13 @@ export const FAILURE_REASONS = {
 
 export type FailureReason = keyof typeof FAILURE_REASONS;
 
+/** Stands in the access log in place of a reason above where no request came, as the handshake of its client failed. */
+export const CLIENT_HANDSHAKE_FAILED = "client_handshake_failed";
+
 /** One handshake of a client that came to nothing, kept for the operator. */
 export interface HandshakeRecord {
+  /** Opaque, in the access log and the log. */
+  readonly id: string;
   /** ISO 8601. */
   readonly time: string;
   /** The listener's name. */
@@ -49,6 +54,8 @@ export interface HandshakeRecord {
   readonly serverName: string | null;
   /** The client's address. */
   readonly client: string;
+  /** Null: it was not agreed upon, or is not known. */
+  readonly tlsVersion: string | null;
   readonly reason: HandshakeReason;
   /** The detail: OpenSSL's code or what a certificate lacks. Never key material. */
   readonly cause: string | null;

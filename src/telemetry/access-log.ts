@@ -9,7 +9,8 @@ export interface AccessLogEntry {
   readonly status: number;
   readonly request_bytes: number;
   readonly response_bytes: number;
-  readonly duration_ms: number;
+  /** Null where nothing was served. */
+  readonly duration_ms: number | null;
   /** Until the first byte of the upstream's response; null where there was none. */
   readonly upstream_ms: number | null;
   readonly request_id: string;
@@ -25,12 +26,12 @@ export interface AccessLogEntry {
   readonly identity_presented: string | null;
   /** Name that was verified in the upstream's certificate. */
   readonly identity_verified: string | null;
-  /** One of FAILURE_REASONS, null for a request that was served. */
+  /** One of FAILURE_REASONS, or `client_handshake_failed`; null for a request that was served. */
   readonly failure: string | null;
-  /** One of HANDSHAKE_REASONS, where a handshake with the upstream, or what comes before it, was the failure. */
+  /** One of HANDSHAKE_REASONS, where a handshake, or what comes before one with the upstream, was the failure. */
   readonly handshake: string | null;
   readonly failure_id: string | null;
-  readonly revision: number;
+  readonly revision: number | null;
 }
 
 /** Undefined turns the log off, and costs nothing. */

@@ -407,7 +407,7 @@ export const SKIPS: readonly Skip[] = [
     group: "how TCP connections end",
     tests: ["after a rotation new connections"],
     reason:
-      "the new certificate is used a moment later; an old connection has ten minutes (Envoy's drain time) to end, and is then ended in order",
+      "the new certificate is used a moment later; an old connection has the time for draining to end, and is then ended in order",
     isRun: true,
   },
   {

@@ -301,10 +301,8 @@ it("after a rotation new connections show the new certificate, and old ones end 
       old.socket.write(" still here");
       await eventually(() => old.received() === "mtls:hello still here", "the old connection's echo");
       if (skip !== null) {
-        await new Promise((resolve) => setTimeout(resolve, 700));
-        assert.equal(old.closed(), null, "its grace is ten minutes");
-        old.socket.end();
-        await eventually(() => old.closed() === "", "its own end");
+        await eventually(() => old.closed() === "", "the end of its grace", 15_000);
+        assert.ok(performance.now() - rotated > 1000);
         return;
       }
       await eventually(() => old.closed() !== null, "its end");
@@ -312,7 +310,7 @@ it("after a rotation new connections show the new certificate, and old ones end 
       assert.ok(performance.now() - rotated > 300);
       assert.equal((await gateway.diag()).failures[0]?.cause, "its credential is retired");
     },
-    { limits: { retireMs: 500 } },
+    { limits: { retireMs: skip === null ? 500 : 3000 } },
   );
 });
 

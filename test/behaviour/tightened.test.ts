@@ -7,7 +7,7 @@ import { authServiceYaml } from "./auth-setup.ts";
 import { describe, it } from "./engines.ts";
 
 const REQUEST = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/** Of a client that goes on asking: far below the ten minutes for which an Envoy may keep a changed listener's connections. */
+/** Of a client that goes on asking: far below the half minute for which an Envoy may keep a changed listener's connections. */
 const LONGEST_MS = 8000;
 
 /** A client that never lets go of its connection, whatever it is told. */

@@ -83,7 +83,7 @@ export async function startEnvoy(
   files: Pki,
   xds: string,
   name: string,
-): Promise<{ stderr(): string }> {
+): Promise<{ stderr(): string; stdout(): string }> {
   const directory = scratch(t);
   const { code, stdout, stderr } = await new Credence(t, [
     ...["envoy", "bootstrap", "--xds-address", xds, "--ca", files.ca],
@@ -97,9 +97,13 @@ export async function startEnvoy(
   const child: ChildProcess = spawn(
     path,
     ["-c", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
-    { stdio: ["ignore", "ignore", "pipe"] },
+    { stdio: ["ignore", "pipe", "pipe"] },
   );
   let text = "";
+  let lines = "";
+  child.stdout?.setEncoding("utf8").on("data", (piece) => {
+    lines += piece;
+  });
   child.stderr?.setEncoding("utf8").on("data", (piece) => {
     text += piece;
   });
@@ -107,7 +111,7 @@ export async function startEnvoy(
     const ended = once(child, "exit");
     if (child.exitCode === null && child.kill("SIGKILL")) await ended;
   });
-  return { stderr: () => text };
+  return { stderr: () => text, stdout: () => lines };
 }
 
 export interface Proxy {

@@ -251,7 +251,7 @@ test("a connection does not outlive its client's certificate, nor under `require
 });
 
 test("on Envoy a new list that revokes somebody, and no other, makes the connections of its chain close with their next response", async (t) => {
-  const { gateway, tcpPort, slow, release } = await startWorld(t, 0, "envoy");
+  const { gateway, tcpPort, slow, release } = await startWorld(t, 30_000, "envoy");
   const [bad, good] = [client("bad"), client("good")];
   const connectAs = (who: Issued): Promise<Client> =>
     Client.of(t, gateway.httpsPort, { ...EDGE, ...chainOf(who) });
@@ -286,6 +286,25 @@ test("on Envoy a new list that revokes somebody, and no other, makes the connect
   await open.get("/").answers(4);
   assert.doesNotMatch(open.received, /connection: close/i);
   assert.equal(stream.isClosed, false);
+});
+
+test("on Envoy those of them that ask nothing are cut when the drain time is over", async (t) => {
+  const { gateway, tcpPort } = await startWorld(t, 1000, "envoy");
+  const [bad, good] = [client("bad"), client("good")];
+  const connectAs = (who: Issued): Promise<Client> =>
+    Client.of(t, gateway.httpsPort, { ...EDGE, ...chainOf(who) });
+  const [idle, upgraded, other] = [await connectAs(bad), await connectAs(bad), await connectAs(good)];
+  const open = await Client.of(t, gateway.httpsPort, { servername: "open.example" });
+  for (const each of [idle, other, open]) await each.get("/").answers(1);
+  await upgraded.get("/", "Connection: Upgrade\r\nUpgrade: echo\r\n").answers(1);
+  const stream = await Client.of(t, tcpPort, { servername: "bytes.example", ...chainOf(bad) });
+  stream.socket.write("hello");
+  await until(() => stream.received.includes("hello"));
+  await gateway.replace("crl.yaml", listed(bad));
+  const all = [idle, upgraded, other, stream];
+  await until(() => all.every(({ isClosed }) => isClosed), 15_000);
+  await open.get("/").answers(2);
+  assert.equal(open.isClosed, false);
 });
 
 function sessionOf({ session }: Client): { session: Buffer } {

@@ -94,6 +94,7 @@ test("a secret that Envoy refuses in the middle of a rotation: the last good one
   const ads = createAdsServer({ clock, logger, authorize: () => ({ group: "all", identity: "test" }) });
   await ads.listen({ path: directory.xdsSocket });
   const supervisor = new EnvoySupervisor({
+    drainSeconds: 1,
     path: (await findEnvoy({ environment: process.env })).path,
     bootstrap: bootstrapOf({
       nodeId: "test",

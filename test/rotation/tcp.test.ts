@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { certificates, secretYaml, tlsContextYaml } from "../support/certificates.ts";
-import { shortenEnvoyDrainTime } from "../support/envoy-drain-time.ts";
 import { startGateway } from "../support/gateway.ts";
 import {
   converseOn,
@@ -13,7 +12,6 @@ import {
 } from "../support/tcp.ts";
 
 test("on Envoy a TCPMapping's connections of a rotated credential have the drain time, and no others end", async (t) => {
-  t.after(await shortenEnvoyDrainTime(1));
   const { ca, client } = await certificates();
   const [mtls, plain] = await Promise.all([
     startByteServer("mtls", echoing("mtls")),
@@ -30,7 +28,7 @@ test("on Envoy a TCPMapping's connections of a rotated credential have the drain
         tcpMappingYaml("other", { port: otherPort, service: `127.0.0.1:${plain.port}` }),
       "secrets.yaml": secrets(client),
     },
-    { engine: "envoy" },
+    { engine: "envoy", limits: { retireMs: 1000 } },
   );
   t.after(async () => {
     await gateway.stop();

@@ -34,7 +34,12 @@ export async function groundWithEnvoy(
   wired: Wired,
   hosts: Readonly<Record<string, readonly string[]>>,
 ): Promise<Ground> {
-  const key = JSON.stringify([wired.compile, limitsOfBoth(wired.limits), wired.istioCerts]);
+  const key = JSON.stringify([
+    wired.compile,
+    limitsOfBoth(wired.limits),
+    drainSeconds(wired),
+    wired.istioCerts,
+  ]);
   const found = idle.get(key)?.pop();
   const ground = found ?? (await freshGround(wired, key));
   const { dns } = lent.get(ground.gateway) as { dns: DnsThread };
@@ -68,6 +73,10 @@ function limitsOfBoth(limits: Partial<Limits>): ListenerBounds & { readonly maxC
   return { maxConnections, maxHeadBytes, maxHeaders, handshakeTimeoutMs, headTimeoutMs, idleTimeoutMs };
 }
 
+function drainSeconds({ limits }: Wired): number {
+  return Math.ceil((limits.retireMs ?? DEFAULT_LIMITS.retireMs) / 1000);
+}
+
 async function freshGround(wired: Wired, key: string): Promise<Ground> {
   const directory = mkdtempSync(join(tmpdir(), "credence-test-"));
   const dns = await startDnsThread();
@@ -77,6 +86,7 @@ async function freshGround(wired: Wired, key: string): Promise<Ground> {
   const wiredGateway = await wireEnvoyGateway({
     ...options,
     envoy,
+    drainSeconds: drainSeconds(wired),
     concurrency: 1,
     paths: [directory],
     dnsResolvers: [`${dns.address}:${dns.port}`],

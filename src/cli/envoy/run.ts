@@ -9,7 +9,7 @@ import { wireEnvoyGateway } from "./wire.ts";
 /** A gateway with an Envoy of its own; null where there is none to run, which is said. */
 export async function createEnvoyGateway(
   options: Omit<GatewayOptions, "limits">,
-  flags: EnvoyFlags & LimitFlags,
+  flags: EnvoyFlags & LimitFlags & { readonly drainSeconds: number },
 ): Promise<Gateway | null> {
   const found = await foundEnvoy(flags.envoy);
   if (found === null) return null;
@@ -26,6 +26,7 @@ export async function createEnvoyGateway(
   return wireEnvoyGateway({
     ...options,
     envoy: found.path,
+    drainSeconds: flags.drainSeconds,
     concurrency: flags.envoyConcurrency,
     patience: flags.envoyPatience === undefined ? undefined : patienceOf(flags.envoyPatience),
     dnsResolvers: flags.envoyDns,

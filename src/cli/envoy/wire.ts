@@ -1,5 +1,6 @@
 import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
+import { createHandshakeLines } from "../../control/handshake-lines.ts";
 import type { Authorize } from "../../engines/envoy/ads/client.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import type { ListenerBounds } from "../../engines/envoy/bounds.ts";
@@ -26,6 +27,8 @@ import { reportedProxies } from "./reported-proxies.ts";
 export interface EnvoyGatewayOptions extends Omit<GatewayOptions, "limits" | "lookup"> {
   /** Of the Envoy to run. */
   readonly envoy: string;
+  /** How long connections have that are not to go on. */
+  readonly drainSeconds: number;
   /** Worker threads; absent: as many as the machine has. */
   readonly concurrency?: number | undefined;
   /** How long Envoy may not answer. */
@@ -56,6 +59,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   });
   await ads.listen({ path: directory.xdsSocket });
   const accessLog = options.accessLog ? createAccessLogWriter(standardOutput()) : undefined;
+  const handshakeLines = accessLog && createHandshakeLines(accessLog.log);
   const revisions = new RevisionHistory();
   const supervisor = new EnvoySupervisor({
     path: options.envoy,
@@ -68,6 +72,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
       maxConnections: options.maxConnections,
     }),
     directory,
+    drainSeconds: options.drainSeconds,
     concurrency: options.concurrency,
     patience: options.patience,
     output: accessLog === undefined ? undefined : accessLines(accessLog, revisions.at),
@@ -77,6 +82,8 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   const plane = wirePlane({
     ...options,
     clock,
+    handshakeLines,
+    revisionAt: revisions.at,
     engine: ({ store, discovered, onFailure, onHandshakeFailed }) => {
       failed.onFailure = onFailure;
       failed.onHandshakeFailed = onHandshakeFailed;
@@ -103,7 +110,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   registerGatewayMetrics(metrics, [plane]);
   registerFleetMetrics(metrics, [plane]);
   registerProcessMetrics(metrics, supervisor);
-  registerAccessLogMetrics(metrics, accessLog);
+  registerAccessLogMetrics(metrics, accessLog, handshakeLines);
   registerFailureMetrics(metrics, [{ counts: failed.byReason }]);
   const proxies = () => reportedProxies(engine.fleet, supervisor);
   const admin = createAdminServer({

@@ -1,4 +1,6 @@
 import { create, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
+import { CLIENT_HANDSHAKE_FAILED } from "../../diagnostics/failure.ts";
+import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { TcpDestination } from "../../model/tcp.ts";
 import { pack } from "../../protobuf/any.ts";
 import {
@@ -115,12 +117,17 @@ function routeMetadata(key: string): CustomTag {
   };
 }
 
-function standardOutput(line: JsonObject): AccessLog {
+/** Writes this as a line of JSON. */
+export function standardOutput(
+  line: JsonObject,
+  only: { readonly filter?: MessageInitShape<typeof AccessLogFilterSchema> } = {},
+): AccessLog {
   const config = create(StdoutAccessLogSchema, {
     accessLogFormat: { case: "logFormat", value: { format: { case: "jsonFormat", value: line } } },
   });
   return {
     name: "envoy.access_loggers.stdout",
+    ...only,
     configType: { case: "typedConfig", value: pack(StdoutAccessLogSchema, config) },
   };
 }
@@ -162,6 +169,23 @@ function connectionLine(listener: string, destinations: readonly TcpDestination[
     route: destinations.length === 1 ? (destinations[0]?.name ?? null) : "%UPSTREAM_CLUSTER%",
     response_details: "%CONNECTION_TERMINATION_DETAILS%",
     failure_id: null,
+  };
+}
+
+/** Of a client's handshake that failed; without a reason Envoy's words are all that is known of it here. */
+export function handshakeLine(listener: string, reason: HandshakeReason | null): JsonObject {
+  return {
+    time: COMMON.time as string,
+    client: COMMON.client as string,
+    listener,
+    method: "TLS",
+    path: "-",
+    host: "%REQUESTED_SERVER_NAME%",
+    status: 0,
+    tls_version: COMMON.tls_version as string,
+    failure: CLIENT_HANDSHAKE_FAILED,
+    handshake: reason,
+    downstream_failure: "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
   };
 }
 

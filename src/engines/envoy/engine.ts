@@ -208,7 +208,14 @@ export class EnvoyEngine implements Engine {
   }
 
   #context(ports: ReadonlyMap<string, number>): TranslationContext {
-    const { credentials, discovered = NOTHING_DISCOVERED, ownCluster, bounds, accessLog } = this.#options;
+    const {
+      credentials,
+      discovered = NOTHING_DISCOVERED,
+      ownCluster,
+      bounds,
+      accessLog,
+      proxies,
+    } = this.#options;
     return {
       discovered,
       generations: generationsOf(this.#secrets, credentials),
@@ -218,7 +225,8 @@ export class EnvoyEngine implements Engine {
       ports,
       ...(bounds === undefined ? {} : { bounds }),
       ...(ownCluster === undefined ? {} : { ownCluster }),
-      ...(accessLog === undefined ? {} : { accessLog }),
+      // What our own tells of is a line of ours.
+      ...(accessLog === undefined ? {} : { accessLog, handshakeLines: accessLog && proxies === undefined }),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Address } from "../../protobuf/generated/envoy/config/core/v3/address_pb.js";
 import { ApiVersion } from "../../protobuf/generated/envoy/config/core/v3/config_source_pb.js";
 import type { CommonGrpcAccessLogConfigSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
@@ -20,6 +21,13 @@ export function logStream(
     bufferFlushInterval: duration(100),
     customTags,
   };
+}
+
+/** ISO 8601. */
+export function timeText(time: Timestamp | undefined): string {
+  const milliseconds =
+    time === undefined ? Date.now() : Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
+  return new Date(milliseconds).toISOString();
 }
 
 /** `address:port`; null: it is none of TCP. */

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { FAILURE_REASONS, type FailureReason, type FailureRecord } from "../../diagnostics/failure.ts";
@@ -16,7 +15,7 @@ import type { Authorize } from "./ads/client.ts";
 import { PEER } from "./ads/transport.ts";
 import { closedBecause } from "./tcp/destination.ts";
 import { type FailureCause, type FailureText, failureCause } from "./failure-reasons.ts";
-import { addressText } from "./failure-log.ts";
+import { addressText, timeText } from "./failure-log.ts";
 import { handshakeFailure, isHandshakeLog } from "./handshake-log.ts";
 import { FAILURE_ID } from "./local-replies.ts";
 
@@ -120,7 +119,7 @@ function recordOf(
 ): FailureRecord {
   return {
     id: id || randomUUID(),
-    time: isoTime(common.startTime),
+    time: timeText(common.startTime),
     route,
     reason,
     cause: cause.slice(0, MAX_CAUSE),
@@ -134,10 +133,4 @@ const MAX_CAUSE = 500;
 
 function isReason(text: string | undefined): text is FailureReason {
   return text !== undefined && Object.hasOwn(FAILURE_REASONS, text);
-}
-
-function isoTime(time: Timestamp | undefined): string {
-  const milliseconds =
-    time === undefined ? Date.now() : Number(time.seconds) * 1000 + Math.floor(time.nanos / 1_000_000);
-  return new Date(milliseconds).toISOString();
 }

@@ -5,7 +5,7 @@ import { ConfigSchema as DirectResponseSchema } from "../../protobuf/generated/e
 
 export type FilterChainInit = MessageInitShape<typeof FilterChainSchema>;
 
-/** Names, or what names begin with, of chains that refuse: by them a handshake that failed is told of. */
+/** Names, or what names begin with, of chains that end no TLS: by them a handshake that failed is told of. */
 export const CHAINS = {
   /** Names that nobody has, and no name at all. */
   unknown: "tls",
@@ -14,6 +14,8 @@ export const CHAINS = {
   /** A host that is served in cleartext only. */
   cleartext: "cleartext",
   plaintext: "plaintext",
+  /** Of a TCP listener: whatever no name is for, TLS or not. It refuses nothing. */
+  rest: "rest",
 } as const;
 
 /** TLS for these domains; `*` is for what no other chain takes, and only then a client without a server name is served. */

@@ -1,48 +1,66 @@
+import { randomUUID } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { HandshakeRecord } from "../../diagnostics/failure.ts";
 import { pack } from "../../protobuf/any.ts";
 import type { AccessLogSchema } from "../../protobuf/generated/envoy/config/accesslog/v3/accesslog_pb.js";
-import type {
-  AccessLogCommon,
-  TCPAccessLogEntry,
+import {
+  type TCPAccessLogEntry,
+  type TLSProperties,
+  TLSProperties_TLSVersion as TlsVersion,
 } from "../../protobuf/generated/envoy/data/accesslog/v3/accesslog_pb.js";
 import { TcpGrpcAccessLogConfigSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
-import { addressText, logStream } from "./failure-log.ts";
+import { handshakeLine, standardOutput } from "./access-log.ts";
+import { addressText, logStream, timeText } from "./failure-log.ts";
 import { CHAINS } from "./filter-chains.ts";
 import { handshakeOf } from "./handshake-words.ts";
 import { expressionFilter } from "./local-replies.ts";
 import type { TranslationContext } from "./translation-context.ts";
 
 type AccessLog = MessageInitShape<typeof AccessLogSchema>;
+type Filter = ReturnType<typeof expressionFilter>;
 
 /**
  * A listener's log of the connections that came to no request or stream for their handshake: Envoy's words about its TLS, or the
  * chain that refused them. The log's name says which. It is the same whatever hosts there are: a listener that differs in more than
  * its chains would be replaced, and its connections ended.
  */
-export function handshakeLogs(listener: string, { ownCluster }: TranslationContext): AccessLog[] {
-  if (ownCluster === undefined) return [];
-  const log = (name: string, expression: string): AccessLog => ({
-    name: "envoy.access_loggers.tcp_grpc",
-    filter: expressionFilter(expression),
-    configType: {
-      case: "typedConfig",
-      value: pack(
-        TcpGrpcAccessLogConfigSchema,
-        create(TcpGrpcAccessLogConfigSchema, {
-          commonConfig: logStream(ownCluster, name, [
-            { tag: LISTENER, type: { case: "literal", value: { value: listener } } },
-          ]),
-        }),
-      ),
-    },
-  });
-  return [
-    log(HANDSHAKES, "connection.transport_failure_reason != ''"),
-    ...Object.entries(BY_CHAIN).map(([reason, expression]) => log(`${HANDSHAKES} ${reason}`, expression)),
+export function handshakeLogs(listener: string, context: TranslationContext): AccessLog[] {
+  const { ownCluster, handshakeLines } = context;
+  const failures: readonly (readonly [reason: HandshakeReason | null, expression: string])[] = [
+    [
+      null,
+      `connection.transport_failure_reason != '' && !(xds.filter_chain_name in ['${WITHOUT_TLS.join("', '")}'])`,
+    ],
+    ...Object.entries(BY_CHAIN).map(
+      ([reason, expression]) => [reason as keyof typeof BY_CHAIN, expression] as const,
+    ),
   ];
+  return failures.flatMap(([reason, expression]) => {
+    const filter = expressionFilter(expression);
+    const name = reason === null ? HANDSHAKES : `${HANDSHAKES} ${reason}`;
+    return [
+      ...(ownCluster === undefined ? [] : [toCredence(ownCluster, name, listener, filter)]),
+      ...(handshakeLines === true ? [standardOutput(handshakeLine(listener, reason), { filter })] : []),
+    ];
+  });
 }
+
+function toCredence(ownCluster: string, name: string, listener: string, filter: Filter): AccessLog {
+  const config = create(TcpGrpcAccessLogConfigSchema, {
+    commonConfig: logStream(ownCluster, name, [
+      { tag: LISTENER, type: { case: "literal", value: { value: listener } } },
+    ]),
+  });
+  return {
+    name: "envoy.access_loggers.tcp_grpc",
+    filter,
+    configType: { case: "typedConfig", value: pack(TcpGrpcAccessLogConfigSchema, config) },
+  };
+}
+
+/** Where there is no handshake to fail: the words are of who looked for a ClientHello. */
+const WITHOUT_TLS = [CHAINS.plaintext, CHAINS.rest];
 
 /** By the names that filter-chains.ts gives to those that refuse. */
 const BY_CHAIN = {
@@ -64,19 +82,31 @@ export function handshakeFailure(
   const words = common.downstreamTransportFailureReason;
   const refusedBy = logName.slice(HANDSHAKES.length + 1) as HandshakeReason | "";
   return {
-    time: timeOf(common),
+    id: randomUUID(),
+    time: timeText(common.startTime),
     listener: common.customTags[LISTENER] ?? "",
     serverName: common.tlsProperties?.tlsSniHostname.toLowerCase() || null,
     client: addressText(common.downstreamRemoteAddress)?.replace(/:\d+$/, "") ?? "",
+    tlsVersion: agreedVersion(common.tlsProperties),
     reason: refusedBy === "" ? (handshakeOf(words, "downstream") ?? "handshake_failed") : refusedBy,
     cause: words === "" ? null : words.slice(0, MAX_CAUSE),
   };
 }
 
-function timeOf({ startTime }: AccessLogCommon): string {
-  return new Date(startTime === undefined ? Date.now() : Number(startTime.seconds) * 1000).toISOString();
+/** Envoy names one as well where none was agreed upon, but then no cipher suite. */
+function agreedVersion(tls: TLSProperties | undefined): string | null {
+  if (tls === undefined || (tls.tlsCipherSuite ?? NO_SUITE) === NO_SUITE) return null;
+  return VERSIONS[tls.tlsVersion];
 }
 
+const NO_SUITE = 0xffff;
+const VERSIONS = {
+  [TlsVersion.VERSION_UNSPECIFIED]: null,
+  [TlsVersion.TLSv1]: "TLSv1",
+  [TlsVersion.TLSv1_1]: "TLSv1.1",
+  [TlsVersion.TLSv1_2]: "TLSv1.2",
+  [TlsVersion.TLSv1_3]: "TLSv1.3",
+} as const;
 const HANDSHAKES = "handshakes";
 const LISTENER = "listener";
 const MAX_CAUSE = 500;

@@ -20,6 +20,8 @@ export interface TranslationContext {
   readonly bounds?: ListenerBounds;
   /** A line of JSON for each request and connection on Envoy's standard output. */
   readonly accessLog?: boolean;
+  /** One for each handshake of a client that failed as well: of Envoys whose failures nobody else writes a line about. */
+  readonly handshakeLines?: boolean;
   /** Where listeners with port 0 are open, by listener name: chosen before translation. */
   readonly ports: ReadonlyMap<string, number>;
 }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "../../behaviour/engines.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
-import { shortenEnvoyDrainTime } from "../../support/envoy-drain-time.ts";
 import { type RunningGateway, startGateway } from "../../support/gateway.ts";
 import { sumOf } from "../../support/latency.ts";
 import { startHandshakes, Tally } from "./handshakes.ts";
@@ -29,8 +28,8 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
   it(`${ROTATIONS} rotations of leaf, key, root and revocation list by ${name} under load (seed ${SEED})`, async () => {
     const names = Array.from({ length: SITES }, (_, index) => `site-${index}`);
     const hosts = Object.fromEntries(names.map((site) => [peerHost(site), ["127.0.0.1"]]));
-    const restore = engineUnderTest() === "envoy" ? await shortenEnvoyDrainTime(DRAIN_S) : () => {};
-    const gateway = await startGateway({}, { watch: true, hosts });
+    const limits = engineUnderTest() === "envoy" ? { retireMs: DRAIN_S * 1000 } : {};
+    const gateway = await startGateway({}, { watch: true, hosts, limits });
     const tally = new Tally();
     const sites = await Promise.all(
       names.map((site, index) =>
@@ -90,7 +89,6 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
     } finally {
       await Promise.all([...loads.map((load) => load.stop()), handshakes.stop()]);
       await gateway.stop();
-      restore();
       await Promise.all(sites.map((site) => site.stop()));
     }
   });

@@ -72,6 +72,8 @@ before(async () => {
     upstream: null,
   });
   handshakes.add({
+    id: "33333333-4444",
+    tlsVersion: "TLSv1.3",
     time: new Date().toISOString(),
     listener: "https",
     serverName: HOSTILE,

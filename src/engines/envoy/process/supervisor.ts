@@ -17,6 +17,8 @@ export interface SupervisorOptions {
   readonly path: string;
   readonly bootstrap: JsonObject;
   readonly directory: RunDirectory;
+  /** How long connections have whose listener or filter chain is replaced. */
+  readonly drainSeconds: number;
   /** Worker threads; absent: as many as the machine has. */
   readonly concurrency?: number | undefined;
   /** Takes Envoy's standard output, where access log lines go; absent: nobody does. */
@@ -157,7 +159,7 @@ export class EnvoySupervisor {
   }
 
   #spawn(): void {
-    const { path, directory, concurrency, output, logger, clock } = this.#options;
+    const { path, directory, drainSeconds, concurrency, output, logger, clock } = this.#options;
     const { patience = patienceOf(30_000) } = this.#options;
     const startedAt = performance.now();
     this.#phase = "starting";
@@ -170,6 +172,8 @@ export class EnvoySupervisor {
       // A changed listener keeps its connections, with the filters that they came in by: who may come in and who is asked about it
       // would be as before for up to ten minutes. So each is told to close with the next response, not some of them by and by.
       ...["--drain-strategy", "immediate"],
+      // Whoever asks nothing, or does not end, is cut then; Envoy takes no 0, which would be ten minutes.
+      ...["--drain-time-s", String(Math.max(1, drainSeconds))],
       ...(concurrency === undefined ? [] : ["--concurrency", String(concurrency)]),
       // How long a line of the access log may wait.
       ...["--file-flush-interval-msec", "250"],

@@ -36,7 +36,7 @@ export function tcpListener(
       ? {}
       : {
           defaultFilterChain: {
-            name: "rest",
+            name: CHAINS.rest,
             filters: [tcpProxy(rest, listener.name, model, context)],
             ...chainGeneration(rest, model, context),
           },

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import { reasonOfCode } from "../../../diagnostics/openssl.ts";
 import type { HelloOutcome } from "./hello-reader.ts";
@@ -10,6 +10,29 @@ export function failureOf(error: NodeJS.ErrnoException): HandshakeReason {
   if (code === "ECONNRESET" || code === "EPIPE")
     return syscall === undefined ? "handshake_closed" : "handshake_reset";
   return reasonOfCode(code, { side: "server", presented: true }) ?? "handshake_failed";
+}
+
+/** Passes through Node from SNICallback to `tlsClientError`. */
+export class RefusedHandshake extends Error {
+  readonly failure: HandshakeReason;
+
+  constructor(failure: HandshakeReason) {
+    super(failure);
+    this.failure = failure;
+  }
+}
+
+/** Scanners and clients that go away are daily noise; what an operator can mend is not. */
+export const NOISE: ReadonlySet<HandshakeReason> = new Set([
+  "handshake_closed",
+  "handshake_reset",
+  "plaintext_peer",
+]);
+
+/** The socket under a TLSSocket, or the socket itself. Node keeps it there, which its documentation does not promise. */
+export function rawOf(socket: Socket): Socket {
+  const { _parent } = socket as { readonly _parent?: unknown };
+  return _parent instanceof Socket ? _parent : socket;
 }
 
 /** Of what came instead of a ClientHello. */

@@ -1,5 +1,6 @@
+import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
-import { createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import type { Credential, CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
 import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
@@ -14,7 +15,10 @@ import {
   DECODE_ERROR,
   failureOf,
   failureOfHello,
+  NOISE,
   PLAINTEXT_ANSWER,
+  RefusedHandshake,
+  rawOf,
   refuseWith,
   UNRECOGNIZED_NAME,
 } from "./handshake-failure.ts";
@@ -69,8 +73,12 @@ export class Termination {
   #only: Policy | null = null;
   /** Server names that were read ahead of the handshake, by connection. */
   readonly #peeked = new Map<string, string | null>();
-  /** Server names of handshakes under way, for what is told of those that fail. */
-  readonly #asked = new WeakMap<TLSSocket, string>();
+  /** Of handshakes under way, for what is told of those that fail: Node closes the socket first. */
+  readonly #asked = new WeakMap<
+    TLSSocket,
+    { readonly serverName: string; readonly tlsVersion: string | null }
+  >();
+  readonly #clients = new WeakMap<Socket, string>();
   /** Terms by host, as computing them is not for every handshake. */
   readonly #known = new WeakMap<TerminateTls, PolicyTerms>();
   readonly #events: PolicyEvents;
@@ -81,7 +89,7 @@ export class Termination {
     this.#events = {
       handshakeTimeoutMs: context.limits.handshakeTimeoutMs,
       certificate: (policy, serverName, socket) => {
-        if (socket !== null) this.#asked.set(socket, serverName);
+        if (socket !== null) this.#asked.set(socket, { serverName, tlsVersion: socket.getProtocol() });
         return this.#certificate(policy, serverName);
       },
       staple: (sha256) => this.#staples.get(sha256) ?? null,
@@ -129,6 +137,7 @@ export class Termination {
 
   /** `serverName` where somebody has read the ClientHello already, of which nothing is consumed. */
   accept(socket: Socket, serverName?: string | null): void {
+    this.#clients.set(socket, this.#context.addressOf(socket));
     if (serverName !== undefined) this.#onHello(socket, { kind: "hello", serverName });
     else if (this.#only !== null) this.#only.take(socket);
     else
@@ -136,7 +145,7 @@ export class Termination {
   }
 
   #onHello(socket: Socket, outcome: HelloOutcome): void {
-    const client = this.#context.addressOf(socket);
+    const client = this.#clientOf(socket);
     if (outcome.kind === "hello") {
       const { serverName } = outcome;
       const serving = this.#find(serverName);
@@ -225,7 +234,7 @@ export class Termination {
 
   #onFailure(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     const unverified = socket.authorizationError;
-    const serverName = this.#asked.get(socket) ?? null;
+    const serverName = this.#asked.get(socket)?.serverName ?? null;
     if (error instanceof RefusedHandshake) this.refuse(socket, error.failure, { serverName });
     else if (unverified)
       this.refuse(socket, unverifiedBecause(unverified), { serverName, cause: String(unverified) });
@@ -276,18 +285,29 @@ export class Termination {
 
   /** Ends a connection whose handshake came to nothing, and tells of it. */
   refuse(socket: Socket, failure: HandshakeReason, detail: FailureDetail): void {
-    this.#count(failure, { ...detail, client: this.#context.addressOf(socket) });
+    const tlsVersion = socket instanceof TLSSocket ? this.#versionOf(socket) : null;
+    this.#count(failure, { ...detail, tlsVersion, client: this.#clientOf(socket) });
     socket.on("error", ignore);
     socket.destroy();
+  }
+
+  #clientOf(socket: Socket): string {
+    return this.#clients.get(rawOf(socket)) ?? this.#context.addressOf(socket);
+  }
+
+  /** Null: none was agreed upon, though Node names one then as well; or the socket is closed. */
+  #versionOf(socket: TLSSocket): string | null {
+    return this.#asked.get(socket)?.tlsVersion ?? (socket.getCipher() && socket.getProtocol()) ?? null;
   }
 
   #count(reason: HandshakeReason, detail: FailureDetail & { readonly client: string }): void {
     this.failures.set(reason, (this.failures.get(reason) ?? 0) + 1);
     const { listener, logger, onFailed } = this.#context;
-    // Scanners and clients that go away are daily noise; what an operator can mend is not.
-    logger[NOISE.has(reason) ? "debug" : "info"]({ reason, listener, ...detail }, "TLS handshake failed");
-    const { serverName = null, cause = null, client } = detail;
-    onFailed?.({ time: new Date().toISOString(), listener, serverName, client, reason, cause });
+    const id = randomUUID();
+    logger[NOISE.has(reason) ? "debug" : "info"]({ id, reason, listener, ...detail }, "TLS handshake failed");
+    const { serverName = null, cause = null, tlsVersion = null, client } = detail;
+    const time = new Date().toISOString();
+    onFailed?.({ id, time, listener, serverName, client, tlsVersion, reason, cause });
   }
 
   /** What OpenSSL does not take disables its own hosts only. Its messages hold no key material. */
@@ -315,24 +335,10 @@ interface Refused {
 interface FailureDetail {
   readonly serverName?: string | null;
   readonly cause?: string | null;
-}
-
-/** Passes through Node from SNICallback to `tlsClientError`. */
-class RefusedHandshake extends Error {
-  readonly failure: HandshakeReason;
-
-  constructor(failure: HandshakeReason) {
-    super(failure);
-    this.failure = failure;
-  }
+  readonly tlsVersion?: string | null;
 }
 
 const HOST_UNUSABLE: Refused = { failure: "credential_unavailable" };
-const NOISE: ReadonlySet<HandshakeReason> = new Set([
-  "handshake_closed",
-  "handshake_reset",
-  "plaintext_peer",
-]);
 const ignore = (): void => {};
 
 function uses(tls: ServerTls, name: string): boolean {

@@ -99,6 +99,7 @@ test("a model that names secrets that are not there: Envoy starts at once, their
     admin: { socket: directory.adminSocket },
   });
   const supervisor = new EnvoySupervisor({
+    drainSeconds: 1,
     path,
     bootstrap,
     directory,

@@ -122,7 +122,7 @@ test("a connection is one line: who, to whom, under which identities, how much a
     const [line] = lines as [AccessLogEntry];
     const { time, duration_ms, upstream_ms, request_id, tls_cipher, upstream_tls_cipher, ...rest } = line;
     assert.match(time, /^\d{4}-/);
-    assert.ok(duration_ms > 0 && upstream_ms !== null && upstream_ms <= duration_ms);
+    assert.ok(duration_ms !== null && duration_ms > 0 && upstream_ms !== null && upstream_ms <= duration_ms);
     assert.match(request_id, /^[0-9a-f-]{36}$/);
     assert.ok(tls_cipher !== null && upstream_tls_cipher !== null);
     assert.deepEqual(rest, {

@@ -55,6 +55,7 @@ async function start(
     admin: { socket: directory.adminSocket },
   });
   const supervisor = new EnvoySupervisor({
+    drainSeconds: 1,
     path: (await findEnvoy({ environment: process.env })).path,
     bootstrap: JSON.parse(JSON.stringify(bootstrap).replace('"DELTA_GRPC"', JSON.stringify(protocol))),
     directory,

@@ -20,6 +20,7 @@ async function start(t: TestContext, yaml: (port: number) => string) {
   writeFileSync(join(directory, "all.yaml"), yaml(upstream.port));
   const log: string[] = [];
   const gateway = await wireEnvoyGateway({
+    drainSeconds: 1,
     envoy: (await findEnvoy({ environment: process.env })).path,
     concurrency: 1,
     paths: [directory],

@@ -58,6 +58,7 @@ async function supervised(t: TestContext, upstreamPort: number) {
   const port = await freePort();
   const lines: { level: number; msg: string; envoy?: string }[] = [];
   const supervisor = new EnvoySupervisor({
+    drainSeconds: 1,
     path: (await findEnvoy({ environment: process.env })).path,
     bootstrap: staticGateway(directory, port, upstreamPort),
     directory,
@@ -208,6 +209,7 @@ test("a first start that takes too long is none that goes well, and whoever list
   writeFileSync(path, "#!/bin/sh\nexec sleep 60\n", { mode: 0o700 });
   const clock = handClock();
   const supervisor = new EnvoySupervisor({
+    drainSeconds: 1,
     ...{ path, bootstrap: {}, directory, clock },
     logger: createLogger("silent"),
   });
