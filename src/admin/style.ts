@@ -30,4 +30,13 @@ form{display:flex;gap:.5rem}
 input{font:inherit;font-size:.9rem;padding:.3rem .6rem;width:22rem;max-width:55vw;border:1px solid var(--line);border-radius:6px;background:var(--ground);color:inherit}
 button{font:inherit;font-size:.9rem;padding:.3rem .8rem;border:1px solid var(--line);border-radius:6px;background:var(--ground);color:inherit;cursor:pointer}
 a{color:var(--info)}
+@media (max-width:48rem){
+table,tbody,tr,td{display:block}
+thead{display:none}
+tr{padding:.6rem 1rem;border-top:1px solid var(--line)}
+td{border:0;padding:.1rem 0}
+td:empty{display:none}
+.where{min-width:0}
+td code,td .mono,.moment{white-space:normal;overflow-wrap:anywhere}
+}
 `;

@@ -6,7 +6,7 @@ import { unaskedEndpoints } from "./endpoint-sources.ts";
 import { boundsOf } from "./group-bounds.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
-import { counted, endWithReader, inColour, printJson } from "./standard-output.ts";
+import { counted, endWithReader, inColour, printJson, printText } from "./standard-output.ts";
 
 export interface CheckFlags extends ResourceFlags {
   readonly format: "text" | "json";
@@ -36,7 +36,7 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     printJson(
       only?.group === undefined && only !== undefined ? only.report : { version: 1, groups, summary },
     );
-  } else for (const one of found) printText(one, flags.strict === true);
+  } else for (const one of found) printChecked(one, flags.strict === true);
   process.exitCode = summary.errors > 0 || (flags.strict === true && summary.warnings > 0) ? 1 : 0;
 }
 
@@ -72,12 +72,12 @@ async function checkFleet(paths: readonly string[], flags: CheckFlags): Promise<
   return found;
 }
 
-function printText({ group, report, model }: Checked, isStrict: boolean): void {
+function printChecked({ group, report, model }: Checked, isStrict: boolean): void {
   const readText = textReader();
   const colour = inColour();
   const name = group === undefined ? "" : `group ${group}: `;
   for (const diagnostic of report.diagnostics)
-    process.stdout.write(`${name}${renderText(diagnostic, readText, colour)}\n\n`);
+    printText(`${name}${renderText(diagnostic, readText, colour)}\n\n`);
   const { errors, warnings } = report.summary;
   const strict = isStrict && warnings > 0 ? " (--strict: warnings count as errors)" : "";
   const hosts = model?.virtualHosts.filter(({ tls }) => tls.mode !== "cleartext").length ?? 0;
@@ -85,9 +85,7 @@ function printText({ group, report, model }: Checked, isStrict: boolean): void {
     model === undefined
       ? "the rules of the fleet"
       : `${counted(model.routes.length, "route")}, ${counted(hosts, "TLS host")}`;
-  process.stdout.write(
-    `${name}${what}: ${counted(errors, "error")}, ${counted(warnings, "warning")}${strict}\n`,
-  );
+  printText(`${name}${what}: ${counted(errors, "error")}, ${counted(warnings, "warning")}${strict}\n`);
 }
 
 /** Reads each file once, for the frames around findings. */

@@ -10,7 +10,7 @@ import { FileTree } from "../sources/files/tree.ts";
 import { parseYaml } from "../sources/files/yaml.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
-import { endWithReader, inColour, printJson } from "./standard-output.ts";
+import { endWithReader, inColour, printJson, printText } from "./standard-output.ts";
 
 export interface MigrateFlags extends ResourceFlags {
   readonly format: "text" | "json";
@@ -28,7 +28,7 @@ export async function migrate(paths: readonly string[], flags: MigrateFlags): Pr
   if (flags.format === "json") printJson(report);
   else {
     const colour = inColour();
-    for (const finding of findings) process.stdout.write(`${migrationText(finding, colour)}\n\n`);
+    for (const finding of findings) printText(`${migrationText(finding, colour)}\n\n`);
     const { errors, warnings, infos } = report.summary;
     process.stdout.write(
       `${errors} that stop something, ${warnings} that change or stay unsafe, ${infos} that are safer as they are\n`,

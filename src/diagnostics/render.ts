@@ -61,7 +61,7 @@ const EFFECTS: Readonly<Record<Effect, string>> = {
   "route-fails-closed": "the routes that depend on it answer 503, every other route is served",
   "host-refused": "handshakes for the host are refused, every other host is served",
   "connections-refused": "connections that it takes are closed, everything else is served",
-  "kept-previous": "the previous one stays in use",
+  "kept-previous": "what was in use before stays, if anything was",
   informational: "nothing, it is only said",
 };
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
@@ -69,6 +70,20 @@ test("--strict: a warning alone exits 1, and nothing wrong still exits 0", async
   assert.deepEqual(JSON.parse(json.stdout).summary, { errors: 0, warnings: 1 });
   const good = scratch(t, { "a.yaml": mapping("a", "/a/", "localhost:1") });
   assert.equal((await credence(t, "check", good, "--strict")).code, 0);
+});
+
+test("what stands in a file steers no terminal, nor do bytes that are no text", async (t) => {
+  const folder = scratch(t, {
+    "a.yaml": mapping('"a\\e[2J"', "/a/", "localhost:1").replace("spec:", "spec:\n  odd: 1"),
+  });
+  const named = await credence(t, "check", folder);
+  assert.equal(named.code, 0);
+  assert.match(named.stdout, /field-unknown Mapping a\ufffd\[2J /);
+  const latin1 = Buffer.from(mapping("b", "/caf\xe9/", "localhost:1"), "latin1");
+  writeFileSync(join(folder, "b.yaml"), latin1);
+  const { code, stdout } = await credence(t, "check", folder);
+  assert.equal(code, 1);
+  assert.match(stdout, /b\.yaml:6:15: error yaml-syntax\n  a byte that is not UTF-8/);
 });
 
 test("--format json is the stable shape, on standard output alone", async (t) => {

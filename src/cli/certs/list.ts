@@ -1,7 +1,7 @@
 import type { Report } from "../../admin/report.ts";
 import { loadGateway, type ResourceFlags } from "../load.ts";
 import { allExist } from "../paths.ts";
-import { endWithReader, inColour, printJson } from "../standard-output.ts";
+import { endWithReader, inColour, printJson, printText } from "../standard-output.ts";
 import { askAdmin } from "./admin-port.ts";
 import { type InventoryEntry, isFaulty, takeInventory } from "./inventory.ts";
 import { withLive } from "./live.ts";
@@ -36,7 +36,7 @@ export async function listCertificates(paths: readonly string[], flags: ListFlag
   const faulty = entries.filter(isFaulty).length;
   if (flags.format === "json")
     printJson({ version: 1, entries, summary: { entries: entries.length, faulty } });
-  else process.stdout.write(renderInventory(entries, inColour()));
+  else printText(renderInventory(entries, inColour()));
   process.exitCode = faulty > 0 ? 1 : 0;
 }
 

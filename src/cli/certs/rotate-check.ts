@@ -1,5 +1,5 @@
 import type { AnchorReport } from "../../admin/anchors.ts";
-import { endWithReader, printJson } from "../standard-output.ts";
+import { endWithReader, printJson, printText } from "../standard-output.ts";
 import { askAdmin } from "./admin-port.ts";
 import { ago, type BundleVerdict, judgeRotation, placeName, type RootVerdict } from "./rotation.ts";
 
@@ -36,7 +36,7 @@ export async function checkRotation(flags: RotateCheckFlags): Promise<void> {
     printJson({ version: 1, known: isKnown, safe, observedSince: report.observedSince, bundles });
   else if (!isKnown) process.stdout.write(NOT_KNOWN);
   else if (!isThere) process.stdout.write("No bundle in use has such a CA.\n");
-  else process.stdout.write(render(bundles, report));
+  else printText(render(bundles, report));
   if (safe) process.exitCode = 0;
 }
 

@@ -1,5 +1,5 @@
 import { allExist } from "../paths.ts";
-import { endWithReader, inColour } from "../standard-output.ts";
+import { endWithReader, inColour, printText } from "../standard-output.ts";
 import { compareInventories, renderChange } from "./changes.ts";
 import { followInventory } from "./follow.ts";
 import type { CertsFlags } from "./list.ts";
@@ -14,7 +14,8 @@ export async function watchCertificates(paths: readonly string[], flags: CertsFl
   endWithReader();
   const isJson = flags.format === "json";
   const redraws = !isJson && process.stdout.isTTY === true;
-  const write = (text: string): void => void process.stdout.write(`${text}\n`);
+  const write = (text: string): void =>
+    isJson ? void process.stdout.write(`${text}\n`) : printText(`${text}\n`);
   const latest: string[] = [];
   // Until it has been read once there is nothing to compare.
   let look = (): void => {};
@@ -23,7 +24,8 @@ export async function watchCertificates(paths: readonly string[], flags: CertsFl
   const draw = (): void => {
     const table = renderInventory(known, inColour());
     const changes = latest.slice(-CHANGES_SHOWN).join("\n");
-    write(`\x1b[H\x1b[2J\x1b[3J${table}${changes === "" ? "" : `\n${changes}\n`}\nCtrl-C ends.`);
+    process.stdout.write("\x1b[H\x1b[2J\x1b[3J");
+    printText(`${table}${changes === "" ? "" : `\n${changes}\n`}\nCtrl-C ends.\n`);
   };
   look = () => {
     const time = new Date().toISOString();
@@ -40,7 +42,7 @@ export async function watchCertificates(paths: readonly string[], flags: CertsFl
   if (redraws) draw();
   else if (isJson)
     write(JSON.stringify({ version: 1, time: new Date().toISOString(), event: "listed", entries: known }));
-  else process.stdout.write(renderInventory(known, inColour()));
+  else printText(renderInventory(known, inColour()));
   // Days pass, and certificates end, without anything being written. It keeps the process alive, too.
   setInterval(look, LOOK_MS);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -5,7 +5,7 @@ import { createLogger } from "../../telemetry/logger.ts";
 import { isIssued } from "../../resources/tls-identity.ts";
 import { loadGateway, type ResourceFlags } from "../load.ts";
 import { allExist } from "../paths.ts";
-import { endWithReader, inColour, printJson } from "../standard-output.ts";
+import { endWithReader, inColour, printJson, printText } from "../standard-output.ts";
 import { askQuestion } from "./question.ts";
 import { reportOn } from "./report.ts";
 import { explainText } from "./text.ts";
@@ -50,7 +50,7 @@ export async function explain(
   });
   const report = reportOn(url, question, answer, gateway);
   if (flags.format === "json") printJson(report);
-  else process.stdout.write(`${explainText(report, Date.now(), inColour())}\n`);
+  else printText(`${explainText(report, Date.now(), inColour())}\n`);
   const { kind } = report.verdict;
   process.exitCode = kind === "refuse" || kind === "handshake-refused" ? 1 : 0;
 }

@@ -19,10 +19,13 @@ export function composeDocument(text: string): Document.Parsed | DocumentProblem
     const message = `the document is longer than ${MAX_CHARACTERS} characters`;
     return { code: "document-too-large", message, offset: contentOffset(text) };
   }
-  const control = CONTROL_CHARACTER.exec(text);
+  const control = NOT_TEXT.exec(text);
   if (control !== null) {
     const code = control[0].charCodeAt(0).toString(16).padStart(2, "0");
-    const message = `the control character 0x${code} is not allowed in YAML`;
+    const message =
+      control[0] === UNDECODABLE
+        ? "a byte that is not UTF-8: another reader would see another text"
+        : `the control character 0x${code} is not allowed in YAML`;
     return { code: "yaml-syntax", message, offset: control.index };
   }
   try {
@@ -48,8 +51,10 @@ const MAX_CHARACTERS = 2 * 1024 * 1024;
 const MAX_LEXEMES = 300_000;
 /** Objects of Kubernetes stay far below; the library and `JSON` recurse. */
 const MAX_NESTING = 100;
-/** YAML 1.2.2 §5.1: none of these may stand anywhere, quoted or not. */
-const CONTROL_CHARACTER = /[^\t\n\r -\uFFFF]/;
+/** What a decoder puts where bytes are no UTF-8. */
+const UNDECODABLE = "\uFFFD";
+/** YAML 1.2.2 §5.1: no control character may stand anywhere, quoted or not. */
+const NOT_TEXT = /[^\t\n\r -\uFFFC\uFFFE\uFFFF]/;
 
 /** `uniqueKeys` compares every key with every other; whoever reads the nodes does it with a set. */
 const OPTIONS = {
