@@ -9,7 +9,8 @@ import { type ExpiryWarnings, expirySeverity } from "./expiry.ts";
 import type { Face } from "./face.ts";
 
 /** What there is to say about a face at `now`, on the object that it came from. */
-export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings): Diagnostic[] {
+export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings): readonly Diagnostic[] {
+  if (isQuiet(face, now, warnings)) return NOTHING;
   const { subject, source } = face.origin;
   // Whoever has to replace it looks for the file.
   const told = (code: string, message: string): string => {
@@ -79,6 +80,18 @@ export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings):
       severity,
     }),
   ];
+}
+
+const NOTHING: readonly Diagnostic[] = [];
+
+/** Of nearly all of thousands there is nothing to say, and this is all that it takes to see it. */
+function isQuiet(face: Face, now: number, [longest = 0]: ExpiryWarnings): boolean {
+  if (face.isFlawed || face.published === null) return false;
+  const { notBefore, notAfter, value } = face.published;
+  if (face.kind === "credential") return now >= notBefore && notAfter - now > longest;
+  return (
+    face.kind === "trust" && (value as TrustBundle).facts.some((facts) => facts.notAfter - now > longest)
+  );
 }
 
 /** A list that is at its end turns peers away, where `crl_policy` says so. */

@@ -94,6 +94,11 @@ export class Face {
     return (this.#rejected ?? this.dateFinding(now))?.message ?? null;
   }
 
+  /** The last offer is not in use, or in use with a warning. */
+  get isFlawed(): boolean {
+    return this.#rejected !== null || this.#warnings.length + this.#flaws.length > 0;
+  }
+
   get warnings(): readonly Finding[] {
     return [...this.#warnings, ...this.#flaws];
   }

@@ -1,12 +1,12 @@
-import { relative, sep } from "node:path";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { withConnectContexts } from "../../resources/connect-contexts.ts";
 import type { AnyResource } from "../../resources/envelope.ts";
 import type { ResourceSet, SettledSet } from "../../resources/resource-set.ts";
 import { ResourceSets } from "../../resources/resource-sets.ts";
-import { type SecretMaterial, secretCredentialName } from "../../resources/secret.ts";
+import type { SecretMaterial } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { fileUnreadable, type KnownFile, readKnownFile } from "./known-file.ts";
+import { fileUnreadable, readKnownFile } from "./known-file.ts";
+import { KnownFiles } from "./known-files.ts";
 import { type CredentialSink, SecretOffers } from "./secret-offers.ts";
 import { changedAt, FileTree, isReplaced, type ListedFile, sameListing, type TreeListing } from "./tree.ts";
 
@@ -38,56 +38,46 @@ export function createFileSource(context: {
   readonly logger: Logger;
 }): FileSource {
   const tree = new FileTree(context.paths);
-  const known = new Map<string, KnownFile>();
+  const known = new KnownFiles();
   const offers = new SecretOffers(context.credentials);
   const sets = new SetMemory(context.ambassadorId);
 
   return {
     async load(how = "everything") {
-      const { files, problems } = await settledListing(tree, known, how);
+      const listing = await settledListing(tree, known, how);
       const materials = new Map<string, SecretMaterial>();
-      const changed = files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
       const read = async ({ path, stamp }: ListedFile): Promise<void> => {
         const now = await readKnownFile(path, stamp, known.get(path), context.ambassadorId);
-        known.set(path, now.file);
+        known.put(path, now.file);
         for (const [digest, material] of now.materials) materials.set(digest, material);
       };
+      const changed = changedFiles(listing, known);
       for (let next = 0; next < changed.length; next += AT_ONCE)
         await Promise.all(changed.slice(next, next + AT_ONCE).map(read));
-      const present = new Set(files.map(({ path }) => path));
-      // A path that cannot be listed now says nothing about what it held; that stays as last seen.
-      for (const path of known.keys())
-        if (!present.has(path) && !problems.some((problem) => holds(problem.path, path))) known.delete(path);
+      known.keepListed(listing);
 
-      const all = [...known].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
-      const objects = all.flatMap((file) => file.objects);
-      const secrets = objects.flatMap(({ secret }) => (secret === null ? [] : [secret]));
       const readAgain = async (path: string) =>
         (await readKnownFile(path, "", undefined, context.ambassadorId)).materials;
-      const ofSecrets = await offers.update(secrets, materials, readAgain);
-      const set = sets.of(
-        objects.flatMap(({ resource }) => (resource === null ? [] : [resource])),
-        secrets.map(({ namespace, name }) => secretCredentialName(namespace, name)),
-      );
+      const ofSecrets = await offers.update(known.takeSecretChanges(), materials, readAgain);
+      const { problems } = listing;
+      const { resources, secretNames, diagnostics, complete } = known.sum();
+      const set = sets.of(resources, secretNames);
       return {
         resources: set.resources,
         diagnostics: [
           ...problems.map(({ path, message }) => fileUnreadable(path, message)),
-          ...all.flatMap((file) => [
-            ...file.diagnostics,
-            ...file.objects.flatMap((object) => object.diagnostics),
-          ]),
+          ...diagnostics,
           ...ofSecrets,
           ...set.diagnostics,
         ],
-        complete: problems.length === 0 && all.every((file) => file.complete),
+        complete: complete && problems.length === 0,
       };
     },
     watch: (onChange) => tree.watch(onChange, context.logger),
   };
 }
 
-/** The same resources and Secrets' names are the same ResourceSet: whoever reads it sees that nothing is to be done. */
+/** The same lists of resources and of Secrets' names are the same ResourceSet: whoever reads it sees that nothing is to be done. */
 class SetMemory {
   readonly #ambassadorId: string;
   readonly #sets = new ResourceSets();
@@ -99,7 +89,7 @@ class SetMemory {
 
   of(resources: readonly AnyResource[], secrets: readonly string[]): SettledSet {
     const last = this.#last;
-    if (last !== null && isSame(last.resources, resources) && isSame(last.secrets, secrets)) return last.set;
+    if (last?.resources === resources && last.secrets === secrets) return last.set;
     const { resources: written, diagnostics } = this.#sets.of(resources);
     const ambassadorId = this.#ambassadorId;
     const whole = withConnectContexts(written, { secrets: new Set(secrets), ambassadorId });
@@ -110,22 +100,18 @@ class SetMemory {
   }
 }
 
-function isSame<T>(one: readonly T[], other: readonly T[]): boolean {
-  return one.length === other.length && one.every((value, index) => value === other[index]);
-}
-
 /**
  * The listing once what changed in it holds still: a file in the middle of being overwritten may be empty or half there,
  * and would take its objects away for a moment.
  */
 async function settledListing(
   tree: FileTree,
-  known: ReadonlyMap<string, KnownFile>,
+  known: KnownFiles,
   how: "everything" | "noticed",
 ): Promise<TreeListing> {
   let listing = await (how === "everything" ? tree.list() : tree.look());
   for (let tries = 0; known.size > 0 && tries < 10; tries++) {
-    const changed = listing.files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
+    const changed = changedFiles(listing, known);
     if (changed.length === 0 && listing.files.length === known.size) break;
     const areFinished =
       changed.length > 0 && changed.every(({ path, stamp }) => isReplaced(known.get(path)?.stamp, stamp));
@@ -146,8 +132,6 @@ const REPLACED_MS = 15;
 /** Files read side by side. */
 const AT_ONCE = 16;
 
-/** The path itself, or one below it. */
-function holds(folder: string, path: string): boolean {
-  const below = relative(folder, path);
-  return below !== ".." && !below.startsWith(`..${sep}`);
+function changedFiles({ files }: TreeListing, known: KnownFiles): ListedFile[] {
+  return files.filter(({ path, stamp }) => known.get(path)?.stamp !== stamp);
 }
