@@ -1,10 +1,12 @@
 import type { EndpointSources } from "../control/endpoint-sources.ts";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { endpointsName } from "../endpoints/discovered.ts";
+import { endpointsName, namedEndpoints } from "../endpoints/discovered.ts";
 import type { EndpointReader } from "../endpoints/endpoint.ts";
+import type { NameWanted, NameWatch } from "../endpoints/name-watch.ts";
 import type { EndpointStore } from "../endpoints/store.ts";
 import type { ConsulServiceWanted } from "../mesh/consul/services.ts";
+import type { Cluster } from "../model/cluster.ts";
 import type { GatewayModel } from "../model/gateway.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
@@ -13,7 +15,7 @@ import { consulAsking } from "./consul-asking.ts";
 import type { GroupBounds } from "./group-bounds.ts";
 import { lazyFollower } from "./lazy-follower.ts";
 
-/** Whom resources name as knowing addresses: Consul's agents. */
+/** Whom resources name as knowing addresses: Consul's agents. And DNS, for an engine that does not ask it itself. */
 export interface WiredEndpoints extends EndpointSources {
   /** Told of each new ResourceSet: findings are about its objects. */
   onResources(resources: ResourceSet): void;
@@ -27,20 +29,33 @@ export function wireEndpoints(
   dns: EndpointReader,
   clock: Clock,
   bounds: GroupBounds,
+  names?: NameWatch,
 ): WiredEndpoints {
   let resolvers: ResourceSet["resolvers"] = [];
-  const { follow, settle, stop } = lazyFollower(async () =>
+  const consul = lazyFollower(async () =>
     (await import("../mesh/consul/services.ts")).createConsulServices(store, dns, clock),
   );
+  const named = names === undefined ? undefined : lazyFollower(async () => names);
   return {
     onResources(resources) {
       resolvers = resources.resolvers;
     },
-    prepare: (model) => follow(consulWanted(model, resolvers, bounds)),
-    settle,
+    async prepare(model) {
+      await Promise.all([
+        consul.follow(consulWanted(model, resolvers, bounds)),
+        named?.follow(namesWanted(model)),
+      ]);
+    },
+    settle() {
+      consul.settle();
+      named?.settle();
+    },
     diagnostics: () => store.diagnostics(),
     onFindings: (listener) => store.onFindings(listener),
-    stop,
+    stop() {
+      consul.stop();
+      named?.stop();
+    },
   };
 }
 
@@ -59,6 +74,21 @@ export function unaskedEndpoints(model: GatewayModel, resolvers: ResourceSet["re
   });
 }
 
+/** Each name that a cluster of the model stands for, once. */
+function namesWanted(model: GatewayModel): NameWanted[] {
+  const wanted = new Map<string, NameWanted>();
+  for (const cluster of clustersOf(model)) {
+    const name = namedEndpoints(cluster);
+    const { service, dns } = cluster;
+    if (name !== null) wanted.set(name, { name, ...service, dns });
+  }
+  return [...wanted.values()];
+}
+
+function clustersOf({ clusters, outside = [] }: GatewayModel): Cluster[] {
+  return [...clusters, ...outside.map(({ cluster }) => cluster)];
+}
+
 /** Each service of Consul that a cluster of the model stands for, once. */
 function consulWanted(
   model: GatewayModel,
@@ -66,7 +96,7 @@ function consulWanted(
   bounds: GroupBounds,
 ): ConsulServiceWanted[] {
   const wanted = new Map<string, ConsulServiceWanted>();
-  for (const cluster of [...model.clusters, ...(model.outside ?? []).map((service) => service.cluster)]) {
+  for (const cluster of clustersOf(model)) {
     const name = endpointsName(cluster);
     const { resolver } = cluster;
     if (name === null || resolver?.kind !== "consul" || wanted.has(name)) continue;

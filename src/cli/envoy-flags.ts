@@ -17,7 +17,7 @@ export function addEnvoyFlags(command: Command): void {
     new Option("--envoy-concurrency <n>", "worker threads (default: one for each processor)").argParser(
       positiveNumber,
     ),
-    dnsOption("--envoy-dns <address:port>"),
+    dnsOption("--envoy-dns <address:port>", "name server that is asked; may be given several times"),
     new Option(
       "--envoy-patience <time>",
       "an Envoy that does not answer for so long is killed and started again (default: 30s; 0s: never)",
@@ -31,8 +31,8 @@ export function hasEnvoyFlags({ envoy, envoyConcurrency, envoyDns, envoyPatience
   return [envoy, envoyConcurrency, envoyPatience].some((flag) => flag !== undefined) || envoyDns.length > 0;
 }
 
-export function dnsOption(flag: string): Option {
-  return new Option(flag, "name server that Envoy asks; may be given several times")
+export function dnsOption(flag: string, description: string): Option {
+  return new Option(flag, description)
     .argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), resolver(text)])
     .default([], "the system's");
 }

@@ -68,6 +68,7 @@ names. The rules of --fleet say which group it belongs to; the first that matche
       ambassador_id: inner           # and of those only what is meant for it
       files: [/etc/inner]            # certificate files and sockets of issuers that it may name
       consul_services: [inner-edge]  # what it may be to Consul
+      resolve_names: true            # DNS is asked here, not by each Envoy (docs/engines.md)
 
 A group's Envoys get resources of its namespaces, and what those may name: Secrets of other namespaces are not there for
 it, nor is a file, socket or Consul service that is not listed. So is an AuthService or Module: one that is to hold for a
@@ -102,7 +103,7 @@ function addEnvoy(program: Command): void {
     .addOption(
       new Option("--admin-port <port>", "the same on 127.0.0.1").argParser(port).conflicts("adminSocket"),
     )
-    .addOption(dnsOption("--dns <address:port>"))
+    .addOption(dnsOption("--dns <address:port>", "name server that Envoy asks; may be given several times"))
     .addOption(new Option("--max-connections <n>", "client connections at once").argParser(positiveNumber))
     .option("--directory <dir>", "write it there, with two files by which Envoy follows its certificates")
     .addOption(new Option("--format <format>", "of the bootstrap").choices(["yaml", "json"]).default("yaml"))

@@ -6,8 +6,10 @@ import type { HandshakeLines } from "../control/handshake-lines.ts";
 import { Handshakes } from "../control/handshakes.ts";
 import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import { CredentialStore } from "../credentials/store.ts";
+import { type DiscoveredEndpoints, joinedEndpoints } from "../endpoints/discovered.ts";
 import { createDnsEndpoints } from "../endpoints/dns.ts";
 import type { EndpointReader } from "../endpoints/endpoint.ts";
+import type { NameWatch } from "../endpoints/name-watch.ts";
 import { EndpointStore } from "../endpoints/store.ts";
 import type { Engine, FailureSink, HandshakeSink, TrySink } from "../engines/engine.ts";
 import { hostContext } from "../resources/host.ts";
@@ -38,6 +40,8 @@ export interface PlaneOptions<E extends Engine> {
   readonly dns?: EndpointReader;
   /** False: nobody is to be reached. */
   readonly asksForEndpoints?: boolean;
+  /** Told which names the engine has to be told the addresses of; absent: it asks DNS itself. */
+  readonly names?: NameWatch | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Takes lines for the access log; absent: none is written. */
@@ -49,8 +53,8 @@ export interface PlaneOptions<E extends Engine> {
 
 export interface EngineParts {
   readonly store: CredentialStore;
-  /** Addresses of clusters with a resolver. */
-  readonly discovered: EndpointStore;
+  /** Addresses of clusters with a resolver, and of names where the engine is told them. */
+  readonly discovered: DiscoveredEndpoints;
   readonly onFailure: FailureSink;
   readonly onTryFailed: TrySink;
   readonly onHandshakeFailed: HandshakeSink;
@@ -78,7 +82,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   const discovered = new EndpointStore();
   const engine = options.engine({
     store,
-    discovered,
+    discovered: options.names === undefined ? discovered : joinedEndpoints(discovered, options.names),
     onFailure(record) {
       failures.add(record);
       handshakes.addFailure(record);
@@ -94,7 +98,9 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
   const files = new CertificateFiles(store, foldersOf(bounds, istioCerts));
   const mesh = wireMesh({ store, clock, logger, bounds });
   const endpoints =
-    options.asksForEndpoints === false ? undefined : wireEndpoints(discovered, dns, clock, bounds);
+    options.asksForEndpoints === false
+      ? undefined
+      : wireEndpoints(discovered, dns, clock, bounds, options.names);
   const source = createFileSource({
     paths: options.paths,
     credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, store)),

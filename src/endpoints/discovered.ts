@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { Cluster } from "../model/cluster.ts";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -24,6 +25,32 @@ export function endpointsName({ service, resolver }: Cluster): string | null {
   return ["consul", address, datacenter, resolver.service, ...(tags ?? []).map((tag) => `tag=${tag}`)].join(
     " ",
   );
+}
+
+/**
+ * The name by which whoever asks DNS for an engine (name-watch.ts) has the addresses of a cluster; null: it is an address
+ * itself, or has a resolver.
+ */
+export function namedEndpoints({ service, resolver, dns }: Cluster): string | null {
+  if (resolver !== undefined || isIP(service.host) !== 0) return null;
+  const settings = [dns?.family, dns?.respectTtl && "ttl", dns?.logical && "logical"].filter(Boolean);
+  return ["dns", `${service.host}:${service.port}`, ...settings].join(" ");
+}
+
+/** Names of both kinds, each found where it is known. */
+export function joinedEndpoints(
+  discovered: DiscoveredEndpoints,
+  named: DiscoveredEndpoints,
+): DiscoveredEndpoints {
+  return {
+    find: (name) => (name.startsWith("dns ") ? named : discovered).find(name),
+    onChange(listener) {
+      const ends = [discovered.onChange(listener), named.onChange(listener)];
+      return () => {
+        for (const end of ends) end();
+      };
+    },
+  };
 }
 
 /** Where nothing is connected. */

@@ -1,6 +1,9 @@
 import { createSocket, type RemoteInfo } from "node:dgram";
 import { isIP } from "node:net";
 
+/** Addresses, or NXDOMAIN, or nothing at all. */
+export type DnsAnswer = readonly string[] | "denied" | "silent";
+
 /** A name server on loopback that knows a few names (RFC 1035, UDP), for proxies that ask no function of ours. */
 export interface DnsServer {
   readonly address: string;
@@ -9,6 +12,8 @@ export interface DnsServer {
   readonly names: Map<string, readonly string[]>;
   /** Names that are not answered for at all; each question about them, by the clock of `performance.now()`. */
   readonly silent: Map<string, number[]>;
+  /** From now on. */
+  answer(name: string, answer: DnsAnswer): void;
   close(): Promise<void>;
 }
 
@@ -36,6 +41,12 @@ export async function startDnsServer(
     port: socket.address().port,
     names: known,
     silent,
+    answer(name, answer) {
+      known.delete(name);
+      silent.delete(name);
+      if (answer === "silent") silent.set(name, []);
+      else if (answer !== "denied") known.set(name, answer);
+    },
     close: () => new Promise((resolve) => void socket.close(() => resolve())),
   };
 }

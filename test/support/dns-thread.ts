@@ -1,3 +1,4 @@
+import type { DnsAnswer } from "./dns-server.ts";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 
@@ -6,7 +7,7 @@ export interface DnsThread {
   readonly address: string;
   readonly port: number;
   /** What it knows from now on, and nothing else. */
-  know(names: Readonly<Record<string, readonly string[]>>): Promise<void>;
+  know(names: Readonly<Record<string, DnsAnswer>>): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -6,6 +6,7 @@ import type { Gateway, GatewayOptions } from "../../src/cli/wire.ts";
 import type { ListenerBounds } from "../../src/engines/envoy/bounds.ts";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/engines/node/limits.ts";
+import type { DnsAnswer } from "./dns-server.ts";
 import { type DnsThread, startDnsThread } from "./dns-thread.ts";
 
 /** A gateway that is put together and open, with an empty folder to read from. */
@@ -13,6 +14,8 @@ export interface Ground {
   readonly gateway: Gateway;
   readonly directory: string;
   readonly adminUrl: string;
+  /** Has the gateway's DNS server say so; absent: it has none. */
+  readonly answer?: (host: string, answer: DnsAnswer) => Promise<void>;
   /** By tests before: what it remembers of them is to be left out. */
   readonly isUsed: boolean;
 }
@@ -44,8 +47,15 @@ export async function groundWithEnvoy(
   const ground = found ?? (await freshGround(wired, key));
   const { dns } = lent.get(ground.gateway) as { dns: DnsThread };
   // Nothing outside of this machine is asked, so this name has to be told as well.
-  await dns.know({ localhost: ["127.0.0.1"], ...hosts });
-  return ground;
+  let told: Readonly<Record<string, DnsAnswer>> = { localhost: ["127.0.0.1"], ...hosts };
+  await dns.know(told);
+  return {
+    ...ground,
+    async answer(host, answer) {
+      told = { ...told, [host]: answer };
+      await dns.know(told);
+    },
+  };
 }
 
 /** False: it is not taken, and its user ends it. Its folder is empty. */
@@ -104,5 +114,10 @@ async function freshGround(wired: Wired, key: string): Promise<Ground> {
   };
   lent.set(gateway, { key, dns });
   const { port } = await gateway.admin.open();
-  return { gateway, directory, adminUrl: `http://127.0.0.1:${port}`, isUsed: false };
+  return {
+    gateway,
+    directory,
+    adminUrl: `http://127.0.0.1:${port}`,
+    isUsed: false,
+  };
 }

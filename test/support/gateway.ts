@@ -8,6 +8,7 @@ import { type Gateway, type GatewayOptions, wireGateway } from "../../src/cli/wi
 import type { Limits } from "../../src/engines/node/limits.ts";
 import type { EngineName } from "../../src/model/capabilities.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import type { DnsAnswer } from "./dns-server.ts";
 import { engineUnderTest } from "./engine-under-test.ts";
 import { giveBack, type Ground, groundWithEnvoy } from "./envoy-ground.ts";
 
@@ -24,6 +25,8 @@ export interface RunningGateway {
     diagnostics: { code: string; effect: string }[];
     failures: { id: string; reason: string; cause: string; route: string | null }[];
   }>;
+  /** From now on DNS says so of the name, if anything. */
+  answer(host: string, answer: DnsAnswer): Promise<void>;
   /** The newest one, once it is known: an Envoy tells of failures a moment later. */
   failure(): Promise<{ id: string; reason: string; cause: string; route: string | null } | undefined>;
   stop(): Promise<void>;
@@ -65,6 +68,7 @@ export async function startGateway(
     admin: { address: "127.0.0.1", port: 0 },
     logger: createLogger("silent"),
   };
+  const hosts = new Map<string, DnsAnswer>(Object.entries(options.hosts ?? {}));
   const ground =
     engine === "envoy"
       ? await groundWithEnvoy(wired, options.hosts ?? {})
@@ -72,7 +76,7 @@ export async function startGateway(
           wireGateway({
             ...wired,
             paths,
-            ...(options.hosts === undefined ? {} : { lookup: lookupIn(options.hosts) }),
+            ...(options.hosts === undefined ? {} : { lookup: lookupIn(hosts) }),
           }),
         );
   const { gateway, directory, adminUrl } = ground;
@@ -116,6 +120,7 @@ export async function startGateway(
       if (options.watch !== true) await gateway.control.reload();
     },
     diag: own,
+    answer: ground.answer ?? (async (host, answer) => void hosts.set(host, answer)),
     async failure() {
       const end = performance.now() + REPORTED_WITHIN_MS;
       for (;;) {
@@ -145,10 +150,12 @@ async function freshGround(wire: (paths: readonly string[]) => Gateway): Promise
   return { gateway, directory, adminUrl: `http://127.0.0.1:${port}`, isUsed: false };
 }
 
-function lookupIn(hosts: Readonly<Record<string, readonly string[]>>): GatewayOptions["lookup"] {
+function lookupIn(hosts: ReadonlyMap<string, DnsAnswer>): GatewayOptions["lookup"] {
   return async (host) => {
-    const addresses = hosts[host];
+    const addresses = hosts.get(host);
     if (addresses === undefined) return lookup(host, { all: true });
+    if (addresses === "silent") return new Promise(() => {});
+    if (addresses === "denied") throw Object.assign(new Error("denied"), { code: "ENOTFOUND" });
     return addresses.map((address) => ({ address, family: isIP(address) }));
   };
 }

@@ -3,6 +3,7 @@ import { snapshotOf, type Snapshot } from "../../src/engines/envoy/ads/snapshot.
 import { resource, type XdsResource } from "../../src/engines/envoy/resources.ts";
 import { pack } from "../../src/protobuf/any.ts";
 import { ClusterSchema } from "../../src/protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
+import { ClusterLoadAssignmentSchema } from "../../src/protobuf/generated/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../../src/protobuf/generated/envoy/config/listener/v3/listener_pb.js";
 import { RouteConfigurationSchema } from "../../src/protobuf/generated/envoy/config/route/v3/route_pb.js";
 import {
@@ -18,6 +19,8 @@ export interface World {
   readonly listeners?: Readonly<Record<string, number>>;
   /** Upstream port by cluster. */
   readonly clusters?: Readonly<Record<string, number>>;
+  /** Addresses by cluster, where it does not have its own. */
+  readonly endpoints?: Readonly<Record<string, readonly string[]>>;
   /** By route configuration and domain. A regex instead of a prefix begins with `~`. */
   readonly hosts?: Readonly<Record<string, Readonly<Record<string, readonly WorldRoute[]>>>>;
 }
@@ -30,6 +33,7 @@ export type WorldRoute = readonly [match: string, target: string];
 export function worldOf(world: World, previous?: Snapshot): Snapshot {
   const resources: XdsResource[] = [
     ...Object.entries(world.clusters ?? {}).map(([name, port]) => cluster(name, port)),
+    ...Object.entries(world.endpoints ?? {}).map(([name, all]) => endpoints(name, all)),
     ...Object.entries(world.listeners ?? {}).map(([name, port]) => listener(name, port)),
   ];
   for (const [name, hosts] of Object.entries(world.hosts ?? {})) {
@@ -80,6 +84,16 @@ function cluster(name: string, port: number): XdsResource {
     }),
     [`mapping/default/${name}`],
   );
+}
+
+function endpoints(clusterName: string, addresses: readonly string[]): XdsResource {
+  const lbEndpoints = addresses.map((address) => {
+    const socketAddress = { address, portSpecifier: { case: "portValue" as const, value: 80 } };
+    const endpoint = { address: { address: { case: "socketAddress" as const, value: socketAddress } } };
+    return { hostIdentifier: { case: "endpoint" as const, value: endpoint } };
+  });
+  const message = create(ClusterLoadAssignmentSchema, { clusterName, endpoints: [{ lbEndpoints }] });
+  return resource("endpoints", clusterName, message, []);
 }
 
 function listener(name: string, port: number): XdsResource {

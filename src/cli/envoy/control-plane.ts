@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
 import { renderText } from "../../diagnostics/render.ts";
+import { createNameServers } from "../../endpoints/name-servers.ts";
+import { NameWatch } from "../../endpoints/name-watch.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import { createEnvoyEngine, type EnvoyEngine } from "../../engines/envoy/engine.ts";
 import { failureStream } from "../../engines/envoy/failure-stream.ts";
@@ -69,7 +71,13 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     authorize,
     services: [failureStream(authorize, (group) => failed.get(group))],
   });
+  const servers = createNameServers({ servers: [], now: () => clock.now() });
   const planes: FleetPlane[] = (groups ?? [null]).map((group) => {
+    const named = group === null ? logger : logger.child({ group: group.name });
+    const names =
+      group?.resolvesNames === true
+        ? new NameWatch({ clock, logger: named, lookup: servers.lookup })
+        : undefined;
     const plane = wirePlane({
       paths,
       ambassadorId: group?.ambassadorId ?? flags.ambassadorId,
@@ -85,7 +93,8 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
         allowUnenforced: flags.allowUnenforced === true,
       },
       allowPartial: flags.allowPartial === true,
-      logger: group === null ? logger : logger.child({ group: group.name }),
+      names,
+      logger: named,
       clock,
       engine: ({ store, discovered, onFailure, onHandshakeFailed }) => {
         const name = group?.name ?? EVERYBODY;
@@ -99,6 +108,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
           group: name,
           credentials: store,
           discovered,
+          knowsNames: names !== undefined,
           logger,
           clock,
           ownCluster: OWN_CLUSTER,

@@ -66,6 +66,7 @@ const FLEET = Type.Object(
           ),
           files: Type.Optional(Type.Array(Type.String({ pattern: "^/" }), { minItems: 1 })),
           consul_services: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })),
+          resolve_names: Type.Optional(Type.Boolean()),
           ambassador_id: Type.Optional(Type.String({ minLength: 1 })),
         },
         { additionalProperties: false },
@@ -126,13 +127,18 @@ function oneEach(problems: readonly Problem[]): Problem[] {
 }
 
 function groupFrom({ name, match, namespaces, files, ...group }: Group): FleetGroup {
-  const { ambassador_id: ambassadorId, consul_services: consulServices } = group;
+  const {
+    ambassador_id: ambassadorId,
+    consul_services: consulServices,
+    resolve_names: resolvesNames,
+  } = group;
   return {
     name,
     match: { spiffe: list(match.spiffe), dns: list(match.dns) },
     ...(namespaces === undefined || namespaces === "all" ? {} : { namespaces }),
     ...(files === undefined ? {} : { files }),
     ...(consulServices === undefined ? {} : { consulServices }),
+    ...(resolvesNames === true ? { resolvesNames } : {}),
     ...(ambassadorId === undefined ? {} : { ambassadorId }),
   };
 }

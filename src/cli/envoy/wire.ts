@@ -2,6 +2,8 @@ import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
 import { createHandshakeLines } from "../../control/handshake-lines.ts";
 import type { Authorize } from "../../engines/envoy/ads/client.ts";
+import { createNameServers } from "../../endpoints/name-servers.ts";
+import { NameWatch } from "../../endpoints/name-watch.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
 import type { ListenerBounds } from "../../engines/envoy/bounds.ts";
 import { createEnvoyEngine } from "../../engines/envoy/engine.ts";
@@ -79,11 +81,15 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
     logger,
     clock,
   });
+  // Envoy's clusters are made anew with each rotation: what each asked itself, a silent DNS server would take its addresses.
+  const servers = createNameServers({ servers: options.dnsResolvers, now: () => clock.now() });
+  const names = new NameWatch({ clock, logger, lookup: servers.lookup });
   const plane = wirePlane({
     ...options,
     clock,
     handshakeLines,
     revisionAt: revisions.at,
+    names,
     engine: ({ store, discovered, onFailure, onHandshakeFailed }) => {
       failed.onFailure = onFailure;
       failed.onHandshakeFailed = onHandshakeFailed;
@@ -92,6 +98,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
         group: GROUP,
         credentials: store,
         discovered,
+        knowsNames: true,
         logger,
         clock,
         ownCluster: OWN_CLUSTER,
@@ -142,6 +149,7 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
       await engine.stop();
       await admin.close();
       plane.close();
+      servers.stop();
       await ads.close();
       await flush();
       directory.remove();

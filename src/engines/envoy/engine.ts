@@ -33,6 +33,8 @@ export interface EnvoyEngineOptions {
   readonly credentials: CredentialReader;
   /** Of clusters with a resolver; absent: there are none. */
   readonly discovered?: DiscoveredEndpoints;
+  /** They are those of names too; absent: Envoy asks DNS. */
+  readonly knowsNames?: boolean;
   readonly logger: Logger;
   readonly clock: Clock;
   /** The bootstrap's static cluster that leads to Credence itself. */
@@ -211,6 +213,7 @@ export class EnvoyEngine implements Engine {
     const {
       credentials,
       discovered = NOTHING_DISCOVERED,
+      knowsNames,
       ownCluster,
       bounds,
       accessLog,
@@ -218,6 +221,7 @@ export class EnvoyEngine implements Engine {
     } = this.#options;
     return {
       discovered,
+      ...(knowsNames === undefined ? {} : { knowsNames }),
       generations: generationsOf(this.#secrets, credentials),
       acceptance: acceptanceIn(credentials),
       trustDomains: trustDomainsOf(this.#secrets, credentials),
@@ -271,7 +275,7 @@ export class EnvoyEngine implements Engine {
         this.#moved.clear();
         if (revision === null || moved.size === 0) return;
         const context = this.#context(await this.#ports.choose(revision.model));
-        this.#snapshot = withMoved(this.#snapshot, moved, revision.model, context);
+        this.#snapshot = withMoved(this.#snapshot, moved, revision.model, context, this.#memory);
         this.#options.ads.publish(this.#options.group, this.#snapshot, String(revision.number));
       })
       .catch((error: unknown) =>

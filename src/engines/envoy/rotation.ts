@@ -1,6 +1,5 @@
 import type { CredentialChange, CredentialKind, CredentialReader } from "../../credentials/credential.ts";
 import type { TcpTls } from "../../model/tcp.ts";
-import { endpointsName } from "../../endpoints/discovered.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import { trustDomainOf } from "../../x509/spiffe.ts";
@@ -13,7 +12,7 @@ import { tcpListener } from "./tcp/listener.ts";
 import { clientSecret } from "./tls/acceptance.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import type { TranslationMemory } from "./translation-memory.ts";
-import { loadAssignments } from "./upstream/load-assignment.ts";
+import { discoveredName, loadAssignments } from "./upstream/load-assignment.ts";
 
 /** By `credential NAME`, `trust NAME` or `crl NAME`, of what the SDS secrets named are made of. */
 export function generationsOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
@@ -100,8 +99,6 @@ export function withRotated(
     [
       ...translateSecrets(rotated, credentials),
       ...translateClusters(users, context, memory),
-      // All of them: a new generation of a cluster has its addresses under a new name, and the old name goes.
-      ...loadAssignments(clustersOf(model), context),
       ...ports.map((listener) => tcpListener(listener, model, context)),
       ...secure.map((listener) => httpListener(listener, model, context)),
     ],
@@ -111,7 +108,6 @@ export function withRotated(
     ...snapshot,
     secret: new Map([...snapshot.secret, ...renewed.secret]),
     cluster: new Map([...snapshot.cluster, ...renewed.cluster]),
-    endpoints: renewed.endpoints,
     listener: new Map([...snapshot.listener, ...renewed.listener]),
   };
 }
@@ -122,8 +118,9 @@ export function withMoved(
   moved: ReadonlySet<string>,
   model: GatewayModel,
   context: TranslationContext,
+  memory?: TranslationMemory,
 ): Snapshot {
-  const clusters = clustersOf(model).filter((cluster) => moved.has(endpointsName(cluster) ?? ""));
-  const { endpoints } = snapshotOf(loadAssignments(clusters, context), snapshot);
+  const clusters = clustersOf(model).filter((cluster) => moved.has(discoveredName(cluster, context) ?? ""));
+  const { endpoints } = snapshotOf(loadAssignments(clusters, context, memory), snapshot);
   return { ...snapshot, endpoints: new Map([...snapshot.endpoints, ...endpoints]) };
 }

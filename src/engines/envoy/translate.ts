@@ -20,7 +20,7 @@ export function translate(
     // Clusters first: routes and listeners name them.
     ...translateClusters(model, context, memory),
     // Their addresses: a cluster warms until it has them.
-    ...loadAssignments(clustersOf(model), context),
+    ...loadAssignments(clustersOf(model), context, memory),
     // Listeners next: their route configurations are asked for by them.
     ...translateListeners(model, context),
     // Route configurations and their virtual hosts.

@@ -14,6 +14,8 @@ export interface TranslationContext {
   readonly lifetimes?: ReadonlyMap<string, number>;
   /** Addresses of clusters with a resolver. Absent: none are known. */
   readonly discovered?: DiscoveredEndpoints;
+  /** Those of names are there too. Absent: Envoy asks DNS. */
+  readonly knowsNames?: boolean;
   /** The bootstrap's static cluster that leads to Credence itself, for the stream of failures; absent: nobody takes them. */
   readonly ownCluster?: string;
   /** Absent: the defaults. */

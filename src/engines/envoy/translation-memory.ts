@@ -1,3 +1,4 @@
+import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { Route } from "../../model/route.ts";
 import { sealed } from "./ads/snapshot.ts";
@@ -10,6 +11,7 @@ import type { XdsResource } from "./resources.ts";
  */
 export class TranslationMemory {
   #clusters = new WeakMap<Cluster, RememberedCluster>();
+  #endpoints = new WeakMap<Cluster, RememberedEndpoints>();
   #generations: Generations = new Map();
   #virtualHosts = new Map<string, RememberedHost>();
   #seen = new Map<string, RememberedHost>();
@@ -33,6 +35,19 @@ export class TranslationMemory {
     }
     const resource = sealed(make());
     this.#clusters.set(cluster, { users, generations, key: key(), resource });
+    return resource;
+  }
+
+  /** `endpoints` are the same list as long as nothing changes. */
+  endpoints(
+    cluster: Cluster,
+    endpoints: readonly Endpoint[],
+    make: () => XdsResource<"endpoints">,
+  ): XdsResource<"endpoints"> {
+    const known = this.#endpoints.get(cluster);
+    if (known?.endpoints === endpoints) return known.resource;
+    const resource = sealed(make());
+    this.#endpoints.set(cluster, { endpoints, resource });
     return resource;
   }
 
@@ -74,6 +89,11 @@ interface RememberedCluster {
   generations: Generations;
   readonly key: string;
   readonly resource: XdsResource<"cluster">;
+}
+
+interface RememberedEndpoints {
+  readonly endpoints: readonly Endpoint[];
+  readonly resource: XdsResource<"endpoints">;
 }
 
 interface RememberedHost {

@@ -27,6 +27,8 @@ export class Session {
   readonly #order: Order;
   /** Route configurations that were just asked for: their virtual hosts follow them. */
   readonly #owedHosts = new Set<string>();
+  /** Clusters that have changed: their addresses go out again once they are asked for. */
+  readonly #owedEndpoints = new Set<string>();
   #snapshot: Snapshot | null;
   #label: string;
   #cancelTimer: () => void = () => undefined;
@@ -110,7 +112,8 @@ export class Session {
 
   /** To be called for each name that a client asks for. */
   subscribe(subscription: Subscription, name: string, mayHave: boolean): void {
-    subscription.subscribe(name, mayHave);
+    const isOwed = subscription.kind === "endpoints" && this.#owedEndpoints.delete(name);
+    subscription.subscribe(name, mayHave && !isOwed);
     if (subscription.kind !== "route-configuration") return;
     if (mayHave) this.#markHosts(new Set([name]), false);
     else this.#owedHosts.add(name);
@@ -192,6 +195,7 @@ export class Session {
       this.sent.resources += batch.resources.length;
       for (const { bytes } of batch.resources) this.sent.bytes += bytes.length;
       if (subscription.kind === "route-configuration") this.#oweHosts(batch.resources);
+      if (subscription.kind === "cluster") this.#oweEndpoints(batch.resources);
       return { typeUrl, subscription, batch };
     }
     this.#wait();
@@ -251,6 +255,19 @@ export class Session {
       .map(({ name }) => name)
       .filter((name) => this.#owedHosts.delete(name) || held?.has(name) !== true);
     if (owners.length > 0) this.#markHosts(new Set(owners), true);
+  }
+
+  /**
+   * A cluster that changes is warmed beside the one that serves, and waits for its addresses. It does not ask for them, as the
+   * other one has: they go out again, right after it. Where a client comes back that has said nothing of addresses yet, with its
+   * word that it has them.
+   */
+  #oweEndpoints(sent: readonly EncodedResource[]): void {
+    const [clusters, endpoints] = [this.get("cluster"), this.get("endpoints")];
+    for (const { name } of sent) {
+      if (endpoints?.isSubscribed(name) === true) endpoints.mark(name, true);
+      else if (endpoints === undefined && clusters?.held.has(name) === true) this.#owedEndpoints.add(name);
+    }
   }
 
   #markHosts(owners: ReadonlySet<string>, force: boolean): void {

@@ -10,6 +10,8 @@ export interface FleetGroup {
   readonly files?: readonly string[];
   /** Services that its resources may be to Consul. */
   readonly consulServices?: readonly string[];
+  /** The control plane asks DNS rather than each of its Envoys. Absent: those do. */
+  readonly resolvesNames?: true;
   /** Absent: that of the command line. */
   readonly ambassadorId?: string;
 }

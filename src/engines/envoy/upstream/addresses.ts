@@ -8,16 +8,15 @@ import { ADS } from "../config-source.ts";
 import { duration } from "../duration.ts";
 import type { TranslationContext } from "../translation-context.ts";
 import type { ClusterFields } from "./cluster-fields.ts";
-import { assignmentName } from "./load-assignment.ts";
+import { discoveredName } from "./load-assignment.ts";
 
 /** Where a cluster's addresses come from: itself, DNS, or EDS for whom an endpoint resolver knows. */
 export function addresses(cluster: Cluster, context: TranslationContext): ClusterFields {
   const { service, dns } = cluster;
-  const serviceName = assignmentName(cluster, context);
-  if (serviceName !== null) {
+  if (discoveredName(cluster, context) !== null) {
     return {
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-      edsClusterConfig: { edsConfig: ADS, serviceName },
+      edsClusterConfig: { edsConfig: ADS },
     };
   }
   const loadAssignment = assignment(cluster.name, service);

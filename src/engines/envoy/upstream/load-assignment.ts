@@ -1,44 +1,46 @@
-import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { endpointsName, NOTHING_DISCOVERED } from "../../../endpoints/discovered.ts";
+import { endpointsName, namedEndpoints, NOTHING_DISCOVERED } from "../../../endpoints/discovered.ts";
 import type { Endpoint } from "../../../endpoints/endpoint.ts";
 import type { Cluster } from "../../../model/cluster.ts";
 import { ClusterLoadAssignmentSchema } from "../../../protobuf/generated/envoy/config/endpoint/v3/endpoint_pb.js";
 import { resource, type XdsResource } from "../resources.ts";
 import type { TranslationContext } from "../translation-context.ts";
-import { generationKey } from "./generation.ts";
+import { TranslationMemory } from "../translation-memory.ts";
 
-/** EDS: the addresses of each cluster with a resolver, none included: Envoy would wait for what nobody sends. */
+/** EDS: the addresses of each cluster that somebody else knows, by its name; none included: Envoy would wait for what nobody sends. */
 export function loadAssignments(
   clusters: readonly Cluster[],
   context: TranslationContext,
+  memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"endpoints">[] {
   const { discovered = NOTHING_DISCOVERED } = context;
   return clusters.flatMap((cluster) => {
-    const known = endpointsName(cluster);
-    const name = assignmentName(cluster, context);
-    if (known === null || name === null) return [];
-    const lbEndpoints = discovered.find(known).endpoints.map(lbEndpoint);
-    const message = create(ClusterLoadAssignmentSchema, { clusterName: name, endpoints: [{ lbEndpoints }] });
-    return [resource("endpoints", name, message, [])];
+    const known = discoveredName(cluster, context);
+    if (known === null) return [];
+    const { endpoints } = discovered.find(known);
+    return memory.endpoints(cluster, endpoints, () => {
+      const lbEndpoints = endpoints.map((endpoint) => lbEndpoint(endpoint, cluster));
+      const message = create(ClusterLoadAssignmentSchema, {
+        clusterName: cluster.name,
+        endpoints: [{ lbEndpoints }],
+      });
+      return resource("endpoints", cluster.name, message, []);
+    });
   });
 }
 
-/**
- * The name by which EDS has a cluster's addresses; null: they are its own or DNS has them. A cluster that changes is warmed
- * beside the one that serves, and waits for its addresses: under a name that is asked for already Envoy asks for nothing, and
- * would swap in a cluster without any. So each state of a cluster has a name of its own.
- */
-export function assignmentName(cluster: Cluster, context: TranslationContext): string | null {
-  const name = endpointsName(cluster);
-  if (name === null) return null;
-  const state = JSON.stringify(cluster) + generationKey(cluster, context);
-  return `${name} ${createHash("sha256").update(state).digest("base64url").slice(0, 12)}`;
+/** The name by which a cluster's addresses are discovered; null: they are its own, or Envoy asks DNS. */
+export function discoveredName(cluster: Cluster, { knowsNames }: TranslationContext): string | null {
+  return endpointsName(cluster) ?? (knowsNames === true ? namedEndpoints(cluster) : null);
 }
 
-function lbEndpoint({ address, port, weight }: Endpoint) {
+/** The host is known by its name as where Envoy asks DNS: records of what went upstream have it. */
+function lbEndpoint({ address, port, weight }: Endpoint, { resolver, service }: Cluster) {
   const socketAddress = { address, portSpecifier: { case: "portValue" as const, value: port } };
-  const endpoint = { address: { address: { case: "socketAddress" as const, value: socketAddress } } };
+  const endpoint = {
+    address: { address: { case: "socketAddress" as const, value: socketAddress } },
+    ...(resolver === undefined ? { hostname: service.host } : {}),
+  };
   return {
     hostIdentifier: { case: "endpoint" as const, value: endpoint },
     ...(weight === undefined ? {} : { loadBalancingWeight: weight }),

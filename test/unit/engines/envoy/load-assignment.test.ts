@@ -8,6 +8,7 @@ import { translateClusters } from "../../../../src/engines/envoy/clusters.ts";
 import { withMoved } from "../../../../src/engines/envoy/rotation.ts";
 import type { TranslationContext } from "../../../../src/engines/envoy/translation-context.ts";
 import { loadAssignments } from "../../../../src/engines/envoy/upstream/load-assignment.ts";
+import { Cluster_DiscoveryType } from "../../../../src/protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
 import type { Cluster } from "../../../../src/model/cluster.ts";
 import type { GatewayModel } from "../../../../src/model/gateway.ts";
 
@@ -33,37 +34,55 @@ function modelOf(clusters: readonly Cluster[]): GatewayModel {
   return { http: {}, listeners: [], virtualHosts: [], routes: [], clusters } as unknown as GatewayModel;
 }
 
-function contextOf(discovered: EndpointStore, generation = 1): TranslationContext {
+function contextOf(discovered: EndpointStore): TranslationContext {
   return {
     discovered,
-    generations: new Map([["credential consul/dc1/ambassador", generation]]),
+    generations: new Map([["credential consul/dc1/ambassador", 1]]),
     ports: new Map(),
   };
 }
 
-/** The name by which a cluster asks for its addresses. */
-function askedFor(one: Cluster, context: TranslationContext): string | undefined {
-  return translateClusters(modelOf([one]), context)[0]?.message.edsClusterConfig?.serviceName;
-}
-
-test("each state of a cluster asks for its addresses by a name of its own, and gets them, none included", () => {
+test("a cluster with a resolver has its addresses under its own name, none included", () => {
   const store = new EndpointStore();
-  const states: [Cluster, number][] = [
-    [cluster("shop"), 1],
-    [cluster("shop"), 2],
-    [cluster("shop", { idleTimeoutMs: 1 }), 1],
-  ];
-  const names = states.map(([one, generation]) => {
-    const context = contextOf(store, generation);
-    const [assignment] = loadAssignments([one], context);
-    assert.equal(assignment?.name, askedFor(one, context));
-    assert.equal(assignment?.message.clusterName, assignment?.name);
-    assert.deepEqual(assignment?.message.endpoints[0]?.lbEndpoints, []);
-    return assignment?.name;
-  });
-  assert.equal(new Set(names).size, states.length);
+  const context = contextOf(store);
+  const [assignment] = loadAssignments([cluster("shop")], context);
+  assert.equal(assignment?.name, "shop");
+  assert.equal(assignment?.message.clusterName, "shop");
+  assert.deepEqual(assignment?.message.endpoints[0]?.lbEndpoints, []);
+  const [translated] = translateClusters(modelOf([cluster("shop")]), context);
+  assert.equal(translated?.message.edsClusterConfig?.serviceName, "");
   const { resolver: _, ...dns } = cluster("dns");
-  assert.deepEqual(loadAssignments([dns], contextOf(store)), []);
+  assert.deepEqual(loadAssignments([dns], context), []);
+});
+
+test("a cluster that DNS has the addresses of has them there too, where somebody asks for Envoy", () => {
+  const { resolver: _, ...named } = cluster("shop.example", { dns: { respectTtl: true } });
+  const literal = { ...named, name: "literal", service: { host: "10.0.0.9", port: 443 } };
+  const found = { endpoints: [{ address: "10.0.0.1", port: 443 }], missing: null };
+  const context: TranslationContext = {
+    discovered: {
+      find: (name) => (name === "dns shop.example:443 ttl" ? found : assert.fail(name)),
+      onChange: () => () => {},
+    },
+    knowsNames: true,
+    generations: new Map(),
+    ports: new Map(),
+  };
+  const all = loadAssignments([named, literal], context);
+  assert.deepEqual(
+    all.map(({ name }) => name),
+    ["shop.example"],
+  );
+  const [host] = all[0]?.message.endpoints[0]?.lbEndpoints ?? [];
+  const endpoint = host?.hostIdentifier.case === "endpoint" ? host.hostIdentifier.value : undefined;
+  // As where Envoy asks DNS: what went upstream is recorded with it.
+  assert.equal(endpoint?.hostname, "shop.example");
+  assert.deepEqual(
+    translateClusters(modelOf([named, literal]), context).map(
+      ({ message }) => message.clusterDiscoveryType.value,
+    ),
+    [Cluster_DiscoveryType.STATIC, Cluster_DiscoveryType.EDS],
+  );
 });
 
 test("weights are Envoy's, and absent where nobody has weighed", () => {
@@ -87,5 +106,5 @@ test("addresses that move change the endpoints of that service alone", () => {
   const moved = endpointsName(shop) ?? "";
   store.publish(moved, [{ address: "10.0.0.1", port: 8080 }], origin);
   const after = withMoved(before, new Set([moved]), model, context);
-  assert.deepEqual(changesBetween(before, after), { endpoints: [askedFor(shop, context)] });
+  assert.deepEqual(changesBetween(before, after), { endpoints: ["shop"] });
 });

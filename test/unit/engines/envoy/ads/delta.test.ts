@@ -303,3 +303,44 @@ test("what is refused is found by halves; the rest is delivered, and the last go
   await client.until(settled(bench));
   assert.equal(client.held.cluster.get("c3"), worldOf({ clusters: { c3: 9502 } }).cluster.get("c3")?.version);
 });
+
+const ADDRESSED: World = {
+  clusters: { shop: 9000, desk: 9001 },
+  endpoints: { shop: ["10.0.0.1"], desk: [] },
+};
+
+test("a cluster that changes is followed by its addresses, which the client has for the one before it", async (t) => {
+  const bench = await start(t);
+  bench.publish(ADDRESSED);
+  const client = bench.client();
+  client.subscribeAll("cluster");
+  client.subscribe("endpoints", ["shop", "desk"]);
+  await client.until(settled(bench));
+  assert.deepEqual(order(client), ["cluster desk shop", "endpoints desk shop"]);
+  client.seen.length = 0;
+  bench.publish({ ...ADDRESSED, clusters: { shop: 9010, desk: 9001 } });
+  await client.until(settled(bench));
+  assert.deepEqual(order(client), ["cluster shop", "endpoints shop"]);
+  client.seen.length = 0;
+  bench.publish({ ...ADDRESSED, clusters: { shop: 9010, desk: 9001 }, endpoints: { shop: [], desk: [] } });
+  await client.until(settled(bench));
+  assert.deepEqual(order(client), ["endpoints shop"]);
+});
+
+test("so it is for a client that comes back with both: what it has is of the cluster before", async (t) => {
+  const bench = await start(t);
+  bench.publish(ADDRESSED);
+  const first = bench.client();
+  first.subscribeAll("cluster");
+  first.subscribe("endpoints", ["shop", "desk"]);
+  await first.until(settled(bench));
+  await first.close();
+  bench.publish({ ...ADDRESSED, clusters: { shop: 9010, desk: 9001 } });
+  const second = bench.client({ node: "node-2" }, first.held);
+  second.subscribeAll("cluster");
+  // As Envoy does where it has taken the clusters before it says anything of addresses.
+  await second.until(() => second.seen.length === 1);
+  second.subscribe("endpoints", ["shop", "desk"]);
+  await second.until(() => second.seen.length === 2 && settled(bench)());
+  assert.deepEqual(order(second), ["cluster shop", "endpoints shop"]);
+});

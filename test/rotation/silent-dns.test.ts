@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { it } from "../behaviour/engines.ts";
+import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import type { DnsAnswer } from "../support/dns-server.ts";
+import { startGateway } from "../support/gateway.ts";
+import { startLoad } from "../support/load.ts";
+import { until } from "../support/until.ts";
+import { startUpstream } from "../support/upstream.ts";
+
+// A name server that is gone takes nothing away that was known: neither a rotation nor a Mapping that changes asks again.
+
+async function lossesWhile(answer: DnsAnswer, mapping: Record<string, unknown> = {}) {
+  const upstream = await startUpstream("mtls");
+  const { ca } = await certificates();
+  const credentials = await Promise.all(
+    Array.from({ length: 4 }, (_, index) => ca.issue({ commonName: `generation-${index}`, usage: "client" })),
+  );
+  const secret = (index: number): string =>
+    secretYaml("certs", { ...(credentials[index % 4] as (typeof credentials)[0]), ca: ca.certificate });
+  const routes = (changes: Record<string, unknown>): string =>
+    mappingYaml("m", {
+      prefix: "/",
+      service: `https://peer.example:${upstream.port}`,
+      tls: "ctx",
+      ...mapping,
+      ...changes,
+    }) + tlsContextYaml("ctx", { hosts: [], secret: "certs", sni: "localhost" });
+  const gateway = await startGateway(
+    { "routes.yaml": routes({}), "secret.yaml": secret(0) },
+    { hosts: { "peer.example": ["127.0.0.1"] } },
+  );
+  const url = `http://127.0.0.1:${gateway.httpPort}/`;
+  try {
+    await until(async () => (await fetch(url)).status === 200);
+    await gateway.answer("peer.example", answer);
+    const running = startLoad(url, 4);
+    for (let index = 1; index <= 8; index++) {
+      await gateway.replace("secret.yaml", secret(index));
+      // Another cluster than before, in two ways.
+      await gateway.replace("routes.yaml", routes({ connect_timeout_ms: 2_000 + index }));
+    }
+    const { requests, failures } = await running.stop();
+    assert.ok(requests > 20, `only ${requests} requests`);
+    // The new clusters serve, and nothing else.
+    await until(() => Promise.resolve(upstream.seen.at(-1)?.clientSubject === "CN=generation-0"));
+    return { failures, gateway, url, upstream };
+  } catch (error) {
+    await gateway.stop();
+    await upstream.close();
+    throw error;
+  }
+}
+
+for (const answer of ["silent", "denied"] as const)
+  for (const mapping of [{}, { dns_type: "logical_dns" }, { respect_dns_ttl: true }])
+    it(`a name that is ${answer} keeps its addresses over rotations and changes (${JSON.stringify(mapping)})`, async () => {
+      const { failures, gateway, upstream } = await lossesWhile(answer, mapping);
+      await gateway.stop();
+      await upstream.close();
+      assert.deepEqual(failures, []);
+    });
+
+it("a name of which another address becomes known is reached there, whatever was kept meanwhile", async () => {
+  const upstream = await startUpstream("cleartext");
+  const { port } = upstream;
+  const gateway = await startGateway(
+    { "routes.yaml": mappingYaml("m", { prefix: "/", service: `moving.example:${port}` }) },
+    { hosts: { "moving.example": ["127.0.0.1"] } },
+  );
+  const status = async (): Promise<number> => (await fetch(`http://127.0.0.1:${gateway.httpPort}/`)).status;
+  try {
+    await until(async () => (await status()) === 200);
+    // Nobody listens there.
+    await gateway.answer("moving.example", ["127.0.0.2"]);
+    await until(async () => (await status()) === 503, 20_000);
+    assert.equal((await gateway.failure())?.reason, "upstream_connect_refused");
+    await gateway.answer("moving.example", "silent");
+    await gateway.replace(
+      "routes.yaml",
+      mappingYaml("m", { prefix: "/", service: `moving.example:${port}`, connect_timeout_ms: 900 }),
+    );
+    assert.equal(await status(), 503);
+    await gateway.answer("moving.example", ["127.0.0.1"]);
+    await until(async () => (await status()) === 200, 30_000);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
