@@ -233,7 +233,9 @@ export class Session {
   }
 
   #lookUp(kind: XdsKind | null, name: string): EncodedResource | undefined {
-    if (kind === null || (kind === "cluster" && this.#first?.isWithheld(name) === true)) return undefined;
+    if (kind === null) return undefined;
+    const instead = kind === "cluster" ? this.#first?.insteadOf(name) : undefined;
+    if (instead !== undefined) return instead ?? undefined;
     return this.#snapshot?.[kind].get(name);
   }
 
