@@ -96,7 +96,7 @@ export class ResolvedName {
 
   #take(found: readonly FoundAddress[]): void {
     const addresses = wanted(found, this.#dns);
-    if (addresses.length === 0) return this.#fail("ENODATA");
+    if (addresses.length === 0) this.#fail("ENODATA");
     this.#answeredAt = this.#triedAt = this.#context.clock.now();
     this.#freshMs = FRESH_MS;
     this.#failure = null;

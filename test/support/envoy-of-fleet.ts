@@ -44,6 +44,7 @@ export async function startFleetOfOne(
     }),
     directory,
     concurrency: 1,
+    drainSeconds: 1,
     patience: undefined,
     output: undefined,
     logger,
