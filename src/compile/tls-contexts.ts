@@ -2,7 +2,7 @@ import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import type { EngineName } from "../model/capabilities.ts";
 import type { PeerRules, TlsParameters } from "../model/tls.ts";
-import { untranslatableRules } from "../model/tls-capabilities.ts";
+import { type RuledPeers, untranslatableRules } from "../model/tls-capabilities.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
 import { identityName } from "../resources/tls-identity.ts";
@@ -20,6 +20,8 @@ export interface CompiledContext {
   readonly subject: Subject;
   /** The diagnostic that makes it unusable; null: all below may be relied on. */
   readonly unusable: string | null;
+  /** What of it the engine would not keep for upstreams, where it serves clients; null: nothing. */
+  readonly unkeptUpstream: string | null;
   readonly credential: string | undefined;
   readonly trust: string | undefined;
   /** Of the certificate's SPIFFE ID; absent: it has none. */
@@ -147,14 +149,17 @@ export function compileContext(
     (field, message) => report("tls-context-invalid", positionField(resource, field), message),
   );
   if (rules?.revocation !== undefined) judgeLists(rules.revocation);
-  for (const { field, message } of engine === "envoy"
-    ? untranslatableRules(rules ?? {}, {
-        byTrustDomain:
-          spec.identity?.spiffe !== undefined ||
-          isByTrustDomain(trust === undefined ? undefined : statuses.trust(trust)),
-        isOptional: isTermination && spec.cert_required !== true && clientsAreChecked(resource),
-      })
-    : [])
+  const unkept = (peers: RuledPeers): ReturnType<typeof untranslatableRules> => {
+    if (engine !== "envoy" || rules === undefined) return [];
+    const domains = isByTrustDomain(trust === undefined ? undefined : statuses.trust(trust));
+    return untranslatableRules(rules, {
+      byTrustDomain: spec.identity?.spiffe !== undefined || domains,
+      peers,
+    });
+  };
+  const isOptional = spec.cert_required !== true && clientsAreChecked(resource);
+  const peers = !isTermination ? "upstreams" : isOptional ? "optional-clients" : "clients";
+  for (const { field, message } of unkept(peers))
     report("tls-engine-cannot", positionField(resource, field), message);
   const parameters = compileParameters(resource, engine, report);
   return {
@@ -162,6 +167,7 @@ export function compileContext(
     name: `${resource.namespace}/${resource.name}`,
     subject,
     unusable,
+    unkeptUpstream: unkept("upstreams")[0]?.message ?? null,
     credential: onlyTrust ? undefined : credential,
     trust,
     trustDomain: credential === undefined ? undefined : trustDomainOf(statuses.credential(credential)),

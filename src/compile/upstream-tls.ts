@@ -65,6 +65,17 @@ export function upstreamTls(
     );
     return { closedBy: context.unusable };
   }
+  if (context.unkeptUpstream !== null) {
+    diagnostics.push(
+      diagnose("tls-engine-cannot", {
+        subject: subjectOf(mapping),
+        source: positionOf(mapping, "tls"),
+        message: `TLSContext ${context.resource.name} serves clients, and cannot be used for upstreams as well: ${context.unkeptUpstream}`,
+        remedy: "Give the upstream a TLSContext of its own, without that rule.",
+      }),
+    );
+    return { closedBy: "tls-engine-cannot" };
+  }
   const { sni } = context.resource.spec;
   if (context.trust === undefined) {
     return unverified(mapping, service, context, sni, context.parameters, verificationRequired, diagnostics);

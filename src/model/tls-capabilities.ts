@@ -26,25 +26,29 @@ export function untranslatable(parameters: TlsParameters): Untranslatable[] {
   return found;
 }
 
+/** Whom rules are for; of optional clients a certificate is asked, and they may have none. */
+export type RuledPeers = "upstreams" | "clients" | "optional-clients";
+
 /**
  * What of the rules for peers Envoy 1.40 was seen not to keep, and why; empty: it keeps them. Its SPIFFE validator, which checks
  * by trust domains, does chain, dates and names, and takes no notice of the rest. Fields are those of a TLSContext.
  */
 export function untranslatableRules(
   { identities, spkiSha256, revocation, maxDepth }: PeerRules,
-  { byTrustDomain, isOptional }: { readonly byTrustDomain: boolean; readonly isOptional: boolean },
+  { byTrustDomain, peers }: { readonly byTrustDomain: boolean; readonly peers: RuledPeers },
 ): { readonly field: string; readonly message: string }[] {
   const found: { readonly field: string; readonly message: string }[] = [];
   const unheeded = (field: string, what: string): void => {
     const message = `Envoy heeds no ${what} where peers are verified by SPIFFE trust domain`;
     found.push({ field, message });
   };
-  if (maxDepth !== undefined)
+  if (byTrustDomain && maxDepth !== undefined) unheeded("verify.max_depth", "maximum depth");
+  else if (peers === "upstreams" && maxDepth !== undefined)
     found.push({
       field: "verify.max_depth",
-      message: "Envoy takes a maximum depth (max_verify_depth) and does not heed it",
+      message: "Envoy takes a maximum depth (max_verify_depth) for upstreams and does not heed it",
     });
-  if (isOptional && (identities ?? spkiSha256) !== undefined)
+  if (peers === "optional-clients" && (identities ?? spkiSha256) !== undefined)
     found.push({
       field: "verify",
       message:
@@ -92,6 +96,6 @@ const ENVOY_GROUPS = new Set(
 export const PASSED_BY_ENVOY: Readonly<Partial<Record<string, string>>> = {
   key_weak: "Envoy takes RSA keys below 2048 bits",
   signature_weak: "Envoy takes signatures with SHA-1",
-  chain_too_deep: "Envoy takes a maximum depth and does not heed it",
+  chain_too_deep: "Envoy takes a maximum depth for upstreams and does not heed it",
   path_too_long: "Envoy does not heed the pathLenConstraint of the trusted CA itself",
 };

@@ -25,7 +25,7 @@ export function enginesDiffer(
   if (rules !== undefined)
     for (const { message } of untranslatableRules(rules, {
       byTrustDomain: trust?.domains !== undefined,
-      isOptional: false,
+      peers: "upstreams",
     }))
       notes.push(`with the envoy engine this context is closed: ${message}`);
   const [first] = faults;

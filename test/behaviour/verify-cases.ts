@@ -12,6 +12,12 @@ const leaf = (by: Issued, ...names: Buffer[]): Issued =>
   issue({ by, subject: "peer", names, extendedKeyUsage: [PURPOSES.server, PURPOSES.client] });
 export const plain: Issued = leaf(root, NAMES.dns("peer.test"), NAMES.dns("localhost"));
 export const deep: Issued = leaf(middle, NAMES.dns("peer.test"), NAMES.dns("localhost"));
+/** With so many intermediates between it and the root. */
+function leafBelow(depth: number): Issued {
+  let by = root;
+  for (let above = 0; above < depth; above++) by = issueCa({ subject: `Verify Middle ${above}`, by });
+  return leaf(by, NAMES.dns("peer.test"), NAMES.dns("localhost"));
+}
 const below = leaf(root, NAMES.dns("a.b.team.test"));
 const apex = leaf(root, NAMES.dns("team.test"));
 const workload = leaf(root, NAMES.uri("spiffe://mesh.test/ns/shop/sa/cart"));
@@ -24,8 +30,8 @@ export interface VerifyCase {
   readonly lists?: readonly string[];
   /** Null: it is accepted. */
   readonly fault: HandshakeReason | null;
-  /** Envoy cannot, so the context is closed. */
-  readonly closedOnEnvoy?: true;
+  /** Envoy cannot, so the context is closed; or it can for clients alone. */
+  readonly closedOnEnvoy?: true | "upstreams";
   /** What Envoy's words allow, where it is less. */
   readonly onEnvoy?: HandshakeReason;
 }
@@ -92,8 +98,33 @@ export const verifyCases: readonly VerifyCase[] = [
     verify: { spki_sha256: [pinOf(plain)], dns_names: ["other.test"] },
     fault: "name_mismatch",
   },
-  { name: "as deep as is allowed", peer: deep, verify: { max_depth: 1 }, fault: null, closedOnEnvoy: true },
-  { name: "too deep", peer: deep, verify: { max_depth: 0 }, fault: "chain_too_deep", closedOnEnvoy: true },
+  ...[0, 1, 2, 3].map(
+    (depth): VerifyCase => ({
+      name: `as deep as is allowed: ${depth}`,
+      peer: leafBelow(depth),
+      verify: { max_depth: depth },
+      fault: null,
+      closedOnEnvoy: "upstreams",
+    }),
+  ),
+  ...[0, 1, 2].map(
+    (depth): VerifyCase => ({
+      name: `too deep: more than ${depth}`,
+      peer: leafBelow(depth + 1),
+      verify: { max_depth: depth },
+      fault: "chain_too_deep",
+      onEnvoy: "issuer_unknown",
+      closedOnEnvoy: "upstreams",
+    }),
+  ),
+  {
+    name: "too deep by far",
+    peer: leafBelow(4),
+    verify: { max_depth: 1, dns_names: ["peer.test"] },
+    fault: "chain_too_deep",
+    onEnvoy: "issuer_unknown",
+    closedOnEnvoy: "upstreams",
+  },
   { name: "on no list", peer: deep, verify: {}, lists: [ofRoot, ofMiddle], fault: null },
   {
     name: "a revoked leaf",
@@ -138,8 +169,9 @@ export const verifyCases: readonly VerifyCase[] = [
 ];
 
 export function chainOf(issued: Issued): { readonly cert: string; readonly key: string } {
-  const { issuer } = issued;
-  const cert = issuer === null || issuer === root ? issued.pem : issued.pem + issuer.pem;
+  let cert = issued.pem;
+  for (let { issuer } = issued; issuer !== null && issuer !== root; issuer = issuer.issuer)
+    cert += issuer.pem;
   return { cert, key: issued.keys.privateKey.export({ type: "pkcs8", format: "pem" }) as string };
 }
 

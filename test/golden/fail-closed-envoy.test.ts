@@ -109,6 +109,7 @@ function checkUpstream(
   );
   const told = validation.value.defaultValidationContext;
   assert.ok((told?.matchTypedSubjectAltNames ?? []).length > 0, `${name} verifies a name`);
+  assert.equal(rules?.maxDepth, undefined, "Envoy does not heed it");
   checkRules(told, rules, name);
 }
 
@@ -126,7 +127,8 @@ function checkRules(
   const { dnsNames = [], spiffeIds = [], trustDomains = [] } = identities ?? {};
   const count = dnsNames.length + spiffeIds.length + trustDomains.length;
   if (count > 0) assert.equal(told?.matchTypedSubjectAltNames.length, count, what);
-  assert.equal(maxDepth, undefined, "Envoy does not heed it");
+  // For clients; of upstreams Envoy does not heed it.
+  assert.equal(told?.maxVerifyDepth, maxDepth === undefined ? undefined : maxDepth + 1, what);
   assert.ok(revocation === undefined || revocation.policy === "require", "Envoy knows no other");
 }
 

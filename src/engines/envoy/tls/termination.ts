@@ -47,8 +47,8 @@ function clientValidation(
   if (clients.mode === "none") return {};
   const { trust, rules } = clients;
   const secret = sdsSecret(trustSecret(trust, rules));
-  const { identities, spkiSha256 } = rules ?? {};
-  if (identities === undefined && spkiSha256 === undefined)
+  const { identities, spkiSha256, maxDepth } = rules ?? {};
+  if ((identities ?? spkiSha256 ?? maxDepth) === undefined)
     return { validationContextType: { case: "validationContextSdsSecretConfig", value: secret } };
   return {
     validationContextType: {
@@ -57,6 +57,8 @@ function clientValidation(
         defaultValidationContext: {
           matchTypedSubjectAltNames: identityMatchers(identities),
           verifyCertificateSpki: [...(spkiSha256 ?? [])],
+          // Envoy counts the CA at the end as well.
+          ...(maxDepth === undefined ? {} : { maxVerifyDepth: maxDepth + 1 }),
         },
         validationContextSdsSecretConfig: secret,
       },
