@@ -13,7 +13,7 @@ interface Open {
 
 /** An upstream that insists on a client certificate and knows which one is on each connection, and since when. */
 export class Peer {
-  /** Connections that were made with another certificate than the one that was in effect by then. */
+  /** Connections that were made, and requests that came, with another certificate than the one that was in effect by then. */
   readonly violations: string[] = [];
   /** Connections that were open at a time. */
   mostOpen = 0;
@@ -21,6 +21,8 @@ export class Peer {
   readonly #open = new Map<TLSSocket, Open>();
   /** The only serial number that new connections may have; null: a rotation is under way. */
   #only: string | null = null;
+  /** The one that takes over, and since when it is in use. */
+  #successor: { readonly serial: string; since: number | null } | null = null;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -33,6 +35,7 @@ export class Peer {
       this.mostOpen = Math.max(this.mostOpen, this.#open.size);
       if (this.#only !== null && serial !== this.#only)
         this.violations.push(`a new connection with ${serial}, when ${this.#only} was in effect`);
+      if (this.#successor?.serial === serial) this.#successor.since ??= performance.now();
       socket.on("close", () => this.#open.delete(socket));
     });
   }
@@ -41,14 +44,16 @@ export class Peer {
     let requests = 0;
     const server = createServer(
       { ...shown(identity, clientAnchors), requestCert: true, rejectUnauthorized: true },
-      (_request, response) => {
+      ({ socket }, response) => {
+        peer.#check(socket as TLSSocket);
         // Some are under way for longer than a rotation takes.
         if (++requests % SLOW_EVERY === 0) setTimeout(() => response.end("ok"), SLOW_MS);
         else response.end("ok");
       },
     );
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return new Peer(server);
+    const peer = new Peer(server);
+    return peer;
   }
 
   get port(): number {
@@ -71,12 +76,29 @@ export class Peer {
     this.#only = serial;
   }
 
+  /** This certificate takes over: once it is in use, no request may come with one that is retired. */
+  expect(serial: string): void {
+    const isInUse = [...this.#open.values()].some((each) => each.serial === serial);
+    this.#successor = { serial, since: isInUse ? performance.now() : null };
+  }
+
   /** For the message of a test that fails. */
   describe(): string {
     const now = performance.now();
     return [...this.#open.values()]
       .map(({ since, serial }) => `${serial.slice(0, 8)} since ${Math.round(now - since)} ms`)
       .join(", ");
+  }
+
+  #check(socket: TLSSocket): void {
+    const serial = this.#open.get(socket)?.serial ?? "";
+    const since = this.#successor?.since ?? null;
+    if (since === null || serial === this.#successor?.serial) return;
+    const late = Math.round(performance.now() - since);
+    if (late > ON_ITS_WAY_MS)
+      this.violations.push(
+        `a request with ${serial}, ${late} ms after ${this.#successor?.serial} was in use first`,
+      );
   }
 
   close(): void {
@@ -87,6 +109,8 @@ export class Peer {
 
 const SLOW_EVERY = 16;
 const SLOW_MS = 100;
+/** A request that was sent before the rotation may be read after it. */
+const ON_ITS_WAY_MS = 500;
 
 function shown(identity: IssuedCertificate, clientAnchors: readonly string[]) {
   return { cert: identity.certificate, key: identity.privateKey, ca: clientAnchors.join("") };

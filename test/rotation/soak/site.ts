@@ -116,9 +116,10 @@ export class Site {
     this.#peer.allowOnly(null);
     this.#inEffect = null;
     const { welcome, revoked, disowned } = await this.#world.step(step, this.#peer);
+    const serial = serialOf(this.#world.offer.identity);
+    this.#peer.expect(serial);
     const offered = performance.now();
     await this.#source.offer(this.#world.offer);
-    const serial = serialOf(this.#world.offer.identity);
     const inTime = (isSo: () => boolean | Promise<boolean>, what: () => string): Promise<void> =>
       until(isSo, IN_EFFECT_WITHIN_MS, async () => {
         const wanted = `${this.#name}, turn ${turn} (${step}): ${what()}`;
@@ -163,7 +164,7 @@ export class Site {
   }
 }
 
-/** From the writing of a new credential until nothing speaks under the old one: far more than noticing and retiring take. */
-const IN_EFFECT_WITHIN_MS = 20_000;
+/** From the writing of a new credential until nothing speaks under the old one: far more than noticing and retiring take, on a busy machine too. */
+const IN_EFFECT_WITHIN_MS = 60_000;
 /** Peers are in this process: where the machine is busy, all of them may be slow at once. */
 export const PATIENT = { connect_timeout_ms: 30_000, timeout_ms: 30_000 };
