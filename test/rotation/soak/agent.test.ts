@@ -14,7 +14,7 @@ import { Peer } from "./peer.ts";
 import { Progress } from "./progress.ts";
 import { serialOf } from "./serial.ts";
 import { PATIENT } from "./site.ts";
-import { assertNoStall, describeLatency } from "./stalls.ts";
+import { assertGone, assertNoStall, describeLatency } from "./stalls.ts";
 
 // What Consul's own agent issues, to many services at once: a leaf with its key is new once the root is, at some moment of the
 // half minute that follows (its caChangeJitterWindow), and else at half of its life, which is an hour at least. So a round of half
@@ -135,10 +135,13 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
       const requests = results.reduce((sum, result) => sum + result.requests, 0);
       const latency = sumOf(results.map((result) => result.latency));
       const most = Math.max(...services.map(({ peer }) => peer.mostOpen));
+      const stay = Math.max(...services.map(({ peer }) => peer.longestStay));
       progress.end(
-        `0 of ${requests} requests failed: ${describeLatency(latency)}; at most ${most} connections to a peer at a time`,
+        `0 of ${requests} requests failed: ${describeLatency(latency)}; ` +
+          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms`,
       );
       assertNoStall("the requests", latency);
+      assertGone(stay);
     } finally {
       await Promise.all(loads.map((load) => load.stop()));
       await gateway.stop();

@@ -17,6 +17,8 @@ export class Peer {
   readonly violations: string[] = [];
   /** Connections that were open at a time. */
   mostOpen = 0;
+  /** Milliseconds that a connection of a retired certificate has stayed for, once its successor was in use. */
+  longestStay = 0;
   readonly #server: Server;
   readonly #open = new Map<TLSSocket, Open>();
   /** The only serial number that new connections may have; null: a rotation is under way. */
@@ -36,7 +38,7 @@ export class Peer {
       if (this.#only !== null && serial !== this.#only)
         this.violations.push(`a new connection with ${serial}, when ${this.#only} was in effect`);
       if (this.#successor?.serial === serial) this.#successor.since ??= performance.now();
-      socket.on("close", () => this.#open.delete(socket));
+      socket.on("close", () => this.#left(socket, serial));
     });
   }
 
@@ -51,8 +53,8 @@ export class Peer {
         else response.end("ok");
       },
     );
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const peer = new Peer(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return peer;
   }
 
@@ -92,13 +94,22 @@ export class Peer {
 
   #check(socket: TLSSocket): void {
     const serial = this.#open.get(socket)?.serial ?? "";
-    const since = this.#successor?.since ?? null;
-    if (since === null || serial === this.#successor?.serial) return;
-    const late = Math.round(performance.now() - since);
+    const late = this.#retiredFor(serial);
     if (late > ON_ITS_WAY_MS)
       this.violations.push(
         `a request with ${serial}, ${late} ms after ${this.#successor?.serial} was in use first`,
       );
+  }
+
+  #left(socket: TLSSocket, serial: string): void {
+    this.#open.delete(socket);
+    this.longestStay = Math.max(this.longestStay, this.#retiredFor(serial));
+  }
+
+  /** Milliseconds; 0: it is not. */
+  #retiredFor(serial: string): number {
+    const since = this.#successor?.since ?? null;
+    return since === null || serial === this.#successor?.serial ? 0 : Math.round(performance.now() - since);
   }
 
   close(): void {

@@ -79,12 +79,8 @@ export class Site {
     return { host: gatewayHost(this.#name), path: this.#path, own: peer, anchors, inEffect };
   }
 
-  get violations(): readonly string[] {
-    return this.#peer.violations;
-  }
-
-  get mostConnections(): number {
-    return this.#peer.mostOpen;
+  get peer(): Pick<Peer, "mostOpen" | "longestStay" | "violations"> {
+    return this.#peer;
   }
 
   startLoad(port: number, workers: number, pauseMs: number): Load {

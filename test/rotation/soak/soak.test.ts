@@ -9,7 +9,7 @@ import { Progress } from "./progress.ts";
 import { CLEARTEXT_HOST, Site } from "./site.ts";
 import { LONG, ONLY, ROTATIONS, SEED } from "./amount.ts";
 import { SOURCES } from "./sources.ts";
-import { assertNoStall, describeLatency } from "./stalls.ts";
+import { assertGone, assertNoStall, describeLatency } from "./stalls.ts";
 import { peerHost } from "./world.ts";
 
 // Credentials of several identities rotate side by side, in every way and in a random order, while requests of all of them
@@ -49,16 +49,16 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
       HANDSHAKE_PAUSE_MS,
       tally,
     );
+    let left = ROTATIONS;
+    let running: Promise<void>[] = [];
     try {
       const memory = new MemoryWatch();
       const progress = new Progress(`${engineUnderTest()}, ${name}`, ROTATIONS, LONG, memory);
       const ports = { http: gateway.httpPort, https: gateway.httpsPort };
-      let left = ROTATIONS;
-      await Promise.all(
-        sites.map(async (site) => {
-          while (left-- > 0) progress.rotated(await site.rotate(ports, () => thoughts(gateway)));
-        }),
-      );
+      running = sites.map(async (site) => {
+        while (left-- > 0) progress.rotated(await site.rotate(ports, () => thoughts(gateway)));
+      });
+      await Promise.all(running);
       const results = await Promise.all(loads.map((load) => load.stop()));
       const failed = results.flatMap(({ failures }, index) =>
         failures.map((failure) => `${names[index]}: ${failure}`),
@@ -73,20 +73,25 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
       assert.deepEqual(failures, []);
       assert.ok(made >= SITES, `only ${made} handshakes`);
       assert.deepEqual(
-        sites.flatMap(({ violations }) => violations),
+        sites.flatMap(({ peer }) => peer.violations),
         [],
       );
       const requests = results.reduce((sum, result) => sum + result.requests, 0);
       const latency = sumOf(results.map((result) => result.latency));
-      const most = Math.max(...sites.map(({ mostConnections }) => mostConnections));
+      const most = Math.max(...sites.map(({ peer }) => peer.mostOpen));
+      const stay = Math.max(...sites.map(({ peer }) => peer.longestStay));
       progress.end(
         `0 of ${requests} requests failed: ${describeLatency(latency)}; ` +
           `handshakes of clients: ${tally.describe()}: ${describeLatency(tally.latency)}; ` +
-          `at most ${most} connections to a peer at a time`,
+          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms`,
       );
       assertNoStall("the requests", latency);
       assertNoStall("the handshakes", tally.latency);
+      assertGone(stay);
     } finally {
+      // Where one has failed the others are still under way.
+      left = 0;
+      await Promise.allSettled(running);
       await Promise.all([...loads.map((load) => load.stop()), handshakes.stop()]);
       await gateway.stop();
       await Promise.all(sites.map((site) => site.stop()));
