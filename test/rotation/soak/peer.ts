@@ -87,9 +87,10 @@ export class Peer {
   /** For the message of a test that fails. */
   describe(): string {
     const now = performance.now();
-    return [...this.#open.values()]
-      .map(({ since, serial }) => `${serial.slice(0, 8)} since ${Math.round(now - since)} ms`)
-      .join(", ");
+    const open = [...this.#open.values()].map(
+      ({ since, serial }) => `${serial.slice(0, 8)} since ${Math.round(now - since)} ms`,
+    );
+    return [...open, ...this.violations.slice(0, 3)].join(", ");
   }
 
   #check(socket: TLSSocket): void {
