@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { it } from "../../behaviour/engines.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { type RunningGateway, startGateway } from "../../support/gateway.ts";
@@ -40,7 +41,8 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
     await gateway.gateway.control.reload();
     await gateway.gateway.serving();
     // Issuers are asked once their names are known: the load begins when all have answered.
-    for (const site of sites) await site.untilServed(gateway.httpPort, () => thoughts(gateway));
+    for (const [index, site] of sites.entries())
+      await site.untilServed(gateway.httpPort, () => thoughts(gateway, names[index]));
     const loads = sites.map((site) => site.startLoad(gateway.httpPort, WORKERS, PAUSE_MS));
     let next = 0;
     const handshakes = startHandshakes(
@@ -55,8 +57,9 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
       const memory = new MemoryWatch();
       const progress = new Progress(`${engineUnderTest()}, ${name}`, ROTATIONS, LONG, memory);
       const ports = { http: gateway.httpPort, https: gateway.httpsPort };
-      running = sites.map(async (site) => {
-        while (left-- > 0) progress.rotated(await site.rotate(ports, () => thoughts(gateway)));
+      running = sites.map(async (site, index) => {
+        const explain = (): Promise<string> => thoughts(gateway, names[index]);
+        while (left-- > 0) progress.rotated(await site.rotate(ports, explain));
       });
       await Promise.all(running);
       const results = await Promise.all(loads.map((load) => load.stop()));
@@ -83,7 +86,8 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
       progress.end(
         `0 of ${requests} requests failed: ${describeLatency(latency)}; ` +
           `handshakes of clients: ${tally.describe()}: ${describeLatency(tally.latency)}; ` +
-          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms`,
+          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms; ` +
+          `this process did not come to its events for ${Math.round(standstill.max / 1e6)} ms at most`,
       );
       assertNoStall("the requests", latency);
       assertNoStall("the handshakes", tally.latency);
@@ -106,12 +110,36 @@ const PLAIN_HOST = `---\n${JSON.stringify({
   spec: { hostname: CLEARTEXT_HOST, requestPolicy: { insecure: { action: "Route" } } },
 })}\n`;
 
-/** What the gateway has against anything, for the message of a test that fails. */
-async function thoughts(gateway: RunningGateway): Promise<string> {
-  const { diagnostics, failures } = await gateway.diag();
-  const bad = diagnostics.filter(({ effect }) => effect !== "informational");
-  return JSON.stringify({ failures: failures.slice(0, 5), diagnostics: bad.slice(0, 5) });
+/** What the gateway has against anything, and of the site, for the message of a test that fails. */
+async function thoughts(gateway: RunningGateway, site?: string): Promise<string> {
+  const { diagnostics, failures, certificates } = (await gateway.diag()) as Known;
+  return JSON.stringify({
+    ...{ failures: failures.slice(0, 5), diagnostics: diagnostics.slice(0, 5) },
+    fault: gateway.gateway.control.state.fault,
+    held: certificates
+      .filter(
+        ({ name }) => site !== undefined && name.split(/[^a-z0-9-]/).some((part) => part.startsWith(site)),
+      )
+      .map(({ name, kind, generation, lists }) => [
+        ...[name, kind, generation],
+        ...(lists ?? []).map(({ thisUpdate }) => thisUpdate),
+      ]),
+    ...{ now: new Date().toISOString(), standstillMs: Math.round(standstill.max / 1e6) },
+  });
 }
+
+interface Known extends Awaited<ReturnType<RunningGateway["diag"]>> {
+  readonly certificates: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly generation: number;
+    readonly lists?: readonly { readonly thisUpdate: string }[];
+  }[];
+}
+
+/** How long this process, the gateway's too, has not come to its events for; in nanoseconds. */
+const standstill = monitorEventLoopDelay();
+standstill.enable();
 
 /** Mulberry32: the same order for the same seed. */
 function randomFrom(seed: number): () => number {
