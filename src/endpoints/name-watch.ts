@@ -1,5 +1,6 @@
 import type { DnsSettings } from "../model/cluster.ts";
 import { type DiscoveredEndpoints, type Found, UNKNOWN } from "./discovered.ts";
+import { Pace } from "./pace.ts";
 import { type NameContext, ResolvedName } from "./resolved-name.ts";
 
 /** A name whose addresses somebody has to be told, under the name by which they are found. */
@@ -16,6 +17,7 @@ export interface NameWanted {
  */
 export class NameWatch implements DiscoveredEndpoints {
   readonly #context: NameContext;
+  readonly #pace: Pace;
   /** By what is asked about. */
   readonly #watched = new Map<string, Watched>();
   readonly #found = new Map<string, Found>();
@@ -24,6 +26,7 @@ export class NameWatch implements DiscoveredEndpoints {
 
   constructor(context: NameContext) {
     this.#context = context;
+    this.#pace = new Pace(context.clock);
   }
 
   find(name: string): Found {
@@ -75,7 +78,7 @@ export class NameWatch implements DiscoveredEndpoints {
     watched.cancel = () => {
       isOver = true;
     };
-    await watched.name.ask().catch(() => undefined);
+    await this.#pace.run(() => (isOver ? NOTHING : watched.name.ask())).catch(() => undefined);
     if (isOver) return;
     this.#publish(watched);
     watched.cancel = this.#context.clock.after(
@@ -125,6 +128,8 @@ interface Watched {
   cancel: () => void;
 }
 
+/** Whoever waited for its turn may not be wanted any more. */
+const NOTHING = Promise.resolve();
 const NONE: Found["endpoints"] = [];
 const SHORTEST_REST_MS = 100;
 /** Longer than name servers take that answer. */

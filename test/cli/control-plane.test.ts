@@ -65,6 +65,8 @@ async function ask(
   }
 }
 
+const CLUSTERS = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+const ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 const SECRETS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
 test("each group's Envoy gets its own; nobody reads another's secrets, and a stranger is refused", async (t) => {
@@ -256,4 +258,32 @@ test("rules that are wrong and certificates that are missing keep it from starti
   const missing = await new Credence(t, [...flags, "--xds-cert", join(files.folder, "none.crt")]).ended;
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /^credence: the xDS stream: .*none\.crt/m);
+});
+
+test("a group with `resolve_names` is told the addresses of names; the Envoys of others ask DNS", async (t) => {
+  const files = await pki(t);
+  const folder = scratch(t, {
+    "all.yaml": object("Mapping", "default", "m", { prefix: "/", service: "localhost:9" }),
+    "fleet.yaml": `groups:
+  - { name: told, match: { dns: told.example }, namespaces: [default], resolve_names: true }
+  - { name: asking, match: { dns: asking.example }, namespaces: [default] }
+`,
+  });
+  const { ready } = await startControlPlane(
+    t,
+    join(folder, "all.yaml"),
+    files,
+    ...["--fleet", join(folder, "fleet.yaml"), "--http-port", "8080"],
+  );
+  for (const group of ["told", "asking"]) {
+    const identity = await files.authority.issue({ commonName: group, dnsNames: [`${group}.example`] });
+    const found = await ask(ready.xds, files, identity, { typeUrl: CLUSTERS, names: ["*"] });
+    assert.ok(!(found instanceof ConnectError));
+    const names = [...found.resources.keys()].filter((name) => name.startsWith("localhost"));
+    assert.equal(names.length, 1);
+    const told = await ask(ready.xds, files, identity, { typeUrl: ENDPOINTS, names });
+    assert.ok(!(told instanceof ConnectError));
+    if (group === "asking") assert.deepEqual([told.resources.size, told.removed], [0, names]);
+    else assert.match(told.resources.get(names[0] ?? "") ?? "", /127\.0\.0\.1/);
+  }
 });

@@ -14,6 +14,7 @@ test("rules as they are written", () => {
     ambassador_id: inner
     files: [/etc/inner]
     consul_services: [web]
+    resolve_names: true
 `;
   assert.deepEqual(parseFleet("fleet.yaml", text), {
     groups: [
@@ -27,6 +28,7 @@ test("rules as they are written", () => {
         match: { spiffe: [], dns: ["a.example", "*.b.example"] },
         files: ["/etc/inner"],
         consulServices: ["web"],
+        resolvesNames: true,
         ambassadorId: "inner",
       },
     ],
