@@ -1,8 +1,21 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 
 /** Says which of the paths given on the command line are not there: a typing error, not a finding. */
 export function allExist(paths: readonly string[]): boolean {
-  const missing = paths.filter((path) => !existsSync(path));
-  for (const path of missing) console.error(`credence: no such file or folder: ${path}`);
-  return missing.length === 0;
+  const refused = paths.flatMap((path) => {
+    const code = refusalOf(path);
+    return code === null ? [] : [code === "ENOENT" ? `no such file or folder: ${path}` : `${path}: ${code}`];
+  });
+  for (const line of refused) console.error(`credence: ${line}`);
+  return refused.length === 0;
+}
+
+/** The errno; null: it is there. */
+function refusalOf(path: string): string | null {
+  try {
+    statSync(path);
+    return null;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "ENOENT";
+  }
 }

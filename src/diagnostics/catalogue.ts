@@ -236,7 +236,11 @@ export const CATALOGUE = {
     "kept-previous",
     "Look at its log and what the machine is short of; it is killed and started again after `--envoy-patience`.",
   ],
-  "listener-port-unavailable": ["error", "kept-previous", "Free the port, or choose another one."],
+  "listener-port-unavailable": [
+    "error",
+    "kept-previous",
+    "Free the port, or choose another by --http-port, --https-port or Module `service_port`. EACCES: the process may not open ports below 1024; EADDRNOTAVAIL: no interface has the address.",
+  ],
 } as const;
 
 export type KnownCode = keyof typeof CATALOGUE;

@@ -99,7 +99,9 @@ function frame(text: string, line: number, column: number): string[] {
   return lines;
 }
 
-const SPEAKS_OF_SECRETS = /kind["']?\s*:\s*["']?Secret|stringData|tls\.key|key\.pem|PRIVATE KEY/;
+/** A file's path that ends so is none. */
+const SPEAKS_OF_SECRETS =
+  /kind["']?\s*:\s*["']?Secret|stringData|(?<![\w/-])(?:tls\.key|key\.pem)|PRIVATE KEY/;
 const KEY_LIKE = /[A-Za-z0-9+/=]{40}/;
 
 /** Only a plain line of the envelope stays whole; of others, at most the name of a key. */
