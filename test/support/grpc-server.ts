@@ -71,6 +71,11 @@ export class Announcement<Said> {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
+  /** Whoever comes from now on hears nothing, until something is said again. */
+  fallSilent(): void {
+    this.#said = null;
+  }
+
   async *follow(signal: AbortSignal): AsyncGenerator<Said> {
     let seen = 0;
     const onAbort = (): void => {

@@ -46,6 +46,8 @@ export interface IstioSds extends GrpcServer {
   readonly requests: SeenSdsRequest[];
   /** What is pushed to everybody who asked for it, and to whoever asks, or the end of all streams with that status. */
   push(held: Held | Code): void;
+  /** Streams that are opened from now on get nothing until the next push. */
+  fallSilent(): void;
 }
 
 /** `instead`: what each stream is sent, whatever is pushed, as fast as it is read. */
@@ -94,6 +96,7 @@ export async function startIstioSds(instead?: () => AsyncIterable<Held>): Promis
   });
   return Object.assign(server, {
     requests,
+    fallSilent: () => announcement.fallSilent(),
     push: (held: Held | Code): void => announcement.say({ held, version: `v${++pushes}` }),
   });
 }

@@ -21,6 +21,8 @@ export interface WorkloadApi extends GrpcServer {
   readonly opened: { withHeader: number; without: number };
   /** What everybody gets from now on: an answer, or the end of the stream with that status. */
   answer(said: Svids | Code): void;
+  /** Streams that are opened from now on get nothing until the next answer. */
+  fallSilent(): void;
 }
 
 export async function startWorkloadApi(): Promise<WorkloadApi> {
@@ -57,7 +59,7 @@ export async function startWorkloadApi(): Promise<WorkloadApi> {
     });
   });
   const answer = (said: Svids | Code): void => announcement.say(said);
-  const api = Object.assign(server, { opened, answer });
+  const api = Object.assign(server, { opened, answer, fallSilent: () => announcement.fallSilent() });
   return Object.defineProperty(api, "streams", { get: () => streams }) as WorkloadApi;
 }
 
