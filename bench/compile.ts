@@ -1,6 +1,7 @@
 // How long resources take to become a model, and what they weigh: `node bench/compile.ts [--mappings 10000] [--contexts 100]`.
 import { parseArgs } from "node:util";
-import { compile, hashModel } from "../src/compile/compile.ts";
+import { compile } from "../src/compile/compile.ts";
+import { hashModel } from "../src/compile/hash-model.ts";
 import { CompileMemory } from "../src/compile/compile-memory.ts";
 import type { CredentialStatuses } from "../src/compile/statuses.ts";
 import { type AnyResource, parseObject } from "../src/resources/envelope.ts";

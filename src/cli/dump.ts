@@ -1,4 +1,4 @@
-import { hashModel } from "../compile/compile.ts";
+import { hashModel } from "../compile/hash-model.ts";
 import { type LoadedGateway, loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
 import { endWithReader, printJson } from "./standard-output.ts";

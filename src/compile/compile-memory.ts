@@ -1,23 +1,9 @@
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { Cluster } from "../model/cluster.ts";
-import type { Route } from "../model/route.ts";
-import type { MappingResource } from "../resources/mapping.ts";
+import { difference } from "../resources/difference.ts";
 import type { TlsContextResource } from "../resources/tls-context.ts";
-import { KnownOrder } from "./known-order.ts";
+import type { Found } from "./found.ts";
+import { GroupMemory, type GroupMakers } from "./group-memory.ts";
 import type { RoutesInput } from "./routes-input.ts";
-import type { MatchedMapping } from "./route-order.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
-
-/** What was made, and what there was to say about it. */
-export interface Found<Value> {
-  readonly value: Value;
-  readonly diagnostics: readonly Diagnostic[];
-}
-
-export interface MadeRoute {
-  readonly route: Route | null;
-  readonly clusters: readonly Cluster[];
-}
 
 type Contexts = ReadonlyMap<string, CompiledContext>;
 
@@ -26,12 +12,9 @@ type Contexts = ReadonlyMap<string, CompiledContext>;
  * the same again, so one changed Mapping among ten thousand costs little. It changes nothing but time.
  */
 export class CompileMemory {
-  readonly groups: KnownOrder<MatchedMapping[]> = new KnownOrder();
-  readonly clusters: KnownOrder<Cluster> = new KnownOrder();
   #contexts: { of: readonly TlsContextResource[]; key: string; found: Found<Contexts> } | null = null;
-  #surroundings = "";
-  #matches = new WeakMap<MappingResource, Found<MatchedMapping | null>>();
-  #routes = new WeakMap<MatchedMapping, { members: readonly MatchedMapping[]; made: Found<MadeRoute> }>();
+  #surroundings: Surroundings | null = null;
+  #groups: GroupMemory | null = null;
 
   /** `key`: all that contexts are made from beside the resources; null: that is not known. */
   contexts(
@@ -46,33 +29,44 @@ export class CompileMemory {
     return found;
   }
 
-  /** Forgets everything of routes when anything but the Mappings is not as it was. */
-  enter({ mappings: _, contexts, resolvers, ...rest }: RoutesInput): void {
-    const seen = [...contexts.values()].map(textOf);
-    const surroundings = JSON.stringify([seen, [...resolvers], rest]);
-    if (surroundings === this.#surroundings) return;
+  /** The groups of these Mappings. Nothing of earlier ones is used when anything but the Mappings is not as it was. */
+  groups(input: RoutesInput, makers: GroupMakers): GroupMemory {
+    const { mappings } = input;
+    const surroundings = surroundingsOf(input);
+    const known = isSameAround(this.#surroundings, surroundings) ? this.#groups : null;
+    // Should anything below fail, it is half of this and half of that.
+    this.#groups = null;
     this.#surroundings = surroundings;
-    this.#matches = new WeakMap();
-    this.#routes = new WeakMap();
+    const changes = known === null ? null : difference(known.mappings, mappings);
+    const few =
+      changes?.isInOrder === true && changes.gone.length + changes.come.length <= mappings.length / 2;
+    const groups = few && known !== null ? known : new GroupMemory();
+    if (few && changes !== null) groups.change(mappings, changes.gone, changes.come, makers);
+    else groups.begin(mappings, makers);
+    this.#groups = groups;
+    return groups;
   }
+}
 
-  match(mapping: MappingResource, make: () => Found<MatchedMapping | null>): Found<MatchedMapping | null> {
-    let found = this.#matches.get(mapping);
-    if (found === undefined) {
-      found = make();
-      this.#matches.set(mapping, found);
-    }
-    return found;
-  }
+/** All that routes are made from beside the Mappings. */
+interface Surroundings {
+  readonly contexts: readonly CompiledContext[];
+  readonly rest: string;
+}
 
-  route(members: readonly MatchedMapping[], make: () => Found<MadeRoute>): Found<MadeRoute> {
-    const [first] = members as [MatchedMapping];
-    const known = this.#routes.get(first);
-    if (known !== undefined && isSame(known.members, members)) return known.made;
-    const made = make();
-    this.#routes.set(first, { members, made });
-    return made;
-  }
+function surroundingsOf({ mappings: _, contexts, resolvers, ...rest }: RoutesInput): Surroundings {
+  return { contexts: [...contexts.values()], rest: JSON.stringify([[...resolvers], rest]) };
+}
+
+function isSameAround(before: Surroundings | null, now: Surroundings): boolean {
+  return (
+    before?.rest === now.rest &&
+    before.contexts.length === now.contexts.length &&
+    now.contexts.every((context, at) => {
+      const other = before.contexts[at] as CompiledContext;
+      return context === other || textOf(context) === textOf(other);
+    })
+  );
 }
 
 /** What a context is to a Mapping that names it. */

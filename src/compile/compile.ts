@@ -1,9 +1,7 @@
-import { createHash } from "node:crypto";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { limitOf } from "../model/capabilities.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { GatewayModel } from "../model/gateway.ts";
-import type { Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { compileAuthorization } from "./authorization.ts";
 import { CompileMemory } from "./compile-memory.ts";
@@ -146,25 +144,6 @@ function withClusters(clusters: readonly Cluster[], more: readonly Cluster[]): r
   const all = new Map([...clusters, ...more].map((cluster) => [cluster.name, cluster]));
   return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
-
-/**
- * SHA-256 (hex) of the model. Its keys are written in one order and its lists are sorted, so equal models are equal text. Routes
- * and clusters, the long lists, go in by their own digests: those that stay the same objects are not written out again.
- */
-export function hashModel({ routes, clusters, ...rest }: GatewayModel): string {
-  const parts = [JSON.stringify(rest), ...routes.map(digestOf), "/", ...clusters.map(digestOf)];
-  return createHash("sha256").update(parts.join("")).digest("hex");
-}
-
-function digestOf(part: Route | Cluster): string {
-  const known = digests.get(part);
-  if (known !== undefined) return known;
-  const digest = createHash("sha256").update(JSON.stringify(part)).digest("base64");
-  digests.set(part, digest);
-  return digest;
-}
-
-const digests = new WeakMap<Route | Cluster, string>();
 
 function references(model: GatewayModel, mappings: readonly MappingResource[]): Record<string, string[]> {
   const found: Record<string, string[]> = {};

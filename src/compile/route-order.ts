@@ -1,6 +1,5 @@
 import type { RouteMatch } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
-import type { KnownOrder } from "./known-order.ts";
 
 /** A Mapping with the match that was made of it. */
 export interface MatchedMapping {
@@ -35,24 +34,20 @@ export function placed(
 
 /**
  * Mappings with one match form a group (reference §2.5.4, with all that decides the match in its identity, design §5);
- * groups stand in 1.14's order. Within a group Mappings stand in the order of their names, as 1.14 processes them.
+ * groups stand in 1.14's order. Of a group the first that is written decides where.
  */
-export function orderedGroups(
-  mappings: readonly MatchedMapping[],
-  order: KnownOrder<MatchedMapping[]>,
-): MatchedMapping[][] {
+export function orderedGroups(mappings: readonly MatchedMapping[]): MatchedMapping[][] {
   const groups = new Map<string, MatchedMapping[]>();
   for (const matched of mappings) {
     const members = groups.get(matched.group);
     if (members === undefined) groups.set(matched.group, [matched]);
     else members.push(matched);
   }
-  return order
-    .sorted(groups, ([a], [b]) => compareGroups(a as MatchedMapping, b as MatchedMapping))
-    .map((members) => (members.length === 1 ? members : members.sort(byName)));
+  return [...groups.values()].sort(([a], [b]) => compareGroups(a as MatchedMapping, b as MatchedMapping));
 }
 
-function compareGroups(a: MatchedMapping, b: MatchedMapping): number {
+/** Of members of two groups. */
+export function compareGroups(a: MatchedMapping, b: MatchedMapping): number {
   return comparePlaces(a.place, b.place) || (a.group < b.group ? 1 : -1);
 }
 
@@ -123,7 +118,8 @@ function constraint(name: string, value: string | undefined, isRegex: boolean): 
   return [{ key: `${name}-${value}`, length: name.length + value.length + (isRegex ? 1 : 0) }];
 }
 
-function byName({ mapping: a }: MatchedMapping, { mapping: b }: MatchedMapping): number {
+/** Within a group Mappings stand in the order of their names, as 1.14 processes them. */
+export function byMemberName({ mapping: a }: MatchedMapping, { mapping: b }: MatchedMapping): number {
   return -descending(`${a.name}.${a.namespace}`, `${b.name}.${b.namespace}`);
 }
 

@@ -5,14 +5,15 @@ import type { Destination, Mirror, Route } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import { compileForward, compileRedirect } from "./actions.ts";
-import type { CompileMemory, Found, MadeRoute } from "./compile-memory.ts";
+import type { CompileMemory } from "./compile-memory.ts";
 import { corsPolicy } from "./cors.ts";
 import { checkErrorResponses, errorResponses } from "./error-responses.ts";
+import type { Found, MadeRoute } from "./found.ts";
 import { type SettledGroup, settleGroup } from "./group.ts";
 import { mayBeGuarded } from "./guards.ts";
 import { compileRateLimits } from "./rate-limits.ts";
 import { compileMatch } from "./route-match.ts";
-import { type MatchedMapping, orderedGroups, placed } from "./route-order.ts";
+import { type MatchedMapping, placed } from "./route-order.ts";
 import type { RoutesInput } from "./routes-input.ts";
 import { normaliseWeights } from "./weights.ts";
 
@@ -21,26 +22,13 @@ export function compileRoutes(
   input: RoutesInput,
   memory: CompileMemory,
   diagnostics: Diagnostic[],
-): { routes: Route[]; clusters: Cluster[] } {
-  memory.enter(input);
-  const clusters = new Map<string, Cluster>();
-  const matched: MatchedMapping[] = [];
-  for (const mapping of input.mappings) {
-    const found = memory.match(mapping, () => matchOf(mapping, input));
-    diagnostics.push(...found.diagnostics);
-    if (found.value !== null) matched.push(found.value);
-  }
-  const routes: Route[] = [];
-  for (const group of orderedGroups(matched, memory.groups)) {
-    const made = memory.route(group, () => routeOf(group, input));
-    diagnostics.push(...made.diagnostics);
-    if (made.value.route !== null) routes.push(made.value.route);
-    for (const cluster of made.value.clusters) clusters.set(cluster.name, cluster);
-  }
-  return {
-    routes,
-    clusters: memory.clusters.sorted(clusters, (a, b) => (a.name < b.name ? -1 : 1)),
-  };
+): { routes: readonly Route[]; clusters: readonly Cluster[] } {
+  const groups = memory.groups(input, {
+    match: (mapping) => matchOf(mapping, input),
+    route: (members) => routeOf(members, input),
+  });
+  for (const found of groups.diagnostics()) diagnostics.push(found);
+  return { routes: groups.routes(), clusters: groups.clusters.sorted() };
 }
 
 function matchOf(mapping: MappingResource, input: RoutesInput): Found<MatchedMapping | null> {

@@ -1,5 +1,6 @@
 import type { Compilation, CompileOptions } from "../compile/compilation.ts";
-import { compile, hashModel } from "../compile/compile.ts";
+import { compile } from "../compile/compile.ts";
+import { hashModel } from "../compile/hash-model.ts";
 import { CompileMemory } from "../compile/compile-memory.ts";
 import type { CredentialChange } from "../credentials/credential.ts";
 import type { CredentialStore } from "../credentials/store.ts";

@@ -55,11 +55,28 @@ function changed(
     if (list === undefined) return null;
     const out = new Set<AnyResource>(gone);
     const kept = (resources[list] as readonly AnyResource[]).filter((object) => !out.has(object));
-    // In order already but for what has come.
-    const next = [...kept, ...come.filter((object) => object.kind === kind)].sort(byNamespaceAndName);
-    Object.assign(resources, { [list]: next });
+    const added = come.filter((object) => object.kind === kind).sort(byNamespaceAndName);
+    Object.assign(resources, { [list]: merged(kept, added) });
   }
   return resources;
+}
+
+/** Of two lists in order one. */
+function merged(many: readonly AnyResource[], few: readonly AnyResource[]): AnyResource[] {
+  const all: AnyResource[] = [];
+  let from = 0;
+  for (const object of few) {
+    let [low, high] = [from, many.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (byNamespaceAndName(many[middle] as AnyResource, object) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    for (; from < low; from++) all.push(many[from] as AnyResource);
+    all.push(object);
+  }
+  for (; from < many.length; from++) all.push(many[from] as AnyResource);
+  return all;
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };

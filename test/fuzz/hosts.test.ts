@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
-import { hashModel } from "../../src/compile/compile.ts";
+import { hashModel } from "../../src/compile/hash-model.ts";
 import type { GatewayModel } from "../../src/model/gateway.ts";
 import { compileText } from "../golden/case.ts";
 

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compile, hashModel } from "../../src/compile/compile.ts";
+import { compile } from "../../src/compile/compile.ts";
+import { hashModel } from "../../src/compile/hash-model.ts";
 import { CompileMemory } from "../../src/compile/compile-memory.ts";
 import type { CredentialStatuses } from "../../src/compile/statuses.ts";
 import { EMPTY, KINDS, type Snapshot, snapshotOf } from "../../src/engines/envoy/ads/snapshot.ts";
 import { translate } from "../../src/engines/envoy/translate.ts";
 import { TranslationMemory } from "../../src/engines/envoy/translation-memory.ts";
+import type { Route } from "../../src/model/route.ts";
 import { type AnyResource, parseObject } from "../../src/resources/envelope.ts";
 import { createResourceSet } from "../../src/resources/resource-set.ts";
 import { ResourceSets } from "../../src/resources/resource-sets.ts";
@@ -195,6 +197,48 @@ test("what is remembered of earlier translations never changes what is sent", ()
       }
     }),
     { numRuns: 300 },
+  );
+});
+
+test("a model's hash is that of its content, however its lists came about", () => {
+  const route = (name: number): Route => ({
+    name: `mapping/default/${name}`,
+    match: { path: { kind: "prefix", value: `/${name}/` } },
+    destinations: [],
+  });
+  const { model } = compile({
+    resources: createResourceSet([]).resources,
+    statuses: statusesOf(true),
+    options,
+  });
+  // Long enough for several sections; what comes, goes and stands elsewhere moves their bounds.
+  const steps = fc.array(
+    fc.record({
+      at: fc.oneof(fc.nat(400), fc.constant(9999)),
+      take: fc.nat(2),
+      put: fc.array(fc.nat(9), { maxLength: 2 }),
+    }),
+    {
+      minLength: 1,
+      maxLength: 8,
+    },
+  );
+  fc.assert(
+    fc.property(steps, (steps) => {
+      let routes = Array.from({ length: 400 }, (_, at) => route(1000 + at));
+      const seen = new Map<string, string>();
+      for (const { at, take, put } of [{ at: 0, take: 0, put: [] }, ...steps]) {
+        routes = routes.toSpliced(at, take, ...put.map(route));
+        const now = { ...model, routes };
+        const hash = hashModel(now);
+        assert.equal(hash, hashModel(structuredClone(now)));
+        const names = routes.map(({ name }) => name).join();
+        assert.equal(seen.get(hash) ?? names, names);
+        seen.set(hash, names);
+      }
+      assert.equal(seen.size, new Set(seen.values()).size);
+    }),
+    { numRuns: 100 },
   );
 });
 

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from "node:crypto";
-import { hashModel } from "../../compile/compile.ts";
+import { hashModel } from "../../compile/hash-model.ts";
 import type { CredentialReader } from "../../credentials/credential.ts";
 import { EnvoyNotFound, findEnvoy } from "../../engines/envoy/process/find.ts";
 import { isObject, type Json, mapObjects } from "../../engines/envoy/process/json.ts";

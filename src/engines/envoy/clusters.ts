@@ -1,8 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
-import type { Destination } from "../../model/route.ts";
-import type { TcpDestination } from "../../model/tcp.ts";
 import {
   type Cluster as ClusterMessage,
   ClusterSchema,
@@ -25,38 +23,42 @@ export function translateClusters(
   model: GatewayModel,
   context: TranslationContext,
   memory: TranslationMemory = new TranslationMemory(),
-): XdsResource<"cluster">[] {
-  const users = usersOf(model);
+): readonly XdsResource<"cluster">[] {
+  const clusters = clustersOf(model);
+  const users = memory.users(model);
   const generations = memory.generations(context.generations);
-  return clustersOf(model).map((cluster) => {
-    const { name, tls } = cluster;
-    const served = users.get(name) ?? NOBODY;
-    return memory.cluster(
+  return memory.clusters(clusters, users, generations, (cluster, served) =>
+    memory.cluster(
       cluster,
       served,
       generations,
       () => generationKey(cluster, context),
       () => {
+        const { name, tls } = cluster;
         const named =
           tls.mode === "originate" && tls.context !== undefined ? [`tlscontext/${tls.context}`] : [];
         return resource("cluster", name, translateCluster(cluster, context), [...served, ...named]);
       },
-    );
-  });
+    ),
+  );
 }
 
 /** Each cluster once: a name is made of everything that decides what it stands for. */
 export function clustersOf(model: GatewayModel): readonly Cluster[] {
   const known = SORTED.get(model);
   if (known !== undefined) return known;
-  const all = [...model.clusters, ...(model.outside ?? []).map(({ cluster }) => cluster)];
+  const { clusters, outside = [] } = model;
+  const all = outside.length === 0 ? clusters : [...clusters, ...outside.map(({ cluster }) => cluster)];
   const sorted = isSorted(all) ? all : sortedByName(all);
   SORTED.set(model, sorted);
   return sorted;
 }
 
 function isSorted(clusters: readonly Cluster[]): boolean {
-  return clusters.every(({ name }, at) => at === 0 || (clusters[at - 1] as Cluster).name < name);
+  if (FOUND_SORTED.has(clusters)) return true;
+  if (!clusters.every(({ name }, at) => at === 0 || (clusters[at - 1] as Cluster).name < name)) return false;
+  FOUND_SORTED.add(clusters);
+  return true;
 }
 
 function sortedByName(clusters: readonly Cluster[]): Cluster[] {
@@ -64,8 +66,9 @@ function sortedByName(clusters: readonly Cluster[]): Cluster[] {
   return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A model is asked several times. */
+/** A model is asked several times, and models share lists. */
 const SORTED = new WeakMap<GatewayModel, readonly Cluster[]>();
+const FOUND_SORTED = new WeakSet<readonly Cluster[]>();
 
 function translateCluster(cluster: Cluster, context: TranslationContext): ClusterMessage {
   return create(ClusterSchema, {
@@ -82,28 +85,3 @@ function translateCluster(cluster: Cluster, context: TranslationContext): Cluste
     ...generationMetadata(cluster, context),
   });
 }
-
-/** What hears of it when Envoy refuses a cluster: names of Mappings and so on, sorted, by cluster. */
-function usersOf(model: GatewayModel): Map<string, readonly string[]> {
-  const users = new Map<string, string[]>();
-  const add = (cluster: string, user: string): void => {
-    const found = users.get(cluster);
-    if (found === undefined) users.set(cluster, [user]);
-    else found.push(user);
-  };
-  const addAll = (destinations: readonly (Destination | TcpDestination)[]): void => {
-    for (const { name, action } of destinations) if (action.kind === "forward") add(action.cluster, name);
-  };
-  for (const { destinations, mirror } of model.routes) {
-    addAll(destinations);
-    if (mirror?.action.kind === "forward") add(mirror.action.cluster, mirror.name);
-  }
-  for (const { chains } of model.tcpListeners ?? [])
-    for (const { destinations } of chains) addAll(destinations);
-  for (const { name, cluster } of model.authorization?.services ?? []) add(cluster, name);
-  for (const { name, cluster } of model.outside ?? []) add(cluster.name, name);
-  for (const [cluster, names] of users) if (names.length > 1) users.set(cluster, [...new Set(names)].sort());
-  return users;
-}
-
-const NOBODY: readonly string[] = [];

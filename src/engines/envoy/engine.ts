@@ -11,14 +11,7 @@ import type { ListenerBounds } from "./bounds.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
 import { portProblems, withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
-import {
-  generationsOf,
-  lifetimesOf,
-  secretsWith,
-  trustDomainsOf,
-  withMoved,
-  withRotated,
-} from "./rotation.ts";
+import { factsOf, secretsWith, withMoved, withRotated } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
 import { translateSecrets } from "./secrets.ts";
 import { acceptanceIn } from "./tls/acceptance.ts";
@@ -222,10 +215,8 @@ export class EnvoyEngine implements Engine {
     return {
       discovered,
       ...(knowsNames === undefined ? {} : { knowsNames }),
-      generations: generationsOf(this.#secrets, credentials),
+      ...factsOf(this.#secrets, credentials),
       acceptance: acceptanceIn(credentials),
-      trustDomains: trustDomainsOf(this.#secrets, credentials),
-      lifetimes: lifetimesOf(this.#secrets, credentials),
       ports,
       ...(bounds === undefined ? {} : { bounds }),
       ...(ownCluster === undefined ? {} : { ownCluster }),

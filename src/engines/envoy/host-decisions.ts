@@ -76,16 +76,23 @@ function trustsForwarded(settings: HttpSettings): boolean {
 
 /** The virtual host of that very domain; else the one that covers it: the longest `*.suffix`, then `*`. */
 function findHost(hosts: readonly VirtualHost[], domain: string): VirtualHost | undefined {
-  let best: VirtualHost | undefined;
-  for (const host of hosts) {
-    if (host.domain === domain) return host;
-    const covers =
-      host.domain === "*" || (host.domain.startsWith("*.") && isBelow(domain, host.domain.slice(1)));
-    if (covers && (best === undefined || host.domain.length > best.domain.length)) best = host;
+  const byDomain = byDomainOf(hosts);
+  const own = byDomain.get(domain);
+  if (own !== undefined) return own;
+  for (let dot = domain.indexOf(".", 1); dot !== -1; dot = domain.indexOf(".", dot + 1)) {
+    const covering = byDomain.get(`*${domain.slice(dot)}`);
+    if (covering !== undefined) return covering;
   }
-  return best;
+  return byDomain.get("*");
 }
 
-function isBelow(domain: string, suffix: string): boolean {
-  return domain.length > suffix.length && domain.endsWith(suffix);
+function byDomainOf(hosts: readonly VirtualHost[]): ReadonlyMap<string, VirtualHost> {
+  let byDomain = BY_DOMAIN.get(hosts);
+  if (byDomain === undefined) {
+    byDomain = new Map(hosts.map((host) => [host.domain, host]));
+    BY_DOMAIN.set(hosts, byDomain);
+  }
+  return byDomain;
 }
+
+const BY_DOMAIN = new WeakMap<readonly VirtualHost[], ReadonlyMap<string, VirtualHost>>();

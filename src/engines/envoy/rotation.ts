@@ -6,7 +6,7 @@ import { trustDomainOf } from "../../x509/spiffe.ts";
 import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import { clustersOf, translateClusters } from "./clusters.ts";
 import { upstreamSecrets } from "./secret-names.ts";
-import { type SecretPart, secretParts, translateSecrets } from "./secrets.ts";
+import { secretParts, translateSecrets } from "./secrets.ts";
 import { httpListener } from "./listeners.ts";
 import { tcpListener } from "./tcp/listener.ts";
 import { clientSecret } from "./tls/acceptance.ts";
@@ -14,17 +14,35 @@ import type { TranslationContext } from "./translation-context.ts";
 import type { TranslationMemory } from "./translation-memory.ts";
 import { discoveredName, loadAssignments } from "./upstream/load-assignment.ts";
 
-/** By `credential NAME`, `trust NAME` or `crl NAME`, of what the SDS secrets named are made of. */
-export function generationsOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
+/** What translation knows of the credentials that the SDS secrets named are made of. */
+export function factsOf(secrets: Iterable<string>, credentials: CredentialReader): CredentialFacts {
   const generations = new Map<string, number>();
+  const trustDomains = new Map<string, string>();
+  const lifetimes = new Map<string, number>();
+  // A thousand of them are gone through at each change: each is looked up once.
   for (const secret of secrets) {
-    for (const [kind, name] of Object.entries(secretParts(secret) ?? {}) as [SecretPart, string][]) {
-      const held = credentials[kind](name);
-      if (held !== undefined) generations.set(`${kind} ${name}`, held.generation);
+    const parts = secretParts(secret);
+    if (parts === null) continue;
+    if ("credential" in parts) {
+      const name = parts.credential;
+      const held = credentials.credential(name);
+      if (held === undefined) continue;
+      generations.set(`credential ${name}`, held.generation);
+      const domain = held.spiffeId === undefined ? null : trustDomainOf(held.spiffeId);
+      if (domain !== null) trustDomains.set(name, domain);
+      const [leaf] = held.facts;
+      if (leaf !== undefined) lifetimes.set(name, held.notAfter - leaf.notBefore);
+      continue;
     }
+    const trust = credentials.trust(parts.trust);
+    if (trust !== undefined) generations.set(`trust ${parts.trust}`, trust.generation);
+    const lists = parts.crl === undefined ? undefined : credentials.crl(parts.crl);
+    if (lists !== undefined) generations.set(`crl ${parts.crl}`, lists.generation);
   }
-  return generations;
+  return { generations, trustDomains, lifetimes };
 }
+
+type CredentialFacts = Required<Pick<TranslationContext, "generations" | "trustDomains" | "lifetimes">>;
 
 /** The secrets among these that are made of what has changed in the store. */
 export function secretsWith(
@@ -35,36 +53,6 @@ export function secretsWith(
     const parts: Partial<Record<CredentialKind, string>> | null = secretParts(secret);
     return parts?.[kind] === name;
   });
-}
-
-/** Of the SDS secrets named: who has a SPIFFE ID meets peers of its own trust domain by it. */
-export function trustDomainsOf(
-  secrets: Iterable<string>,
-  credentials: CredentialReader,
-): Map<string, string> {
-  const domains = new Map<string, string>();
-  for (const secret of secrets) {
-    if (!secret.startsWith("credential:")) continue;
-    const name = secret.slice("credential:".length);
-    const { spiffeId } = credentials.credential(name) ?? {};
-    const domain = spiffeId === undefined ? null : trustDomainOf(spiffeId);
-    if (domain !== null) domains.set(name, domain);
-  }
-  return domains;
-}
-
-/** Of the credentials among the SDS secrets named: milliseconds from the leaf's beginning to the earliest end in its chain. */
-export function lifetimesOf(secrets: Iterable<string>, credentials: CredentialReader): Map<string, number> {
-  const lifetimes = new Map<string, number>();
-  for (const secret of secrets) {
-    if (!secret.startsWith("credential:")) continue;
-    const name = secret.slice("credential:".length);
-    const credential = credentials.credential(name);
-    const [leaf] = credential?.facts ?? [];
-    if (credential !== undefined && leaf !== undefined)
-      lifetimes.set(name, credential.notAfter - leaf.notBefore);
-  }
-  return lifetimes;
 }
 
 /** The snapshot with the secrets of these names as the store has them now, and what uses them in a new generation: clusters, and filter chains. */

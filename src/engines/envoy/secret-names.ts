@@ -1,3 +1,4 @@
+import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { TcpTls } from "../../model/tcp.ts";
 import type { UpstreamTls } from "../../model/tls.ts";
@@ -6,16 +7,23 @@ import { credentialSecret, trustSecret } from "./secrets.ts";
 
 /** The SDS secrets that the model's clusters, hosts and TCP chains name. */
 export function secretNames(model: GatewayModel): Set<string> {
-  const names = new Set<string>();
-  for (const { tls } of clustersOf(model)) addUpstream(tls, names);
+  const names = new Set(namedBy(clustersOf(model)));
   for (const { tls } of model.virtualHosts) addServer(tls, names);
   for (const { chains } of model.tcpListeners ?? []) for (const { tls } of chains) addServer(tls, names);
   return names;
 }
 
-function addUpstream(tls: UpstreamTls, names: Set<string>): void {
-  for (const name of upstreamSecrets(tls)) names.add(name);
+function namedBy(clusters: readonly Cluster[]): ReadonlySet<string> {
+  let names = NAMED.get(clusters);
+  if (names === undefined) {
+    names = new Set(clusters.flatMap(({ tls }) => upstreamSecrets(tls)));
+    NAMED.set(clusters, names);
+  }
+  return names;
 }
+
+/** Most changes leave the list of clusters as it is. */
+const NAMED = new WeakMap<readonly Cluster[], ReadonlySet<string>>();
 
 /** Those of one cluster. */
 export function upstreamSecrets(tls: UpstreamTls): readonly string[] {

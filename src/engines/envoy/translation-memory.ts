@@ -1,7 +1,9 @@
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { Cluster } from "../../model/cluster.ts";
+import type { GatewayModel } from "../../model/gateway.ts";
 import type { Route } from "../../model/route.ts";
 import { sealed } from "./ads/snapshot.ts";
+import { ClusterUsers, type Users } from "./cluster-users.ts";
 import type { XdsResource } from "./resources.ts";
 
 /**
@@ -13,9 +15,32 @@ export class TranslationMemory {
   #clusters = new WeakMap<Cluster, RememberedCluster>();
   #endpoints = new WeakMap<Cluster, RememberedEndpoints>();
   #generations: Generations = new Map();
+  readonly #users = new ClusterUsers();
+  #translated: TranslatedClusters | null = null;
   #virtualHosts = new Map<string, RememberedHost>();
   #seen = new Map<string, RememberedHost>();
   #surroundings = "";
+
+  users(model: GatewayModel): Users {
+    return this.#users.of(model);
+  }
+
+  /** All of a model's; the same list as the last time where nothing of it is other. `generations` as `generations` returns them. */
+  clusters(
+    clusters: readonly Cluster[],
+    users: Users,
+    generations: Generations,
+    translate: (cluster: Cluster, users: readonly string[]) => XdsResource<"cluster">,
+  ): readonly XdsResource<"cluster">[] {
+    const last = this.#translated;
+    if (last?.clusters === clusters && last.users === users && last.generations === generations)
+      return last.resources;
+    const resources = clusters.map((cluster) =>
+      translate(cluster, users.byCluster.get(cluster.name) ?? NOBODY),
+    );
+    this.#translated = { clusters, users, generations, resources };
+    return resources;
+  }
 
   /** `generations`: of every secret; `key` tells those of the cluster's own. `users` are whom it serves. */
   cluster(
@@ -80,6 +105,15 @@ export class TranslationMemory {
     // Those that this translation has no use for are forgotten by the next.
     this.#seen = new Map();
   }
+}
+
+const NOBODY: readonly string[] = [];
+
+interface TranslatedClusters {
+  readonly clusters: readonly Cluster[];
+  readonly users: Users;
+  readonly generations: Generations;
+  readonly resources: readonly XdsResource<"cluster">[];
 }
 
 type Generations = ReadonlyMap<string, number>;

@@ -8,8 +8,8 @@ import { decide, type HostDecisions } from "./host-decisions.ts";
 import { hostRoutes } from "./host-routes.ts";
 import { resource, type XdsResource } from "./resources.ts";
 import { staleConnectionRetry } from "./retry.ts";
-import { readHost } from "./route-match.ts";
 import type { RouteScope } from "./route-scopes.ts";
+import { routesByName, type RoutesByName } from "./routes-by-name.ts";
 import { routeTable } from "./route-table.ts";
 import { TranslationMemory } from "./translation-memory.ts";
 import { envoyRoutes, type RouteEntry, type RouteSurroundings } from "./routes.ts";
@@ -28,7 +28,7 @@ export function virtualHosts(
   maxRoutes: number = MAX_ROUTES,
   memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"virtual-host">[] {
-  const routes = new RoutesByName(model.routes);
+  const routes = routesByName(model.routes);
   const groups = groupDomains(scope, model, routes, maxRoutes);
   const unauthorized = withoutAuthorization(model);
   const common = {
@@ -90,45 +90,6 @@ function groupDomains(
     domains: groups.flatMap((group) => group.domains),
     decisions: (groups[0] as DomainGroup).decisions,
   }));
-}
-
-/** Routes by the name they are for, each with its place in the order. */
-class RoutesByName {
-  readonly #routes: readonly Route[];
-  readonly #byName = new Map<string, number[]>();
-  readonly #anywhere: number[] = [];
-
-  constructor(routes: readonly Route[]) {
-    this.#routes = routes;
-    for (const [order, { match }] of routes.entries()) {
-      if (match.host === undefined) this.#anywhere.push(order);
-      else {
-        // One that no request can name has no virtual host either.
-        const name = readHost(match.host)?.name;
-        if (name === undefined) continue;
-        const known = this.#byName.get(name);
-        if (known === undefined) this.#byName.set(name, [order]);
-        else known.push(order);
-      }
-    }
-  }
-
-  names(): Iterable<string> {
-    return this.#byName.keys();
-  }
-
-  count(domains: readonly string[]): number {
-    let count = this.#anywhere.length;
-    for (const domain of domains) count += this.#byName.get(domain)?.length ?? 0;
-    return count;
-  }
-
-  /** In the order of precedence. */
-  of(domains: readonly string[]): readonly Route[] {
-    const orders = [...this.#anywhere];
-    for (const domain of domains) for (const order of this.#byName.get(domain) ?? []) orders.push(order);
-    return orders.sort((a, b) => a - b).map((order) => this.#routes[order] as Route);
-  }
 }
 
 function namesOf(routes: readonly Route[]): string[] {

@@ -31,10 +31,10 @@ export function snapshotOf(resources: readonly XdsResource[], previous: Snapshot
 }
 
 function encodedOf(list: readonly XdsResource[], previous: Snapshot[XdsKind]): Snapshot[XdsKind] {
-  const made = MADE_OF.get(previous);
-  // Names in the same order: only what has another object is looked at. The rule where the world is large.
-  const isInPlace = made?.length === list.length && list.every(({ name }, at) => name === made[at]?.name);
-  const changed = isInPlace ? list.filter((resource, at) => resource !== made[at]) : list;
+  const other = differing(list, MADE_OF.get(previous));
+  if (other?.length === 0) return previous;
+  const isInPlace = other !== null;
+  const changed = other ?? list;
   const map = new Map<string, EncodedResource>(isInPlace ? previous : []);
   let isSame = isInPlace || previous.size === list.length;
   for (const resource of changed) {
@@ -47,6 +47,22 @@ function encodedOf(list: readonly XdsResource[], previous: Snapshot[XdsKind]): S
     isSame &&= isAsBefore;
   }
   return isSame ? previous : map;
+}
+
+/** What is another object than in `made`, which has the same names in the same order: the rule where the world is large. Null: it has not. */
+function differing(
+  list: readonly XdsResource[],
+  made: readonly XdsResource[] | undefined,
+): readonly XdsResource[] | null {
+  if (made?.length !== list.length) return null;
+  const different: XdsResource[] = [];
+  for (const [at, resource] of list.entries()) {
+    const before = made[at] as XdsResource;
+    if (resource === before) continue;
+    if (resource.name !== before.name) return null;
+    different.push(resource);
+  }
+  return different;
 }
 
 /** The resources that a kind's map was made of. */
