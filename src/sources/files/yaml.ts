@@ -3,6 +3,7 @@ import { diagnose } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition } from "../../diagnostics/diagnostic.ts";
 import type { RawObject } from "../../resources/resource.ts";
 import { splitDocuments } from "./documents.ts";
+import { readPlain } from "./plain-yaml.ts";
 import { composeDocument, type DocumentProblem } from "./yaml-document.ts";
 import { type DocumentValue, readValue } from "./yaml-value.ts";
 
@@ -51,6 +52,12 @@ export function parseYaml(
     if (known !== undefined) {
       objects.push(known);
       keys.push(key);
+      continue;
+    }
+    const plain = readPlain(document);
+    if (plain !== null) {
+      keys.push(key);
+      objects.push(rawObject(plain, offset, plain.offset));
       continue;
     }
     const composed = composeDocument(document);
