@@ -1,10 +1,15 @@
 import type { LookupAddress, RecordWithTtl } from "node:dns";
 import { lookup, resolve4, resolve6 } from "node:dns/promises";
-import type { DnsSettings } from "../model/cluster.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { EndpointReader } from "./endpoint.ts";
-import { type FoundAddress, type NameContext, ResolvedName } from "./resolved-name.ts";
+import {
+  type FoundAddress,
+  type NameContext,
+  profileOf,
+  profilesLike,
+  ResolvedName,
+} from "./resolved-name.ts";
 
 export interface DnsContext {
   readonly clock: Clock;
@@ -42,13 +47,20 @@ export function createDnsEndpoints({ clock, logger, ...context }: DnsContext): E
 
   return {
     resolve(host, port, dns) {
-      const known = profiles[profileOf(dns)] as Map<string, ResolvedName>;
+      const profile = profileOf(dns);
+      const known = profiles[profile] as Map<string, ResolvedName>;
       let name = known.get(host);
       if (name === undefined) {
         // Names come from configuration, so this bound is only ever met by revisions long gone.
         const [oldest] = known.keys();
         if (oldest !== undefined && known.size >= MAX_NAMES) known.delete(oldest);
-        name = new ResolvedName(host, dns, names);
+        const like = profilesLike(profile).map((each) => profiles[each]?.get(host));
+        name = new ResolvedName(
+          host,
+          dns,
+          names,
+          like.find((each) => each?.isUsable),
+        );
         known.set(host, name);
       }
       if (name.isUsable) {
@@ -65,12 +77,6 @@ export function createDnsEndpoints({ clock, logger, ...context }: DnsContext): E
 
 const MAX_NAMES = 10_000;
 const PROFILES = 12;
-
-function profileOf(dns: DnsSettings | undefined): number {
-  if (dns === undefined) return 0;
-  const family = dns.family === undefined ? 0 : dns.family === "v6" ? 1 : 2;
-  return family * 4 + (dns.respectTtl === true ? 2 : 0) + (dns.logical === true ? 1 : 0);
-}
 
 function recordsOf(host: string, family: 4 | 6): Promise<readonly RecordWithTtl[]> {
   return family === 4 ? resolve4(host, { ttl: true }) : resolve6(host, { ttl: true });

@@ -1,7 +1,7 @@
 import type { DnsSettings } from "../model/cluster.ts";
 import { type DiscoveredEndpoints, type Found, UNKNOWN } from "./discovered.ts";
 import { Pace } from "./pace.ts";
-import { type NameContext, ResolvedName } from "./resolved-name.ts";
+import { type NameContext, profileOf, profilesLike, ResolvedName } from "./resolved-name.ts";
 
 /** A name whose addresses somebody has to be told, under the name by which they are found. */
 export interface NameWanted {
@@ -41,14 +41,7 @@ export class NameWatch implements DiscoveredEndpoints {
   /** The whole list, each time it may have changed. Resolves when each new name was answered for, or a bounded time later; never rejects. */
   async follow(wanted: readonly NameWanted[]): Promise<void> {
     if (this.#isStopped) return;
-    const lists = Map.groupBy(wanted, ({ host, dns }) => JSON.stringify([host, dns]));
-    for (const [key, watched] of this.#watched) {
-      if (lists.has(key)) continue;
-      watched.cancel();
-      this.#watched.delete(key);
-    }
-    const names = new Set(wanted.map(({ name }) => name));
-    for (const name of this.#found.keys()) if (!names.has(name)) this.#found.delete(name);
+    const lists = Map.groupBy(wanted, ({ host, dns }) => keyOf(host, profileOf(dns)));
     const first: Promise<unknown>[] = [];
     for (const [key, list] of lists) {
       const ports = new Map(list.map(({ name, port }) => [name, port]));
@@ -59,10 +52,20 @@ export class NameWatch implements DiscoveredEndpoints {
         continue;
       }
       const [{ host, dns }] = list as [NameWanted];
-      const watched = { name: new ResolvedName(host, dns, this.#context), ports, cancel: () => {} };
+      const like = profilesLike(profileOf(dns)).map((each) => this.#watched.get(keyOf(host, each))?.name);
+      const name = new ResolvedName(
+        host,
+        dns,
+        this.#context,
+        like.find((each) => each?.isUsable),
+      );
+      const watched = { name, ports, cancel: () => {} };
       this.#watched.set(key, watched);
-      first.push(this.#ask(watched));
+      const asked = this.#ask(watched);
+      if (name.isUsable) this.#publish(watched);
+      else first.push(asked);
     }
+    this.#forget(new Set(lists.keys()), new Set(wanted.map(({ name }) => name)));
     if (first.length > 0) await this.#answered(first);
   }
 
@@ -70,6 +73,16 @@ export class NameWatch implements DiscoveredEndpoints {
     this.#isStopped = true;
     for (const { cancel } of this.#watched.values()) cancel();
     this.#watched.clear();
+  }
+
+  /** What nobody wants any more. */
+  #forget(keys: ReadonlySet<string>, names: ReadonlySet<string>): void {
+    for (const [key, watched] of this.#watched) {
+      if (keys.has(key)) continue;
+      watched.cancel();
+      this.#watched.delete(key);
+    }
+    for (const name of this.#found.keys()) if (!names.has(name)) this.#found.delete(name);
   }
 
   /** Resolves after the first answer. Then it is asked again, as often as it takes. */
@@ -130,6 +143,10 @@ interface Watched {
 
 /** Whoever waited for its turn may not be wanted any more. */
 const NOTHING = Promise.resolve();
+function keyOf(host: string, profile: number): string {
+  return `${host} ${profile}`;
+}
+
 const NONE: Found["endpoints"] = [];
 const SHORTEST_REST_MS = 100;
 /** Longer than name servers take that answer. */

@@ -41,12 +41,16 @@ export class ResolvedName {
   /** By port, so that a request allocates nothing. */
   readonly #endpoints = new Map<number, readonly Endpoint[]>();
 
-  constructor(host: string, dns: DnsSettings | undefined, context: NameContext) {
+  /** `like`: the same host under settings that differ little (`profilesLike`); what is known of it is used until something else is known. */
+  constructor(host: string, dns: DnsSettings | undefined, context: NameContext, like?: ResolvedName) {
     this.host = host;
     this.isLiteral = isIP(host) !== 0;
     this.#dns = dns;
     this.#context = context;
     this.#addresses = this.isLiteral ? [host] : [];
+    if (this.isLiteral || like?.isUsable !== true) return;
+    this.#addresses = dns?.logical === true ? like.#addresses.slice(0, 1) : like.#addresses;
+    this.#answeredAt = like.#answeredAt;
   }
 
   /** There are addresses that may be used. */
@@ -132,6 +136,19 @@ export class ResolvedName {
     logger?.debug({ host: this.host, code }, "DNS look-up failed");
     throw this.#failure;
   }
+}
+
+/** What is asked for, as a number below 12: the settings make another name of it. */
+export function profileOf(dns: DnsSettings | undefined): number {
+  if (dns === undefined) return 0;
+  const family = dns.family === undefined ? 0 : dns.family === "v6" ? 1 : 2;
+  return family * 4 + (dns.respectTtl === true ? 2 : 0) + (dns.logical === true ? 1 : 0);
+}
+
+/** Those, this one among them, whose names have addresses of the same families: what is known of one will do for another. */
+export function profilesLike(profile: number): readonly number[] {
+  const first = profile - (profile % 4);
+  return [first, first + 1, first + 2, first + 3];
 }
 
 const FRESH_MS = 5_000;

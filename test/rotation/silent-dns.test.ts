@@ -36,8 +36,9 @@ async function lossesWhile(answer: DnsAnswer, mapping: Record<string, unknown> =
     const running = startLoad(url, 4);
     for (let index = 1; index <= 8; index++) {
       await gateway.replace("secret.yaml", secret(index));
-      // Another cluster than before, in two ways.
-      await gateway.replace("routes.yaml", routes({ connect_timeout_ms: 2_000 + index }));
+      // Another cluster than before, by what is asked of DNS too.
+      const asking = index % 2 === 0 ? {} : { respect_dns_ttl: mapping.respect_dns_ttl !== true };
+      await gateway.replace("routes.yaml", routes({ connect_timeout_ms: 2_000 + index, ...asking }));
     }
     const { requests, failures } = await running.stop();
     assert.ok(requests > 20, `only ${requests} requests`);
@@ -87,3 +88,71 @@ it("a name of which another address becomes known is reached there, whatever was
     await upstream.close();
   }
 });
+
+it("a name that nobody has answers 503 for that reason, until somebody has it", async () => {
+  const upstream = await startUpstream("cleartext");
+  const gateway = await startGateway(
+    { "routes.yaml": mappingYaml("m", { prefix: "/", service: `nobody.example:${upstream.port}` }) },
+    { hosts: { "other.example": ["127.0.0.1"] } },
+  );
+  const status = async (): Promise<number> => (await fetch(`http://127.0.0.1:${gateway.httpPort}/`)).status;
+  try {
+    await gateway.answer("nobody.example", "denied");
+    assert.equal(await status(), 503);
+    assert.equal((await gateway.failure())?.reason, "upstream_dns_failure");
+    await gateway.answer("nobody.example", ["127.0.0.1"]);
+    await until(async () => (await status()) === 200);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+it("rotations under load lose no request under a name server that answers now and then", async () => {
+  const upstream = await startUpstream("mtls");
+  const { ca } = await certificates();
+  const credentials = await Promise.all(
+    Array.from({ length: 4 }, (_, index) => ca.issue({ commonName: `generation-${index}`, usage: "client" })),
+  );
+  const secret = (index: number): string =>
+    secretYaml("certs", { ...(credentials[index % 4] as (typeof credentials)[0]), ca: ca.certificate });
+  const names = ["a.example", "b.example", "c.example"];
+  const mappings = names.map((name) =>
+    mappingYaml(name.slice(0, 1), {
+      prefix: `/${name}/`,
+      service: `https://${name}:${upstream.port}`,
+      tls: "ctx",
+      ...(name === "b.example" ? { respect_dns_ttl: true } : {}),
+    }),
+  );
+  const gateway = await startGateway(
+    {
+      "routes.yaml":
+        mappings.join("") + tlsContextYaml("ctx", { hosts: [], secret: "certs", sni: "localhost" }),
+      "secret.yaml": secret(0),
+    },
+    { hosts: Object.fromEntries(names.map((name) => [name, ["127.0.0.1"]])) },
+  );
+  const urls = names.map((name) => `http://127.0.0.1:${gateway.httpPort}/${name}/`);
+  try {
+    for (const url of urls) await until(async () => (await fetch(url)).status === 200);
+    const loads = urls.map((url) => startLoad(url, 2));
+    for (let index = 1; index <= ROTATIONS; index++) {
+      for (const [at, name] of names.entries())
+        await gateway.answer(name, STARVING[(index + at) % STARVING.length] as DnsAnswer);
+      await gateway.replace("secret.yaml", secret(index));
+    }
+    const ends = await Promise.all(loads.map((load) => load.stop()));
+    assert.deepEqual(
+      ends.flatMap(({ failures }) => failures),
+      [],
+    );
+    for (const { requests } of ends) assert.ok(requests > 10, `only ${requests} requests`);
+  } finally {
+    await gateway.stop();
+    await upstream.close();
+  }
+});
+
+const ROTATIONS = Number(process.env.CREDENCE_ROTATIONS ?? 20);
+const STARVING: readonly DnsAnswer[] = ["silent", "silent", "denied", "silent", ["127.0.0.1"]];

@@ -2,6 +2,7 @@ import { registerGatewayMetrics } from "../../admin/gateway-metrics.ts";
 import { createAdminServer } from "../../admin/server.ts";
 import { createHandshakeLines } from "../../control/handshake-lines.ts";
 import type { Authorize } from "../../engines/envoy/ads/client.ts";
+import { createDnsEndpoints } from "../../endpoints/dns.ts";
 import { createNameServers } from "../../endpoints/name-servers.ts";
 import { NameWatch } from "../../endpoints/name-watch.ts";
 import { createAdsServer } from "../../engines/envoy/ads/server.ts";
@@ -84,12 +85,14 @@ export async function wireEnvoyGateway(options: EnvoyGatewayOptions): Promise<Ga
   // Envoy's clusters are made anew with each rotation: what each asked itself, a silent DNS server would take its addresses.
   const servers = createNameServers({ servers: options.dnsResolvers, now: () => clock.now() });
   const names = new NameWatch({ clock, logger, lookup: servers.lookup });
+  const dns = createDnsEndpoints({ clock, logger, lookup: (host) => servers.lookup(host, undefined) });
   const plane = wirePlane({
     ...options,
     clock,
     handshakeLines,
     revisionAt: revisions.at,
     names,
+    dns,
     engine: ({ store, discovered, onFailure, onHandshakeFailed }) => {
       failed.onFailure = onFailure;
       failed.onHandshakeFailed = onHandshakeFailed;

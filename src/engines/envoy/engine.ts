@@ -254,10 +254,13 @@ export class EnvoyEngine implements Engine {
     ads.publish(group, this.#snapshot, String(revision.number));
   }
 
-  /** Addresses go out by name too; several changes that come together go out at once. */
+  /** Addresses go out by name too. Each costs a look at all clusters, so what comes within a moment goes out at once. */
   #onEndpointsChange(name: string): void {
     this.#moved.add(name);
-    if (this.#moved.size > 1) return;
+    if (this.#moved.size === 1) this.#options.clock.after(GATHERED_MS, () => this.#publishMoved());
+  }
+
+  #publishMoved(): void {
     this.#turn = this.#turn
       .then(async () => {
         const revision = this.#revision;
@@ -329,4 +332,5 @@ function tcpNames(model: GatewayModel | undefined): ReadonlySet<string> {
 }
 
 const WAIT_MS = 10_000;
+const GATHERED_MS = 20;
 const OPEN_POLL_MS = 20;

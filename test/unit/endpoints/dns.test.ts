@@ -121,6 +121,18 @@ describe("DNS endpoints", () => {
     asked = [];
   });
 
+  it("other settings of a known name begin with what is known, where they ask for the same family", async () => {
+    const first = addresses();
+    await question().answer("10.0.0.2", "10.0.0.1", "::1");
+    await first;
+    assert.deepEqual(await addresses("svc", 81, { respectTtl: true }), ["10.0.0.1", "10.0.0.2"]);
+    await question().fail("ETIMEOUT");
+    assert.deepEqual(await addresses("svc", 81, { respectTtl: true }), ["10.0.0.1", "10.0.0.2"]);
+    const six = addresses("svc", 80, { family: "v6" });
+    await question().answer("::1");
+    assert.deepEqual(await six, ["::1"]);
+  });
+
   it("logical_dns: the first of each answer, in the order of the answer", async () => {
     const asking = addresses("svc", 80, { logical: true });
     await question().answer("10.0.0.2", "10.0.0.1");

@@ -154,6 +154,19 @@ describe("a watch of names", () => {
     assert.deepEqual(watch.find("svc:80").endpoints, []);
   });
 
+  it("other settings of a known name begin with what is known, where they ask for the same family", async () => {
+    void watch.follow([wanted("svc")]);
+    await question().answer("10.0.0.2", "10.0.0.1");
+    const named = (name: string, dns: DnsSettings): NameWanted => ({ ...wanted("svc", 80, dns), name });
+    await watch.follow([named("ttl", { respectTtl: true }), named("logical", { logical: true })]);
+    assert.deepEqual([addresses("ttl"), addresses("logical")], [["10.0.0.1", "10.0.0.2"], ["10.0.0.1"]]);
+    assert.equal(asked.length, 2);
+    const followed = watch.follow([named("v6", { family: "v6" })]);
+    assert.deepEqual(addresses("v6"), []);
+    clock.move(1_010);
+    await followed;
+  });
+
   it("what nobody wants is asked about no more, and an answer under way changes nothing", async () => {
     void watch.follow([wanted("a"), wanted("b")]);
     const [a, b] = asked.splice(0) as [Question, Question];
