@@ -36,9 +36,10 @@ const INDENT = " ".repeat(LABEL_WIDTH + 4);
 
 function peerLines(peer: PeerReport, paint: Paint): string[] {
   const { side, host, port, decidedBy, steps, verdict } = peer;
-  const who = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  // Port 0: nobody was dialled.
+  const who = port === 0 ? "" : `${host.includes(":") ? `[${host}]` : host}:${port} `;
   return [
-    paint(BOLD, side === "upstream" ? `upstream ${who}` : `listener ${who} for ${peer.name}`),
+    paint(BOLD, side === "upstream" ? `upstream ${who}`.trimEnd() : `listener ${who}for ${peer.name}`),
     `  ${paint(verdict.good ? GREEN : RED, verdict.good ? verdict.says : `${verdict.reason}: ${verdict.is}`)}`,
     "",
     ...decidedBy.map((placed) => `  ${placedText(placed, paint)}`),

@@ -16,6 +16,7 @@ import type {
 import { peerExpectation, revocationOf } from "../../../credentials/peer-expectation.ts";
 import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
 import { type ClientTerms, KnownIssuers } from "./client-check.ts";
+import { RefusedHandshake, rawOf, UNRECOGNIZED_NAME } from "./handshake-failure.ts";
 import { alpnProtocols, contextParameters } from "../../../model/openssl.ts";
 
 export type TerminateTls = Extract<ServerTls, { mode: "terminate" }>;
@@ -143,8 +144,14 @@ type SniCallback = (name: string, done: (error: Error | null, context?: SecureCo
 function chooser(choose: (name: string, socket: TLSSocket | null) => SecureContext | Error): SniCallback {
   return function (this: unknown, name, done) {
     const chosen = choose(name, this instanceof TLSSocket ? this : null);
-    if (chosen instanceof Error) done(chosen);
-    else done(null, chosen);
+    if (!(chosen instanceof Error)) {
+      done(null, chosen);
+      return;
+    }
+    // Node ends it without a word. Nothing of a ServerHello is sent yet, so the alert may go in the clear (RFC 6066 §3).
+    const isNamesFault = chosen instanceof RefusedHandshake && chosen.failure !== "settings_changed";
+    if (isNamesFault && this instanceof TLSSocket) rawOf(this).write(UNRECOGNIZED_NAME);
+    done(chosen);
   };
 }
 
