@@ -437,6 +437,14 @@ export const SKIPS: readonly Skip[] = [
   },
   {
     engine: "envoy",
+    file: "tunnel-ends",
+    group: "how TCP connections end",
+    tests: ["an upgrade: its client is cut"],
+    reason: "the upstream's connection is ended in due form, with close_notify, as if the client had ended",
+    isRun: true,
+  },
+  {
+    engine: "envoy",
     file: "verify",
     group: "handshakes",
     tests: ["an upstream > as deep as is allowed", "an upstream > too deep", "allow-missing", "allow-stale"],

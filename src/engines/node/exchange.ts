@@ -176,8 +176,11 @@ export class Exchange extends UpstreamCall implements AuthUser {
 
   onClientClosed(cause: string): void {
     if (this.#done) return;
-    if (this.tunnel) this.finish(false, null, "");
-    else {
+    if (this.tunnel) {
+      // Cut, not ended: the upstream must not take a part for the whole.
+      this.upstream?.destroy();
+      this.finish(false, null, "");
+    } else {
       this.status = FAILURE_REASONS.client_disconnected;
       this.finish(false, "client_disconnected", cause);
     }

@@ -200,7 +200,8 @@ export abstract class UpstreamCall implements UpstreamUser {
     if (upstream === null) this.#cluster?.cancel(this);
     else if (failure === null && response.upstreamReusable && !this.tunnel && this.requestBody.done) {
       upstream.release(response.keepAliveSeconds);
-    } else upstream.destroy();
+    } else if (failure === null && this.tunnel) upstream.end();
+    else upstream.destroy();
     this.upstream = null;
   }
 

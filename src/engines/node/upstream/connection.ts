@@ -99,7 +99,7 @@ export class UpstreamConnection implements Timed {
     socket.on("drain", () => this.#user?.onUpstreamDrain());
     socket.on("end", () => {
       if (socket.allowHalfOpen && this.#user?.onUpstreamEnd !== undefined) this.#user.onUpstreamEnd();
-      else this.#lose(CLOSED);
+      else this.#onEnd();
     });
     socket.on("error", (error: Error) => this.#onError(error));
     socket.on("close", () => {
@@ -171,7 +171,7 @@ export class UpstreamConnection implements Timed {
       this.end();
   }
 
-  /** Closes an idle connection in due form: with TLS, close_notify first. */
+  /** Closes in due form what is idle, or has said all: with TLS, close_notify first (RFC 8446 §6.1). */
   end(): void {
     this.#leave();
     this.deadline = performance.now() + LINGER_MS;
@@ -205,6 +205,13 @@ export class UpstreamConnection implements Timed {
   #onError(error: Error): void {
     if (this.#gone) return;
     this.#lose(classify(error, "open", this.identityPresented !== null));
+  }
+
+  /** The peer has said that it ends, and is answered in kind. */
+  #onEnd(): void {
+    const user = this.#user;
+    this.end();
+    user?.onUpstreamClosed(CLOSED);
   }
 
   /** Ends the connection from below. */
