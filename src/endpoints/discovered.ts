@@ -31,7 +31,18 @@ export function endpointsName({ service, resolver }: Cluster): string | null {
  * The name by which whoever asks DNS for an engine (name-watch.ts) has the addresses of a cluster; null: it is an address
  * itself, or has a resolver.
  */
-export function namedEndpoints({ service, resolver, dns }: Cluster): string | null {
+export function namedEndpoints(cluster: Cluster): string | null {
+  const known = NAMED.get(cluster);
+  if (known !== undefined) return known;
+  const name = nameOf(cluster);
+  NAMED.set(cluster, name);
+  return name;
+}
+
+/** All clusters are gone through for each address that changes. */
+const NAMED = new WeakMap<Cluster, string | null>();
+
+function nameOf({ service, resolver, dns }: Cluster): string | null {
   if (resolver !== undefined || isIP(service.host) !== 0) return null;
   const settings = [dns?.family, dns?.respectTtl && "ttl", dns?.logical && "logical"].filter(Boolean);
   return ["dns", `${service.host}:${service.port}`, ...settings].join(" ");

@@ -36,8 +36,8 @@ export function addresses(cluster: Cluster, context: TranslationContext): Cluste
 }
 
 /**
- * Each rotation makes a cluster that asks DNS anew, and one that got no answer (5 to 6 s, process/bootstrap.ts) serves without an address, although
- * the one before had some. Envoy's own next question is 5 s later.
+ * Where Envoy asks, each rotation makes a cluster that asks DNS anew, and one that got no answer (5 to 6 s, process/bootstrap.ts) serves without
+ * an address, although the one before had some. Its own next question is 5 s later.
  */
 const AGAIN_SOON: NonNullable<ClusterFields["dnsFailureRefreshRate"]> = {
   baseInterval: duration(250),
