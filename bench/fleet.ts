@@ -67,7 +67,7 @@ async function run(): Promise<void> {
     () => answers(`http://127.0.0.1:${adminPort}/ambassador/v0/check_ready`),
     "the control plane is ready",
   );
-  console.log(`ready after ${seconds(now() - started)}, ${memory(plane)} MB`);
+  console.log(`ready after ${seconds(now() - started)}, ${memories(plane)}`);
 
   const fleet = new SimulatedFleet({ clients, hosts, mappings, contexts });
   const clientArgs = [String(clients), String(xdsPort), String(contexts), ca, client.certificate, client.key];
@@ -75,7 +75,7 @@ async function run(): Promise<void> {
   child = fork(join(import.meta.dirname, "fleet-clients.ts"), clientArgs, { execArgv: [] });
   child.on("message", (message: ClientsMessage) => fleet.take(message));
   await until(() => fleet.isComplete, "every simulated client has the world", 300_000);
-  console.log(`${clients} clients have the world after ${seconds(now() - connected)}, ${memory(plane)} MB`);
+  console.log(`${clients} clients have the world after ${seconds(now() - connected)}, ${memories(plane)}`);
   await startEnvoy();
 
   const changes: number[] = [];
@@ -126,7 +126,7 @@ async function run(): Promise<void> {
   console.log(
     `  CPU of the control plane: ${Math.round(((plane.cpuSeconds() - cpuRotation) * 1000) / rounds)} ms a rotation`,
   );
-  console.log(`memory of the control plane: ${memory(plane)} MB now, ${memory(plane, "VmHWM")} MB at most`);
+  console.log(`memory of the control plane: ${memories(plane)}`);
 }
 
 async function writeResources(authority: Authority): Promise<void> {
@@ -239,6 +239,10 @@ function report(what: string, times: readonly number[]): void {
 function memory({ pid }: Running, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
   const kilobytes = new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Math.round(Number(kilobytes) / 1000);
+}
+
+function memories(plane: Running): string {
+  return `${memory(plane)} MB now, ${memory(plane, "VmHWM")} MB at most`;
 }
 
 function seconds(milliseconds: number): string {

@@ -11,6 +11,8 @@ export class Group {
   /** For the state-of-the-world protocol; made when there is a client of it. */
   #inlined: Snapshot | null = null;
   #label = "";
+  /** Whom the last publication began with. */
+  #first = 0;
 
   /** Null until something was published: until then clients wait. */
   get snapshot(): Snapshot | null {
@@ -37,10 +39,27 @@ export class Group {
     this.#label = label;
     const deltas = [...this.clients].filter(({ options }) => options.protocol === "delta");
     for (const { session } of deltas) session.update(snapshot, changes, label);
-    if (deltas.length === this.clients.size) return;
-    const inlined = this.view("state-of-the-world") as Snapshot;
-    const inlinedChanges = changesBetween(inlinedBefore ?? EMPTY, inlined);
-    for (const { session, options } of this.clients)
-      if (options.protocol !== "delta") session.update(inlined, inlinedChanges, label);
+    if (deltas.length < this.clients.size) {
+      const inlined = this.view("state-of-the-world") as Snapshot;
+      const inlinedChanges = changesBetween(inlinedBefore ?? EMPTY, inlined);
+      for (const { session, options } of this.clients)
+        if (options.protocol !== "delta") session.update(inlined, inlinedChanges, label);
+    }
+    this.#wakeAll();
+  }
+
+  /** Nobody is always the last: each time others begin. */
+  #wakeAll(): void {
+    const clients = [...this.clients];
+    this.#first = (this.#first + AT_ONCE) % Math.max(1, clients.length);
+    wakeFrom([...clients.slice(this.#first), ...clients.slice(0, this.#first)], 0);
   }
 }
+
+/** What is made for some is written at the end of a turn of the event loop: the first of a hundred need not wait for the last one's. */
+function wakeFrom(clients: readonly ConnectedClient[], at: number): void {
+  for (const { session } of clients.slice(at, at + AT_ONCE)) session.wake();
+  if (at + AT_ONCE < clients.length) setImmediate(() => wakeFrom(clients, at + AT_ONCE));
+}
+
+const AT_ONCE = 8;

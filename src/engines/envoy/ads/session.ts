@@ -141,8 +141,8 @@ export class Session {
 
   /** The client has what is under way for that type. */
   acknowledge(subscription: Subscription): void {
-    this.#endTurn(subscription);
     subscription.onAck();
+    this.#answered(subscription);
     if (subscription.kind !== "cluster" || !subscription.isQuiet) return;
     this.#first?.onAcknowledged();
     if (this.#first === null) this.#late = NOBODY;
@@ -154,9 +154,9 @@ export class Session {
       for (const { name } of subscription.inFlight?.resources ?? [])
         if (!subscription.held.has(name)) this.#owedHosts.add(name);
     }
-    this.#endTurn(subscription);
     this.sent.refused++;
     subscription.onNack(detail);
+    this.#answered(subscription);
   }
 
   update(snapshot: Snapshot, changes: Changes, label: string): void {
@@ -172,6 +172,10 @@ export class Session {
       // A port may be free by now.
       if (isNewRevision && kind === "listener") subscription.retry(isBindFailure);
     }
+  }
+
+  /** After an `update`: there may be something to send. */
+  wake(): void {
     this.#options.onReady();
   }
 
@@ -186,11 +190,13 @@ export class Session {
       const isLarge = subscription.inFlight === null && subscription.dirty.size > MANY;
       if (isLarge && !this.#options.turns.take(this.#turn)) continue;
       const batch = subscription.next(this.#order.gate(subscription.kind));
-      if (isLarge && batch !== null) this.#large.add(subscription);
       if (batch === null) {
-        if (isLarge) this.#endTurn(subscription);
+        // What it waits for is not its own answer to a large response: others may have the turn meanwhile.
+        if (isLarge && this.#large.size === 0) this.#options.turns.end(this.#turn);
         continue;
       }
+      // The last part of a large response may be small.
+      if (isLarge || this.#options.turns.has(this.#turn)) this.#large.add(subscription);
       this.sent.responses++;
       this.sent.resources += batch.resources.length;
       for (const { bytes } of batch.resources) this.sent.bytes += bytes.length;
@@ -226,10 +232,11 @@ export class Session {
     for (const name of this.#late) this.get("cluster")?.mark(name);
   }
 
-  /** With the last large response that was under way: each type has one of its own. */
-  #endTurn(subscription: Subscription): void {
-    this.#large.delete(subscription);
-    if (this.#large.size === 0) this.#options.turns.end(this.#turn);
+  /** With the last large response: each type has one of its own, and one may come in parts. Half of the world for everybody would be half of it a client. */
+  #answered(subscription: Subscription): void {
+    if (!this.#large.delete(subscription) || this.#large.size > 0) return;
+    for (const { dirty } of this.#types.values()) if (dirty.size > MANY) return;
+    this.#options.turns.end(this.#turn);
   }
 
   #lookUp(kind: XdsKind | null, name: string): EncodedResource | undefined {

@@ -98,6 +98,18 @@ export function sealed<Kind extends XdsKind>(resource: XdsResource<Kind>): XdsRe
 
 const encodings = new WeakMap<XdsResource, EncodedResource>();
 
+/** One set for all clients that are to look at everything: a hundred that wait for their turn have ten thousand names once. */
+export function namesOf(published: Snapshot[XdsKind]): ReadonlySet<string> {
+  let names = NAMES.get(published);
+  if (names === undefined) {
+    names = new Set(published.keys());
+    NAMES.set(published, names);
+  }
+  return names;
+}
+
+const NAMES = new WeakMap<Snapshot[XdsKind], ReadonlySet<string>>();
+
 /** Names that differ between two snapshots, by kind. Resources are compared as objects: `snapshotOf` keeps what is the same. */
 export function changesBetween(before: Snapshot, after: Snapshot): Changes {
   const changes: Partial<Record<XdsKind, string[]>> = {};

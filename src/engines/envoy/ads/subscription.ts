@@ -3,7 +3,7 @@ import type { XdsKind } from "../resources.ts";
 import { type Batch, halves } from "./batch.ts";
 import { Holdings } from "./holdings.ts";
 import { type Mended, narrow, scratchName, type Verdict, wholeHost } from "./narrowing.ts";
-import type { EncodedResource } from "./snapshot.ts";
+import { type EncodedResource, namesOf } from "./snapshot.ts";
 
 /** A resource that the client refused: not sent again until its bytes change. */
 export interface Refusal {
@@ -52,7 +52,9 @@ export class Subscription {
   mustAnswer = false;
   readonly #options: SubscriptionOptions;
   /** Names to look at: what the client has may differ from what it should have. */
-  #dirty = new Set<string>();
+  #dirty: ReadonlySet<string> = NO_NAMES;
+  /** `#dirty` once it is this client's alone: until then it is one set for all that wait for the world. */
+  #ownDirty: Set<string> | null = null;
   /** Names that are answered even if the client should have them: it may have dropped them before it asked again. */
   #forced = new Set<string>();
   /** What is left of a refused batch. */
@@ -102,8 +104,15 @@ export class Subscription {
   subscribeAll(): void {
     this.wildcard = true;
     this.asks++;
-    for (const name of this.#options.published().keys()) this.#dirty.add(name);
-    for (const name of this.held.keys()) this.#dirty.add(name);
+    const published = this.#options.published();
+    if (this.#dirty.size === 0 && this.held.size === 0) {
+      this.#dirty = namesOf(published);
+      this.#ownDirty = null;
+      return;
+    }
+    const dirty = this.#toChange();
+    for (const name of published.keys()) dirty.add(name);
+    for (const name of this.held.keys()) dirty.add(name);
   }
 
   unsubscribeAll(): void {
@@ -117,7 +126,7 @@ export class Subscription {
     if (this.names.size >= MOST_NAMES && !this.names.has(name)) throw new TooManyNames();
     this.names.add(name);
     this.asks++;
-    if (mayHave) this.#dirty.add(name);
+    if (mayHave) this.#toChange().add(name);
     else this.mark(name, true);
   }
 
@@ -131,7 +140,7 @@ export class Subscription {
 
   /** The name is to be looked at, and answered in any case if `force`. */
   mark(name: string, force = false): void {
-    this.#dirty.add(name);
+    this.#toChange().add(name);
     if (force) this.#forced.add(name);
     const refusal = this.refusals.get(name);
     if (refusal !== undefined && refusal.version !== this.#options.lookUp(name)?.version)
@@ -141,7 +150,7 @@ export class Subscription {
   /** What the client does not ask for any more. */
   forget(name: string): void {
     this.held.delete(name);
-    this.#dirty.delete(name);
+    if (this.#dirty.has(name)) this.#toChange().delete(name);
     this.#forced.delete(name);
     this.refusals.delete(name);
   }
@@ -151,7 +160,7 @@ export class Subscription {
     for (const [name, refusal] of [...this.refusals]) {
       if (!which(refusal)) continue;
       this.refusals.delete(name);
-      this.#dirty.add(name);
+      this.#toChange().add(name);
     }
   }
 
@@ -214,7 +223,8 @@ export class Subscription {
     const resources: EncodedResource[] = [];
     const removed: string[] = [];
     let bytes = 0;
-    for (const name of this.#dirty) {
+    const dirty = this.#toChange();
+    for (const name of dirty) {
       if (bytes >= MOST_BYTES && this.#mayComeInParts) break;
       const forced = this.#forced.has(name);
       const wanted = this.isSubscribed(name) ? this.#wanted(name) : "nothing";
@@ -226,14 +236,14 @@ export class Subscription {
         isDone = gate.mayAdd(wanted) && resources.push(wanted) > 0;
       if (isDone && typeof wanted === "object") bytes += wanted.bytes.length;
       if (isDone) {
-        this.#dirty.delete(name);
+        dirty.delete(name);
         this.#forced.delete(name);
       }
     }
     // An emptied set keeps the room of all that it held.
-    if (this.#dirty.size === 0) this.#dirty = new Set();
+    if (dirty.size === 0) [this.#dirty, this.#ownDirty] = [NO_NAMES, null];
     if (this.#forced.size === 0) this.#forced = new Set();
-    const mustAnswer = this.mustAnswer && this.#dirty.size === 0;
+    const mustAnswer = this.mustAnswer && dirty.size === 0;
     return resources.length + removed.length > 0 || mustAnswer ? { resources, removed } : null;
   }
 
@@ -268,7 +278,7 @@ export class Subscription {
         resource.name,
         isWhole ? without : { ...without, mended: wholeHost(known.resource, lastGood(), mended.culprits) },
       );
-      if (!isWhole) this.#dirty.add(resource.name);
+      if (!isWhole) this.#toChange().add(resource.name);
       return;
     }
     if (refused !== resource) return;
@@ -296,14 +306,22 @@ export class Subscription {
   #mend(name: string, mended: Mended): void {
     const refusal = this.refusals.get(name);
     if (refusal !== undefined) this.refusals.set(name, { ...refusal, mended });
-    this.#dirty.add(name);
+    this.#toChange().add(name);
   }
 
   /** The scratch resource is held perhaps, and wanted by nobody: it goes with the next response. */
   #endNarrowing(): void {
     if (this.#narrowing === null) return;
-    this.#dirty.add(scratchName(this.#narrowing.resource.name));
+    this.#toChange().add(scratchName(this.#narrowing.resource.name));
     this.#narrowing = null;
+  }
+
+  #toChange(): Set<string> {
+    if (this.#ownDirty === null) {
+      this.#ownDirty = new Set(this.#dirty);
+      this.#dirty = this.#ownDirty;
+    }
+    return this.#ownDirty;
   }
 }
 
@@ -318,4 +336,5 @@ export class TooManyNames extends ConnectError {
 const MOST_NAMES = 100_000;
 /** Of one response, where it may come in parts. */
 const MOST_BYTES = 128 * 1024;
+const NO_NAMES: ReadonlySet<string> = new Set();
 const NOTHING: Batch = { resources: [], removed: [] };

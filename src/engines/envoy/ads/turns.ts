@@ -8,7 +8,8 @@ export interface Waiting {
 
 /**
  * Large responses are sent to a few clients at a time: a fleet that connects at once, after a restart of the control
- * plane say, would else have the world in memory once a client. A turn ends with the client's answer, or after a while.
+ * plane say, would else have the world in memory once a client. A turn lasts until its client has all of them, or does not
+ * answer for a while.
  */
 export class Turns {
   readonly #clock: Clock;
@@ -21,19 +22,24 @@ export class Turns {
     this.#most = most;
   }
 
-  /** false: `onTurn` will be called. Who has a turn keeps it. */
+  /** false: `onTurn` will be called. Who has a turn keeps it, and has as long again. */
   take(who: Waiting): boolean {
-    if (this.#taken.has(who)) return true;
-    if (this.#taken.size >= this.#most) {
+    const cancel = this.#taken.get(who);
+    if (cancel === undefined && this.#taken.size >= this.#most) {
       this.#waiting.add(who);
       return false;
     }
+    cancel?.();
     this.#waiting.delete(who);
     this.#taken.set(
       who,
       this.#clock.after(LONGEST_MS, () => this.end(who)),
     );
     return true;
+  }
+
+  has(who: Waiting): boolean {
+    return this.#taken.has(who);
   }
 
   /** Has answered, needs none any more, or is gone. */

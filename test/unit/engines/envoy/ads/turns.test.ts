@@ -46,11 +46,24 @@ test("a large world comes in parts, all of it", () => {
   assert.ok(only.session.isSettled);
 });
 
-test("a few clients at a time are sent large responses; who answers, leaves or is silent makes room", () => {
+/** What is left of the client's world comes, and is taken. */
+function takeAll({ session, subscription }: ReturnType<typeof sessions>["made"][number]): void {
+  do session.acknowledge(subscription);
+  while (session.next() !== null);
+}
+
+test("a few clients at a time are sent large responses; who has all of them, leaves or is silent makes room", () => {
   const { clock, called, made } = sessions(5);
   const sent = made.map(({ session }) => session.next() !== null);
   assert.deepEqual(sent, [true, true, false, false, false]);
-  made[0]?.session.acknowledge(made[0].subscription);
+  const [first] = made;
+  assert.ok(first !== undefined);
+  first.session.acknowledge(first.subscription);
+  assert.notEqual(first.session.next(), null);
+  // It goes on, instead of others beginning too.
+  assert.equal(called.length, 0);
+  takeAll(first);
+  assert.equal(first.subscription.held.size, LARGE.cluster.size);
   assert.deepEqual(called, [2]);
   assert.notEqual(made[2]?.session.next(), null);
   made[1]?.session.close();
@@ -66,7 +79,7 @@ test("a turn lasts until none of a client's large responses is under way", () =>
   const { called, made } = sessions(3);
   const [first] = made;
   assert.ok(first !== undefined);
-  const { session, subscription } = first;
+  const { session } = first;
   const { subscription: secrets } = session.open(TYPE_URLS.secret) ?? assert.fail();
   for (const name of LARGE.cluster.keys()) session.subscribe(secrets, `no-secret/${name}`, false);
   assert.deepEqual(
@@ -78,6 +91,23 @@ test("a turn lasts until none of a client's large responses is under way", () =>
   // What waits behind the cluster's response is the same client's.
   session.acknowledge(secrets);
   assert.deepEqual(called, []);
-  session.acknowledge(subscription);
+  takeAll(first);
   assert.deepEqual(called, [2]);
+});
+
+test("a client that goes on answering keeps its turn, however long the world takes", () => {
+  const { clock, called, made } = sessions(3);
+  const [first, , last] = made;
+  assert.ok(first !== undefined && last !== undefined);
+  for (const { session } of made.slice(0, 2)) assert.notEqual(session.next(), null);
+  assert.equal(last.session.next(), null);
+  for (let part = 0; part < 3; part++) {
+    clock.move(6000);
+    first.session.acknowledge(first.subscription);
+    assert.notEqual(first.session.next(), null);
+  }
+  // The second one's was over after ten seconds.
+  assert.deepEqual(called, [2]);
+  assert.notEqual(last.session.next(), null);
+  assert.equal(made[1]?.session.next(), null);
 });
