@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, connect as connectTcp, type Server } from "node:net";
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcp,
+  type Server,
+  type Socket,
+} from "node:net";
 import { type ConnectionOptions, connect } from "node:tls";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
@@ -76,10 +82,16 @@ describe("why the upstream was not reached", () => {
 interface ClientCase extends Told {
   readonly name: string;
   readonly options?: ConnectionOptions;
-  readonly bytes?: Buffer | string;
+  readonly bytes?: string | (() => Promise<Buffer>);
+  /** It ends its side after them. */
+  readonly ends?: true;
   /** OpenSSL's client, which trusts nobody: Node's closes without an alert. */
   readonly openssl?: true;
 }
+
+/** All that a client says before it is answered. */
+const hello = helloOf("edge.example");
+const partOfHello = async (): Promise<Buffer> => (await hello).subarray(0, 20);
 
 const clientCases: readonly ClientCase[] = [
   { name: "no certificate", node: "client_certificate_missing" },
@@ -127,6 +139,11 @@ const clientCases: readonly ClientCase[] = [
     node: "server_certificate_refused",
     openssl: true,
   },
+  { name: "an end before anything is said", node: "handshake_closed", bytes: "", ends: true },
+  { name: "an end in the hello", node: "handshake_closed", bytes: partOfHello, ends: true },
+  { name: "silence", node: "handshake_timeout", bytes: "" },
+  { name: "silence in the hello", node: "handshake_timeout", bytes: partOfHello },
+  { name: "silence after the hello", node: "handshake_timeout", bytes: () => hello },
   { name: "cleartext", node: "plaintext_peer", bytes: "GET / HTTP/1.1\r\nHost: edge.example\r\n\r\n" },
 ];
 
@@ -135,7 +152,7 @@ describe("why a client's handshake came to nothing", () => {
 
   before(async () => {
     const { server } = await certificates();
-    gateway = await startGateway({
+    const files = {
       "all.yaml":
         secretYaml("ca", { certificate: root.pem }) +
         secretYaml("edge", server) +
@@ -146,15 +163,22 @@ describe("why a client's handshake came to nothing", () => {
           ca_secret: "ca",
           cert_required: true,
         }),
-    });
+    };
+    gateway = await startGateway(files, { limits: { handshakeTimeoutMs: 2000 } });
   });
   after(() => gateway.stop());
 
-  for (const { name, options, bytes, openssl, node, envoy } of clientCases)
+  for (const { name, options, bytes, ends, openssl, node, envoy } of clientCases)
     it(name, async (skip) => {
       const before = await told();
       if (openssl === true) await distrust(gateway.httpsPort);
-      else await shake(gateway.httpsPort, options ?? {}, bytes);
+      else
+        await shake(
+          gateway.httpsPort,
+          options ?? {},
+          typeof bytes === "function" ? await bytes() : bytes,
+          ends,
+        );
       const wanted = skip === null ? node : envoy === undefined ? node : envoy;
       for (const end = performance.now() + (wanted === null ? 500 : 5000); performance.now() < end; ) {
         const now = await told();
@@ -180,7 +204,12 @@ async function distrust(port: number): Promise<void> {
   await once(client, "exit");
 }
 
-function shake(port: number, options: ConnectionOptions, bytes?: Buffer | string): Promise<void> {
+function shake(
+  port: number,
+  options: ConnectionOptions,
+  bytes?: Buffer | string,
+  ends?: true,
+): Promise<void> {
   return new Promise((resolve) => {
     const target = { port, host: "127.0.0.1" };
     const socket =
@@ -188,9 +217,22 @@ function shake(port: number, options: ConnectionOptions, bytes?: Buffer | string
         ? connect({ ...target, servername: "edge.example", rejectUnauthorized: false, ...options }, () =>
             socket.write("GET / HTTP/1.1\r\nHost: edge.example\r\nConnection: close\r\n\r\n"),
           )
-        : connectTcp(target, () => socket.write(bytes));
+        : connectTcp(target, () => (ends === true ? socket.end(bytes) : socket.write(bytes)));
     socket.on("error", () => undefined);
     socket.on("data", () => undefined);
     socket.on("close", () => resolve());
   });
+}
+
+async function helloOf(servername: string): Promise<Buffer> {
+  const server = createTcp();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = connect({ port, host: "127.0.0.1", servername });
+  client.on("error", () => undefined);
+  const [socket] = (await once(server, "connection")) as [Socket];
+  const [bytes] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  server.close();
+  return bytes;
 }

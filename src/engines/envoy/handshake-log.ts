@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { HandshakeRecord } from "../../diagnostics/failure.ts";
+import type { HttpSettings } from "../../model/http.ts";
 import { pack } from "../../protobuf/any.ts";
 import type { AccessLogSchema } from "../../protobuf/generated/envoy/config/accesslog/v3/accesslog_pb.js";
 import {
@@ -11,6 +12,7 @@ import {
 } from "../../protobuf/generated/envoy/data/accesslog/v3/accesslog_pb.js";
 import { TcpGrpcAccessLogConfigSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { handshakeLine, standardOutput } from "./access-log.ts";
+import { DEFAULT_BOUNDS } from "./bounds.ts";
 import { addressText, logStream, timeText } from "./failure-log.ts";
 import { CHAINS } from "./filter-chains.ts";
 import { handshakeOf } from "./handshake-words.ts";
@@ -25,16 +27,19 @@ type Filter = ReturnType<typeof expressionFilter>;
  * chain that refused them. The log's name says which. It is the same whatever hosts there are: a listener that differs in more than
  * its chains would be replaced, and its connections ended.
  */
-export function handshakeLogs(listener: string, context: TranslationContext): AccessLog[] {
-  const { ownCluster, handshakeLines } = context;
+export function handshakeLogs(
+  listener: string,
+  { proxyProtocol }: Pick<HttpSettings, "proxyProtocol">,
+  context: TranslationContext,
+): AccessLog[] {
+  const { ownCluster, handshakeLines, bounds = DEFAULT_BOUNDS } = context;
   const failures: readonly (readonly [reason: HandshakeReason | null, expression: string])[] = [
     [
       null,
       `connection.transport_failure_reason != '' && !(xds.filter_chain_name in ['${WITHOUT_TLS.join("', '")}'])`,
     ],
-    ...Object.entries(BY_CHAIN).map(
-      ([reason, expression]) => [reason as keyof typeof BY_CHAIN, expression] as const,
-    ),
+    ...BY_CHAIN,
+    ...withoutWords(bounds.handshakeTimeoutMs, proxyProtocol === true),
   ];
   return failures.flatMap(([reason, expression]) => {
     const filter = expressionFilter(expression);
@@ -63,11 +68,30 @@ function toCredence(ownCluster: string, name: string, listener: string, filter: 
 const WITHOUT_TLS = [CHAINS.plaintext, CHAINS.rest];
 
 /** By the names that filter-chains.ts gives to those that refuse. */
-const BY_CHAIN = {
-  sni_unknown: `xds.filter_chain_name == '${CHAINS.unknown}' || xds.filter_chain_name.startsWith('${CHAINS.cleartext} ')`,
-  credential_unavailable: `xds.filter_chain_name.startsWith('${CHAINS.refused} ')`,
-  plaintext_peer: `xds.filter_chain_name == '${CHAINS.plaintext}'`,
-} as const satisfies Partial<Record<HandshakeReason, string>>;
+const BY_CHAIN: readonly (readonly [HandshakeReason, string])[] = [
+  [
+    "sni_unknown",
+    `xds.filter_chain_name == '${CHAINS.unknown}' || xds.filter_chain_name.startsWith('${CHAINS.cleartext} ')`,
+  ],
+  ["credential_unavailable", `xds.filter_chain_name.startsWith('${CHAINS.refused} ')`],
+  ["plaintext_peer", `xds.filter_chain_name == '${CHAINS.plaintext}'`],
+];
+
+/**
+ * What Envoy has no words for: that a hello, or a handshake, did not come to its end in time, and that its client left before the hello
+ * was whole. A connection that waits for its PROXY header looks the same, so there only the handshake itself is told of.
+ */
+function withoutWords(timeoutMs: number, readsProxyHeader: boolean): [HandshakeReason, string][] {
+  const late = "connection.termination_details == 'transport socket timeout was reached'";
+  if (readsProxyHeader) return [["handshake_timeout", late]];
+  const noChain = "xds.filter_chain_name == '' && !has(connection.transport_failure_reason)";
+  // Envoy's timers are a few milliseconds early.
+  const bound = `duration('${Math.round(timeoutMs * 0.98)}ms')`;
+  return [
+    ["handshake_timeout", `${late} || (${noChain} && request.duration >= ${bound})`],
+    ["handshake_closed", `${noChain} && request.duration < ${bound}`],
+  ];
+}
 
 export function isHandshakeLog(name: string): boolean {
   return name === HANDSHAKES || name.startsWith(`${HANDSHAKES} `);

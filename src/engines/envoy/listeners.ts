@@ -45,7 +45,7 @@ export function httpListener(
     ...(isTls
       ? {
           filterChains: tlsChains(listener, model, context),
-          accessLog: handshakeLogs(listener.name, context),
+          accessLog: handshakeLogs(listener.name, model.http, context),
         }
       : { filterChains: [cleartextChain(listener, model, context)] }),
   });

@@ -24,7 +24,7 @@ export function tcpListener(
   const takesAnyName = listener.chains.some(({ serverName }) => serverName === "*");
   const message = create(ListenerSchema, {
     ...listeningSocket(listener, model.http, context, { readsServerName }),
-    accessLog: readsServerName ? handshakeLogs(listener.name, context) : [],
+    accessLog: readsServerName ? handshakeLogs(listener.name, model.http, context) : [],
     filterChains: [
       ...listener.chains
         .filter(({ serverName }) => serverName !== null)
