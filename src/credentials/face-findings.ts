@@ -133,7 +133,8 @@ function anchorFindings(
 
 /** One that cannot be read is named already. */
 function fileOf({ kind, origin: { files } }: Face, code: string): string | undefined {
-  if (files === undefined || code === "certificate-file-unreadable") return undefined;
+  if (files === undefined || code === "certificate-file-unreadable" || code === "outside-group")
+    return undefined;
   if (kind === "credential")
     return code.startsWith("private-key") ? files.privateKey : files.certificateChain;
   if (kind === "trust") return files.trustAnchors ?? files.certificateChain;
