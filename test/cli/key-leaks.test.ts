@@ -1,56 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { get } from "node:http";
-import { createServer, request } from "node:https";
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
+import { request } from "node:https";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { PlantedKeys } from "../support/planted-keys.ts";
-import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
-import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
-import { Credence, eventually, fetchText, scratch } from "./credence.ts";
-import { type PlantedFolder, plantFolder } from "./planted-folder.ts";
-
-/** A folder full of keys, a server that asks for a client's certificate, and a home where all that is written is found. */
-async function plant(
-  t: TestContext,
-): Promise<PlantedFolder & { readonly home: string; readonly port: number }> {
-  const server = createServer({ requestCert: true, rejectUnauthorized: true }, (_request, response) =>
-    response.end("hello"),
-  );
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port } = server.address() as AddressInfo;
-  const folder = await plantFolder(scratch(t), port);
-  const { authority, upstream } = folder;
-  server.setSecureContext({
-    cert: upstream.certificate,
-    key: upstream.privateKey,
-    ca: authority.certificate,
-  });
-  return { ...folder, home: scratch(t), port };
-}
-
-/** Every environment that says where files go points to `home`. */
-function start(t: TestContext, home: string, ...args: string[]): Credence {
-  return new Credence(t, args, { TMPDIR: home, HOME: home, XDG_CACHE_HOME: home, NODE_DEBUG: "" });
-}
-
-/** In what a process says, and in its command line and environment, which others may read. */
-function assertSilent(
-  keys: PlantedKeys,
-  { stdout, stderr }: Pick<Credence, "stdout" | "stderr">,
-  what: string,
-): void {
-  assert.deepEqual(keys.find(stdout), [], `${what} on standard output`);
-  assert.deepEqual(keys.find(stderr), [], `${what} on standard error`);
-}
+import { eventually, fetchText, scratch } from "./credence.ts";
+import { assertPagesSilent, assertSilent, DIAG, envoyDump, plant, start } from "./key-hunt.ts";
 
 test("the search finds a key in whatever form it is written", async () => {
   for (const keyType of ["ec", "rsa", "ed25519"] as const) {
@@ -138,6 +95,13 @@ test("no verb that reads prints a key, whatever is wrong with it", async (t) => 
     ["check", join(path, "files/file-der.key"), "--format", "json"],
     ["check", path, readFileSync(join(path, "files/filed.key"), "utf8").slice(0, 20)],
   ];
+  // Of verbs that stay: the tests beside this one, and below.
+  const others = ["run", "control-plane", "envoy bootstrap", "certs watch", "certs dev", "demo"];
+  const tried = new Set([
+    ...others,
+    ...verbs.map(([verb = "", next]) => (verb === "certs" ? `${verb} ${next}` : verb)),
+  ]);
+  assert.deepEqual([...tried].sort(), (await everyVerb(t, home)).sort());
   // Two at once: CI has as many processors.
   const left = [...verbs];
   const work = async (): Promise<void> => {
@@ -156,6 +120,54 @@ test("no verb that reads prints a key, whatever is wrong with it", async (t) => 
   assertSilent(keys, await watching.ended, "certs watch");
   assert.deepEqual(keys.findBelow(home), []);
 });
+
+test("a PKI to develop with has its keys in files for their owner, and nowhere else; the demo has none", async (t) => {
+  const home = scratch(t);
+  const made = await start(t, home, "certs", "dev", join(home, "pki")).ended;
+  assert.equal(made.code, 0, made.stderr);
+  const keys = new PlantedKeys();
+  const files = readdirSync(join(home, "pki"), { recursive: true, encoding: "utf8" }).map((name) =>
+    join(home, "pki", name),
+  );
+  const isKey = (path: string): boolean =>
+    statSync(path).isFile() && /PRIVATE KEY-----\s+[\w+/]{40}/.test(readFileSync(path, "latin1"));
+  const own = files.filter((path) => isKey(path) || path.endsWith("secrets.yaml"));
+  assert.equal(own.length, 3, own.join());
+  for (const path of own) {
+    assert.equal(statSync(path).mode & 0o077, 0, path);
+    if (isKey(path)) keys.addKey(path, readFileSync(path, "utf8"));
+  }
+  assertSilent(keys, made, "certs dev");
+  assert.deepEqual(
+    keys.findBelow(home, (path) => own.includes(path)),
+    [],
+  );
+
+  const demo = start(t, home, "demo");
+  await eventually(() => demo.child.exitCode !== null || /200/.test(demo.stdout + demo.stderr));
+  demo.child.kill("SIGINT");
+  const { stdout, stderr } = await demo.ended;
+  assert.doesNotMatch(stdout + stderr, /PRIVATE KEY/);
+  for (const name of readdirSync(home, { recursive: true, encoding: "utf8" })) {
+    const path = join(home, name);
+    if (!path.startsWith(join(home, "pki"))) assert.ok(!statSync(path).isFile() || !isKey(path), path);
+  }
+});
+
+/** As the program tells them, those of groups with the name of the group. */
+async function everyVerb(t: TestContext, home: string): Promise<string[]> {
+  const verbsOf = async (...group: string[]): Promise<string[]> => {
+    const { stdout } = await start(t, home, ...group, "--help").ended;
+    const listed = stdout.split("Commands:\n")[1]?.split("\n\n")[0] ?? "";
+    const names = [...listed.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) => name as string);
+    return names.filter((name) => name !== "help");
+  };
+  const found = (await verbsOf()).map(async (verb) => {
+    const inner = await verbsOf(verb);
+    return inner.length === 0 ? [verb] : inner.map((name) => `${verb} ${name}`);
+  });
+  return (await Promise.all(found)).flat();
+}
 
 for (const engine of ["node", "envoy"] as const) {
   test(`run --engine ${engine} writes no key: logs, access log, pages, metrics, files, while keys change and fail`, async (t) => {
@@ -179,10 +191,7 @@ for (const engine of ["node", "envoy"] as const) {
       admin: string;
     };
     const look = async (when: string): Promise<void> => {
-      for (const page of PAGES) {
-        const { body } = await fetchText(`http://${ready.admin}${page}`);
-        assert.deepEqual(keys.find(body), [], `${page} ${when}`);
-      }
+      await assertPagesSilent(keys, ready.admin, when);
       assert.deepEqual(keys.findBelow(home), [], `files ${when}`);
       for (const file of ["cmdline", "environ"])
         assert.deepEqual(keys.find(readFileSync(`/proc/${ready.pid}/${file}`)), [], `${file} ${when}`);
@@ -239,172 +248,3 @@ for (const engine of ["node", "envoy"] as const) {
     assert.deepEqual(keys.findBelow(home), []);
   });
 }
-
-/** The configuration as Envoy has it, by the socket of its admin interface. */
-async function envoyDump(home: string): Promise<string> {
-  const socket = readdirSync(home, { recursive: true, encoding: "utf8" }).find((name) =>
-    name.endsWith("admin.sock"),
-  );
-  const path = "/config_dump?include_eds";
-  const [response] = await once(
-    get({ socketPath: join(home, socket ?? "nowhere"), path, agent: false }),
-    "response",
-  );
-  let body = "";
-  for await (const piece of response.setEncoding("utf8")) body += piece;
-  return body;
-}
-
-const DIAG = "/ambassador/v0/diag/?json=true";
-const PAGES = [
-  DIAG,
-  "/ambassador/v0/diag/",
-  "/ambassador/v0/diag/?filter=errors",
-  "/metrics",
-  "/ambassador/v0/check_ready",
-  "/ambassador/v0/anchors",
-];
-
-test("keys that issuers deliver over a socket are nowhere else, good or bad", async (t) => {
-  const { keys, path, home, authority, port } = await plant(t);
-  const agent = await startWorkloadApi();
-  t.after(() => agent.close());
-  const issue = async (name: string) => {
-    const svid = await issueSvid(authority, `spiffe://planted.example/${name}`);
-    keys.addKey(name, svid.issued.privateKey);
-    return svid;
-  };
-  const [first, second, third] = [await issue("first"), await issue("second"), await issue("third")];
-  agent.answer({ svids: [first] });
-  writeFileSync(
-    join(path, "e-issued.yaml"),
-    tlsContextYaml("issued", { identity: { spiffe: { socket: agent.path } } }) +
-      mappingYaml("issued", { prefix: "/issued/", service: `https://localhost:${port}`, tls: "issued" }),
-  );
-  const readyFile = join(home, "ready.json");
-  const run = start(
-    t,
-    home,
-    ...[
-      "run",
-      path,
-      "--log-level",
-      "debug",
-      "--log-format",
-      "json",
-      "--allow-partial",
-      "--drain-seconds",
-      "0",
-    ],
-    ...["--http-port", "0", "--https-port", "0", "--admin-port", "0", "--ready-file", readyFile],
-  );
-  await eventually(() => existsSync(readyFile));
-  const { admin } = JSON.parse(readFileSync(readyFile, "utf8")) as { admin: string };
-  const page = async (): Promise<string> => (await fetchText(`http://${admin}${DIAG}`)).body;
-  await eventually(async () => (await page()).includes("spiffe://planted.example/first"));
-  const watching = start(t, home, "certs", "watch", path);
-  await eventually(() => watching.stdout.includes("ending within"));
-  agent.answer({ svids: [second] });
-  await eventually(async () => (await page()).includes("spiffe://planted.example/second"));
-  await eventually(() => /rotated to generation 2/.test(watching.stdout));
-  // The key of another, and what is no key at all.
-  agent.answer({ svids: [{ ...second, x509SvidKey: third.x509SvidKey }] });
-  await eventually(async () => (await page()).includes("private-key-mismatch"));
-  agent.answer({
-    svids: [{ ...second, x509Svid: third.x509SvidKey, x509SvidKey: third.x509SvidKey.slice(0, 90) }],
-  });
-  await eventually(() => (run.stderr.match(/spiffe/g)?.length ?? 0) > 3);
-  for (const at of PAGES) assert.deepEqual(keys.find((await fetchText(`http://${admin}${at}`)).body), [], at);
-  run.child.kill("SIGTERM");
-  watching.child.kill("SIGINT");
-  assertSilent(keys, await run.ended, "run with an issuer");
-  assertSilent(keys, await watching.ended, "certs watch with an issuer");
-  assert.deepEqual(keys.findBelow(home), []);
-});
-
-test("a run that cannot start, and one that crashes, say why without a key", async (t) => {
-  const { keys, path, home } = await plant(t);
-  const ports = ["--http-port", "0", "--https-port", "0", "--admin-port", "0", "--log-level", "debug"];
-  // What happens to a gateway by a fault of its own: an error that nobody catches, once everything is loaded.
-  const fault = `data:text/javascript,${encodeURIComponent(
-    'setInterval(() => { if (process.env.FAULT_AT && (await0(process.env.FAULT_AT))) throw new Error("a fault of the test"); }, 50); import { existsSync as await0 } from "node:fs";',
-  )}`;
-  const failures: readonly { args: readonly string[]; environment?: Record<string, string>; code: number }[] =
-    [
-      {
-        args: ["run", path, ...ports, "--allow-partial", "--ready-file", join(home, "nowhere/ready.json")],
-        code: 1,
-      },
-      { args: ["run", path, ...ports, "--admin-address", "192.0.2.1"], code: 1 },
-      {
-        args: ["run", path, ...ports, "--allow-partial", "--ready-file", join(home, "ready.json")],
-        environment: { NODE_OPTIONS: `--import=${fault}`, FAULT_AT: join(home, "ready.json") },
-        code: 70,
-      },
-      {
-        args: ["run", path, "--engine", "envoy", "--envoy", join(path, "files/filed.key"), ...ports],
-        code: 1,
-      },
-    ];
-  for (const { args, environment = {}, code } of failures) {
-    const run = new Credence(t, args, { TMPDIR: home, HOME: home, ...environment });
-    const ended = await run.ended;
-    assert.equal(ended.code, code, ended.stderr.slice(-2000));
-    assertSilent(keys, ended, args.slice(-2).join(" "));
-  }
-  assert.deepEqual(keys.findBelow(home), []);
-});
-
-test("a control plane writes no key, neither of its resources nor its own", async (t) => {
-  const { keys, path, home, authority } = await plant(t);
-  const own = await authority.issue({
-    commonName: "xds",
-    dnsNames: ["localhost"],
-    ipAddresses: ["127.0.0.1"],
-  });
-  keys.addKey("xds", own.privateKey);
-  const pki = scratch(t, {
-    "ca.pem": authority.certificate,
-    "xds.crt": own.certificate,
-    "xds.key": own.privateKey,
-    "both.pem": own.privateKey.slice(0, 100),
-  });
-  const readyFile = join(home, "ready.json");
-  const flags = (certificate: string, key: string): string[] => [
-    ...["control-plane", path, "--xds-address", "127.0.0.1:0", "--xds-cert", join(pki, certificate)],
-    ...["--xds-key", join(pki, key), "--xds-client-ca", join(pki, "ca.pem"), "--allow-partial"],
-    ...["--admin-port", "0", "--ready-file", readyFile, "--log-level", "debug", "--log-format", "json"],
-  ];
-  for (const [certificate, key] of [
-    ["xds.key", "xds.crt"],
-    ["xds.crt", "both.pem"],
-    ["xds.key", "xds.key"],
-  ] as const) {
-    const ended = await start(t, home, ...flags(certificate, key)).ended;
-    assert.equal(ended.code, 1, ended.stderr.slice(-500));
-    assertSilent(keys, ended, `control-plane with ${certificate} and ${key}`);
-  }
-  const plane = start(t, home, ...flags("xds.crt", "xds.key"));
-  await eventually(() => {
-    if (plane.child.exitCode !== null) throw new Error(`it ended: ${plane.stderr.slice(-2000)}`);
-    return existsSync(readyFile);
-  });
-  const ready = JSON.parse(readFileSync(readyFile, "utf8")) as { admin: string; xds: string };
-  for (const page of PAGES)
-    assert.deepEqual(keys.find((await fetchText(`http://${ready.admin}${page}`)).body), [], page);
-  const bootstrap = await start(
-    t,
-    home,
-    ...["envoy", "bootstrap", "--xds-address", ready.xds, "--ca", join(pki, "ca.pem"), "--node-id", "edge"],
-    ...["--cert", join(pki, "xds.crt"), "--key", join(pki, "xds.key"), "--directory", join(home, "envoy")],
-  ).ended;
-  assert.equal(bootstrap.code, 0, bootstrap.stderr);
-  assertSilent(keys, bootstrap, "envoy bootstrap");
-  // A key that breaks while it serves.
-  writeFileSync(join(pki, "xds.key"), own.privateKey.slice(0, 120));
-  await eventually(() => /xds\.key|private key/i.test(plane.stderr.slice(-4000)));
-  plane.child.kill("SIGTERM");
-  await plane.ended;
-  assertSilent(keys, plane, "control-plane");
-  assert.deepEqual(keys.findBelow(home), []);
-});

@@ -118,6 +118,15 @@ type Mistake = (name: string, issued: IssuedCertificate, other: IssuedCertificat
 
 const base64 = (text: string | Buffer): string => Buffer.from(text).toString("base64");
 
+/** Its passphrase is found where it is written, though nobody but the test knows it. */
+function encrypted(pem: string, type: "pkcs8" | "sec1"): string {
+  const passphrase = { cipher: "aes-256-cbc", passphrase: PASSWORD };
+  return createPrivateKey(pem).export({ format: "pem", type, ...passphrase }) as string;
+}
+
+/** What `openssl ecparam -genkey` writes before a key. */
+const PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+
 function textSecret(name: string, values: Readonly<Record<string, string>>): string {
   return `---\n${JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name }, stringData: values })}\n`;
 }
@@ -142,6 +151,12 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     secretYaml(name, { certificate, privateKey: privateKey.replaceAll("PRIVATE KEY", "RSA PRIVATE KEY") }),
   "no-label": (name, { certificate, privateKey }) =>
     secretYaml(name, { certificate, privateKey: privateKey.replace(/-----[^-]+-----/g, "") }),
+  encrypted: (name, { certificate, privateKey }) =>
+    secretYaml(name, { certificate, privateKey: encrypted(privateKey, "pkcs8") }),
+  "encrypted-of-old": (name, { certificate, privateKey }) =>
+    secretYaml(name, { certificate, privateKey: encrypted(privateKey, "sec1") }),
+  "beside-its-parameters": (name, { certificate, privateKey }) =>
+    secretYaml(name, { certificate, privateKey: `${PARAMETERS}${privateKey}garbage after it` }),
   twice: (name, { certificate, privateKey }) =>
     secretYaml(name, { certificate, privateKey: privateKey + privateKey }),
   "base64-twice": (name, { certificate, privateKey }) =>

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "../../behaviour/engines.ts";
 import { type RunningGateway, startGateway } from "../../support/gateway.ts";
 import { until } from "../../support/until.ts";
 import { peerHost } from "../soak/world.ts";
-import { CLEARTEXT_YAML, type Site, startSite } from "./site.ts";
+import { CLEARTEXT_YAML, type Site, startSite, together } from "./site.ts";
 import { LIARS, type Told } from "./sources.ts";
 
 // Whatever an issuer says, by every source at once: what serves goes on, to the peer and to clients; the lie is said; nobody is
@@ -91,7 +91,7 @@ describe("an issuer that lies", () => {
 
   for (const [what, { tell, said, by = {} }] of Object.entries(LIES))
     it(`by ${what}: last good, said, few questions, and the next good one`, async () => {
-      await Promise.all(
+      await together(
         sites.map(async (site) => {
           const asked = site.issuer?.asked() ?? 0;
           const heldUntil = Date.now() + HELD_MS;

@@ -102,6 +102,12 @@ export async function startSite(source: string, name: string, directory: string)
   };
 }
 
+/** Waits for all, and fails with the first that failed: none goes on into the next test. */
+export async function together(all: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(all)).find(({ status }) => status === "rejected");
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+}
+
 /** What `findings` reads of a diagnostic. */
 interface Finding {
   readonly code: string;
