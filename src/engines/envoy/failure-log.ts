@@ -30,6 +30,11 @@ export function timeText(time: Timestamp | undefined): string {
   return new Date(milliseconds).toISOString();
 }
 
+/** The address alone, IPv6 without brackets; empty: it is none of TCP. */
+export function hostText(address: Address | undefined): string {
+  return address?.address.case === "socketAddress" ? address.address.value.address : "";
+}
+
 /** `address:port`; null: it is none of TCP. */
 export function addressText(address: Address | undefined): string | null {
   if (address?.address.case !== "socketAddress") return null;

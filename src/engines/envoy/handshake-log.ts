@@ -13,7 +13,7 @@ import {
 import { TcpGrpcAccessLogConfigSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
 import { handshakeLine, standardOutput } from "./access-log.ts";
 import { DEFAULT_BOUNDS } from "./bounds.ts";
-import { addressText, logStream, timeText } from "./failure-log.ts";
+import { hostText, logStream, timeText } from "./failure-log.ts";
 import { CHAINS } from "./filter-chains.ts";
 import { handshakeOf } from "./handshake-words.ts";
 import { expressionFilter } from "./local-replies.ts";
@@ -110,7 +110,7 @@ export function handshakeFailure(
     time: timeText(common.startTime),
     listener: common.customTags[LISTENER] ?? "",
     serverName: common.tlsProperties?.tlsSniHostname.toLowerCase() || null,
-    client: addressText(common.downstreamRemoteAddress)?.replace(/:\d+$/, "") ?? "",
+    client: hostText(common.downstreamRemoteAddress),
     tlsVersion: agreedVersion(common.tlsProperties),
     reason: refusedBy === "" ? (handshakeOf(words, "downstream") ?? "handshake_failed") : refusedBy,
     cause: words === "" ? null : words.slice(0, MAX_CAUSE),
