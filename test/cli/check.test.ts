@@ -83,7 +83,7 @@ test("what stands in a file steers no terminal, nor do bytes that are no text", 
   writeFileSync(join(folder, "b.yaml"), latin1);
   const { code, stdout } = await credence(t, "check", folder);
   assert.equal(code, 1);
-  assert.match(stdout, /b\.yaml:6:15: error yaml-syntax\n  a byte that is not UTF-8/);
+  assert.match(stdout, /b\.yaml:6:15: error yaml-syntax\n {2}a byte that is not UTF-8/);
 });
 
 test("--format json is the stable shape, on standard output alone", async (t) => {
