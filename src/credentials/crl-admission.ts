@@ -1,7 +1,6 @@
 import { hash } from "node:crypto";
 import { isoTime } from "../telemetry/clock.ts";
 import type { RevocationList } from "../x509/crl.ts";
-import { parsePem } from "../x509/pem.ts";
 import {
   collectLists,
   type RevocationListFacts,
@@ -28,23 +27,20 @@ export function admitRevocationLists(
   retired: Pick<RetiredAnchors, "issued">,
   now: number,
 ): Admitted<AdmittedLists> {
-  const parsed = parsePem(text);
-  if (!parsed.ok) return reject("crl-invalid", `the revocation lists are not PEM: ${parsed.reason}`);
-  const pem = parsed.blocks.filter(({ label }) => label === "X509 CRL").map((block) => block.text);
-  if (pem.length === 0) return reject("crl-invalid", "there is no X509 CRL block");
-  const reading = readRevocationLists(pem);
+  const reading = readRevocationLists([text]);
   if (!reading.ok) return reject("crl-invalid", reading.reason);
-  if (inUse === undefined) return { ok: true, value: { lists: reading.lists, pem }, warnings: [] };
-  const given = newestOf(reading.lists);
+  const { lists: read, pem } = reading;
+  if (inUse === undefined) return { ok: true, value: { lists: read, pem }, warnings: [] };
+  const given = newestOf(read);
   const staying = [...newestOf(inUse.lists)].flatMap(([series, known]) => {
     const finding = whyStays(known, given.get(series), now);
     const isOver = finding?.code === "crl-left-out" && retired.issued(known);
     return finding === null || isOver ? [] : [{ series, known, finding }];
   });
   const [first] = staying;
-  if (first === undefined) return { ok: true, value: { lists: reading.lists, pem }, warnings: [] };
+  if (first === undefined) return { ok: true, value: { lists: read, pem }, warnings: [] };
   const replaced = new Set(staying.map(({ series }) => series));
-  const taken = allOf(reading.lists).filter((list) => !replaced.has(seriesOf(list)));
+  const taken = allOf(read).filter((list) => !replaced.has(seriesOf(list)));
   const known = new Set(inUse.lists.facts.map(({ sha256 }) => sha256));
   if (taken.every(({ sha256 }) => known.has(sha256))) return { ok: false, finding: first.finding };
   const lists = [...taken, ...staying.map((each) => each.known)];

@@ -6,20 +6,28 @@ import type { TrustBundle } from "./credential.ts";
 
 /** CAs that were taken out of the last bundle that had them: nothing that they say matters any more. */
 export class RetiredAnchors {
-  readonly #held = new Map<string, TrustBundle>();
+  readonly #bundles = new Map<string, TrustBundle>();
+  /** Of all bundles, by SHA-256. */
+  readonly #held = new Map<string, Anchor>();
   /** By SHA-256, those that went first, first. */
-  readonly #retired = new Map<string, ParsedCertificate>();
+  readonly #retired = new Map<string, Anchor>();
 
   /** What a name stands for now. */
   note(name: string, bundle: TrustBundle | undefined): void {
-    const before = this.#held.get(name);
-    if (bundle === undefined) this.#held.delete(name);
-    else this.#held.set(name, bundle);
-    for (const { sha256 } of bundle?.facts ?? []) this.#retired.delete(sha256);
-    for (const [index, { sha256 }] of before?.facts.entries() ?? []) {
-      if (this.#isHeld(sha256)) continue;
-      const read = readAnchor(before?.anchors[index]);
-      if (read !== null) this.#retired.set(sha256, read);
+    const before = this.#bundles.get(name);
+    if (bundle === undefined) this.#bundles.delete(name);
+    else this.#bundles.set(name, bundle);
+    for (const [index, { sha256 }] of bundle?.facts.entries() ?? []) {
+      this.#retired.delete(sha256);
+      const anchor = this.#held.get(sha256) ?? new Anchor(bundle?.anchors[index] ?? "");
+      this.#held.set(sha256, anchor);
+      anchor.bundles += 1;
+    }
+    for (const { sha256 } of before?.facts ?? []) {
+      const anchor = this.#held.get(sha256);
+      if (anchor === undefined || --anchor.bundles > 0) continue;
+      this.#held.delete(sha256);
+      this.#retired.set(sha256, anchor);
     }
     for (const [oldest] of this.#retired) {
       if (this.#retired.size <= MOST_RETIRED) break;
@@ -29,27 +37,34 @@ export class RetiredAnchors {
 
   /** Whether the list is one of theirs, and of no CA that is trusted still: a root that was renewed has the name and key of the old one. */
   issued(list: RevocationList): boolean {
-    const isOf = (ca: ParsedCertificate): boolean =>
-      ca.subject.key === list.issuer.key && isNamedKey(list.authorityKey, ca);
-    return [...this.#retired.values()].some(isOf) && !this.#anchors().some(isOf);
+    const isOf = ({ certificate }: Anchor): boolean =>
+      certificate !== null &&
+      certificate.subject.key === list.issuer.key &&
+      isNamedKey(list.authorityKey, certificate);
+    return [...this.#retired.values()].some(isOf) && ![...this.#held.values()].some(isOf);
+  }
+}
+
+/** A CA's certificate, which is read when a list may be its. */
+class Anchor {
+  /** How many have it. */
+  bundles = 0;
+  readonly #pem: string;
+  #certificate: ParsedCertificate | null | undefined;
+
+  constructor(pem: string) {
+    this.#pem = pem;
   }
 
-  #isHeld(sha256: string): boolean {
-    for (const { facts } of this.#held.values())
-      if (facts.some((each) => each.sha256 === sha256)) return true;
-    return false;
-  }
-
-  #anchors(): ParsedCertificate[] {
-    const unique = new Set([...this.#held.values()].flatMap(({ anchors }) => anchors));
-    return [...unique].flatMap((pem) => readAnchor(pem) ?? []);
+  /** Null: it cannot be taken apart. */
+  get certificate(): ParsedCertificate | null {
+    if (this.#certificate === undefined) {
+      const certificate = parseCertificate(this.#pem);
+      const read = certificate === null ? "" : parsed(certificate);
+      this.#certificate = typeof read === "string" ? null : read;
+    }
+    return this.#certificate;
   }
 }
 
 const MOST_RETIRED = 1000;
-
-function readAnchor(pem: string | undefined): ParsedCertificate | null {
-  const certificate = pem === undefined ? null : parseCertificate(pem);
-  const read = certificate === null ? "" : parsed(certificate);
-  return typeof read === "string" ? null : read;
-}

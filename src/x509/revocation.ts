@@ -1,4 +1,5 @@
 import { isListSignedWith, type RevocationList, readRevocationList } from "./crl.ts";
+import { pemOf } from "./der-certificates.ts";
 import { printName } from "./distinguished-name.ts";
 import { KEY_USAGE } from "./extensions.ts";
 import { type CertificateFinding, described, shortened } from "./finding.ts";
@@ -33,26 +34,33 @@ export interface RevocationRule {
 }
 
 export type RevocationReading =
-  | { readonly ok: true; readonly lists: RevocationLists }
+  | {
+      readonly ok: true;
+      readonly lists: RevocationLists;
+      /** One PEM list an entry; of `lists`, each at least once. */
+      readonly pem: readonly string[];
+    }
   /** One clause about the text or the list in it that cannot be used. */
   | { readonly ok: false; readonly reason: string };
 
 /** Reads lists in PEM, several in one text, or one in DER. One that cannot be used costs all. Never throws. */
 export function readRevocationLists(texts: readonly (string | Uint8Array)[]): RevocationReading {
   const found: RevocationList[] = [];
+  const pem: string[] = [];
   let bytes = 0;
   for (const text of texts) {
     const encodings = encodingsOf(text);
     if (typeof encodings === "string") return { ok: false, reason: encodings };
-    for (const encoding of encodings) {
+    for (const { encoding, block } of encodings) {
       bytes += encoding.length;
       if (bytes > MAX_BYTES) return { ok: false, reason: `the lists have more than ${MAX_BYTES} bytes` };
       const list = readRevocationList(encoding);
       if (typeof list === "string") return { ok: false, reason: `list ${found.length + 1} ${list}` };
       if (found.every(({ sha256 }) => sha256 !== list.sha256)) found.push(list);
+      pem.push(block);
     }
   }
-  return { ok: true, lists: collectLists(found) };
+  return { ok: true, lists: collectLists(found), pem };
 }
 
 /** Lists that were read already. */
@@ -90,16 +98,23 @@ const MAX_CHARACTERS = (MAX_BYTES / 3) * 4 + 1024 * 1024;
 const SIGNED = new WeakMap<RevocationList, Map<string, boolean>>();
 const MAX_SIGNERS = 64;
 
-function encodingsOf(text: string | Uint8Array): Buffer[] | string {
+function encodingsOf(
+  text: string | Uint8Array,
+): { readonly encoding: Buffer; readonly block: string }[] | string {
   if (typeof text !== "string") {
     const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
-    return bytes[0] === 0x30 ? [bytes] : encodingsOf(bytes.toString("latin1"));
+    return bytes[0] === 0x30
+      ? [{ encoding: bytes, block: pemOf("X509 CRL", bytes) }]
+      : encodingsOf(bytes.toString("latin1"));
   }
   const parsed = parsePem(text, MAX_CHARACTERS);
-  if (!parsed.ok) return `it is not PEM: ${parsed.reason}`;
+  if (!parsed.ok) return `the revocation lists are not PEM: ${parsed.reason}`;
   const lists = parsed.blocks.filter(({ label }) => label === "X509 CRL");
-  if (lists.length === 0) return "it holds no X509 CRL";
-  return lists.map((block) => Buffer.from(block.text.replace(/-----[^-]*-----/g, ""), "base64"));
+  if (lists.length === 0) return "there is no X509 CRL block";
+  return lists.map(({ text: block }) => ({
+    encoding: Buffer.from(block.replace(/-----[^-]*-----/g, ""), "base64"),
+    block,
+  }));
 }
 
 /** The issuer, and what has its name further up: its own earlier key (RFC 5280 §6.3.3 f). */

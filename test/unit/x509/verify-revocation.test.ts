@@ -193,8 +193,8 @@ test("lists that say less than they seem to are refused where they are read", ()
 
 test("lists that cannot be read or are signed by a broken algorithm are refused where they are read", () => {
   assert.match(refusal(issueList({ by: ROOT, hash: "sha1" })), /signed by ECDSA with SHA-1/);
-  assert.match(refusal("nothing"), /holds no X509 CRL/);
-  assert.match(refusal(ROOT.pem), /holds no X509 CRL/);
+  assert.match(refusal("nothing"), /there is no X509 CRL block/);
+  assert.match(refusal(ROOT.pem), /there is no X509 CRL block/);
   assert.match(refusal("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"), /^list 1 cannot be read/);
   assert.match(refusal("-----BEGIN X509 CRL-----\n"), /not PEM/);
   // A serial number that is not the shortest would be another one than its certificate's.
