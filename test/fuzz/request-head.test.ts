@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from "node:net";
 import { it } from "node:test";
 import fc from "fast-check";
 import { BodyReader } from "../../src/engines/node/http1/body.ts";
+import { FieldLines } from "../../src/engines/node/http1/fields.ts";
 import { normalisePath } from "../../src/engines/node/http1/path.ts";
 import { RequestHead } from "../../src/engines/node/http1/request-head.ts";
 import { ResponseHead } from "../../src/engines/node/http1/response-head.ts";
@@ -133,6 +134,60 @@ it("a head reads the same whatever its parser has read before", () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+it("a response that is read with what stands behind its head is read as its head alone", () => {
+  const read = (parser: ResponseHead, bytes: Buffer, to: number) => {
+    const problem = parser.parse(bytes, 0, to);
+    const { fields: parsed, ...rest } = parser;
+    const lines = Array.from({ length: parsed.count }, (_, at) => [parsed.name(at), parsed.value(at)]);
+    return problem ?? { ...rest, lines, end: parsed.end };
+  };
+  let compared = 0;
+  fc.assert(
+    fc.property(head, head, (lines, behind) => {
+      const bytes = Buffer.from(`HTTP/1.1 200 OK\r\n${lines}\r\n\r\n${behind}`, "latin1");
+      const blank = bytes.indexOf("\r\n\r\n");
+      const whole = read(new ResponseHead(100), bytes, bytes.length);
+      // What is refused is looked at again, by its head alone.
+      if (typeof whole === "string") return;
+      compared++;
+      assert.equal(whole.end, blank + 2);
+      assert.deepEqual(whole, read(new ResponseHead(100), bytes, blank + 2));
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(compared > 100, `only ${compared} heads were accepted: the generator says too little`);
+});
+
+it("a request that is good up to the empty line at its bytes' end has no empty line before", () => {
+  let good = 0;
+  fc.assert(
+    fc.property(head, (text) => {
+      const bytes = Buffer.from(`${text}\r\n\r\n`, "latin1");
+      if (new RequestHead(100).parse(bytes, 0, bytes.length - 2) !== null) return;
+      good++;
+      assert.equal(bytes.indexOf("\r\n\r\n"), bytes.length - 4);
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(good > 50, `only ${good} heads were accepted: the generator says too little`);
+});
+
+it("numbers are read as they are written, and nothing else is one", () => {
+  const fields = new FieldLines(1);
+  const numberOf = (value: string): number => {
+    const bytes = Buffer.from(`x: ${value}\r\n`, "latin1");
+    assert.equal(fields.parse(bytes, 0, 0, bytes.length), null);
+    fields.text = bytes.toString("latin1");
+    assert.ok(fields.is(0, value.trim()));
+    assert.ok(!fields.is(0, `${value.trim()}1`));
+    return fields.number(0);
+  };
+  fc.assert(fc.property(fc.nat(), (number) => numberOf(String(number)) === number));
+  assert.equal(numberOf("999999999999999"), 999_999_999_999_999);
+  for (const value of ["", "1000000000000000", "-1", "+1", "1.0", "1 1", "1,1", "0x1", "1e3", "\u00b2"])
+    assert.equal(numberOf(value), -1, value);
 });
 
 it("neither head parser nor body reader throws on any bytes, and both end within them", () => {

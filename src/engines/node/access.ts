@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { Client } from "./client.ts";
+import { turnTime } from "./turn.ts";
 
 /** What an exchange tells of itself when it is over. */
 export interface FinishedExchange {
@@ -36,7 +37,7 @@ export function recordExchange(
 ): void {
   const { connection, upstream } = exchange;
   const { serving, accepted } = connection;
-  const now = performance.now();
+  const now = turnTime();
   const durationMs = now - exchange.startedAt;
   const status = exchange.status === 0 && failure !== null ? FAILURE_REASONS[failure] : exchange.status;
   const handshake = failure === null ? null : exchange.handshake;

@@ -2,11 +2,13 @@ import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { Client } from "./client.ts";
 import { ClientWriter } from "./client-writer.ts";
 import type { Timed } from "./deadlines.ts";
+import { readClient } from "./client-reads.ts";
 import { Exchange } from "./exchange.ts";
 import { failureResponse } from "./failures.ts";
 import { CR, LF } from "./http1/fields.ts";
 import type { AcceptedConnection } from "./listener.ts";
 import type { Serving } from "./serving.ts";
+import { turnTime } from "./turn.ts";
 
 /**
  * One client's connection: cuts its bytes into requests, one at a time (pipelined ones wait their turn, RFC 9112 §9.3.2),
@@ -34,14 +36,14 @@ export class ClientConnection implements Client, Timed {
   constructor(accepted: AcceptedConnection, serving: Serving) {
     this.accepted = accepted;
     this.serving = serving;
-    this.#idleSince = performance.now();
+    this.#idleSince = turnTime();
     this.deadline = this.#idleSince + serving.limits.headTimeoutMs;
     const { socket } = accepted;
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     this.#writer = new ClientWriter(socket, () => this.#exchange?.onClientDrain());
     socket.on("end", () => this.#onEnd());
     socket.on("error", (error: Error) => this.#onClosed(error.message));
     socket.on("close", () => this.#onClosed("connection closed"));
+    readClient(socket, (bytes, kept) => this.#onData(bytes, kept));
     serving.deadlines.join(this);
     serving.connections.add(this);
     serving.stats.connectionsOpen++;
@@ -87,7 +89,7 @@ export class ClientConnection implements Client, Timed {
   /** The exchange is over. `keepAlive` false closes once everything is written. */
   onExchangeDone(keepAlive: boolean): void {
     this.#exchange = null;
-    this.#idleSince = performance.now();
+    this.#idleSince = turnTime();
     if (!keepAlive || this.#retired) {
       this.#closeGently();
       return;
@@ -123,9 +125,12 @@ export class ClientConnection implements Client, Timed {
     else this.#closeGently();
   }
 
-  #onData(chunk: Buffer): void {
+  /** Nearly every chunk is one head and nothing else: what is not `kept` is copied where more than that is to be done with it. */
+  #onData(bytes: Buffer, kept: boolean): void {
     if (this.#closing) return;
     const exchange = this.#exchange;
+    if (exchange === null && this.#pending === null && this.#parseWhole(bytes)) return;
+    const chunk = kept ? bytes : Buffer.from(bytes);
     if (exchange !== null) {
       const taken = exchange.wantsBody || this.#tunnel ? exchange.onClientBody(chunk, 0) : 0;
       if (taken < chunk.length) this.#keep(chunk, taken);
@@ -159,8 +164,17 @@ export class ClientConnection implements Client, Timed {
     this.#parse(bytes);
   }
 
+  /** Takes a chunk that is one good head and nothing else: a search comes too late to find where it ends. */
+  #parseWhole(bytes: Buffer): boolean {
+    const { length } = bytes;
+    if (length > this.#maxHeadBytes || bytes[length - 1] !== LF || bytes[length - 2] !== CR) return false;
+    if (bytes[length - 3] !== LF || bytes[length - 4] !== CR) return false;
+    if (this.serving.requestHead.parse(bytes, 0, length - 2) !== null) return false;
+    this.#begin(bytes, length);
+    return true;
+  }
+
   #parse(bytes: Buffer): void {
-    const { serving } = this;
     let from = 0;
     // RFC 9112 §2.2: an empty line before a request is ignored; one is enough for the clients that send it.
     if (bytes[0] === CR && bytes[1] === LF) from = 2;
@@ -169,18 +183,19 @@ export class ClientConnection implements Client, Timed {
       this.#waitForHead(bytes, from, blank !== -1);
       return;
     }
+    const problem = this.serving.requestHead.parse(bytes, from, blank + 2);
+    if (problem === null) this.#begin(bytes, blank + 4);
+    else this.#refuse(problem.reason, problem.cause);
+  }
+
+  /** A head has been read, and ends before `bytes[bodyAt]`. */
+  #begin(bytes: Buffer, bodyAt: number): void {
+    const { serving } = this;
     this.#headBegun = false;
-    const head = serving.requestHead;
-    const problem = head.parse(bytes, from, blank + 2);
-    if (problem !== null) {
-      this.#refuse(problem.reason, problem.cause);
-      return;
-    }
-    const bodyAt = blank + 4;
-    const exchange = new Exchange(this, head);
+    const exchange = new Exchange(this, serving.requestHead);
     this.#exchange = exchange;
     serving.stats.requestsInFlight++;
-    const taken = exchange.begin(head, bytes, bodyAt);
+    const taken = exchange.begin(serving.requestHead, bytes, bodyAt);
     if (taken < bytes.length) this.#keep(bytes, taken);
     if (this.#ended) exchange.onClientEnd();
   }
@@ -203,7 +218,7 @@ export class ClientConnection implements Client, Timed {
     }
     if (bytes.length > from && !this.#headBegun) {
       this.#headBegun = true;
-      this.deadline = performance.now() + this.serving.limits.headTimeoutMs;
+      this.deadline = turnTime() + this.serving.limits.headTimeoutMs;
     }
     this.#pending = bytes;
     if (this.#ended) this.#closeGently();
@@ -259,7 +274,7 @@ export class ClientConnection implements Client, Timed {
     if (this.#closing || this.#closed) return;
     this.#closing = true;
     this.#pending = null;
-    this.deadline = performance.now() + LINGER_MS;
+    this.deadline = turnTime() + LINGER_MS;
     this.resume();
     this.#writer.flush();
     this.accepted.socket.end();

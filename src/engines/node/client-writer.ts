@@ -1,16 +1,16 @@
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import { copiesWrites, writeText } from "./socket-text.ts";
+import { atTurnEnd, type TurnWaiter } from "./turn.ts";
 
-/**
- * What goes out to one client. Text is written at once; body bytes, which their owner takes back, are gathered, so that
- * what comes in one turn of the event loop leaves in one write.
- */
-export class ClientWriter {
+/** What goes out to one client: what comes in one turn of the event loop is gathered, and leaves at its end in one write. */
+export class ClientWriter implements TurnWaiter {
   readonly #socket: Socket;
   readonly #onWritable: () => void;
   readonly #onWritten: () => void;
-  /** A TLS socket has encrypted, or copied, what it is given when `write` returns; TCP may hold on to it. */
   readonly #copies: boolean;
+  /** Latin-1; nothing is gathered before it. */
+  #text = "";
+  /** Body bytes, which their owner takes back, and text behind them. */
   #gathered: Buffer | null = null;
   #length = 0;
   #scheduled = false;
@@ -21,7 +21,7 @@ export class ClientWriter {
   /** `onWritable` is called after a method has returned false, once there is room again. */
   constructor(socket: Socket, onWritable: () => void) {
     this.#socket = socket;
-    this.#copies = socket instanceof TLSSocket;
+    this.#copies = copiesWrites(socket);
     this.#onWritable = onWritable;
     this.#onWritten = () => this.#afterWrite();
     socket.on("drain", this.#onWritten);
@@ -30,14 +30,15 @@ export class ClientWriter {
   /** Latin-1 text. False: wait. */
   text(data: string): boolean {
     if (this.#closed) return true;
-    if (this.#gathered !== null && this.#length > 0) {
-      if (data.length <= GATHERED_BYTES - this.#length) {
-        this.#length += this.#gathered.write(data, this.#length, "latin1");
-        return true;
-      }
+    if (this.#gathered === null || this.#length === 0) this.#text += data;
+    else if (data.length <= GATHERED_BYTES - this.#length)
+      this.#length += this.#gathered.write(data, this.#length, "latin1");
+    else {
       this.#send(this.#gathered);
+      this.#text = data;
     }
-    return this.#flowing(this.#socket.write(data, "latin1"));
+    this.#schedule();
+    return this.#flowing(!this.#socket.writableNeedDrain);
   }
 
   /** Bytes that their owner may overwrite as soon as this returns. False: wait. */
@@ -46,26 +47,28 @@ export class ClientWriter {
     let rest = data;
     while (rest.length > 0) {
       const gathered = this.#gather();
-      if (gathered === null) return this.#flowing(this.#socket.write(Buffer.from(rest)));
+      if (gathered === null) {
+        this.#sendText();
+        return this.#flowing(this.#socket.write(Buffer.from(rest)));
+      }
       const taken = rest.copy(gathered, this.#length);
       this.#length += taken;
       rest = rest.subarray(taken);
       if (this.#length === GATHERED_BYTES) this.#send(gathered);
     }
-    if (this.#length > 0 && !this.#scheduled) {
-      this.#scheduled = true;
-      if (due.push(this) === 1) setImmediate(endTurn);
-    }
+    this.#schedule();
     return this.#flowing(this.#idle || this.#length < HOLD_BYTES);
   }
 
   /** Writes what is gathered. */
   flush(): void {
+    this.#sendText();
     if (this.#gathered !== null && this.#length > 0) this.#send(this.#gathered);
   }
 
   close(): void {
     this.#closed = true;
+    this.#text = "";
     this.#length = 0;
     if (this.#gathered !== null) release(this.#gathered);
     this.#gathered = null;
@@ -74,6 +77,8 @@ export class ClientWriter {
   /** What cannot go out now goes when the write before it is done. */
   onTurnEnd(): void {
     this.#scheduled = false;
+    if (this.#closed) return;
+    this.#sendText();
     if (this.#idle) this.flush();
   }
 
@@ -87,9 +92,28 @@ export class ClientWriter {
     return flowing;
   }
 
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    atTurnEnd(this);
+  }
+
+  /** Text that stands before the bytes goes out with them. */
   #gather(): Buffer | null {
     if (this.#gathered === null) this.#gathered = take();
+    if (this.#gathered !== null && this.#text !== "") {
+      if (this.#text.length <= GATHERED_BYTES) this.#length = this.#gathered.write(this.#text, 0, "latin1");
+      else this.#socket.write(this.#text, "latin1");
+      this.#text = "";
+    }
     return this.#gathered;
+  }
+
+  #sendText(): void {
+    if (this.#text === "") return;
+    const text = this.#text;
+    this.#text = "";
+    writeText(this.#socket, this.#copies, text);
   }
 
   #send(gathered: Buffer): void {
@@ -114,14 +138,6 @@ export class ClientWriter {
     this.#awaited = false;
     this.#onWritable();
   }
-}
-
-let due: ClientWriter[] = [];
-
-function endTurn(): void {
-  const writers = due;
-  due = [];
-  for (const writer of writers) writer.onTurnEnd();
 }
 
 /**

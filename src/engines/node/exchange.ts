@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import { recordExchange } from "./access.ts";
@@ -14,7 +13,9 @@ import { FIELD } from "./http1/fields.ts";
 import { firstValue } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { Plan } from "./plan.ts";
+import { requestId } from "./request-id.ts";
 import { ResponseRelay } from "./response-relay.ts";
+import { turnTime } from "./turn.ts";
 import { UpstreamCall } from "./upstream-call.ts";
 
 /**
@@ -28,7 +29,7 @@ export class Exchange extends UpstreamCall implements AuthUser {
   readonly target: string;
   readonly host: string;
   readonly requestId: string;
-  readonly startedAt: number = performance.now();
+  readonly startedAt: number = turnTime();
   readonly response: ResponseRelay;
   routeName: string | null = null;
   readonly #clientCloses: boolean;
@@ -46,7 +47,7 @@ export class Exchange extends UpstreamCall implements AuthUser {
     this.#clientCloses = head.close;
     this.response = new ResponseRelay(connection, head);
     const sent = this.plan.settings.preserveRequestId ? firstValue(head.fields, FIELD.requestId) : "";
-    this.requestId = sent === "" ? randomUUID() : sent;
+    this.requestId = sent === "" ? requestId() : sent;
     if (head.chunked) this.requestBody.startChunked();
     else if (head.contentLength > 0) this.requestBody.startSized(head.contentLength);
   }
@@ -144,12 +145,12 @@ export class Exchange extends UpstreamCall implements AuthUser {
   }
 
   onClientDrain(): void {
-    this.timeouts?.touch(performance.now());
+    this.timeouts?.touch(turnTime());
     this.upstream?.resume();
   }
 
   onUpstreamData(chunk: Buffer): void {
-    this.timeouts?.touch(performance.now());
+    this.timeouts?.touch(turnTime());
     if (this.tunnel) {
       this.restartDeadline();
       if (!this.connection.writeBytes(chunk)) this.upstream?.pause();
@@ -255,7 +256,7 @@ export class Exchange extends UpstreamCall implements AuthUser {
   protected restartDeadline(): void {
     const { connection, timeouts } = this;
     const { limits } = connection.serving;
-    const now = performance.now();
+    const now = turnTime();
     let ends = Number.POSITIVE_INFINITY;
     if (this.tunnel) {
       if (timeouts?.boundsTunnels !== true) ends = now + limits.tunnelIdleMs;

@@ -4,6 +4,7 @@ import { BodyReader } from "./http1/body.ts";
 import { clientHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import type { ResponseHead } from "./http1/response-head.ts";
+import { turnTime } from "./turn.ts";
 
 /** What the bytes just taken came to; a text says what was wrong with them. `refused`: the request is to be said again. */
 export type RelayOutcome = "more" | "complete" | "switched" | "refused" | { readonly problem: string };
@@ -90,25 +91,28 @@ export class ResponseRelay {
     const { serving } = this.#connection;
     const bytes = this.#partialHead === null ? chunk : Buffer.concat([this.#partialHead, chunk]);
     this.#partialHead = null;
-    if (this.firstByteAt === 0) this.firstByteAt = performance.now();
+    if (this.firstByteAt === 0) this.firstByteAt = turnTime();
+    const head = serving.responseHead;
     let from = 0;
     for (;;) {
-      const blank = bytes.indexOf(HEAD_END, from);
-      const length = (blank === -1 ? bytes.length : blank) - from;
-      if (length > serving.limits.maxHeadBytes) return { problem: "response head too large" };
-      if (blank === -1) {
-        // Copied: the bytes are the socket's, and the next read overwrites them.
-        if (length > 0) this.#partialHead = Buffer.from(bytes.subarray(from));
-        return "more";
+      const headAt = from;
+      if (!this.#isWhole(head, bytes, from)) {
+        const blank = bytes.indexOf(HEAD_END, from);
+        const length = (blank === -1 ? bytes.length : blank) - from;
+        if (length > serving.limits.maxHeadBytes) return { problem: "response head too large" };
+        if (blank === -1) {
+          // Copied: the bytes are the socket's, and the next read overwrites them.
+          if (length > 0) this.#partialHead = Buffer.from(bytes.subarray(from));
+          return "more";
+        }
+        const problem = head.parse(bytes, from, blank + 2);
+        if (problem !== null) return { problem };
       }
-      const head = serving.responseHead;
-      const problem = head.parse(bytes, from, blank + 2);
-      if (problem !== null) return { problem };
-      from = blank + 4;
+      from += head.fields.end + 2;
       if (head.status >= 200) {
         return this.refuses?.(head.status) === true
           ? this.#refuse(head, bytes, from)
-          : this.#begin(head, bytes, from, mustClose);
+          : this.#begin(head, bytes, headAt, from, mustClose);
       }
       if (head.status === 101) return this.#switchProtocols(head, bytes, from);
       // RFC 9110 §15.2: interim responses go on, but a 100 only to a client that waits for it.
@@ -117,6 +121,13 @@ export class ResponseRelay {
         this.flowing = this.#connection.write(clientHead(head, "", "", false));
       }
     }
+  }
+
+  /** Reads a short response as it stands: where its head ends shows on the way, and its text is there for the body too. */
+  #isWhole(head: ResponseHead, bytes: Buffer, from: number): boolean {
+    const length = bytes.length - from;
+    if (length > SHORT || length > this.#connection.serving.limits.maxHeadBytes) return false;
+    return head.parse(bytes, from, bytes.length) === null && head.fields.end < length;
   }
 
   #switchProtocols(head: ResponseHead, bytes: Buffer, from: number): RelayOutcome {
@@ -139,7 +150,7 @@ export class ResponseRelay {
     return "refused";
   }
 
-  #begin(head: ResponseHead, bytes: Buffer, from: number, mustClose: boolean): RelayOutcome {
+  #begin(head: ResponseHead, bytes: Buffer, headAt: number, from: number, mustClose: boolean): RelayOutcome {
     const { body } = this;
     body.startResponse(head, this.#isHead);
     const framing = body.untilClose ? "transfer-encoding: chunked\r\n" : "";
@@ -161,7 +172,12 @@ export class ResponseRelay {
     if (body.done && forwardEnd - from <= SMALL_BODY) {
       if (end < bytes.length) this.upstreamReusable = false;
       // Head and body in one write: one TLS record, one system call.
-      this.flowing = this.#connection.write(text + bytes.toString("latin1", from, forwardEnd) + body.tail);
+      const known = head.fields.text;
+      const piece =
+        headAt + known.length >= forwardEnd
+          ? known.slice(from - headAt, forwardEnd - headAt)
+          : bytes.toString("latin1", from, forwardEnd);
+      this.flowing = this.#connection.write(text + piece + body.tail);
       return "complete";
     }
     this.flowing = this.#connection.write(text);
@@ -212,5 +228,7 @@ export class ResponseRelay {
 const HEAD_END = Buffer.from("\r\n\r\n");
 /** Up to this many bytes a body goes out in one write with its head; more is passed on uncopied. */
 export const SMALL_BODY = 16_384;
+/** Up to this many bytes a response is read as text, head and body. */
+const SHORT = 2048;
 /** Up to this many bytes of a replaced body are read to keep its connection. */
 const DROPPED_BYTES = 65_536;

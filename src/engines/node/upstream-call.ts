@@ -10,6 +10,7 @@ import type { Plan } from "./plan.ts";
 import { type ResponseRelay, SMALL_BODY } from "./response-relay.ts";
 import { Retry } from "./retry.ts";
 import { Timeouts } from "./timeouts.ts";
+import { turnTime } from "./turn.ts";
 import type { UpstreamFailure } from "./upstream/classify.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts";
@@ -88,7 +89,7 @@ export abstract class UpstreamCall implements UpstreamUser {
     this.#underWay = true;
     if (this.requestBody.done) this.#sendMirror();
     if (this.timeouts !== null && this.#retry !== null)
-      this.timeouts.tryEndsAt = performance.now() + this.#retry.perTryTimeoutMs;
+      this.timeouts.tryEndsAt = turnTime() + this.#retry.perTryTimeoutMs;
     this.restartDeadline();
     this.#cluster?.acquire(this, false, this.#choice);
   }
@@ -130,7 +131,7 @@ export abstract class UpstreamCall implements UpstreamUser {
   }
 
   onUpstreamDrain(): void {
-    this.timeouts?.touch(performance.now());
+    this.timeouts?.touch(turnTime());
     if (this.wantsBody || this.tunnel) this.connection.resume();
   }
 
@@ -186,7 +187,7 @@ export abstract class UpstreamCall implements UpstreamUser {
     if (timeouts !== null) timeouts.tryEndsAt = Number.POSITIVE_INFINITY;
     this.restartDeadline();
     retry.schedule(() => {
-      if (timeouts !== null) timeouts.tryEndsAt = performance.now() + retry.perTryTimeoutMs;
+      if (timeouts !== null) timeouts.tryEndsAt = turnTime() + retry.perTryTimeoutMs;
       this.restartDeadline();
       this.#cluster?.acquire(this, fresh, this.#choice);
     });

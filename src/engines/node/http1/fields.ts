@@ -6,6 +6,8 @@ export class FieldLines {
   /** The section's bytes as Latin-1, one character a byte; offsets below index it. */
   text = "";
   count = 0;
+  /** Where the lines end, relative to `base`: at the empty line, or with the bytes. */
+  end = 0;
   readonly nameStart: Int32Array;
   readonly nameEnd: Int32Array;
   readonly valueStart: Int32Array;
@@ -32,8 +34,29 @@ export class FieldLines {
     return this.text.slice(this.valueStart[index], this.valueEnd[index]);
   }
 
+  /** Whether the value is `text`, to the letter. */
+  is(index: number, text: string): boolean {
+    const start = this.valueStart[index] as number;
+    return (this.valueEnd[index] as number) - start === text.length && this.text.startsWith(text, start);
+  }
+
+  /** The value where it is a number of one to 15 digits, which a double holds exactly; else -1. */
+  number(index: number): number {
+    const start = this.valueStart[index] as number;
+    const end = this.valueEnd[index] as number;
+    if (start === end || end - start > 15) return -1;
+    let number = 0;
+    for (let at = start; at < end; at++) {
+      const digit = this.text.charCodeAt(at) - 0x30;
+      if (digit < 0 || digit > 9) return -1;
+      number = number * 10 + digit;
+    }
+    return number;
+  }
+
   /**
-   * Parses the lines in `bytes[from, to)`, each ended by CRLF; offsets are kept relative to `base`, where `text` begins.
+   * Parses the lines in `bytes[from, to)`, each ended by CRLF, up to an empty one; offsets are kept relative to `base`,
+   * where `text` begins.
    * Returns what is wrong, or null.
    */
   parse(bytes: Buffer, base: number, from: number, to: number): string | null {
@@ -42,14 +65,13 @@ export class FieldLines {
     while (at < to) {
       if (count === this.id.length) return TOO_MANY_FIELDS;
       const nameStart = at;
-      let hash = 0;
       let byte = bytes[at] as number;
-      while (TOKEN[byte] === 1) {
-        hash = (Math.imul(hash, 31) + (byte | 0x20)) | 0;
-        byte = bytes[++at] as number;
-      }
+      while (TOKEN[byte] === 1) byte = bytes[++at] as number;
       // Covers whitespace before the colon (§5.1), obs-fold (§5.2) and an empty name.
-      if (byte !== COLON || at === nameStart) return "malformed field name";
+      if (byte !== COLON || at === nameStart) {
+        if (byte === CR && at === nameStart && bytes[at + 1] === LF && at + 1 < to) break;
+        return MALFORMED_NAME;
+      }
       const nameEnd = at++;
       while (bytes[at] === SPACE || bytes[at] === TAB) at++;
       const valueStart = at;
@@ -65,10 +87,11 @@ export class FieldLines {
       this.valueStart[count] = valueStart - base;
       this.valueEnd[count] = valueEnd - base;
       this.lineEnd[count] = at - base;
-      this.id[count] = knownField(bytes, nameStart, nameEnd, hash);
+      this.id[count] = knownField(bytes, nameStart, nameEnd);
       count++;
     }
     this.count = count;
+    this.end = at - base;
     return null;
   }
 }
@@ -78,6 +101,7 @@ export function bytesOf(text: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }
 
+export const MALFORMED_NAME = "malformed field name";
 const TOO_MANY_FIELDS = "too many fields";
 
 /** Fields that the proxy has a rule for. */
@@ -140,24 +164,28 @@ export const TOKEN: Uint8Array = charTable("!#$%&'*+-.^_`|~0-9A-Za-z");
 /** field-vchar, SP, HTAB and obs-text of RFC 9110 §5.5. */
 const FIELD_VALUE: Uint8Array = charTable("\t -~\x80-\xff");
 
-const HASH_MASK = 4095;
-const idByHash = new Uint8Array(HASH_MASK + 1);
-const nameById: Buffer[][] = [];
+const idBySlot = new Uint8Array(256);
+const nameById: Buffer[] = [];
 for (const [name, id] of Object.entries(FIELD_NAMES)) {
-  let hash = 0;
-  for (const byte of Buffer.from(name)) hash = (Math.imul(hash, 31) + (byte | 0x20)) | 0;
-  const slot = idByHash[hash & HASH_MASK] as number;
-  if (slot !== 0 && slot !== id) throw new Error(`field hash collision at ${name}`);
-  idByHash[hash & HASH_MASK] = id;
-  nameById[id] = [...(nameById[id] ?? []), Buffer.from(name)];
+  const bytes = Buffer.from(name);
+  const slot = slotOf(bytes, 0, bytes.length);
+  if (idBySlot[slot] !== 0) throw new Error(`${name} shares its slot with another field`);
+  idBySlot[slot] = id;
+  nameById[id] = bytes;
 }
 
-function knownField(bytes: Buffer, start: number, end: number, hash: number): number {
-  const id = idByHash[hash & HASH_MASK] as number;
+/** By its length and its first and last letter, in either case. */
+function slotOf(bytes: Buffer, start: number, end: number): number {
+  const first = (bytes[start] as number) & 0x1f;
+  const last = (bytes[end - 1] as number) & 0x1f;
+  return (first + last + 4 * (end - start)) & 255;
+}
+
+function knownField(bytes: Buffer, start: number, end: number): number {
+  const id = idBySlot[slotOf(bytes, start, end)] as number;
   if (id !== 0) {
-    for (const name of nameById[id] as Buffer[]) {
-      if (name.length === end - start && startsWith(bytes, start, name)) return id;
-    }
+    const name = nameById[id] as Buffer;
+    if (name.length === end - start && startsWith(bytes, start, name)) return id;
   }
   if (end - start >= ASSERTED_PREFIX.length && startsWith(bytes, start, ASSERTED_PREFIX))
     return FIELD.asserted;

@@ -31,9 +31,8 @@ export abstract class MessageHead {
     switch (fields.id[index]) {
       case FIELD.contentLength: {
         if (this.contentLength !== -1) return "several Content-Length fields";
-        const value = fields.value(index);
-        if (!CONTENT_LENGTH.test(value)) return "malformed Content-Length";
-        this.contentLength = Number(value);
+        this.contentLength = fields.number(index);
+        if (this.contentLength === -1) return "malformed Content-Length";
         break;
       }
       case FIELD.transferEncoding:
@@ -42,6 +41,8 @@ export abstract class MessageHead {
         this.chunked = true;
         break;
       case FIELD.connection:
+        // What nearly all say.
+        if (fields.is(index, "keep-alive")) break;
         for (const option of fields.value(index).toLowerCase().split(",")) {
           const name = option.trim();
           if (name === "close") this.close = true;
@@ -60,5 +61,3 @@ export abstract class MessageHead {
 }
 
 const NONE: readonly string[] = [];
-/** At most 15 digits: exact in a double. */
-const CONTENT_LENGTH = /^\d{1,15}$/;

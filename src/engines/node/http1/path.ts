@@ -7,7 +7,7 @@ export function normalisePath(path: string, options: PathOptions): NormalisedPat
   const queryAt = path.indexOf("?");
   const raw = queryAt === -1 ? path : path.slice(0, queryAt);
   const query = queryAt === -1 ? "" : path.slice(queryAt);
-  if (!NEEDS_WORK.test(raw)) return { path };
+  if (!needsWork(raw)) return { path };
 
   if (MALFORMED_ESCAPE.test(raw)) return { error: "malformed percent-encoding in the path" };
   if (/%00/.test(raw)) return { error: "encoded NUL in the path" };
@@ -35,11 +35,26 @@ export type NormalisedPath =
   | { readonly path: string; readonly error?: undefined }
   | { readonly error: string; readonly path?: undefined };
 
-/** Most paths have none of these and are taken as they are. */
-const NEEDS_WORK = /[%\\]|\/\/|\/\./;
 const MALFORMED_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
 const ESCAPED_SLASH = /%(?:2f|5c)/i;
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
+
+/** Most paths have no `%`, `\`, `//` or `/.` and are taken as they are. */
+function needsWork(path: string): boolean {
+  let before = 0;
+  for (let index = 0; index < path.length; index++) {
+    const code = path.charCodeAt(index);
+    if (code === PERCENT || code === BACKSLASH) return true;
+    if (before === SLASH && (code === SLASH || code === DOT)) return true;
+    before = code;
+  }
+  return false;
+}
+
+const PERCENT = 0x25;
+const BACKSLASH = 0x5c;
+const SLASH = 0x2f;
+const DOT = 0x2e;
 
 function removeDotSegments(path: string): string | null {
   const kept: string[] = [];

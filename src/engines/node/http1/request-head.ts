@@ -1,4 +1,4 @@
-import { CR, FIELD, LF, SPACE, TOKEN } from "./fields.ts";
+import { CR, FIELD, LF, MALFORMED_NAME, SPACE, TOKEN } from "./fields.ts";
 import { MessageHead } from "./message-head.ts";
 
 /**
@@ -9,6 +9,7 @@ export class RequestHead extends MessageHead {
   method = "";
   /** Origin-form, as sent (an absolute-form target is reduced to it), or `*`. */
   target = "";
+  targetAsSent = "";
   /** Authority in lower case, with its port if one was sent. */
   host = "";
   /** The same without the port. */
@@ -36,7 +37,7 @@ export class RequestHead extends MessageHead {
     for (let byte = bytes[at] as number; byte > SPACE && byte < 0x7f && byte !== 0x23; )
       byte = bytes[++at] as number;
     if (at === targetStart || bytes[at] !== SPACE) return bad("malformed request target");
-    this.target = this.fields.text.slice(targetStart - from, at - from);
+    this.target = this.targetAsSent = this.fields.text.slice(targetStart - from, at - from);
     const versionAt = ++at - from;
     while (at < to && bytes[at] !== CR) at++;
     if (bytes[at + 1] !== LF) return bad("malformed start line");
@@ -48,18 +49,19 @@ export class RequestHead extends MessageHead {
     }
     const problem = this.fields.parse(bytes, from, at + 2, to);
     if (problem !== null) return bad(problem);
+    if (this.fields.end !== to - from) return bad(MALFORMED_NAME);
     return this.#interpret();
   }
 
   #interpret(): HeadProblem | null {
     const { fields } = this;
-    let host: string | null = null;
+    let hostAt = -1;
     let upgrade = "";
     for (let index = 0; index < fields.count; index++) {
       switch (fields.id[index]) {
         case FIELD.host:
-          if (host !== null) return bad("several Host fields");
-          host = fields.value(index);
+          if (hostAt !== -1) return bad("several Host fields");
+          hostAt = index;
           break;
         case FIELD.upgrade:
           upgrade = fields.value(index).toLowerCase();
@@ -85,14 +87,16 @@ export class RequestHead extends MessageHead {
       return bad("Connection nominates an essential field");
     if (this.connectionUpgrade && PROTOCOL.test(upgrade) && this.contentLength <= 0 && !this.chunked)
       this.upgrade = upgrade === "h2c" ? "" : upgrade;
-    if (host === null) return bad("no Host");
-    if (host !== this.#hostAsSent) {
+    if (hostAt === -1) return bad("no Host");
+    // Most requests name the host of the one before.
+    if (this.#hostAsSent === null || !fields.is(hostAt, this.#hostAsSent)) {
+      const host = fields.value(hostAt);
       const lower = host.toLowerCase();
       const authority = AUTHORITY.exec(lower);
       if (authority === null) return bad("malformed Host");
       this.host = lower;
       this.hostname = authority[1] as string;
-      // Most requests name the host of the one before. A copy: V8 may make a value a view of its whole head.
+      // A copy: V8 may make a value a view of its whole head.
       this.#hostAsSent = Buffer.from(host, "latin1").toString("latin1");
     }
     return this.#reduceTarget();

@@ -12,7 +12,10 @@ export class ResponseHead extends MessageHead {
   /** Seconds of `Keep-Alive: timeout=`, null where the upstream says nothing. */
   keepAliveSeconds: number | null = null;
 
-  /** Parses `bytes[from, to)`, status line to the last field's CRLF. Null, or what is wrong. */
+  /**
+   * Parses `bytes[from, to)`, status line to the last field's CRLF; what stands behind an empty line is no part of the head.
+   * Null, or what is wrong.
+   */
   parse(bytes: Buffer, from: number, to: number): string | null {
     this.resetFraming();
     this.keepAliveSeconds = null;

@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Deadlines, Timed } from "../deadlines.ts";
+import { copiesWrites, writeText } from "../socket-text.ts";
+import { atTurnEnd, type TurnWaiter, turnTime } from "../turn.ts";
 import { classify, type UpstreamFailure } from "./classify.ts";
 import type { VerifiedPeer } from "./generation.ts";
 import type { UpstreamHost } from "./host.ts";
@@ -50,7 +52,7 @@ export interface ConnectionFacts {
 }
 
 /** A connection to an upstream, ready to carry one request after the other. Its listeners are set once, not per request. */
-export class UpstreamConnection implements Timed {
+export class UpstreamConnection implements Timed, TurnWaiter {
   deadline: number = Number.POSITIVE_INFINITY;
   /** Requests it has carried; above 0 it came from the pool. */
   served = 0;
@@ -68,7 +70,10 @@ export class UpstreamConnection implements Timed {
   /** `performance.now()` from which it is used for nothing new, and at which it is cut. */
   readonly #oldAt: number;
   readonly #endsAt: number;
+  readonly #copies: boolean;
   #user: UpstreamUser | null = null;
+  /** To be written, in Latin-1. */
+  #text = "";
   #gone = false;
 
   constructor(
@@ -80,6 +85,7 @@ export class UpstreamConnection implements Timed {
     deadlines: Deadlines,
   ) {
     this.#socket = socket;
+    this.#copies = copiesWrites(socket);
     this.host = host;
     this.#incoming = incoming;
     this.address = facts.address;
@@ -88,7 +94,7 @@ export class UpstreamConnection implements Timed {
     this.identityPresented = facts.identityPresented;
     this.identityVerified = facts.identityVerified;
     this.#owner = owner;
-    const now = performance.now();
+    const now = turnTime();
     this.#endsAt = now + (facts.peerNotAfter - Date.now());
     this.#oldAt = Math.min(now + owner.lifetimeMs, this.#endsAt);
     incoming.deliverTo((chunk) => {
@@ -123,13 +129,23 @@ export class UpstreamConnection implements Timed {
     user.onUpstreamReady(this);
   }
 
-  /** Latin-1. False: wait for onUpstreamDrain. */
+  /** Latin-1; it leaves at the end of the turn. False: wait for onUpstreamDrain. */
   write(data: string): boolean {
-    return this.#socket.write(data, "latin1");
+    if (this.#text === "") atTurnEnd(this);
+    this.#text += data;
+    return !this.#socket.writableNeedDrain;
   }
 
   writeBytes(data: Buffer): boolean {
+    this.onTurnEnd();
     return this.#socket.write(data);
+  }
+
+  onTurnEnd(): void {
+    const text = this.#text;
+    if (text === "" || this.#gone) return;
+    this.#text = "";
+    writeText(this.#socket, this.#copies, text);
   }
 
   /** From now on each side ends by itself (RFC 9293 §3.6): the user must have onUpstreamEnd, and call endWriting. */
@@ -139,6 +155,7 @@ export class UpstreamConnection implements Timed {
 
   /** Nothing more is written. */
   endWriting(): void {
+    this.onTurnEnd();
     this.#socket.end();
   }
 
@@ -160,7 +177,7 @@ export class UpstreamConnection implements Timed {
 
   /** Nobody uses it for now. */
   park(keepAliveSeconds: number | null): void {
-    const now = performance.now();
+    const now = turnTime();
     const { idleMs } = this.#owner;
     // A second early, so that we close before the upstream does and no request meets its FIN.
     const patience = keepAliveSeconds === null ? idleMs : Math.min(idleMs, keepAliveSeconds * 1000 - 1000);
@@ -174,7 +191,7 @@ export class UpstreamConnection implements Timed {
   /** Closes in due form what is idle, or has said all: with TLS, close_notify first (RFC 8446 §6.1). */
   end(): void {
     this.#leave();
-    this.deadline = performance.now() + LINGER_MS;
+    this.deadline = turnTime() + LINGER_MS;
     this.#socket.resume();
     this.#socket.destroySoon();
   }

@@ -2,6 +2,7 @@ import { type DiscoveredEndpoints, endpointsName } from "../../../endpoints/disc
 import type { Endpoint, EndpointReader } from "../../../endpoints/endpoint.ts";
 import type { Cluster } from "../../../model/cluster.ts";
 import type { Clock } from "../../../telemetry/clock.ts";
+import { turnTime } from "../turn.ts";
 import { type Balancer, createBalancer } from "./balancer/balancer.ts";
 import { UpstreamHost } from "./host.ts";
 import { Outliers } from "./outliers.ts";
@@ -30,6 +31,8 @@ export class Hosts {
   readonly #balancer: Balancer;
   readonly #onLeft: (host: UpstreamHost) => void;
   #asked = 0;
+  /** The turn in which what is taken was last asked for. */
+  #foundIn = Number.NaN;
   #answered = 0;
   #found: readonly Endpoint[] = [];
   #hosts: readonly UpstreamHost[] = [];
@@ -67,12 +70,16 @@ export class Hosts {
       this.#take(this.#discovered.find(this.#discoveredName).endpoints);
       return null;
     }
+    // One turn's requests share what the first of them found.
+    const turn = turnTime();
+    if (turn === this.#foundIn) return null;
     const { service, dns } = this.#config;
     const found = this.#endpoints.resolve(service.host, service.port, dns);
     const asked = ++this.#asked;
     if (!(found instanceof Promise)) {
       this.#answered = asked;
       this.#take(found);
+      this.#foundIn = turn;
       return null;
     }
     const pending = found.then((endpoints) => {

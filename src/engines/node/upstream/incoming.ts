@@ -1,10 +1,7 @@
 import type { OnReadOpts } from "node:net";
+import { SharedBuffer } from "../shared-buffer.ts";
 
-/**
- * What an upstream socket reads into: one buffer for all of them. Node's own way allocates memory for every read, which
- * at a gigabit keeps the garbage collector's threads as busy as the TLS. So bytes are used up, or copied, before the
- * receiver returns.
- */
+/** What an upstream socket reads into, one buffer for all of them: bytes are used up, or copied, before the receiver returns. */
 export class Incoming {
   readonly onread: OnReadOpts;
   /** Bytes that come while nobody receives are of no request: they make the connection unfit. */
@@ -13,10 +10,10 @@ export class Incoming {
 
   constructor() {
     this.onread = {
-      buffer: READ_BUFFER,
+      buffer: READ_BUFFER.bytes,
       callback: (count) => {
         if (this.#receive === null) this.unexpected = true;
-        else this.#receive(count === READ_BUFFER.length ? READ_BUFFER : READ_BUFFER.subarray(0, count));
+        else this.#receive(READ_BUFFER.view(count));
         return true;
       },
     };
@@ -27,5 +24,4 @@ export class Incoming {
   }
 }
 
-/** 64 KiB, as much as libuv reads at once; a TLS record holds up to 16 KiB (RFC 8446 §5.1). */
-const READ_BUFFER: Buffer = Buffer.allocUnsafeSlow(65_536);
+const READ_BUFFER = new SharedBuffer();

@@ -1,0 +1,43 @@
+import { Socket } from "node:net";
+import { SharedBuffer } from "./shared-buffer.ts";
+
+/**
+ * Has all that an accepted socket reads handed to `receive`. With `kept` true `bytes` are the receiver's to keep; else the
+ * next read overwrites them.
+ *
+ * A socket that we connect reads into a buffer of ours (`onread` of `net.connect`), which spares an allocation for every
+ * read; Node has the same means for an accepted one, but no option to ask for it. So the fields that `onread` sets are set
+ * here. Where this Node has no such fields, or something has been read before, bytes come as `data` events.
+ */
+export function readClient(socket: Socket, receive: (bytes: Buffer, kept: boolean) => void): void {
+  const accepted = socket as unknown as Accepted;
+  const handle = accepted._handle;
+  if (FIELDS === null || socket.readableLength > 0 || typeof handle?.useUserBuffer !== "function") {
+    socket.on("data", (chunk: Buffer) => receive(chunk, true));
+    return;
+  }
+  accepted[FIELDS.buffer] = READ_BUFFER.bytes;
+  accepted[FIELDS.callback] = (count: number): boolean => {
+    receive(READ_BUFFER.view(count), false);
+    return true;
+  };
+  handle.useUserBuffer(READ_BUFFER.bytes);
+  socket.resume();
+}
+
+interface Accepted {
+  readonly _handle?: { useUserBuffer?: (buffer: Uint8Array) => void } | null;
+  [field: symbol]: unknown;
+}
+
+const READ_BUFFER = new SharedBuffer();
+const FIELDS = fieldsOfOnread();
+
+/** What `onread` sets in a socket: every socket has the fields, under symbols. */
+export function fieldsOfOnread(): { readonly buffer: symbol; readonly callback: symbol } | null {
+  const symbols = Object.getOwnPropertySymbols(new Socket());
+  const find = (name: string): symbol | undefined => symbols.find(({ description }) => description === name);
+  const buffer = find("kBuffer");
+  const callback = find("kBufferCb");
+  return buffer === undefined || callback === undefined ? null : { buffer, callback };
+}
