@@ -27,6 +27,7 @@ async function withGateway(
   run: (gateway: RunningGateway) => Promise<void>,
   config: Record<string, unknown> = {},
   more: Record<string, string> = {},
+  handshakeTimeoutMs = 10_000,
 ): Promise<void> {
   const gateway = await startGateway(
     {
@@ -34,7 +35,7 @@ async function withGateway(
       "module.yaml": moduleYaml({ use_proxy_proto: true, ...config }),
       ...more,
     },
-    { limits: { handshakeTimeoutMs: 300 } },
+    { limits: { handshakeTimeoutMs } },
   );
   upstream.seen.length = 0;
   try {
@@ -87,13 +88,18 @@ for (const [version, header, client] of [
 }
 
 it("a connection without a valid header, or without the whole of it in time, is closed unanswered", () =>
-  withGateway(async (gateway) => {
-    for (const start of [GET, "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n", "PROXY TCP4 1.2", "\r\n\r\n"])
-      assert.equal(await send(gateway.httpPort, [start]), "", JSON.stringify(start));
-    assert.equal(upstream.seen.length, 0);
-    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
-    assert.match(metrics, /^credence_proxy_protocol_refused_total 4$/m);
-  }));
+  withGateway(
+    async (gateway) => {
+      for (const start of [GET, "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n", "PROXY TCP4 1.2", "\r\n\r\n"])
+        assert.equal(await send(gateway.httpPort, [start]), "", JSON.stringify(start));
+      assert.equal(upstream.seen.length, 0);
+      const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+      assert.match(metrics, /^credence_proxy_protocol_refused_total 4$/m);
+    },
+    {},
+    {},
+    300,
+  ));
 
 it("the header counts once: a second one is no request", () =>
   withGateway(async (gateway) => {
