@@ -271,7 +271,7 @@ export class Control {
   #report(): void {
     const { logger, engine } = this.#options;
     const { diagnostics, notReady } = this.state;
-    const now = new Map(diagnostics.map((found) => [JSON.stringify(found), found]));
+    const now = new Map(diagnostics.map((found) => [textOf(found), found]));
     for (const [key, found] of now) {
       if (this.#reported.has(key)) continue;
       const level = found.severity === "error" ? "error" : found.severity === "warning" ? "warn" : "info";
@@ -303,6 +303,17 @@ function logFields({ code, effect, subject, source, remedy }: Diagnostic): Recor
     subject.kind === "File" ? subject.name : `${subject.kind}/${subject.namespace}/${subject.name}`;
   return { code, effect, object, place, remedy };
 }
+
+/** Written once: thousands of findings may stay while one credential after another rotates. */
+function textOf(found: Diagnostic): string {
+  const known = TEXTS.get(found);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(found);
+  TEXTS.set(found, text);
+  return text;
+}
+
+const TEXTS = new WeakMap<Diagnostic, string>();
 
 /** The same finding at another place is still that finding. */
 function aboutWhat({ code, subject }: Diagnostic): string {
