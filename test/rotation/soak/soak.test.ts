@@ -19,8 +19,8 @@ import { peerHost } from "./world.ts";
 const SITES = ROTATIONS < LONG ? 4 : 12;
 /** Of each site. The pauses leave the machine to rotations: what counts is that there always is a request under way. */
 const WORKERS = ROTATIONS < LONG ? 2 : 1;
-const PAUSE_MS = ROTATIONS < LONG ? 50 : 150;
-const HANDSHAKE_PAUSE_MS = ROTATIONS < LONG ? 25 : 150;
+const PAUSE_MS = ROTATIONS < LONG ? 50 : 300;
+const HANDSHAKE_PAUSE_MS = ROTATIONS < LONG ? 25 : 300;
 /** A filter chain of Envoy's is replaced where a root goes or somebody is revoked, and stays for so long. */
 const DRAIN_S = 5;
 
