@@ -78,8 +78,12 @@ export class Peer {
     this.#only = serial;
   }
 
-  /** This certificate takes over: once it is in use, no request may come with one that is retired. */
-  expect(serial: string): void {
+  /** This certificate takes over: once it is in use, no request may come with one that is retired. null: it is not known yet. */
+  expect(serial: string | null): void {
+    if (serial === null) {
+      this.#successor = null;
+      return;
+    }
     const isInUse = [...this.#open.values()].some((each) => each.serial === serial);
     this.#successor = { serial, since: isInUse ? performance.now() : null };
   }

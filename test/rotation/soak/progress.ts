@@ -32,8 +32,8 @@ export class Progress {
     );
   }
 
-  /** `result`: what else there is to say of it. */
-  end(result: string): void {
+  /** Of a long run; `result`: what else there is to say of it. */
+  say(result: string): void {
     if (!this.#isLong) return;
     const took = this.#took.toSorted((a, b) => a - b);
     const share = (of: number): number => Math.round(took[Math.floor((took.length - 1) * of)] ?? 0);
@@ -44,7 +44,10 @@ export class Progress {
         `in effect after ${share(0.5)} ms (median), ${share(0.99)} ms (99 %), ${share(1)} ms (longest)`,
     );
     console.log(`${this.#title}: ${this.#memory.course()}`);
-    console.log(`${this.#title}: ${this.#memory.assertFlat()}`);
+  }
+
+  assertFlat(): void {
+    if (this.#isLong) console.log(`${this.#title}: ${this.#memory.assertFlat()}`);
   }
 
   get #seconds(): number {

@@ -66,32 +66,33 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
       const failed = results.flatMap(({ failures }, index) =>
         failures.map((failure) => `${names[index]}: ${failure}`),
       );
+      const { made, failures } = await handshakes.stop();
+      const requests = results.reduce((sum, result) => sum + result.requests, 0);
+      const latency = sumOf(results.map((result) => result.latency));
+      const most = Math.max(...sites.map(({ peer }) => peer.mostOpen));
+      const stay = Math.max(...sites.map(({ peer }) => peer.longestStay));
+      progress.say(
+        `${failed.length} of ${requests} requests failed: ${describeLatency(latency)}; ` +
+          `handshakes of clients: ${tally.describe()}: ${describeLatency(tally.latency)}; ` +
+          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms; ` +
+          `this process did not come to its events for ${Math.round(standstill.max / 1e6)} ms at most`,
+      );
       assert.ok(
         failed.length === 0,
-        `${failed.join(", ")}; ${failed.length > 0 ? await thoughts(gateway) : ""}`,
+        `${failed.slice(0, 20).join(", ")}; ${failed.length > 0 ? await thoughts(gateway) : ""}`,
       );
-      for (const { requests } of results)
-        assert.ok(requests > ROTATIONS / SITES, `only ${requests} requests`);
-      const { made, failures } = await handshakes.stop();
+      for (const each of results)
+        assert.ok(each.requests > ROTATIONS / SITES, `only ${each.requests} requests`);
       assert.deepEqual(failures, []);
       assert.ok(made >= SITES, `only ${made} handshakes`);
       assert.deepEqual(
         sites.flatMap(({ peer }) => peer.violations),
         [],
       );
-      const requests = results.reduce((sum, result) => sum + result.requests, 0);
-      const latency = sumOf(results.map((result) => result.latency));
-      const most = Math.max(...sites.map(({ peer }) => peer.mostOpen));
-      const stay = Math.max(...sites.map(({ peer }) => peer.longestStay));
-      progress.end(
-        `0 of ${requests} requests failed: ${describeLatency(latency)}; ` +
-          `handshakes of clients: ${tally.describe()}: ${describeLatency(tally.latency)}; ` +
-          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms; ` +
-          `this process did not come to its events for ${Math.round(standstill.max / 1e6)} ms at most`,
-      );
       assertNoStall("the requests", latency);
       assertNoStall("the handshakes", tally.latency);
       assertGone(stay);
+      progress.assertFlat();
     } finally {
       // Where one has failed the others are still under way.
       left = 0;
