@@ -14,6 +14,7 @@ import { Peer } from "./peer.ts";
 import { Progress } from "./progress.ts";
 import { serialOf } from "./serial.ts";
 import { PATIENT } from "./site.ts";
+import { Starvation } from "./starvation.ts";
 import { assertGone, assertNoStall, describeLatency } from "./stalls.ts";
 
 // What Consul's own agent issues, to many services at once: a leaf with its key is new once the root is, at some moment of the
@@ -69,6 +70,7 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
       service.serial = serialOf(await leafOf(consul, name));
     }
     const loads = services.map(({ name }) => startLoad(url(name), 1, undefined, PAUSE_MS));
+    const starvation = new Starvation();
     const progress = new Progress(
       `${engineUnderTest()}, ${NAME}`,
       ROUNDS * SERVICES * 2,
@@ -138,14 +140,15 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
       const stay = Math.max(...services.map(({ peer }) => peer.longestStay));
       progress.say(
         `${failed.length} of ${requests} requests failed: ${describeLatency(latency)}; ` +
-          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms`,
+          `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms; kept from running for ${starvation.longest} ms at most`,
       );
       assert.deepEqual(failed, []);
       assert.deepEqual(violations, []);
-      assertNoStall("the requests", latency);
+      assertNoStall("the requests", latency, starvation.longest);
       assertGone(stay);
       progress.assertFlat();
     } finally {
+      starvation.stop();
       await Promise.all(loads.map((load) => load.stop()));
       await gateway.stop();
       for (const { peer } of services) peer.close();

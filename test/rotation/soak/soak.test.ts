@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { it } from "../../behaviour/engines.ts";
 import { engineUnderTest } from "../../support/engine-under-test.ts";
 import { type RunningGateway, startGateway } from "../../support/gateway.ts";
@@ -10,6 +9,7 @@ import { Progress } from "./progress.ts";
 import { CLEARTEXT_HOST, Site } from "./site.ts";
 import { LONG, ONLY, ROTATIONS, SEED } from "./amount.ts";
 import { SOURCES } from "./sources.ts";
+import { Starvation } from "./starvation.ts";
 import { assertGone, assertNoStall, describeLatency } from "./stalls.ts";
 import { peerHost } from "./world.ts";
 
@@ -75,7 +75,7 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
         `${failed.length} of ${requests} requests failed: ${describeLatency(latency)}; ` +
           `handshakes of clients: ${tally.describe()}: ${describeLatency(tally.latency)}; ` +
           `at most ${most} connections to a peer at a time, retired ones gone within ${stay} ms; ` +
-          `this process did not come to its events for ${Math.round(standstill.max / 1e6)} ms at most`,
+          `kept from running for ${starvation.longest} ms at most`,
       );
       assert.ok(
         failed.length === 0,
@@ -89,8 +89,8 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
         sites.flatMap(({ peer }) => peer.violations),
         [],
       );
-      assertNoStall("the requests", latency);
-      assertNoStall("the handshakes", tally.latency);
+      assertNoStall("the requests", latency, starvation.longest);
+      assertNoStall("the handshakes", tally.latency, starvation.longest);
       assertGone(stay);
       progress.assertFlat();
     } finally {
@@ -103,6 +103,8 @@ for (const [name, startSource] of Object.entries(SOURCES)) {
     }
   });
 }
+
+const starvation = new Starvation();
 
 const PLAIN_HOST = `---\n${JSON.stringify({
   apiVersion: "getambassador.io/v2",
@@ -125,7 +127,7 @@ async function thoughts(gateway: RunningGateway, site?: string): Promise<string>
         ...[name, kind, generation],
         ...(lists ?? []).map(({ thisUpdate }) => thisUpdate),
       ]),
-    ...{ now: new Date().toISOString(), standstillMs: Math.round(standstill.max / 1e6) },
+    ...{ now: new Date().toISOString(), starvedMs: starvation.longest },
   });
 }
 
@@ -137,10 +139,6 @@ interface Known extends Awaited<ReturnType<RunningGateway["diag"]>> {
     readonly lists?: readonly { readonly thisUpdate: string }[];
   }[];
 }
-
-/** How long this process, the gateway's too, has not come to its events for; in nanoseconds. */
-const standstill = monitorEventLoopDelay();
-standstill.enable();
 
 /** Mulberry32: the same order for the same seed. */
 function randomFrom(seed: number): () => number {
