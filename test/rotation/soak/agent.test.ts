@@ -123,7 +123,8 @@ if (ROTATIONS >= LONG && ONLY?.includes(NAME) !== false)
             await until(
               isAlone,
               WITHIN_MS,
-              () => `${name}: ${service.serial.slice(0, 8)} alone, there are ${peer.describe()}`,
+              async () =>
+                `${name}: ${service.serial.slice(0, 8)} alone, there are ${peer.describe()}; ${await thoughts(gateway, name)}`,
             );
             peer.allowOnly(service.serial);
             progress.rotated(performance.now() - issued);
@@ -182,12 +183,32 @@ async function renewal(consul: Consul, service: string, before: string): Promise
 }
 
 /** How many roots each bundle of the gateway's holds. */
-async function trustedBy({ adminUrl }: RunningGateway): Promise<number[]> {
-  const answer = await fetch(`${adminUrl}/ambassador/v0/diag/?json=true`);
-  const { certificates } = (await answer.json()) as {
-    certificates: readonly { name: string; kind: string; chain: readonly unknown[] }[];
-  };
+async function trustedBy(gateway: RunningGateway): Promise<number[]> {
+  const { certificates } = await knownTo(gateway);
   return certificates
     .filter(({ name, kind }) => name.startsWith("consul/") && kind === "trust")
     .map(({ chain }) => chain.length);
+}
+
+/** What it holds of a service and has against it, for the message of a test that fails. */
+async function thoughts(gateway: RunningGateway, service: string): Promise<string> {
+  const { certificates, diagnostics } = await knownTo(gateway);
+  const held = certificates
+    .filter(({ name }) => name.endsWith(`/${service}`))
+    .map(({ kind, generation, chain }) => [kind, generation, chain[0]?.serial]);
+  return JSON.stringify({ held, diagnostics: diagnostics.slice(0, 5) });
+}
+
+interface Known {
+  readonly certificates: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly generation: number;
+    readonly chain: readonly { readonly serial: string }[];
+  }[];
+  readonly diagnostics: readonly unknown[];
+}
+
+async function knownTo({ adminUrl }: RunningGateway): Promise<Known> {
+  return (await (await fetch(`${adminUrl}/ambassador/v0/diag/?json=true`)).json()) as Known;
 }
