@@ -12,6 +12,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
 import { engineDiagnostic, placesIn } from "./engine-problems.ts";
+import { FindingsLog } from "./findings-log.ts";
 
 export type Reading = "everything" | "noticed";
 
@@ -78,7 +79,7 @@ export class Control {
   /** How the next round reads: who asks for one may know of what the source has not noticed yet. */
   #reading: Reading = "noticed";
   #stopped = false;
-  #reported = new Map<string, Diagnostic>();
+  readonly #findings: FindingsLog;
   #reporting: NodeJS.Timeout | undefined;
   #saidNotReady: string | null = null;
   #fault: string | null = null;
@@ -86,6 +87,7 @@ export class Control {
 
   constructor(options: ControlOptions) {
     this.#options = options;
+    this.#findings = new FindingsLog(options.logger);
     // A rotation reaches the engines by name; only what appears or disappears changes what is compiled.
     const unsubscribe = options.store.onChange((change) => {
       if (change.event !== "rotated") this.#reloadSoon();
@@ -120,27 +122,13 @@ export class Control {
   }
 
   get state(): ControlState {
-    const notReady = this.#stopped
-      ? "shutting down"
-      : this.#revision === null
-        ? "no revision serves yet"
-        : typeof this.#options.engine.down === "string"
-          ? this.#options.engine.down
-          : this.#complete || this.#options.allowPartial
-            ? null
-            : "some documents could not be read at the start; see /ambassador/v0/diag/ (--allow-partial serves without them)";
-    const places = placesIn(this.#problems.length === 0 ? {} : (this.#compilation?.references ?? {}));
+    const notReady = this.#notReady();
     return {
       revision: this.#revision,
       ready: notReady === null,
       notReady,
       listeners: this.#listeners,
-      diagnostics: sortDiagnostics([
-        ...this.#found,
-        ...this.#options.store.diagnostics(),
-        ...(this.#options.endpoints?.diagnostics() ?? []),
-        ...this.#problems.map((problem) => engineDiagnostic(problem, places)),
-      ]),
+      diagnostics: sortDiagnostics(this.#diagnostics()),
       fault: this.#fault,
     };
   }
@@ -267,25 +255,35 @@ export class Control {
     );
   }
 
-  /** Each finding once in the log, when it appears and when it is gone. */
   #report(): void {
     const { logger, engine } = this.#options;
-    const { diagnostics, notReady } = this.state;
-    const now = new Map(diagnostics.map((found) => [textOf(found), found]));
-    for (const [key, found] of now) {
-      if (this.#reported.has(key)) continue;
-      const level = found.severity === "error" ? "error" : found.severity === "warning" ? "warn" : "info";
-      logger[level](logFields(found), found.message);
-    }
-    const standing = new Set(diagnostics.map(aboutWhat));
-    for (const found of this.#reported.values())
-      if (!standing.has(aboutWhat(found))) logger.info(logFields(found), `no longer: ${found.message}`);
-    this.#reported = now;
+    this.#findings.tell(this.#diagnostics());
+    const notReady = this.#notReady();
     if (notReady !== null && notReady !== this.#saidNotReady) {
       const isOnItsWay = notReady === engine.down && engine.isStarting === true;
       logger[isOnItsWay ? "info" : "error"](`not ready: ${notReady}`);
     }
     this.#saidNotReady = notReady;
+  }
+
+  #notReady(): string | null {
+    if (this.#stopped) return "shutting down";
+    if (this.#revision === null) return "no revision serves yet";
+    if (typeof this.#options.engine.down === "string") return this.#options.engine.down;
+    return this.#complete || this.#options.allowPartial
+      ? null
+      : "some documents could not be read at the start; see /ambassador/v0/diag/ (--allow-partial serves without them)";
+  }
+
+  /** All that stand now, in no order. */
+  #diagnostics(): Diagnostic[] {
+    const places = placesIn(this.#problems.length === 0 ? {} : (this.#compilation?.references ?? {}));
+    return [
+      ...this.#found,
+      ...this.#options.store.diagnostics(),
+      ...(this.#options.endpoints?.diagnostics() ?? []),
+      ...this.#problems.map((problem) => engineDiagnostic(problem, places)),
+    ];
   }
 }
 
@@ -295,29 +293,6 @@ export interface Compiled {
   readonly epoch: number;
   readonly compilation: Compilation;
   readonly hash: string;
-}
-
-function logFields({ code, effect, subject, source, remedy }: Diagnostic): Record<string, unknown> {
-  const place = source === undefined ? undefined : `${source.file}:${source.line}:${source.column}`;
-  const object =
-    subject.kind === "File" ? subject.name : `${subject.kind}/${subject.namespace}/${subject.name}`;
-  return { code, effect, object, place, remedy };
-}
-
-/** Written once: thousands of findings may stay while one credential after another rotates. */
-function textOf(found: Diagnostic): string {
-  const known = TEXTS.get(found);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(found);
-  TEXTS.set(found, text);
-  return text;
-}
-
-const TEXTS = new WeakMap<Diagnostic, string>();
-
-/** The same finding at another place is still that finding. */
-function aboutWhat({ code, subject }: Diagnostic): string {
-  return `${code} ${subject.kind}/${subject.namespace}/${subject.name}`;
 }
 
 const DEBOUNCE_MS = 30;
