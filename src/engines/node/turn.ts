@@ -10,7 +10,7 @@ export interface TurnWaiter {
  * asking; once for each time of asking.
  *
  * Writing then, not while reading, lets one turn's reading and writing each stay in the processor's caches, and finds peers
- * awake: a peer that sleeps between two of our writes is woken by a system call for each (bench/: 5 % of the CPU a request).
+ * awake: a peer that sleeps between two of our writes is woken anew for each (a tenth of the CPU of a small request, and more where peers have little to do).
  */
 export function atTurnEnd(waiter: TurnWaiter): void {
   waiting.push(waiter);

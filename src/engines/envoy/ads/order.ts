@@ -12,6 +12,9 @@ export class Order {
   readonly #limitMs: number;
   readonly #now: () => number;
   readonly #isWaitedFor: (cluster: string) => boolean;
+  readonly #secretNames: () => readonly string[];
+  /** Since when a client that came back has said nothing of its secrets. */
+  #silentSince: number | null = null;
   /** Since when each is waited for, while they are few. */
   readonly #unsettled = new Map<string, number>();
   /** Since when they are too many to be told apart. */
@@ -27,11 +30,13 @@ export class Order {
     limitMs: number,
     now: () => number,
     isWaitedFor: (cluster: string) => boolean = () => true,
+    secretNames: () => readonly string[] = () => [],
   ) {
     this.#subscriptions = subscriptions;
     this.#limitMs = limitMs;
     this.#now = now;
     this.#isWaitedFor = isWaitedFor;
+    this.#secretNames = secretNames;
   }
 
   get heldUntil(): number | null {
@@ -47,7 +52,7 @@ export class Order {
     if (kind === "secret" || kind === "endpoints")
       return { mayAdd: () => true, mayRemove: () => this.#areUsersQuiet() };
     if (kind === "cluster") {
-      const secrets = this.#unsentSecrets();
+      const secrets = this.#untoldSecrets() ?? this.#unsentSecrets();
       return {
         mayAdd: (resource) => !namesAny(resource, secrets),
         mayRemove: () => this.#areUsersQuiet(),
@@ -110,6 +115,21 @@ export class Order {
     return names;
   }
 
+  /**
+   * A client that comes back has secrets, and does not say so before it has asked for clusters. What it is sent before that would
+   * be warmed with secrets of before, as above. A client that never says so has none. Null: it has said what it has, or has nothing.
+   */
+  #untoldSecrets(): readonly string[] | null {
+    if (this.#subscriptions.get("secret") !== undefined) return null;
+    if ((this.#subscriptions.get("cluster")?.held.size ?? 0) === 0) return null;
+    const now = this.#now();
+    this.#silentSince ??= now;
+    const limitMs = Math.min(this.#limitMs, SILENT_MS);
+    if (now - this.#silentSince >= limitMs) return null;
+    this.#hold(this.#silentSince, limitMs);
+    return this.#secretNames();
+  }
+
   /** Listeners and routes are as they should be, so that nothing uses what goes now. */
   #areUsersQuiet(): boolean {
     const isQuiet = USERS.every((kind) => this.#subscriptions.get(kind)?.isQuiet ?? true);
@@ -123,8 +143,8 @@ export class Order {
     return false;
   }
 
-  #hold(since: number): void {
-    this.#heldUntil = Math.min(this.#heldUntil ?? Number.POSITIVE_INFINITY, since + this.#limitMs);
+  #hold(since: number, limitMs: number = this.#limitMs): void {
+    this.#heldUntil = Math.min(this.#heldUntil ?? Number.POSITIVE_INFINITY, since + limitMs);
   }
 }
 
@@ -153,6 +173,8 @@ function namesAny({ bytes }: EncodedResource, names: readonly string[]): boolean
 }
 
 const MANY = 64;
+/** Envoy says all that it has at once, in one request for each type. */
+const SILENT_MS = 2000;
 const NONE: ReadonlySet<string> = new Set();
 
 const USERS: readonly XdsKind[] = ["listener", "route-configuration", "virtual-host"];

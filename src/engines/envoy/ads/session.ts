@@ -56,7 +56,8 @@ export class Session {
       [Symbol.iterator]: () => this.#types.values(),
     };
     const isWaitedFor = (cluster: string): boolean => !this.#late.has(cluster);
-    this.#order = new Order(kinds, options.orderLimitMs, () => options.clock.now(), isWaitedFor);
+    const secretNames = (): string[] => [...(this.#snapshot ?? EMPTY).secret.keys()];
+    this.#order = new Order(kinds, options.orderLimitMs, () => options.clock.now(), isWaitedFor, secretNames);
   }
 
   get label(): string {

@@ -53,6 +53,35 @@ test("a new generation of a cluster does not overtake its secret, which waits be
   assert.deepEqual(sent(), ["cluster-a"]);
 });
 
+test("a client that comes back gets no cluster before its secret, which it has not spoken of yet", () => {
+  for (const speaks of [true, false]) {
+    const clock = handClock(0);
+    const before = world({ a: 1, b: 1 });
+    const now = world({ a: 2, b: 1 }, before);
+    const session = new Session(
+      { clock, orderLimitMs: LIMIT_MS, onReady: () => {}, turns: new Turns(clock) },
+      now,
+      "1",
+    );
+    const sent = (): string[] | undefined => session.next()?.batch.resources.map(({ name }) => name);
+    const open = (kind: "cluster" | "secret") => {
+      const subscription = session.open(TYPE_URLS[kind])?.subscription ?? assert.fail();
+      for (const [name, { version }] of before[kind]) subscription.held.set(name, { version });
+      return subscription;
+    };
+    session.subscribeAll(open("cluster"));
+    assert.equal(sent(), undefined, "it has said nothing of its secrets");
+    if (speaks) {
+      const secrets = open("secret");
+      for (const name of before.secret.keys()) session.subscribe(secrets, name, true);
+      assert.deepEqual([sent(), sent()], [["credential:a"], ["cluster-a"]]);
+    } else {
+      clock.move(2000);
+      assert.deepEqual(sent(), ["cluster-a"], "it has none, and does not wait for ever");
+    }
+  }
+});
+
 /** A secret and a cluster that names it, each in a generation. */
 function world(generations: Readonly<Record<string, number>>, previous?: Snapshot): Snapshot {
   return snapshotOf(
