@@ -8,9 +8,40 @@ import { newestLists, staleIssuers } from "./crl-admission.ts";
 import { type ExpiryWarnings, expirySeverity } from "./expiry.ts";
 import type { Face } from "./face.ts";
 
-/** What there is to say about a face at `now`, on the object that it came from. */
+/**
+ * What there is to say about a face at `now`, on the object that it came from. While that is the same, it comes as the same
+ * objects: a thousand certificates may be near their end while one of them rotates.
+ */
 export function faceFindings(face: Face, now: number, warnings: ExpiryWarnings): readonly Diagnostic[] {
   if (isQuiet(face, now, warnings)) return NOTHING;
+  const { version, origin } = face;
+  const phase = phaseOf(face, now, warnings);
+  const known = KNOWN.get(face);
+  if (phase !== null && phase === known?.phase && version === known.version && origin === known.origin)
+    return known.findings;
+  const findings = findingsOf(face, now, warnings);
+  if (phase !== null) KNOWN.set(face, { phase, version, origin, findings });
+  return findings;
+}
+
+interface Known {
+  readonly phase: string;
+  readonly version: number;
+  readonly origin: Face["origin"];
+  readonly findings: readonly Diagnostic[];
+}
+
+const KNOWN = new WeakMap<Face, Known>();
+
+/** All that its dates decide about its findings; null: too much to tell, and there are few of that kind. */
+function phaseOf({ kind, published }: Face, now: number, warnings: ExpiryWarnings): string | null {
+  if (published === null) return "";
+  if (kind !== "credential" && kind !== "trust") return null;
+  const { notBefore, notAfter } = kind === "trust" ? lastOf(published.value as TrustBundle) : published;
+  return `${now < notBefore} ${now > notAfter} ${expirySeverity(notBefore, notAfter, now, warnings)}`;
+}
+
+function findingsOf(face: Face, now: number, warnings: ExpiryWarnings): readonly Diagnostic[] {
   const { subject, source } = face.origin;
   // Whoever has to replace it looks for the file.
   const told = (code: string, message: string): string => {
@@ -119,16 +150,21 @@ function listFindings(
 /** An old CA in a bundle is no fault while another takes over; a bundle without any for the time to come is one. */
 function anchorFindings(
   face: Face,
-  { facts }: TrustBundle,
+  bundle: TrustBundle,
   now: number,
   warnings: ExpiryWarnings,
 ): Diagnostic[] {
-  const last = facts.reduce((one, other) => (other.notAfter > one.notAfter ? other : one));
+  const last = lastOf(bundle);
   const severity = expirySeverity(last.notBefore, last.notAfter, now, warnings);
   if (severity === null) return [];
   const message = `the last CA of ${face.name}, ${identified(last)}, ${last.notAfter < now ? "expired" : "expires"} at ${isoTime(last.notAfter)}`;
   const remedy = "Add the CA that follows it.";
   return [diagnose("certificate-expires-soon", { ...face.origin, message, remedy, severity })];
+}
+
+/** The CA that ends last. */
+function lastOf({ facts }: TrustBundle): CertificateFacts {
+  return facts.reduce((one, other) => (other.notAfter > one.notAfter ? other : one));
 }
 
 /** One that cannot be read is named already. */

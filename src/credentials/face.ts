@@ -59,6 +59,7 @@ export class Face {
   /** The status that was the last to be told of. */
   said = "";
   cancelTimer: () => void = () => {};
+  #version = 0;
   #generation: number;
   #digest = "";
   #published: Published | null = null;
@@ -73,6 +74,11 @@ export class Face {
     this.name = name;
     this.origin = origin;
     this.#generation = generation;
+  }
+
+  /** Another number whenever something else is published, waits, or is held against it: only time changes what it says then. */
+  get version(): number {
+    return this.#version;
   }
 
   get generation(): number {
@@ -131,6 +137,7 @@ export class Face {
   /** `digest` is of all that decides about the offer, `content` of what would be used. */
   offer({ digest, content }: OfferDigests, admit: () => Admitted<Offered>, now: number): void {
     if (digest === this.#digest) return;
+    this.#version += 1;
     this.#digest = digest;
     this.#waiting = null;
     this.#rejected = null;
@@ -157,6 +164,7 @@ export class Face {
   tick(now: number): void {
     const waiting = this.#waiting;
     if (waiting === null || now < waiting.notBefore) return;
+    this.#version += 1;
     // Slept through: what it would replace has the later end, or neither works.
     this.#rejected =
       now > waiting.notAfter
@@ -170,6 +178,7 @@ export class Face {
   attach(ocspStaple: OcspStaple | undefined): void {
     const published = this.#published;
     if (published === null || (published.value as Credential).ocspStaple === ocspStaple) return;
+    this.#version += 1;
     const { ocspStaple: _, ...value } = published.value as Credential;
     if (this.announced === this.#generation) this.#generation += 1;
     const whole = {
@@ -182,6 +191,7 @@ export class Face {
 
   /** Forgets what was published, so that the next offer stands on its own. */
   withdraw(): void {
+    this.#version += 1;
     this.#digest = "";
     this.#published = null;
     this.#waiting = null;

@@ -14,10 +14,12 @@ import type {
 } from "./credential.ts";
 import { admitRevocationLists } from "./crl-admission.ts";
 import { DEFAULT_EXPIRY_WARNINGS, type ExpiryWarnings } from "./expiry.ts";
-import { Face, type Offered } from "./face.ts";
+import type { Face, Offered, Published } from "./face.ts";
 import { faceFindings } from "./face-findings.ts";
+import { Faces } from "./faces.ts";
 import type { Verdicts } from "./follower.ts";
 import { IssuerTroubles } from "./issuer-troubles.ts";
+import { Listeners } from "./listeners.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
 import { admitMaterial, digestOf, IDENTITY } from "./material.ts";
 import { RetiredAnchors } from "./retired-anchors.ts";
@@ -31,24 +33,19 @@ export type { CredentialOrigin } from "./credential.ts";
  */
 export class CredentialStore implements CredentialReader {
   readonly #clock: Clock;
-  readonly #logger: Logger | undefined;
   readonly #expiryWarnings: ExpiryWarnings;
-  readonly #faces = new Map<string, Face>();
-  readonly #staples = new Set<Face>();
+  readonly #faces = new Faces();
   readonly #explicitTrust = new Set<string>();
-  readonly #listeners = new Set<(change: CredentialChange) => void>();
-  readonly #findingListeners = new Set<() => void>();
+  readonly #listeners: Listeners;
   readonly #issuers = new IssuerTroubles();
   readonly #retiredAnchors = new RetiredAnchors();
   /** Certificates with their keys that came without a CA, to be judged again when that comes. */
   readonly #delivered = new Map<string, CredentialMaterial>();
   #statusEpoch = 0;
-  /** No lower than the generation of any face removed: engines keep contexts and sessions by name and generation. */
-  #retiredGeneration = 0;
 
   constructor(clock: Clock, logger?: Logger, expiryWarnings = DEFAULT_EXPIRY_WARNINGS) {
     this.#clock = clock;
-    this.#logger = logger;
+    this.#listeners = new Listeners(logger);
     this.#expiryWarnings = expiryWarnings;
   }
 
@@ -60,13 +57,14 @@ export class CredentialStore implements CredentialReader {
       material.privateKey === undefined &&
       material.trustAnchors === undefined &&
       material.unreadable === undefined &&
-      this.#face("credential", name)?.current(this.#clock.now()) === undefined;
+      this.#current("credential", name) === undefined;
     if ((chain === undefined && material.privateKey === undefined) || isBundle)
       this.#remove("credential", name);
     else this.#offerIdentity(name, material, origin);
     // The previous certificate stays with its CA: a bad replacement does not turn verification off.
-    const face = this.#face("credential", name);
-    const isKept = face?.current(this.#clock.now()) !== undefined && face.rejected !== null;
+    const isKept =
+      this.#current("credential", name) !== undefined &&
+      this.#faces.get("credential", name)?.rejected !== null;
     // 1.14 reads a `ca_secret` from its tls.crt, so a chain can be asked for as trust too; only what asks pays for it.
     const part = material.trustAnchors === undefined ? "certificateChain" : "trustAnchors";
     if (!isKept || part === "trustAnchors" || !this.#explicitTrust.has(name))
@@ -91,7 +89,7 @@ export class CredentialStore implements CredentialReader {
     const beside = this.hasTrustAnchors(name) && trustAnchors !== undefined ? { trustAnchors } : {};
     if (identity !== undefined) this.#offerIdentity(name, { ...identity, ...beside }, origin);
     const against = (kind: Face["kind"]): string | null =>
-      this.#face(kind, name)?.refusal(this.#clock.now()) ?? null;
+      this.#faces.get(kind, name)?.refusal(this.#clock.now()) ?? null;
     return { certificate: against("credential"), ca: against("trust") ?? against("crl") };
   }
 
@@ -113,19 +111,19 @@ export class CredentialStore implements CredentialReader {
   reportIssuer(name: string, origin: CredentialOrigin, trouble: string | null): void {
     if (!this.#issuers.set(name, origin, trouble)) return;
     this.#statusEpoch += 1;
-    for (const listener of this.#findingListeners) listener();
+    this.#listeners.tellOfFindings();
   }
 
   credential(name: string): Credential | undefined {
-    return this.#face("credential", name)?.current(this.#clock.now())?.value as Credential | undefined;
+    return this.#current("credential", name)?.value as Credential | undefined;
   }
 
   trust(name: string): TrustBundle | undefined {
-    return this.#face("trust", name)?.current(this.#clock.now())?.value as TrustBundle | undefined;
+    return this.#current("trust", name)?.value as TrustBundle | undefined;
   }
 
   crl(name: string): RevocationBundle | undefined {
-    return this.#face("crl", name)?.current(this.#clock.now())?.value as RevocationBundle | undefined;
+    return this.#current("crl", name)?.value as RevocationBundle | undefined;
   }
 
   hasTrustAnchors(name: string): boolean {
@@ -136,9 +134,10 @@ export class CredentialStore implements CredentialReader {
   get statuses(): CredentialStatuses {
     return {
       credential: (name) =>
-        this.#face("credential", name)?.status(this.#clock.now()) ?? this.#issuers.status(name),
-      trust: (name) => this.#face("trust", name)?.status(this.#clock.now()) ?? this.#issuers.status(name),
-      crl: (name) => this.#face("crl", name)?.status(this.#clock.now()),
+        this.#faces.get("credential", name)?.status(this.#clock.now()) ?? this.#issuers.status(name),
+      trust: (name) =>
+        this.#faces.get("trust", name)?.status(this.#clock.now()) ?? this.#issuers.status(name),
+      crl: (name) => this.#faces.get("crl", name)?.status(this.#clock.now()),
       hasTrustAnchors: (name) => this.hasTrustAnchors(name),
     };
   }
@@ -149,27 +148,25 @@ export class CredentialStore implements CredentialReader {
   }
 
   onChange(listener: (change: CredentialChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.addOfChanges(listener);
   }
 
   /** Told whenever `diagnostics` may say something else, also where nothing changes for who uses a credential. */
   onFindings(listener: () => void): () => void {
-    this.#findingListeners.add(listener);
-    return () => this.#findingListeners.delete(listener);
+    return this.#listeners.addOfFindings(listener);
   }
 
   /** Findings about the credentials offered, and about those that end soon. */
   diagnostics(): Diagnostic[] {
     const now = this.#clock.now();
-    const ofFaces = [...this.#faces.values()]
+    const ofFaces = [...this.#faces]
       // A chain nobody uses as trust is no bad trust bundle.
       .filter((face) => face.kind !== "trust" || this.#explicitTrust.has(face.name))
       .flatMap((face) => faceFindings(face, now, this.#expiryWarnings));
     const ofIssuers = this.#issuers.findings(
       (name) => this.credential(name) !== undefined || this.trust(name) !== undefined,
     );
-    return [...ofFaces, ...strayStaples(this.#staples, this.#faces.values(), now), ...ofIssuers];
+    return [...ofFaces, ...strayStaples(this.#faces.staples, this.#faces, now), ...ofIssuers];
   }
 
   /** What the issuer of a name fails at; null: nothing, or it has none. */
@@ -179,7 +176,7 @@ export class CredentialStore implements CredentialReader {
 
   all(): CredentialListing[] {
     const now = this.#clock.now();
-    return [...this.#faces.values()]
+    return [...this.#faces]
       .filter(
         ({ kind, name, published }) =>
           kind !== "trust" || published !== null || this.#explicitTrust.has(name),
@@ -188,9 +185,8 @@ export class CredentialStore implements CredentialReader {
   }
 
   close(): void {
-    for (const face of this.#faces.values()) face.cancelTimer();
+    for (const face of this.#faces) face.cancelTimer();
     this.#listeners.clear();
-    this.#findingListeners.clear();
   }
 
   #offerIdentity(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
@@ -236,7 +232,7 @@ export class CredentialStore implements CredentialReader {
     const explicit = part === "trustAnchors";
     const anchors = material[part];
     const { trustDomains } = material;
-    const known = this.#face("trust", name);
+    const known = this.#faces.get("trust", name);
     // A CA taken away must not live on as the "previous one" of a chain, nor the other way round.
     const another = known !== undefined && explicit !== this.#explicitTrust.has(name);
     if (explicit) this.#explicitTrust.add(name);
@@ -262,35 +258,27 @@ export class CredentialStore implements CredentialReader {
     );
   }
 
-  #face(kind: Face["kind"], name: string): Face | undefined {
-    return this.#faces.get(`${kind} ${name}`);
+  #current(kind: Face["kind"], name: string): Published | undefined {
+    return this.#faces.get(kind, name)?.current(this.#clock.now());
   }
 
   #faceFor(kind: Face["kind"], name: string, origin: CredentialOrigin): Face {
-    const known = this.#face(kind, name);
-    if (known === undefined) this.#statusEpoch += 1;
-    const face = known ?? new Face(kind, name, origin, this.#retiredGeneration);
-    face.origin = origin;
-    this.#faces.set(`${kind} ${name}`, face);
-    if (kind === "staple") this.#staples.add(face);
-    return face;
+    if (this.#faces.get(kind, name) === undefined) this.#statusEpoch += 1;
+    return this.#faces.made(kind, name, origin);
   }
 
   #remove(kind: Face["kind"], name: string): void {
-    const face = this.#face(kind, name);
+    const face = this.#faces.get(kind, name);
     if (face === undefined) return;
-    face.cancelTimer();
     this.#statusEpoch += 1;
-    this.#faces.delete(`${kind} ${name}`);
-    this.#staples.delete(face);
-    this.#retiredGeneration = Math.max(this.#retiredGeneration, face.generation);
+    this.#faces.delete(face);
     if (face.announced !== 0) this.#emit(face, "unusable");
     if (kind === "staple") this.#attachStaples();
   }
 
   /** A staple is of the certificate that it is about, whoever names either. */
   #attachStaples(): void {
-    for (const face of this.#faces.values()) if (face.kind === "credential") this.#change(face, () => {});
+    for (const face of this.#faces) if (face.kind === "credential") this.#change(face, () => {});
   }
 
   /**
@@ -303,7 +291,7 @@ export class CredentialStore implements CredentialReader {
     const usableBefore = face.announced !== 0 && face.current(now) !== undefined;
     const before = JSON.stringify(face.status(now));
     change(face, now);
-    if (face.kind === "credential") face.attach(stapleOf(face, this.#staples, now));
+    if (face.kind === "credential") face.attach(stapleOf(face, this.#faces.staples, now));
     this.#schedule(face, now);
     const status = JSON.stringify(face.status(now));
     if (status !== face.said) this.#statusEpoch += 1;
@@ -315,7 +303,7 @@ export class CredentialStore implements CredentialReader {
     } else if (!usableBefore || recompile || status !== before) this.#emit(face, "usable");
     else if (face.announced !== told) this.#emit(face, "rotated");
     if (face.kind === "staple" && face.announced !== told) this.#attachStaples();
-    for (const listener of this.#findingListeners) listener();
+    this.#listeners.tellOfFindings();
   }
 
   #schedule(face: Face, now: number): void {
@@ -332,17 +320,7 @@ export class CredentialStore implements CredentialReader {
   #emit(face: Face, event: CredentialChange["event"]): void {
     if (face.kind === "trust") this.#retiredAnchors.note(face.name, this.trust(face.name));
     if (event !== "rotated") this.#statusEpoch += 1;
-    const change: CredentialChange = { name: face.name, kind: face.kind, event, generation: face.generation };
-    for (const listener of this.#listeners) {
-      try {
-        listener(change);
-      } catch (error) {
-        this.#logger?.error(
-          { err: error, credential: face.name },
-          "a listener of the credential store failed",
-        );
-      }
-    }
+    this.#listeners.tell({ name: face.name, kind: face.kind, event, generation: face.generation });
   }
 }
 

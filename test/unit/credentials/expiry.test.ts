@@ -88,3 +88,49 @@ it("certificates, CA bundles and revocation lists are told of, more loudly as th
     /^CN=root \(serial [0-9a-f]+, SHA-256 [0-9a-f]{64}\) of leaf expires at /,
   );
 });
+
+it("what is found of a credential stays the same object until time or an offer changes it", () => {
+  const start = Date.now();
+  let now = start + 94 * DAY;
+  const clock: Clock = { now: () => now, after: () => () => {} };
+  const store = new CredentialStore(clock);
+  const ca = issueCa({
+    subject: "root",
+    notBefore: new Date(start),
+    notAfter: new Date(start + 100 * DAY),
+  });
+  const privateKey = ca.keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const offer = (name: string, certificateChain: string): void => {
+    const subject = { kind: "Secret", namespace: "default", name };
+    store.offer(name, { certificateChain, privateKey, trustAnchors: ca.pem }, { subject });
+  };
+  offer("one", ca.pem);
+  offer("two", ca.pem);
+  const before = store.diagnostics();
+  assert.ok(
+    before.filter(({ code }) => code === "certificate-expires-soon").length >= 4,
+    "of both, and their CAs",
+  );
+  const isKept = (name: string): boolean[] =>
+    store
+      .diagnostics()
+      .filter(({ subject }) => subject.name === name)
+      .map((found) => before.includes(found));
+  assert.ok([...isKept("one"), ...isKept("two")].every((kept) => kept));
+
+  offer("one", "nothing that is PEM");
+  assert.ok(isKept("one").includes(false), "the offer that was refused is told of");
+  assert.ok(isKept("two").every((kept) => kept));
+
+  now = start + 99.5 * DAY;
+  assert.ok(isKept("two").includes(false));
+  now = start + 101 * DAY;
+  const codes = store.diagnostics().filter(({ subject }) => subject.name === "two");
+  assert.ok(codes.some(({ code }) => code === "certificate-expired"));
+  now = start + 94 * DAY;
+  assert.deepEqual(
+    store.diagnostics().filter(({ subject }) => subject.name === "two"),
+    before.filter(({ subject }) => subject.name === "two"),
+    "a clock that is set back finds what was found then",
+  );
+});
