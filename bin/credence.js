@@ -78,7 +78,12 @@ function withHugePages() {
  */
 function startAgain(flags, environment) {
   const isAsked = Object.keys(process.env).some((name) => /^MALLOC_|^GLIBC_TUNABLES$/.test(name));
-  if (process.platform !== "linux" || isAsked || process.connected || process.execve === undefined) return;
+  // A profiler's next signal (SIGPROF) would end the new process, which does not expect it yet.
+  const isProfiled = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].some((option) =>
+    option.includes("--cpu-prof"),
+  );
+  if (process.platform !== "linux" || isAsked || isProfiled || process.connected) return;
+  if (process.execve === undefined) return;
   process.execve(
     process.execPath,
     [
