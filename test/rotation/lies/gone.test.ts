@@ -1,24 +1,15 @@
 import assert from "node:assert/strict";
 import { it } from "../../behaviour/engines.ts";
 import { serialOf } from "../soak/serial.ts";
-import { startGateway } from "../../support/gateway.ts";
 import { until } from "../../support/until.ts";
-import { peerHost } from "../soak/world.ts";
-import { CLEARTEXT_YAML, startSite, together } from "./site.ts";
-import { LIARS } from "./sources.ts";
+import { startSites, together } from "./site.ts";
 
 const LIVES_MS = 8_000;
 
 // How often an issuer is asked meanwhile is in issuer-gone.test.ts.
 it("nothing new until the last good one has ended: shown till then, nobody is served with it after, and a new one opens both ways", async () => {
-  const names = Object.keys(LIARS);
-  const hosts = Object.fromEntries(names.map((_, index) => [peerHost(`site-${index}`), ["127.0.0.1"]]));
-  const gateway = await startGateway({}, { watch: true, hosts });
-  const sites = await Promise.all(
-    names.map((source, index) => startSite(source, `site-${index}`, gateway.directory)),
-  );
+  const { gateway, sites } = await startSites();
   try {
-    await gateway.replace("routes.yaml", CLEARTEXT_YAML + sites.map(({ yaml }) => yaml).join(""));
     await together(
       sites.map(async (site) => {
         await site.renew(gateway);

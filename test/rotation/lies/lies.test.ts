@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "../../behaviour/engines.ts";
-import { type RunningGateway, startGateway } from "../../support/gateway.ts";
+import type { RunningGateway } from "../../support/gateway.ts";
 import { until } from "../../support/until.ts";
-import { peerHost } from "../soak/world.ts";
-import { CLEARTEXT_YAML, type Site, startSite, together } from "./site.ts";
-import { LIARS, type Told } from "./sources.ts";
+import { type Site, startSites, together } from "./site.ts";
+import type { Told } from "./sources.ts";
 
 // Whatever an issuer says, by every source at once: what serves goes on, to the peer and to clients; the lie is said; nobody is
 // asked in a hot loop; and a good answer is taken when it comes.
@@ -75,13 +74,7 @@ describe("an issuer that lies", () => {
   let gateway: RunningGateway;
   let sites: Site[];
   before(async () => {
-    const names = Object.keys(LIARS);
-    const hosts = Object.fromEntries(names.map((_, index) => [peerHost(`site-${index}`), ["127.0.0.1"]]));
-    gateway = await startGateway({}, { watch: true, hosts });
-    sites = await Promise.all(
-      names.map((source, index) => startSite(source, `site-${index}`, gateway.directory)),
-    );
-    await gateway.replace("routes.yaml", CLEARTEXT_YAML + sites.map(({ yaml }) => yaml).join(""));
+    ({ gateway, sites } = await startSites());
     await Promise.all(sites.map((site) => site.renew(gateway)));
   });
   after(async () => {

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, it } from "../../behaviour/engines.ts";
-import { type RunningGateway, startGateway } from "../../support/gateway.ts";
+import type { RunningGateway } from "../../support/gateway.ts";
 import { until } from "../../support/until.ts";
-import { peerHost } from "../soak/world.ts";
 import { serialOf } from "../soak/serial.ts";
-import { CLEARTEXT_YAML, type Site, startSite, together } from "./site.ts";
-import { LIARS, type Told } from "./sources.ts";
+import { type Site, startSites, together } from "./site.ts";
+import type { Told } from "./sources.ts";
 
 // What an issuer says may be good, and its pace is not: nothing for a long time, or more than anybody can use.
 
@@ -19,13 +18,7 @@ describe("the pace of an issuer", () => {
   let gateway: RunningGateway;
   let sites: Site[];
   before(async () => {
-    const names = Object.keys(LIARS);
-    const hosts = Object.fromEntries(names.map((_, index) => [peerHost(`site-${index}`), ["127.0.0.1"]]));
-    gateway = await startGateway({}, { watch: true, hosts });
-    sites = await Promise.all(
-      names.map((source, index) => startSite(source, `site-${index}`, gateway.directory)),
-    );
-    await gateway.replace("routes.yaml", CLEARTEXT_YAML + sites.map(({ yaml }) => yaml).join(""));
+    ({ gateway, sites } = await startSites());
     await Promise.all(sites.map((site) => site.renew(gateway)));
   });
   after(async () => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { createAuthority, type IssuedCertificate } from "../../../src/x509/authority.ts";
 import { mappingYaml, tlsContextYaml } from "../../support/certificates.ts";
-import type { RunningGateway } from "../../support/gateway.ts";
+import { type RunningGateway, startGateway } from "../../support/gateway.ts";
 import { until } from "../../support/until.ts";
 import { serialOf } from "../soak/serial.ts";
 import { gatewayHost, gatewayId, peerHost, peerId } from "../soak/world.ts";
@@ -31,7 +31,19 @@ export interface Site {
   stop(): Promise<void>;
 }
 
-export async function startSite(source: string, name: string, directory: string): Promise<Site> {
+/** A gateway with a site by each source. */
+export async function startSites(): Promise<{ gateway: RunningGateway; sites: Site[] }> {
+  const names = Object.keys(LIARS);
+  const hosts = Object.fromEntries(names.map((_, index) => [peerHost(`site-${index}`), ["127.0.0.1"]]));
+  const gateway = await startGateway({}, { watch: true, hosts });
+  const sites = await Promise.all(
+    names.map((source, index) => startSite(source, `site-${index}`, gateway.directory)),
+  );
+  await gateway.replace("routes.yaml", CLEARTEXT_YAML + sites.map(({ yaml }) => yaml).join(""));
+  return { gateway, sites };
+}
+
+async function startSite(source: string, name: string, directory: string): Promise<Site> {
   const [authority, stranger] = await Promise.all([createAuthority(name), createAuthority(`not ${name}`)]);
   // Of the peer, as a server and as a client.
   const own = await authority.issue({
@@ -137,7 +149,7 @@ async function startPeer({ certificate, privateKey }: IssuedCertificate, ca: str
 }
 
 /** A TLSContext has hosts of its own, and where there are any, cleartext is for those that say so. */
-export const CLEARTEXT_YAML = `---\n${JSON.stringify({
+const CLEARTEXT_YAML = `---\n${JSON.stringify({
   apiVersion: "getambassador.io/v2",
   kind: "Host",
   metadata: { name: "plain" },

@@ -1,42 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import {
-  type AddressInfo,
-  connect as connectTcp,
-  createServer as createTcpServer,
-  type Socket,
-} from "node:net";
-import { type TestContext, test } from "node:test";
-import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import { test } from "node:test";
 import { fieldsOfOnread, readClient } from "../../../src/engines/node/client-reads.ts";
-import { certificates } from "../../support/certificates.ts";
-
-type Kind = "TLS" | "TCP";
-
-async function pair(context: TestContext, kind: Kind): Promise<{ accepted: Socket; client: Socket }> {
-  const { ca, server: identity } = await certificates();
-  const server =
-    kind === "TLS"
-      ? createTlsServer({ cert: identity.certificate, key: identity.privateKey })
-      : createTcpServer();
-  context.after(() => server.close());
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const accepting = once(server, kind === "TLS" ? "secureConnection" : "connection") as Promise<[Socket]>;
-  const client =
-    kind === "TLS"
-      ? connectTls({ host: "127.0.0.1", port, ca: ca.certificate, servername: "localhost" })
-      : connectTcp({ host: "127.0.0.1", port });
-  context.after(() => client.destroy());
-  const [accepted] = await accepting;
-  context.after(() => accepted.destroy());
-  return { accepted, client };
-}
+import { acceptedSocket } from "../../support/accepted-socket.ts";
 
 for (const kind of ["TLS", "TCP"] as const) {
   test(`${kind}: what an accepted socket reads comes whole and in order, in a buffer that is not the receiver's`, async (context) => {
-    const { accepted, client } = await pair(context, kind);
+    const { accepted, client } = await acceptedSocket(context, kind);
     const received: Buffer[] = [];
     let wasKept = false;
     readClient(accepted, (bytes, kept) => {
@@ -53,7 +23,7 @@ for (const kind of ["TLS", "TCP"] as const) {
   });
 
   test(`${kind}: a paused socket reads nothing until it is resumed`, async (context) => {
-    const { accepted, client } = await pair(context, kind);
+    const { accepted, client } = await acceptedSocket(context, kind);
     let count = 0;
     readClient(accepted, (bytes) => {
       count += bytes.length;
@@ -72,7 +42,7 @@ for (const kind of ["TLS", "TCP"] as const) {
 }
 
 test("what was put back before comes first, as data events that the receiver may keep", async (context) => {
-  const { accepted, client } = await pair(context, "TCP");
+  const { accepted, client } = await acceptedSocket(context, "TCP");
   accepted.unshift(Buffer.from("first "));
   const received: string[] = [];
   let wereKept = true;

@@ -1,38 +1,14 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import {
-  type AddressInfo,
-  connect as connectTcp,
-  createServer as createTcpServer,
-  type Socket,
-} from "node:net";
 import { test } from "node:test";
-import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { ClientWriter } from "../../../src/engines/node/client-writer.ts";
-import { certificates } from "../../support/certificates.ts";
+import { acceptedSocket } from "../../support/accepted-socket.ts";
 
 const PIECE = 50_000;
 const PIECES = 100;
 
 for (const kind of ["TLS", "TCP"] as const) {
   test(`${kind}: bytes arrive as they were, though their buffer is overwritten at once and the client is slow`, async (context) => {
-    const { ca, server: identity } = await certificates();
-    const server =
-      kind === "TLS"
-        ? createTlsServer({ cert: identity.certificate, key: identity.privateKey })
-        : createTcpServer();
-    context.after(() => server.close());
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    const accepted = once(server, kind === "TLS" ? "secureConnection" : "connection") as Promise<[Socket]>;
-    const client =
-      kind === "TLS"
-        ? connectTls({ host: "127.0.0.1", port, ca: ca.certificate, servername: "localhost" })
-        : connectTcp({ host: "127.0.0.1", port });
-    context.after(() => client.destroy());
-    const [socket] = await accepted;
-    context.after(() => socket.destroy());
+    const { accepted: socket, client } = await acceptedSocket(context, kind);
 
     let wake: (() => void) | null = null;
     let holds = 0;
