@@ -7,8 +7,8 @@ import {
   type FoundAddress,
   type NameContext,
   profileOf,
-  profilesLike,
-  ResolvedName,
+  type ResolvedName,
+  resolvedName,
 } from "./resolved-name.ts";
 
 export interface DnsContext {
@@ -54,13 +54,7 @@ export function createDnsEndpoints({ clock, logger, ...context }: DnsContext): E
         // Names come from configuration, so this bound is only ever met by revisions long gone.
         const [oldest] = known.keys();
         if (oldest !== undefined && known.size >= MAX_NAMES) known.delete(oldest);
-        const like = profilesLike(profile).map((each) => profiles[each]?.get(host));
-        name = new ResolvedName(
-          host,
-          dns,
-          names,
-          like.find((each) => each?.isUsable),
-        );
+        name = resolvedName(host, dns, names, (each) => profiles[each]?.get(host));
         known.set(host, name);
       }
       if (name.isUsable) {

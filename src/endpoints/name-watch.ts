@@ -1,7 +1,7 @@
 import type { DnsSettings } from "../model/cluster.ts";
 import { type DiscoveredEndpoints, type Found, UNKNOWN } from "./discovered.ts";
 import { Pace } from "./pace.ts";
-import { type NameContext, profileOf, profilesLike, ResolvedName } from "./resolved-name.ts";
+import { type NameContext, profileOf, type ResolvedName, resolvedName } from "./resolved-name.ts";
 
 /** A name whose addresses somebody has to be told, under the name by which they are found. */
 export interface NameWanted {
@@ -52,12 +52,11 @@ export class NameWatch implements DiscoveredEndpoints {
         continue;
       }
       const [{ host, dns }] = list as [NameWanted];
-      const like = profilesLike(profileOf(dns)).map((each) => this.#watched.get(keyOf(host, each))?.name);
-      const name = new ResolvedName(
+      const name = resolvedName(
         host,
         dns,
         this.#context,
-        like.find((each) => each?.isUsable),
+        (each) => this.#watched.get(keyOf(host, each))?.name,
       );
       const watched = { name, ports, cancel: () => {} };
       this.#watched.set(key, watched);

@@ -138,6 +138,22 @@ export class ResolvedName {
   }
 }
 
+/**
+ * A name of which something may be known already: `known` finds those of the same host by their profile, and one that is usable
+ * and whose addresses are of the same families will do until this one is answered for.
+ */
+export function resolvedName(
+  host: string,
+  dns: DnsSettings | undefined,
+  context: NameContext,
+  known: (profile: number) => ResolvedName | undefined,
+): ResolvedName {
+  const like = profilesLike(profileOf(dns))
+    .map(known)
+    .find((each) => each?.isUsable);
+  return new ResolvedName(host, dns, context, like);
+}
+
 /** What is asked for, as a number below 12: the settings make another name of it. */
 export function profileOf(dns: DnsSettings | undefined): number {
   if (dns === undefined) return 0;
@@ -146,7 +162,7 @@ export function profileOf(dns: DnsSettings | undefined): number {
 }
 
 /** Those, this one among them, whose names have addresses of the same families: what is known of one will do for another. */
-export function profilesLike(profile: number): readonly number[] {
+function profilesLike(profile: number): readonly number[] {
   const first = profile - (profile % 4);
   return [first, first + 1, first + 2, first + 3];
 }
