@@ -12,6 +12,8 @@ export interface Question {
 export interface FakeAgent {
   readonly address: string;
   readonly questions: Question[];
+  /** Ends all connections, as the end of an agent does. Resolves when the other side has seen it. */
+  cut(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,6 +38,11 @@ export async function startFakeAgent(
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     questions,
+    async cut() {
+      await Promise.all(
+        [...sockets].map((socket) => new Promise<void>((resolve) => socket.once("close", resolve).end())),
+      );
+    },
     async close() {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

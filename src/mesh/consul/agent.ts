@@ -19,6 +19,8 @@ export interface Answer {
 export interface AgentClient {
   /** `address` for messages. */
   readonly place: string;
+  /** The connection of the last answer is still there, and the next question goes over it: to whoever gave that answer. */
+  readonly isConnected: boolean;
   get(
     path: string,
     query: Readonly<Record<string, string | readonly string[]>>,
@@ -55,8 +57,15 @@ export function openAgent(address: string, env: Environment, dial?: SocketDial):
     },
     ...(env.CONSUL_HTTP_AUTH === undefined ? {} : { auth: env.CONSUL_HTTP_AUTH }),
   };
+  let answeredOver: Socket | null = null;
   return {
     place,
+    get isConnected() {
+      // One that the other side has ended may still be among the free ones for a moment.
+      return Object.values(agent.freeSockets).some((free) =>
+        free?.some((socket) => socket === answeredOver && !socket.destroyed && !socket.readableEnded),
+      );
+    },
     async get(path, query, limits) {
       const search = new URLSearchParams(
         Object.entries({ ...query, ...namespaceOf(env) }).flatMap(([name, value]) =>
@@ -70,6 +79,7 @@ export function openAgent(address: string, env: Environment, dial?: SocketDial):
         place,
         limits,
       );
+      answeredOver = answer.socket;
       if (answer.status !== 200) {
         const said = printable(answer.text, token);
         throw new AgentTrouble(`${place} answers ${answer.status}${said === "" ? "" : ` (${said})`}`);
@@ -184,6 +194,7 @@ interface RawAnswer {
   readonly index: string | undefined;
   readonly isFiltered: boolean;
   readonly text: string;
+  readonly socket: Socket;
 }
 
 function exchange(
@@ -217,8 +228,10 @@ function exchange(
       response.on("error", (error: NodeJS.ErrnoException) =>
         reject(error instanceof AgentTrouble ? error : new AgentTrouble(`${place}: ${reasonOf(error)}`)),
       );
+      const { socket } = response;
       response.on("end", () =>
         resolve({
+          socket,
           status: response.statusCode ?? 0,
           index: response.headers["x-consul-index"] as string | undefined,
           isFiltered: response.headers["x-consul-results-filtered-by-acls"] === "true",

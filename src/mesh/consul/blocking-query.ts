@@ -40,7 +40,9 @@ export function followQuery({
       let pause = SHORTEST_PAUSE_MS;
       while (!signal.aborted) {
         const began = clock.now();
-        const isBlocking = index > 0;
+        // Whoever answers over another connection may be another agent, or the same one restored: an index that it has not reached
+        // yet is waited for in vain until the wait is over.
+        const isBlocking = index > 0 && client.isConnected;
         const answer = await client.get(
           path,
           isBlocking ? { ...query, index: String(index), wait: `${WAIT_MS / 1000}s` } : query,
@@ -51,13 +53,14 @@ export function followQuery({
         if (trouble === null) attempt.answered();
         else attempt.troubled(trouble);
         if (answer.index <= 0) throw new AgentTrouble(`${client.place} answers without X-Consul-Index`);
-        // Going back means that its state was restored from elsewhere: whatever is known is asked for anew.
-        index = answer.index < index ? 0 : answer.index;
-        // What answers at once, again and again, is not asked all the time: a pause loses nothing, the next answer has it all.
+        // Going back means that its state was restored from elsewhere: whatever is known is asked for anew, unless it just was.
+        index = isBlocking && answer.index < index ? 0 : answer.index;
+        // What answers at once, again and again, as where each connection is closed after one answer, is not asked all the time: a pause
+        // loses nothing, the next answer has it all.
         const now = JSON.stringify(answer.body);
         const waited = answered - began;
-        const isIdle = isBlocking && now === said && waited < SLOW_MS;
-        const isBusy = isBlocking && now !== said && waited < AT_ONCE_MS;
+        const isIdle = now === said && waited < SLOW_MS;
+        const isBusy = now !== said && waited < AT_ONCE_MS;
         pause =
           isIdle || isBusy
             ? Math.min(pause * 2, isIdle ? LONGEST_PAUSE_MS : BUSY_PAUSE_MS)
