@@ -39,7 +39,7 @@ export class ClientConnection implements Client, Timed {
     this.#idleSince = turnTime();
     this.deadline = this.#idleSince + serving.limits.headTimeoutMs;
     const { socket } = accepted;
-    this.#writer = new ClientWriter(socket, () => this.#exchange?.onClientDrain());
+    this.#writer = new ClientWriter(socket, () => this.#onDrain());
     socket.on("end", () => this.#onEnd());
     socket.on("error", (error: Error) => this.#onClosed(error.message));
     socket.on("close", () => this.#onClosed("connection closed"));
@@ -97,9 +97,9 @@ export class ClientConnection implements Client, Timed {
     const { plan, limits } = this.serving;
     const idleMs = plan.settings.idleTimeoutMs ?? limits.idleTimeoutMs;
     this.deadline = idleMs === 0 ? Number.POSITIVE_INFINITY : this.#idleSince + idleMs;
-    this.resume();
     // Not at once: the caller may be inside our own loop, and a long pipeline must not grow the stack.
     if (this.#pending !== null || this.#ended) setImmediate(() => this.#parsePending());
+    else this.resume();
   }
 
   /** Shutdown: a connection in the middle of something ends with it; one long idle is closed, as no request can be on its way. */
@@ -129,16 +129,17 @@ export class ClientConnection implements Client, Timed {
   #onData(bytes: Buffer, kept: boolean): void {
     if (this.#closing) return;
     const exchange = this.#exchange;
-    if (exchange === null && this.#pending === null && this.#parseWhole(bytes)) return;
+    const mayBegin = exchange === null && this.#pending === null && !this.#writer.full;
+    if (mayBegin && this.#parseWhole(bytes)) return;
     const chunk = kept ? bytes : Buffer.from(bytes);
     if (exchange !== null) {
       const taken = exchange.wantsBody || this.#tunnel ? exchange.onClientBody(chunk, 0) : 0;
       if (taken < chunk.length) this.#keep(chunk, taken);
       return;
     }
-    if (this.#pending === null) this.#parse(chunk);
+    if (mayBegin) this.#parse(chunk);
     else {
-      this.#pending = Buffer.concat([this.#pending, chunk]);
+      this.#pending = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
       this.#parsePending();
     }
   }
@@ -147,21 +148,32 @@ export class ClientConnection implements Client, Timed {
     if (this.#closing) return;
     const rest = from === 0 ? chunk : chunk.subarray(from);
     this.#pending = this.#pending === null ? rest : Buffer.concat([this.#pending, rest]);
-    // What is pipelined behind a running request waits in the kernel, not here.
-    if (this.#exchange !== null) this.pause();
-    else setImmediate(() => this.#parsePending());
+    // What is pipelined behind a request waits in the kernel, not here, though the request may be answered already.
+    this.pause();
+    if (this.#exchange === null) setImmediate(() => this.#parsePending());
   }
 
   /** A client that has ended its side still gets an answer to all that it said before. */
   #parsePending(): void {
     const bytes = this.#pending;
     if (this.#exchange !== null || this.#closing || this.#closed) return;
+    // Who does not take its answers is not asked for more requests.
+    if (bytes !== null && this.#writer.full) {
+      this.pause();
+      return;
+    }
+    this.resume();
     if (bytes === null) {
       if (this.#ended) this.#closeGently();
       return;
     }
     this.#pending = null;
     this.#parse(bytes);
+  }
+
+  #onDrain(): void {
+    if (this.#exchange === null) this.#parsePending();
+    else this.#exchange.onClientDrain();
   }
 
   /** Takes a chunk that is one good head and nothing else: a search comes too late to find where it ends. */
@@ -274,10 +286,13 @@ export class ClientConnection implements Client, Timed {
     if (this.#closing || this.#closed) return;
     this.#closing = true;
     this.#pending = null;
-    this.deadline = turnTime() + LINGER_MS;
+    // A slow client has its time for what is on its way.
+    this.deadline = turnTime() + this.serving.limits.bodyTimeoutMs;
     this.resume();
     this.#writer.flush();
-    this.accepted.socket.end();
+    this.accepted.socket.end(() => {
+      this.deadline = turnTime() + LINGER_MS;
+    });
     if (this.#ended) this.accepted.socket.destroySoon();
   }
 

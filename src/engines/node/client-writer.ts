@@ -14,6 +14,8 @@ export class ClientWriter implements TurnWaiter {
   #gathered: Buffer | null = null;
   #length = 0;
   #scheduled = false;
+  /** Writes of gathered bytes that are under way: each tells when it is done, as text does not. */
+  #sending = 0;
   /** Somebody was told to wait. */
   #awaited = false;
   #closed = false;
@@ -23,8 +25,16 @@ export class ClientWriter implements TurnWaiter {
     this.#socket = socket;
     this.#copies = copiesWrites(socket);
     this.#onWritable = onWritable;
-    this.#onWritten = () => this.#afterWrite();
-    socket.on("drain", this.#onWritten);
+    this.#onWritten = () => {
+      this.#sending--;
+      this.#afterWrite();
+    };
+    socket.on("drain", () => this.#afterWrite());
+  }
+
+  /** True: there is no room for another answer, and `onWritable` will be called. */
+  get full(): boolean {
+    return !this.#flowing(!this.#socket.writableNeedDrain);
   }
 
   /** Latin-1 text. False: wait. */
@@ -74,12 +84,16 @@ export class ClientWriter implements TurnWaiter {
     this.#gathered = null;
   }
 
-  /** What cannot go out now goes when the write before it is done. */
+  /** What cannot go out now goes when the write before it is done, where that is one that tells. */
   onTurnEnd(): void {
     this.#scheduled = false;
     if (this.#closed) return;
     this.#sendText();
-    if (this.#idle) this.flush();
+    this.#flushNext();
+  }
+
+  #flushNext(): void {
+    if (this.#idle || this.#sending === 0) this.flush();
   }
 
   /** Nothing is with the socket: a write goes straight through. */
@@ -120,20 +134,21 @@ export class ClientWriter implements TurnWaiter {
     const data = gathered.subarray(0, this.#length);
     this.#gathered = null;
     this.#length = 0;
+    this.#sending++;
     if (this.#copies && this.#idle) {
       this.#socket.write(data, this.#onWritten);
       release(gathered);
     } else {
       this.#socket.write(data, () => {
         release(gathered);
-        this.#afterWrite();
+        this.#onWritten();
       });
     }
   }
 
   #afterWrite(): void {
     if (this.#closed) return;
-    if (!this.#scheduled && this.#idle) this.flush();
+    if (!this.#scheduled) this.#flushNext();
     if (!this.#awaited) return;
     this.#awaited = false;
     this.#onWritable();

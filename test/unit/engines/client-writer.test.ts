@@ -49,3 +49,25 @@ for (const kind of ["TLS", "TCP"] as const) {
     assert.ok(holds > 0, "a client that does not read holds its upstream");
   });
 }
+
+test("bytes behind text that waits for a slow client follow it, though nothing else is written", async (context) => {
+  const { accepted: socket, client } = await acceptedSocket(context, "TCP");
+  const writer = new ClientWriter(socket, () => {});
+  let length = 0;
+  // Less than makes the socket ask to wait for `drain`.
+  while (socket.writableLength === 0) {
+    writer.text("x".repeat(10_000));
+    writer.flush();
+    length += 10_000;
+  }
+  assert.equal(socket.writableNeedDrain, false);
+  await new Promise((resolve) => setImmediate(resolve));
+  writer.bytes(Buffer.from("the end"));
+  let last = "";
+  for await (const chunk of client) {
+    length -= (chunk as Buffer).length;
+    last = (last + (chunk as Buffer).toString("latin1")).slice(-7);
+    if (last === "the end") break;
+  }
+  assert.equal(length, -7);
+});
