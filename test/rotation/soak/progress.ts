@@ -12,6 +12,7 @@ export class Progress {
   /** Milliseconds until each was in effect. */
   readonly #took: number[] = [];
   #said = performance.now();
+  #sampled = 0;
 
   constructor(title: string, rotations: number, longFrom: number, memory: MemoryWatch) {
     this.#title = title;
@@ -22,8 +23,10 @@ export class Progress {
 
   rotated(tookMs: number): void {
     this.#took.push(tookMs);
-    // Collecting garbage takes its time.
     if (!this.#isLong || this.#took.length % Math.ceil(this.#rotations / SAMPLES) !== 0) return;
+    // Collecting garbage takes its time: of many that are told at once, the requests under way would wait for each.
+    if (performance.now() < this.#sampled + SAMPLE_EVERY_MS) return;
+    this.#sampled = performance.now();
     const memory = this.#memory.sample(this.#took.length);
     if (performance.now() < this.#said + SAY_EVERY_MS) return;
     this.#said = performance.now();
@@ -56,4 +59,5 @@ export class Progress {
 }
 
 const SAMPLES = 100;
+const SAMPLE_EVERY_MS = 1000;
 const SAY_EVERY_MS = 15_000;
