@@ -25,16 +25,17 @@ export type Status =
 export function statusesFor(engine: EngineName, statuses: CredentialStatuses): CredentialStatuses {
   if (engine !== "envoy") return statuses;
   return {
-    credential(name) {
-      const status = statuses.credential(name);
-      if (status?.usable !== true || status.refusedByEnvoy === undefined) return status;
-      const reason = `Envoy does not present ${status.refusedByEnvoy}`;
-      return { usable: false, code: "tls-engine-cannot", reason };
-    },
-    trust: (name) => statuses.trust(name),
+    credential: (name) => asEnvoySees(statuses.credential(name), "present"),
+    trust: (name) => asEnvoySees(statuses.trust(name), "read"),
     crl: (name) => statuses.crl(name),
     hasTrustAnchors: (name) => statuses.hasTrustAnchors(name),
   };
+}
+
+function asEnvoySees(status: Status | undefined, does: "present" | "read"): Status | undefined {
+  if (status?.usable !== true || status.refusedByEnvoy === undefined) return status;
+  const reason = `Envoy does not ${does} ${status.refusedByEnvoy}`;
+  return { usable: false, code: "tls-engine-cannot", reason };
 }
 
 /** Whether each of a bundle's anchors vouches for one trust domain alone. */

@@ -277,12 +277,13 @@ export class Control {
 
   /** All that stand now, in no order. */
   #diagnostics(): Diagnostic[] {
+    const { store, endpoints } = this.#options;
     const places = placesIn(this.#problems.length === 0 ? {} : (this.#compilation?.references ?? {}));
     return [
       ...this.#found,
-      ...this.#options.store.diagnostics(),
-      ...(this.#options.endpoints?.diagnostics() ?? []),
-      ...this.#problems.map((problem) => engineDiagnostic(problem, places)),
+      ...store.diagnostics(),
+      ...(endpoints?.diagnostics() ?? []),
+      ...this.#problems.map((problem) => engineDiagnostic(problem, places, store)),
     ];
   }
 }

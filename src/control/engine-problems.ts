@@ -1,3 +1,4 @@
+import type { CredentialStore } from "../credentials/store.ts";
 import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { EngineProblem } from "../engines/engine.ts";
@@ -17,11 +18,16 @@ export function placesIn(references: Readonly<Record<string, readonly string[]>>
   return places;
 }
 
-/** What an engine does not take, as a finding about the object that it was made from. */
-export function engineDiagnostic({ code, subject, message }: EngineProblem, places: Places): Diagnostic {
-  const source = places.get(subject);
+/** What an engine does not take, as a finding about the object that it was made from: a part of the model, or a credential. */
+export function engineDiagnostic(
+  { code, subject, message }: EngineProblem,
+  places: Places,
+  credentials: Pick<CredentialStore, "originOf">,
+): Diagnostic {
+  const origin = credentials.originOf(subject);
+  const source = origin?.source ?? places.get(subject);
   return diagnose(isKnown(code) ? code : "engine-refused", {
-    subject: subjectNamed(subject),
+    subject: origin?.subject ?? subjectNamed(subject),
     message,
     ...(source === undefined ? {} : { source }),
   });

@@ -1,6 +1,7 @@
 import { hash, type X509Certificate } from "node:crypto";
 import type { KnownCode } from "../diagnostics/catalogue.ts";
 import type { SourcePosition } from "../diagnostics/diagnostic.ts";
+import { unreadableByBoringSsl } from "../x509/boringssl.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
@@ -43,6 +44,7 @@ export function refuseUnreadable(
 export interface AdmittedTrust {
   readonly anchors: readonly string[];
   readonly facts: readonly CertificateFacts[];
+  readonly refusedByEnvoy?: string;
   readonly domains?: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -72,12 +74,17 @@ export function admitTrust(pem: string, now = Date.now()): Admitted<AdmittedTrus
     anchors.set(certificate.fingerprint256, certificate);
   }
   const facts = [...anchors.values()].map(certificateFacts);
+  const refusedByEnvoy = unreadableByBoringSsl([...anchors.values()]);
   const latest = facts.reduce((one, other) => (other.notAfter > one.notAfter ? other : one));
   return {
     ok: true,
     warnings,
     flaws: latest.notAfter < now ? [allExpired(latest)] : [],
-    value: { anchors: [...anchors.values()].map((certificate) => certificate.toString()), facts },
+    value: {
+      anchors: [...anchors.values()].map((certificate) => certificate.toString()),
+      facts,
+      ...(refusedByEnvoy === null ? {} : { refusedByEnvoy }),
+    },
   };
 }
 

@@ -46,6 +46,8 @@ export interface TrustBundle {
   readonly anchors: readonly string[];
   /** Where each of them vouches for SPIFFE IDs of one trust domain alone, and for nothing else: those of each domain. */
   readonly domains?: Readonly<Record<string, readonly string[]>>;
+  /** Why Envoy would not read them, one clause; absent: it would. */
+  readonly refusedByEnvoy?: string;
   readonly facts: readonly CertificateFacts[];
 }
 

@@ -1,10 +1,11 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
-import { refusedByBoringSsl } from "../x509/boringssl.ts";
+import { chainRefusedByBoringSsl, refusedByBoringSsl } from "../x509/boringssl.ts";
 import { orderChain } from "../x509/chain.ts";
 import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
 import { parsed } from "../x509/parsed-certificate.ts";
-import { parsePem } from "../x509/pem.ts";
+import { type PemBlock, parsePem } from "../x509/pem.ts";
+import { inconsistencyOf } from "../x509/private-key.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
 import { type Admitted, type Finding, readCertificates, reject } from "./admission.ts";
 import { refusedByOpenSsl } from "./openssl-loading.ts";
@@ -49,7 +50,8 @@ export function admitIdentity(
     return /WEAK|TOO_SMALL/.test(code)
       ? reject("certificate-key-weak", `OpenSSL refuses the chain of ${identified(leaf)}: ${code}`)
       : reject("pem-invalid", `OpenSSL refuses ${identified(leaf)} and its key: ${code}`);
-  const refusedByEnvoy = refusedByBoringSsl(key.value.object, encodedBytesOf(chain));
+  const refusedByEnvoy =
+    refusedByBoringSsl(key.value.object, encodedBytesOf(chain)) ?? chainRefusedByBoringSsl(chain);
   const warnings: Finding[] = [];
   if (ordered.reordered) {
     warnings.push({
@@ -108,11 +110,26 @@ function readPrivateKey(pem: string): Admitted<{ readonly object: KeyObject; rea
     if (!["rsa", "rsa-pss", "ec", "ed25519"].includes(type)) {
       return reject("private-key-invalid", `keys of type ${type} are not supported`);
     }
-    return { ok: true, value: { object, text: key.text }, warnings: [] };
+    const wrong = inconsistencyOf(object);
+    if (wrong !== null)
+      return reject("private-key-invalid", `the ${key.label} block is no whole key: ${wrong}`);
+    return { ok: true, value: { object, text: textOf(key, object) }, warnings: [] };
   } catch {
     return reject("private-key-invalid", `the ${key.label} block is no key that OpenSSL can read`);
   }
 }
+
+/** As it came where that is how OpenSSL writes it; of DER that only some libraries read (RFC 5958 §2 has PKCS#8 of two versions), what all do. */
+function textOf({ label, text }: PemBlock, key: KeyObject): string {
+  const type = ENCODINGS[label] ?? "pkcs8";
+  const given = Buffer.from(text.replace(/-----[^-]*-----/g, ""), "base64");
+  return key.export({ type, format: "der" }).equals(given) ? text : key.export({ type, format: "pem" });
+}
+
+const ENCODINGS: Readonly<Record<string, "pkcs1" | "sec1">> = {
+  "RSA PRIVATE KEY": "pkcs1",
+  "EC PRIVATE KEY": "sec1",
+};
 
 function belongsTo(certificate: X509Certificate, key: KeyObject): boolean {
   try {

@@ -174,6 +174,11 @@ export class CredentialStore implements CredentialReader {
     return this.#issuers.of(name);
   }
 
+  /** Where what stands under a name was written. */
+  originOf(name: string): CredentialOrigin | undefined {
+    return KINDS.map((kind) => this.#faces.get(kind, name)).find((face) => face !== undefined)?.origin;
+  }
+
   all(): CredentialListing[] {
     const now = this.#clock.now();
     return [...this.#faces]
@@ -324,5 +329,6 @@ export class CredentialStore implements CredentialReader {
   }
 }
 
+const KINDS: readonly Face["kind"][] = ["credential", "trust", "crl"];
 /** Timers do not follow the wall clock when it is set (a machine that boots in 1970), so they look at it now and then. */
 const LONGEST_WAIT_MS = 60_000;

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { admitTrust } from "../../../src/credentials/admission.ts";
 import { admitIdentity } from "../../../src/credentials/identity-admission.ts";
 import { certificates } from "../../support/certificates.ts";
-import { issue } from "../../support/issuing.ts";
+import { pem } from "../../support/der.ts";
+import { ecKeys, issue, rsaKeys } from "../../support/issuing.ts";
 import { selfSigned, withoutDates } from "./odd-certificates.ts";
 
 function codeOf(admitted: ReturnType<typeof admitIdentity> | ReturnType<typeof admitTrust>): string {
@@ -107,6 +108,35 @@ describe("admission of a key and chain", () => {
       [selfSigned(small), pkcs8(small), "certificate-key-weak"],
     ] as const) {
       assert.equal(codeOf(admitIdentity(chain, key)), code);
+    }
+  });
+
+  it("refuses a key whose parts do not belong together: OpenSSL looks at the public ones alone, and no handshake would come about", () => {
+    const [rsa, ec, other] = [rsaKeys(), ecKeys(), ecKeys()];
+    const pkcs1 = rsa.privateKey.export({ type: "pkcs1", format: "der" });
+    const torn = (at: number): Buffer => {
+      const bytes = Buffer.from(pkcs1);
+      bytes[bytes.length - at] = (bytes[bytes.length - at] as number) ^ 2;
+      return bytes;
+    };
+    const sec1 = ec.privateKey.export({ type: "sec1", format: "der" });
+    const halves = Buffer.from(sec1);
+    halves.set(other.privateKey.export({ type: "sec1", format: "der" }).subarray(7, 39), 7);
+    for (const [keys, label, der, says] of [
+      [rsa, "RSA PRIVATE KEY", pkcs1, null],
+      // The coefficient, an exponent of a prime, a prime.
+      [rsa, "RSA PRIVATE KEY", torn(1), /its numbers do not belong together/],
+      [rsa, "RSA PRIVATE KEY", torn(200), /its numbers do not belong together/],
+      [rsa, "RSA PRIVATE KEY", torn(600), /its numbers do not belong together/],
+      [ec, "EC PRIVATE KEY", sec1, null],
+      [ec, "EC PRIVATE KEY", halves, /its public key is another's/],
+    ] as const) {
+      const admitted = admitIdentity(issue({ keys }).pem, pem(label, der));
+      if (says === null) assert.ok(admitted.ok);
+      else {
+        assert.equal(codeOf(admitted), "private-key-invalid");
+        assert.match(admitted.ok ? "" : admitted.finding.message, says);
+      }
     }
   });
 
