@@ -32,7 +32,13 @@ async function clientOf(
   });
   context.after(() => upstream.close());
   const gateway = await startGateway(
-    { "m.yaml": mappingYaml("m", { prefix: "/up/", service: `127.0.0.1:${upstream.port}` }) },
+    {
+      "m.yaml": mappingYaml("m", {
+        prefix: "/up/",
+        service: `127.0.0.1:${upstream.port}`,
+        timeout_ms: 60_000,
+      }),
+    },
     { engine: "node" },
   );
   context.after(() => gateway.stop());
@@ -102,7 +108,7 @@ function quiet(): Promise<boolean> {
 }
 
 test("a slow client has the whole of a response that closes its connection", async (context) => {
-  const LENGTH = 30_000_000;
+  const LENGTH = 24_000_000;
   let isDone = false;
   const { client } = await clientOf(context, (socket) => {
     socket.write(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${LENGTH}\r\n\r\n`);

@@ -218,7 +218,8 @@ export class ClientConnection implements Client, Timed {
 
   /** The head is not complete. What can be refused already is, so that a bad client is told rather than timed out. */
   #waitForHead(bytes: Buffer, from: number, tooLarge: boolean): void {
-    if (tooLarge || bytes.length - from > this.#maxHeadBytes) {
+    // Its end may have begun: a head is as long as it is, however it is cut into reads.
+    if (tooLarge || bytes.length - from >= this.#maxHeadBytes + HEAD_END.length) {
       this.#refuse("head_too_large", `more than ${this.#maxHeadBytes} bytes`);
       return;
     }

@@ -7,7 +7,8 @@ import type { RequestHead } from "./http1/request-head.ts";
 import type { Plan } from "./plan.ts";
 import type { Serving } from "./serving.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
-import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts";
+import type { UpstreamFailure } from "./upstream/classify.ts";
+import { CLEAN_END, type UpstreamConnection, type UpstreamUser } from "./upstream/connection.ts";
 import { ANY_HOST } from "./upstream/hosts.ts";
 
 /** A copy that is to be sent once the request's body is complete. */
@@ -112,9 +113,9 @@ class MirroredRequest implements UpstreamUser, Timed {
 
   onUpstreamDrain(): void {}
 
-  onUpstreamClosed(): void {
+  onUpstreamClosed({ cause }: UpstreamFailure): void {
     this.#upstream = null;
-    this.#end(this.#begun && this.#response.untilClose);
+    this.#end(this.#begun && this.#response.untilClose && cause === CLEAN_END);
   }
 
   onDeadline(): void {

@@ -215,8 +215,8 @@ export class ResponseRelay {
       const piece = all ? bytes : bytes.subarray(from, body.forwardEnd);
       if (body.untilClose) {
         this.#connection.write(`${piece.length.toString(16)}\r\n`);
-        this.#connection.writeBytes(piece);
-        this.flowing = this.#connection.write("\r\n");
+        const flowing = this.#connection.writeBytes(piece);
+        this.flowing = this.#connection.write("\r\n") && flowing;
       } else this.flowing = this.#connection.writeBytes(piece);
     }
     if (!body.done) return "more";

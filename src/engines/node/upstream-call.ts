@@ -13,7 +13,7 @@ import { Timeouts } from "./timeouts.ts";
 import { turnTime } from "./turn.ts";
 import type { UpstreamFailure } from "./upstream/classify.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
-import type { UpstreamConnection, UpstreamUser } from "./upstream/connection.ts";
+import { CLEAN_END, type UpstreamConnection, type UpstreamUser } from "./upstream/connection.ts";
 import type { UpstreamHost } from "./upstream/host.ts";
 import { ANY_HOST, type Choice } from "./upstream/hosts.ts";
 
@@ -101,7 +101,7 @@ export abstract class UpstreamCall implements UpstreamUser {
     if (this.upstream === null) {
       this.#held = this.#held === null ? piece : Buffer.concat([this.#held, piece]);
       if (!done) this.connection.pause();
-    } else if (!this.upstream.writeBytes(piece) && !done) this.connection.pause();
+    } else if (piece.length > 0 && !this.upstream.writeBytes(piece) && !done) this.connection.pause();
     if (done && this.#underWay) this.#sendMirror();
   }
 
@@ -145,6 +145,8 @@ export abstract class UpstreamCall implements UpstreamUser {
       this.complete();
     } else if (upstream !== null && this.#mayReplace(upstream)) {
       this.#replaced = true;
+      if (upstream.unsent.length > this.#head.length)
+        this.#held = Buffer.from(upstream.unsent.slice(this.#head.length), "latin1");
       this.connection.serving.stats.upstreamRetries++;
       this.#cluster?.acquire(this, true, this.#choice);
     } else {
@@ -206,16 +208,14 @@ export abstract class UpstreamCall implements UpstreamUser {
     this.upstream = null;
   }
 
-  /** Design §9: a pooled connection that closes as we write, and a request that may be said twice (RFC 9110 §9.2.2). */
+  /**
+   * Design §9: a pooled connection that closes as we write, and a request that may be said twice (RFC 9110 §9.2.2), or was
+   * not said at all.
+   */
   #mayReplace(upstream: UpstreamConnection): boolean {
-    return (
-      !this.#replaced &&
-      this.response.untouched &&
-      upstream.served > 0 &&
-      this.requestBody.done &&
-      this.requestBody.bytes === 0 &&
-      IDEMPOTENT.has(this.method)
-    );
+    if (this.#replaced || !this.response.untouched || upstream.served === 0) return false;
+    if (upstream.unsent !== "") return true;
+    return this.requestBody.done && this.requestBody.bytes === 0 && IDEMPOTENT.has(this.method);
   }
 
   /** A written retry policy asks for it whatever the method, as in 1.14. */
@@ -239,6 +239,4 @@ export abstract class UpstreamCall implements UpstreamUser {
   }
 }
 
-/** What UpstreamConnection reports for an orderly end (FIN, or close_notify with TLS). */
-const CLEAN_END = "closed by the upstream";
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);

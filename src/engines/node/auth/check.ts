@@ -4,7 +4,7 @@ import type { Timed } from "../deadlines.ts";
 import { contentOf } from "../http1/content.ts";
 import type { Serving } from "../serving.ts";
 import type { UpstreamFailure } from "../upstream/classify.ts";
-import type { UpstreamConnection, UpstreamUser } from "../upstream/connection.ts";
+import { CLEAN_END, type UpstreamConnection, type UpstreamUser } from "../upstream/connection.ts";
 import { AnswerReader, type AuthAnswer } from "./answer.ts";
 import type { AuthQuestion } from "./authorizer.ts";
 
@@ -97,7 +97,7 @@ export class AuthCheck implements UpstreamUser, Timed {
   onUpstreamClosed(failure: UpstreamFailure): void {
     const connection = this.#connection;
     this.#connection = null;
-    const answer = this.#reader.end();
+    const answer = failure.cause === CLEAN_END ? this.#reader.end() : null;
     if (answer !== null) this.#decide(answer);
     // A pooled connection that closes as we write. A question may be asked twice whatever the method of what it is about.
     else if (this.#reader.untouched && !this.#retried && connection !== null && connection.served > 0) {

@@ -19,7 +19,7 @@ export interface UpstreamUser {
   onUpstreamDrain(): void;
   /** The upstream will send no more, and may still read. Where this is left out, it counts as onUpstreamClosed. */
   onUpstreamEnd?(): void;
-  /** Ended while in use; called once. An orderly end has the cause `closed by the upstream`. */
+  /** Ended while in use; called once. An orderly end has the cause `CLEAN_END`. */
   onUpstreamClosed(failure: UpstreamFailure): void;
 }
 
@@ -100,6 +100,7 @@ export class UpstreamConnection implements Timed, TurnWaiter {
     incoming.deliverTo((chunk) => {
       // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
       if (this.#user === null) this.destroy();
+      else if (this.unsent !== "" && this.served > 0) this.#lose(UNASKED);
       else this.#user.onUpstreamData(chunk);
     });
     socket.on("drain", () => this.#user?.onUpstreamDrain());
@@ -118,6 +119,11 @@ export class UpstreamConnection implements Timed, TurnWaiter {
   /** Still fit for a request, as far as can be known without sending one. */
   get usable(): boolean {
     return !this.#gone && this.#socket.writable && !this.#socket.readableEnded && !this.#incoming.unexpected;
+  }
+
+  /** What its user has said, while nothing of it is with the socket: nobody can have acted on it. */
+  get unsent(): string {
+    return this.#text;
   }
 
   use(user: UpstreamUser): void {
@@ -184,8 +190,8 @@ export class UpstreamConnection implements Timed, TurnWaiter {
     this.idleSince = now;
     this.deadline = Math.min(now + patience, this.#oldAt);
     // Bytes that wait while it is paused may belong to no response: the next user must not read them as its own.
-    if (this.deadline <= now || !this.usable || this.#socket.isPaused() || !this.#owner.onIdle(this))
-      this.end();
+    const isClean = this.#text === "" && this.usable && !this.#socket.isPaused();
+    if (this.deadline <= now || !isClean || !this.#owner.onIdle(this)) this.end();
   }
 
   /** Closes in due form what is idle, or has said all: with TLS, close_notify first (RFC 8446 §6.1). */
@@ -260,7 +266,10 @@ export function resetSocket(socket: Socket): void {
   else socket.resetAndDestroy();
 }
 
-const CLOSED: UpstreamFailure = { reason: "upstream_reset", cause: "closed by the upstream" };
+/** The cause of an orderly end: FIN. With TLS it comes behind close_notify, but Node does not tell where that is missing; nor does Envoy. */
+export const CLEAN_END = "closed by the upstream";
+const CLOSED: UpstreamFailure = { reason: "upstream_reset", cause: CLEAN_END };
+const UNASKED: UpstreamFailure = { reason: "upstream_reset", cause: "bytes before the request" };
 const LOST: UpstreamFailure = { reason: "upstream_reset", cause: "connection lost" };
 /** How long a peer may take to let an idle connection end before it is cut. */
 const LINGER_MS = 1000;
