@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major > 24 || (major === 24 && minor >= 5)) {
   if (process.argv[2] === "control-plane") withFrugalMemory();
-  else if (process.argv[2] === "run") withHugePages();
+  else if (process.argv[2] === "run") withReadyMemory();
   withCompileCache();
   const source = new URL("../src/cli/main.ts", import.meta.url);
   const { main } = await import(
@@ -65,11 +65,12 @@ function withFrugalMemory() {
 }
 
 /**
- * OpenSSL takes and frees six buffers of 16 KiB a request. With huge pages for malloc (glibc 2.35 or later; others take no notice) a
- * request costs 5 % less CPU time, small or 1 MiB (bench/).
+ * OpenSSL takes and frees six buffers of 16 KiB a request, and Node dozens of small ones, those of a turn's requests all at once. With huge
+ * pages for malloc (glibc 2.35 or later; others take no notice) a request costs 5 % less CPU time, small or 1 MiB, and with 200 free
+ * chunks a size kept at hand, not 7, a small one 2 % less again (bench/).
  */
-function withHugePages() {
-  startAgain([], { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" });
+function withReadyMemory() {
+  startAgain([], { GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=200" });
 }
 
 /**

@@ -61,12 +61,16 @@ test("serves; the ready file says where, exactly, and is gone at the end", async
   for (const text of stderr.trimEnd().split("\n")) assert.equal(typeof JSON.parse(text).msg, "string");
 });
 
-test("malloc has huge pages, unless the environment says something of malloc itself", async (t) => {
+test("malloc has huge pages and keeps free chunks at hand, unless the environment says something of malloc itself", async (t) => {
   const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "127.0.0.1:1") });
   const environment = (pid: number): string => readFileSync(`/proc/${pid}/environ`, "latin1");
   const { process: run, ready } = await startRun(t, folder);
   assert.equal(ready.pid, run.child.pid);
-  assert.match(environment(ready.pid), /\0GLIBC_TUNABLES=glibc\.malloc\.hugetlb=1\0/);
+  // glibc ends each setting with NUL where it stands.
+  assert.match(
+    environment(ready.pid),
+    /\0GLIBC_TUNABLES=glibc\.malloc\.hugetlb=1.glibc\.malloc\.tcache_count=200\0/s,
+  );
 
   process.env["MALLOC_ARENA_MAX"] = "4";
   t.after(() => delete process.env["MALLOC_ARENA_MAX"]);

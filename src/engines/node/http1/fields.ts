@@ -60,10 +60,12 @@ export class FieldLines {
    * Returns what is wrong, or null.
    */
   parse(bytes: Buffer, base: number, from: number, to: number): string | null {
+    const { nameStart: nameStarts, nameEnd: nameEnds, valueStart: valueStarts, valueEnd: valueEnds } = this;
+    const { lineEnd: lineEnds, id: ids } = this;
     let at = from;
     let count = 0;
     while (at < to) {
-      if (count === this.id.length) return TOO_MANY_FIELDS;
+      if (count === ids.length) return TOO_MANY_FIELDS;
       const nameStart = at;
       let byte = bytes[at] as number;
       while (TOKEN[byte] === 1) byte = bytes[++at] as number;
@@ -82,12 +84,12 @@ export class FieldLines {
       while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB))
         valueEnd--;
       at += 2;
-      this.nameStart[count] = nameStart - base;
-      this.nameEnd[count] = nameEnd - base;
-      this.valueStart[count] = valueStart - base;
-      this.valueEnd[count] = valueEnd - base;
-      this.lineEnd[count] = at - base;
-      this.id[count] = knownField(bytes, nameStart, nameEnd);
+      nameStarts[count] = nameStart - base;
+      nameEnds[count] = nameEnd - base;
+      valueStarts[count] = valueStart - base;
+      valueEnds[count] = valueEnd - base;
+      lineEnds[count] = at - base;
+      ids[count] = knownField(bytes, nameStart, nameEnd);
       count++;
     }
     this.count = count;
@@ -150,8 +152,8 @@ const FIELD_NAMES: Readonly<Record<string, number>> = {
   trailer: FIELD.trailer,
 };
 
-/** Every `x-envoy-…` field steers an Envoy behind us, so none is taken from a client. */
-const ASSERTED_PREFIX = Buffer.from("x-envoy-");
+/** Every `x-envoy-…` field steers an Envoy behind us, so none is taken from a client. It stands where FIELD.other has no name. */
+const ASSERTED_PREFIX = "x-envoy-";
 
 export const SPACE = 0x20;
 export const TAB = 0x09;
@@ -164,40 +166,43 @@ export const TOKEN: Uint8Array = charTable("!#$%&'*+-.^_`|~0-9A-Za-z");
 /** field-vchar, SP, HTAB and obs-text of RFC 9110 §5.5. */
 const FIELD_VALUE: Uint8Array = charTable("\t -~\x80-\xff");
 
+/** What `slotOf` says of a name leads to its ID; the names themselves stand one after another, each at `NAME_ROOM` times its ID. */
 const idBySlot = new Uint8Array(256);
-const nameById: Buffer[] = [];
-for (const [name, id] of Object.entries(FIELD_NAMES)) {
+const NAME_ROOM = 32;
+const names = new Uint8Array(NAME_ROOM * (Object.keys(FIELD).length + 1));
+const nameLengths = new Uint8Array(names.length / NAME_ROOM);
+for (const [name, id] of [...Object.entries(FIELD_NAMES), [ASSERTED_PREFIX, 0] as const]) {
   const bytes = Buffer.from(name);
+  names.set(bytes, NAME_ROOM * id);
+  nameLengths[id] = bytes.length;
+  if (id === FIELD.other) continue;
   const slot = slotOf(bytes, 0, bytes.length);
   if (idBySlot[slot] !== 0) throw new Error(`${name} shares its slot with another field`);
   idBySlot[slot] = id;
-  nameById[id] = bytes;
 }
 
 /** By its length and its first and last letter, in either case. */
-function slotOf(bytes: Buffer, start: number, end: number): number {
+function slotOf(bytes: Uint8Array, start: number, end: number): number {
   const first = (bytes[start] as number) & 0x1f;
   const last = (bytes[end - 1] as number) & 0x1f;
   return (first + last + 4 * (end - start)) & 255;
 }
 
 function knownField(bytes: Buffer, start: number, end: number): number {
+  const length = end - start;
   const id = idBySlot[slotOf(bytes, start, end)] as number;
-  if (id !== 0) {
-    const name = nameById[id] as Buffer;
-    if (name.length === end - start && startsWith(bytes, start, name)) return id;
-  }
-  if (end - start >= ASSERTED_PREFIX.length && startsWith(bytes, start, ASSERTED_PREFIX))
-    return FIELD.asserted;
+  if (id !== FIELD.other && nameLengths[id] === length && startsWith(bytes, start, id)) return id;
+  if (length >= ASSERTED_PREFIX.length && startsWith(bytes, start, FIELD.other)) return FIELD.asserted;
   return FIELD.other;
 }
 
-function startsWith(bytes: Buffer, start: number, name: Buffer): boolean {
-  for (let index = 0; index < name.length; index++) {
-    const byte = bytes[start + index] as number;
+/** Whether the name at `start` begins with that of `id`, in either case. */
+function startsWith(bytes: Buffer, start: number, id: number): boolean {
+  const nameAt = NAME_ROOM * id;
+  for (let index = 0; index < (nameLengths[id] as number); index++) {
     // Lower-casing by OR is exact here: names hold letters, digits and `-`, and no token byte maps onto those but
     // their own upper case (0x0d, which would map onto `-`, is no token byte).
-    if ((byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte) !== name[index]) return false;
+    if (((bytes[start + index] as number) | 0x20) !== names[nameAt + index]) return false;
   }
   return true;
 }
