@@ -56,9 +56,21 @@ export function admitTrust(pem: string, now = Date.now()): Admitted<AdmittedTrus
       ? reject("trust-empty", "the CA bundle holds no certificate")
       : certificates;
   }
+  const judged = JUDGED.get(certificates.value) ?? judge(certificates.value);
+  JUDGED.set(certificates.value, judged);
+  if (!judged.ok) return judged;
+  const latest = judged.value.facts.reduce((one, other) => (other.notAfter > one.notAfter ? other : one));
+  return { ...judged, flaws: latest.notAfter < now ? [allExpired(latest)] : [] };
+}
+
+/** Whoever has the same bundle shares what is made of it. */
+const JUDGED = new WeakMap<readonly X509Certificate[], Admitted<AdmittedTrust>>();
+
+/** But for the dates. */
+function judge(certificates: readonly X509Certificate[]): Admitted<AdmittedTrust> {
   const anchors = new Map<string, X509Certificate>();
   const warnings: Finding[] = [];
-  for (const certificate of certificates.value) {
+  for (const certificate of certificates) {
     if (!certificate.ca) {
       const which = identified(certificateFacts(certificate));
       const whole = parsed(certificate);
@@ -73,19 +85,14 @@ export function admitTrust(pem: string, now = Date.now()): Admitted<AdmittedTrus
     }
     anchors.set(certificate.fingerprint256, certificate);
   }
-  const facts = [...anchors.values()].map(certificateFacts);
-  const refusedByEnvoy = unreadableByBoringSsl([...anchors.values()]);
-  const latest = facts.reduce((one, other) => (other.notAfter > one.notAfter ? other : one));
-  return {
-    ok: true,
-    warnings,
-    flaws: latest.notAfter < now ? [allExpired(latest)] : [],
-    value: {
-      anchors: [...anchors.values()].map((certificate) => certificate.toString()),
-      facts,
-      ...(refusedByEnvoy === null ? {} : { refusedByEnvoy }),
-    },
+  const kept = [...anchors.values()];
+  const refusedByEnvoy = unreadableByBoringSsl(kept);
+  const value = {
+    anchors: kept.map((certificate) => certificate.toString()),
+    facts: kept.map(certificateFacts),
+    ...(refusedByEnvoy === null ? {} : { refusedByEnvoy }),
   };
+  return { ok: true, warnings, value };
 }
 
 /** The same for anchors of several trust domains: those of each must be good by themselves. */
@@ -120,14 +127,20 @@ export function readBundle(pem: string): Admitted<readonly X509Certificate[]> {
   if (known !== undefined) return known;
   const read = readCertificates(pem, "the CA bundle");
   if (!read.ok || read.value.length > MOST_KEPT_CERTIFICATES) return read;
-  if (BUNDLES.size >= MOST_BUNDLES) BUNDLES.clear();
+  kept += read.value.length;
+  if (BUNDLES.size >= MOST_BUNDLES || kept > MOST_KEPT_CERTIFICATES) {
+    BUNDLES.clear();
+    kept = read.value.length;
+  }
   BUNDLES.set(digest, read);
   return read;
 }
 
 const BUNDLES = new Map<string, Admitted<readonly X509Certificate[]>>();
 const MOST_BUNDLES = 32;
-const MOST_KEPT_CERTIFICATES = 16;
+/** In all of them together. */
+const MOST_KEPT_CERTIFICATES = 512;
+let kept = 0;
 
 export function readCertificates(pem: string, what: string): Admitted<readonly X509Certificate[]> {
   const parsed = parsePem(pem);

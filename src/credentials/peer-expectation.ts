@@ -3,7 +3,7 @@ import type { PeerRules } from "../model/tls.ts";
 import { parsePem } from "../x509/pem.ts";
 import type { RevocationLists } from "../x509/revocation.ts";
 import { trustDomainOf } from "../x509/spiffe.ts";
-import { readTrustDomains } from "../x509/trust-domains.ts";
+import { readTrustDomains, type TrustDomains } from "../x509/trust-domains.ts";
 import { type PeerExpectation, readAnchors } from "../x509/verify.ts";
 import type { Credential, CredentialReader, RevocationBundle, TrustBundle } from "./credential.ts";
 
@@ -61,28 +61,31 @@ const NO_LISTS: RevocationLists = { facts: [], ofIssuer: new Map() };
 
 /** Read once a credential, which never changes: a thousand clusters may present the same. */
 function intermediatesOf(own: Credential): readonly X509Certificate[] {
-  let known = INTERMEDIATES.get(own);
-  if (known === undefined) {
-    const chain = parsePem(own.certificateChain);
-    known = chain.ok ? readAnchors(chain.blocks.slice(1).map(({ text }) => text)) : [];
-    INTERMEDIATES.set(own, known);
-  }
-  return known;
+  return readOnce(INTERMEDIATES, own, ({ certificateChain }) => {
+    const chain = parsePem(certificateChain);
+    return chain.ok ? readAnchors(chain.blocks.slice(1).map(({ text }) => text)) : [];
+  });
 }
 
 const INTERMEDIATES = new WeakMap<Credential, readonly X509Certificate[]>();
 
-/** Read once a bundle: a thousand hosts may have the same. */
-function anchorsOf(trust: TrustBundle): Pick<PeerExpectation, "anchors" | "domains"> {
-  let read = READ.get(trust);
-  if (read === undefined) {
-    read = {
-      anchors: readAnchors(trust.anchors),
-      ...(trust.domains === undefined ? {} : { domains: readTrustDomains(trust.domains) }),
-    };
-    READ.set(trust, read);
-  }
-  return read;
+/** Read once a bundle: a thousand hosts may have the same, and so may the bundles of a hundred names. */
+function anchorsOf({ anchors, domains }: TrustBundle): Pick<PeerExpectation, "anchors" | "domains"> {
+  return {
+    anchors: readOnce(ANCHORS, anchors, readAnchors),
+    ...(domains === undefined ? {} : { domains: readOnce(DOMAINS, domains, readTrustDomains) }),
+  };
 }
 
-const READ = new WeakMap<TrustBundle, Pick<PeerExpectation, "anchors" | "domains">>();
+function readOnce<Written extends object, Read>(
+  known: WeakMap<Written, Read>,
+  written: Written,
+  read: (written: Written) => Read,
+): Read {
+  const found = known.get(written) ?? read(written);
+  known.set(written, found);
+  return found;
+}
+
+const ANCHORS = new WeakMap<TrustBundle["anchors"], readonly X509Certificate[]>();
+const DOMAINS = new WeakMap<NonNullable<TrustBundle["domains"]>, TrustDomains>();

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Attempt } from "../../credentials/persistent-stream.ts";
 import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
@@ -57,7 +58,7 @@ export function followQuery({
         index = isBlocking && answer.index < index ? 0 : answer.index;
         // What answers at once, again and again, as where each connection is closed after one answer, is not asked all the time: a pause
         // loses nothing, the next answer has it all.
-        const now = JSON.stringify(answer.body);
+        const now = hash("sha256", JSON.stringify(answer.body));
         const waited = answered - began;
         const isIdle = now === said && waited < SLOW_MS;
         const isBusy = now !== said && waited < AT_ONCE_MS;
@@ -66,7 +67,8 @@ export function followQuery({
             ? Math.min(pause * 2, isIdle ? LONGEST_PAUSE_MS : BUSY_PAUSE_MS)
             : SHORTEST_PAUSE_MS;
         said = now;
-        await sleep(clock, Math.max(pause, WORK_SHARE * (clock.now() - answered)), signal);
+        const work = Math.min(WORK_SHARE * (clock.now() - answered), LONGEST_PAUSE_MS);
+        await sleep(clock, Math.max(pause, work), signal);
       }
     } finally {
       client.close();
@@ -101,5 +103,5 @@ const LONGEST_PAUSE_MS = 2_000;
 const AT_ONCE_MS = 100;
 /** While there is something new each time. */
 const BUSY_PAUSE_MS = 500;
-/** A long list that changes all the time has a tenth of the main thread. */
+/** A long list that changes all the time has a tenth of the main thread; what looks like work may be waiting for DNS, or for the processor. */
 const WORK_SHARE = 10;

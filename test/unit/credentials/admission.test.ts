@@ -6,7 +6,7 @@ import { admitTrust } from "../../../src/credentials/admission.ts";
 import { admitIdentity } from "../../../src/credentials/identity-admission.ts";
 import { certificates } from "../../support/certificates.ts";
 import { pem } from "../../support/der.ts";
-import { ecKeys, issue, rsaKeys } from "../../support/issuing.ts";
+import { ecKeys, issue, issueCa, rsaKeys } from "../../support/issuing.ts";
 import { selfSigned, withoutDates } from "./odd-certificates.ts";
 
 function codeOf(admitted: ReturnType<typeof admitIdentity> | ReturnType<typeof admitTrust>): string {
@@ -203,6 +203,19 @@ describe("admission of a CA bundle", () => {
     assert.deepEqual(
       admitted.value.anchors.map((anchor) => new X509Certificate(anchor).subject),
       ["CN=test CA", "CN=stranger CA"],
+    );
+  });
+
+  it("is judged once for all who have it, but for its dates", () => {
+    const shared = issueCa({ subject: "shared", notAfter: new Date(Date.now() + 3_600_000) });
+    const [first, other, later] = [0, 0, 7_200_000].map((ms) => admitTrust(shared.pem, Date.now() + ms));
+    assert.ok(first?.ok && other?.ok && later?.ok);
+    assert.equal(first.value.anchors, other.value.anchors);
+    assert.equal(first.value.facts[0], other.value.facts[0]);
+    assert.deepEqual([first.flaws, other.flaws], [[], []]);
+    assert.deepEqual(
+      later.flaws?.map(({ code }) => code),
+      ["certificate-expired"],
     );
   });
 

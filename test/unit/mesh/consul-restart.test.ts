@@ -48,7 +48,11 @@ beforeEach(() => {
   };
   store = new EndpointStore();
   credentials = new CredentialStore(systemClock);
-  services = createConsulServices(store, createDnsEndpoints({ clock }), clock);
+  services = createConsulServices(
+    store,
+    createDnsEndpoints({ clock, lookup: () => new Promise(() => {}) }),
+    clock,
+  );
   connect = createConsulConnect(credentials, clock);
 });
 afterEach(() => {
@@ -91,6 +95,21 @@ describe("whoever answers over a new connection", () => {
       [null, null, "7"],
     );
     assert.deepEqual(store.diagnostics(), []);
+  });
+
+  it("is asked again soon where DNS is slow to know its instances", async () => {
+    agent = await startFakeAgent((_, response) => {
+      answerJson(response, [instance(1), instance(2, { address: "slow.example" })], 1);
+    });
+    const followed = followShop(agent.address);
+    // For the name.
+    await until(() => pauses.length === 1);
+    time.move(LONGEST_PAUSE_MS);
+    await followed;
+    assert.deepEqual(ports(), [1]);
+    await until(() => pauses.length === 2);
+    time.move(LONGEST_PAUSE_MS);
+    await until(() => agent.questions.length === 2);
   });
 
   for (const [how, last] of [
