@@ -46,8 +46,8 @@ export function tcpAccessLogs(
   ];
 }
 
-/** What goes with a failure on the stream: of a route's metadata, and for TCP the TCPMapping of each cluster. */
-export const TAGS = { route: "route", code: "code", reason: "reason" } as const;
+/** What goes with a failure on the stream: of the metadata of a route that is one, and for TCP the TCPMapping of each cluster. */
+export const TAGS = { code: "code", reason: "reason" } as const;
 export const DESTINATION_TAG = "to ";
 
 /** Of what is no failure nothing is sent: an upstream's own answer, whatever its status. */
@@ -147,7 +147,8 @@ function requestLine(listener: string): JsonObject {
     status: "%RESPONSE_CODE%",
     upstream_ms: "%RESPONSE_DURATION%",
     request_id: "%REQ(X-REQUEST-ID)%",
-    route: `%METADATA(ROUTE:${METADATA}:route)%`,
+    // Only what a Mapping became has a name.
+    route: "%ROUTE_NAME%",
     response_details: "%RESPONSE_CODE_DETAILS%",
     // Where the route itself is the failure.
     failure: `%METADATA(ROUTE:${METADATA}:reason)%`,

@@ -83,7 +83,7 @@ export function requestFailure(entry: HTTPAccessLogEntry): FailureRecord | null 
       : failureCause({ status: response?.responseCode ?? 0, details, ...textOf(common) });
   if (found === null) return null;
   const id = response?.responseHeaders[FAILURE_ID];
-  return recordOf(common, found, customTags[TAGS.route] || null, id);
+  return recordOf(common, found, common.routeName || null, id);
 }
 
 /** Of a TCP listener. */

@@ -51,14 +51,13 @@ function decisionRoutes(
   if (decision.kind === "route") return [];
   if (decision.kind === "refuse") {
     const { reason, cause } = decision;
-    const failure = failureRoute({ route: null, reason, code: cause });
-    return [entry({ name: reason, ...failure }, when, when[0], around)];
+    const failure = failureRoute({ reason, code: cause });
+    return [entry(failure, when, when[0], around)];
   }
   const host = name === null ? {} : { hostRedirect: name };
   const redirect = (port: number | null, more: readonly HeaderMatcher[]): RouteEntry =>
     entry(
       {
-        name: "https",
         action: {
           case: "redirect",
           value: {
@@ -101,8 +100,8 @@ function entry(
 /** What is no host is refused before anybody compares it. */
 function malformedHost(around: HostSurroundings): RouteEntry {
   const code = "malformed Host";
-  const failure = failureRoute({ route: null, reason: "bad_request", code });
-  return entry({ name: "bad_request", ...failure }, [MALFORMED], MALFORMED, around);
+  const failure = failureRoute({ reason: "bad_request", code });
+  return entry(failure, [MALFORMED], MALFORMED, around);
 }
 
 /** What is no host; one that is meets the same check as a filter, but a filter looks at whatever has a route. */

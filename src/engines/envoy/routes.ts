@@ -10,7 +10,7 @@ import {
 import { RoutingPriority } from "../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import { envoyHashPolicy } from "./affinity.ts";
 import { corsFilters } from "./cors.ts";
-import { failureRoute, METADATA } from "./direct-response.ts";
+import { failureRoute } from "./direct-response.ts";
 import { duration } from "./duration.ts";
 import { fraction } from "./fraction.ts";
 import { headerChanges } from "./header-changes.ts";
@@ -95,7 +95,7 @@ function destinationRoutes(
   const unasked = sorted({ ...around.unauthorized, ...errors });
   const fails = (code: string): RouteEntry[] => [
     entry(null, {
-      ...failureRoute({ route: name, reason: "route_fails_closed", code }),
+      ...failureRoute({ reason: "route_fails_closed", code }),
       typedPerFilterConfig: unasked,
     }),
   ];
@@ -105,7 +105,6 @@ function destinationRoutes(
       : [
           entry(climbs, {
             ...failureRoute({
-              route: name,
               reason: "bad_request",
               code: "path has dot segments once rewritten",
             }),
@@ -115,7 +114,6 @@ function destinationRoutes(
   // Before CORS, which would tell a browser that all is well.
   if (action.kind === "fail") return fails(action.code);
   const cors = corsFilters(route.cors);
-  const metadata = { filterMetadata: { [METADATA]: { route: name } } };
   if (action.kind === "redirect") {
     const made = envoyRedirect(action, route.match, around.scheme);
     if (made === null) return fails("rewrite-invalid");
@@ -123,7 +121,6 @@ function destinationRoutes(
       ...guard(made.climbs),
       entry(null, {
         action: { case: "redirect", value: made.redirect },
-        metadata,
         ...responseChanges(action.responseHeaders),
         typedPerFilterConfig: sorted({ ...cors, ...unasked }),
       }),
@@ -136,7 +133,6 @@ function destinationRoutes(
     ...guard(climbs),
     entry(null, {
       action: { case: "route", value: routeAction(route, action, rewrite) },
-      metadata,
       requestHeadersToAdd: request.add,
       requestHeadersToRemove: request.remove,
       ...responseChanges(action.responseHeaders),

@@ -49,7 +49,7 @@ export function closedHost({ name, domains }: VirtualHost): VirtualHost {
   return create(VirtualHostSchema, {
     name,
     domains: [...domains],
-    routes: [{ match: { pathSpecifier: { case: "prefix", value: "" } }, ...failureRoute(failureOf("")) }],
+    routes: [{ match: { pathSpecifier: { case: "prefix", value: "" } }, ...failureRoute(FAILURE) }],
   });
 }
 
@@ -59,13 +59,11 @@ function closed({ name }: Route, match: RouteMatch | undefined): Route {
   return create(RouteSchema, {
     name,
     ...(match === undefined ? {} : { match: clone(RouteMatchSchema, match) }),
-    ...failureRoute(failureOf(name)),
+    ...failureRoute(FAILURE),
   });
 }
 
-function failureOf(route: string): Parameters<typeof failureRoute>[0] {
-  return { route: route === "" ? null : route, reason: "route_fails_closed", code: "engine-refused" };
-}
+const FAILURE = { reason: "route_fails_closed", code: "engine-refused" } as const;
 
 /** With its share of a weighted route: the others of it are routes of their own. */
 function pathAlone({ pathSpecifier, caseSensitive, runtimeFraction }: RouteMatch): RouteMatch {

@@ -96,15 +96,14 @@ before(async () => {
   };
   const context = { generations: new Map(), ports: new Map(), ownCluster: OWN_CLUSTER };
   const closed = failureRoute({
-    route: "mapping/default/closed",
     reason: "route_fails_closed",
     code: "tls-context-missing",
   });
   const routes = [
-    { match: prefix("/closed"), ...closed },
+    { name: "mapping/default/closed", match: prefix("/closed"), ...closed },
     ...clusters.map(({ name }) => ({
+      name: `mapping/default/${name}`,
       match: prefix(`/${name}`),
-      metadata: { filterMetadata: { credence: { route: `mapping/default/${name}` } } },
       action: {
         case: "route",
         value: {
