@@ -186,7 +186,8 @@ export function filesToFollow(resources: ResourceSet, istioCerts: string | undef
       ocspStaple: positionOf(context, "ocsp_staple_file"),
     };
     const subject = context.writtenIn ?? subjectOf(context);
-    return [{ ...files, places, origin: { subject, source: positionOf(context, field) } }];
+    const costs = context.terminates ? { costs: "host-refused" as const } : {};
+    return [{ ...files, places, origin: { subject, source: positionOf(context, field), ...costs } }];
   });
   return istioCerts === undefined ? named : [...named, istioCertificateFiles(istioCerts)];
 }

@@ -178,7 +178,7 @@ export function compileContext(
   /** Lists that have gone stale are the engines' to judge, in each handshake. */
   function judgeLists({ crl, policy }: NonNullable<PeerRules["revocation"]>): void {
     const status = statuses.crl(crl);
-    if (status?.usable === true) return;
+    if (status?.usable === true || isToldAtItsPath(crl, status)) return;
     const field = resource.spec.verify?.crl_file === undefined ? "verify.crl_secret" : "verify.crl_file";
     const source = positionOf(resource, positionField(resource, field));
     const isNeeded = status !== undefined || policy !== "allow-missing";
@@ -190,13 +190,20 @@ export function compileContext(
     if (isNeeded) unusable ??= code;
   }
 
+  /** Of the context's own files the store tells, at the path and with what it costs here. */
+  function isToldAtItsPath(name: string, status: ReturnType<CredentialStatuses["trust"]>): boolean {
+    if (name !== fileCredentialName(resource) || status === undefined || status.usable) return false;
+    unusable ??= status.code;
+    return true;
+  }
+
   function judge(
     what: string,
     field: string,
     name: string,
     status: ReturnType<CredentialStatuses["trust"]>,
   ): void {
-    if (status?.usable === true) return;
+    if (status?.usable === true || isToldAtItsPath(name, status)) return;
     const where = name.startsWith("secret/")
       ? `secret ${name.split("/")[2]} in namespace ${name.split("/")[1]}`
       : name;

@@ -1,4 +1,4 @@
-import type { SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
+import type { Effect, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import type { RevocationLists } from "../x509/revocation.ts";
 import type { OcspAnswer } from "../x509/ocsp.ts";
@@ -116,6 +116,8 @@ export interface CredentialOrigin {
   readonly source?: SourcePosition | undefined;
   /** The files that hold it, where files are named. */
   readonly files?: Readonly<Partial<Record<MaterialPart, string>>>;
+  /** What it costs that nothing is in use, where that is not what the code says: the origin is its only user. */
+  readonly costs?: Effect;
 }
 
 /** The faces of a name: a key with its certificate, trust anchors, revocation lists, and an OCSP response. */

@@ -42,13 +42,14 @@ function phaseOf({ kind, published }: Face, now: number, warnings: ExpiryWarning
 }
 
 function findingsOf(face: Face, now: number, warnings: ExpiryWarnings): readonly Diagnostic[] {
-  const { subject, source } = face.origin;
+  const { subject, source, costs } = face.origin;
   // Whoever has to replace it looks for the file.
   const told = (code: string, message: string): string => {
     const file = fileOf(face, code);
     return file === undefined ? message : `${message} (${file})`;
   };
   const at = { subject, source };
+  const lost = costs === undefined ? {} : { effect: costs };
   const { published, rejected } = face;
   const found: Diagnostic[] = [];
   const kept = rejected === null ? undefined : face.current(now);
@@ -64,7 +65,7 @@ function findingsOf(face: Face, now: number, warnings: ExpiryWarnings): readonly
           ? { effect: "kept-previous" as const }
           : face.kind === "staple"
             ? { effect: "informational" as const }
-            : {}),
+            : lost),
       }),
     );
   }
@@ -97,7 +98,10 @@ function findingsOf(face: Face, now: number, warnings: ExpiryWarnings): readonly
     return [...found, ...anchorFindings(face, published.value as TrustBundle, now, warnings)];
   const outOfDate = face.dateFinding(now);
   if (outOfDate !== null)
-    return [...found, diagnose(outOfDate.code, { ...at, message: told(outOfDate.code, outOfDate.message) })];
+    return [
+      ...found,
+      diagnose(outOfDate.code, { ...at, ...lost, message: told(outOfDate.code, outOfDate.message) }),
+    ];
   const { notBefore, notAfter, value } = published;
   const severity = expirySeverity(notBefore, notAfter, now, warnings);
   if (severity === null) return found;

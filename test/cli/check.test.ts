@@ -162,3 +162,29 @@ test("--require-upstream-verification turns the warning into an error", async (t
   assert.equal(strict.code, 1);
   assert.match(strict.stdout, /upstream-verification-required/);
 });
+
+test("a file of a TLSContext that cannot be read, or used, is told of once, at its path, with what it costs", async (t) => {
+  const contexts = (name: string, spec: string): string =>
+    `---\napiVersion: getambassador.io/v2\nkind: TLSContext\nmetadata: {name: ${name}}\nspec:\n${spec}`;
+  const folder = scratch(t, { "tls.crt": "no PEM", "tls.key": "no PEM" });
+  const files = { cert_chain_file: "tls.crt", private_key_file: "none.key", cacert_chain_file: "none.crt" };
+  const fields = Object.entries(files).map(([field, file]) => `  ${field}: ${join(folder, file)}\n`);
+  const served = contexts("served", `  hosts: [a.example]\n${fields.join("")}`);
+  writeFileSync(
+    join(folder, "a.yaml"),
+    served + contexts("dialled", fields.join("").replace("none.key", "tls.key")),
+  );
+  const { stdout } = await credence(t, "check", folder, "--format", "json");
+  const { diagnostics } = JSON.parse(stdout) as {
+    diagnostics: { code: string; effect: string; source: { line: number } }[];
+  };
+  assert.deepEqual(
+    diagnostics.map(({ code, effect, source }) => `${source.line} ${code} ${effect}`),
+    [
+      "8 certificate-file-unreadable host-refused",
+      "9 certificate-file-unreadable host-refused",
+      "15 pem-invalid route-fails-closed",
+      "17 certificate-file-unreadable route-fails-closed",
+    ],
+  );
+});
