@@ -70,7 +70,7 @@ async function run(): Promise<void> {
     () => answers(`http://127.0.0.1:${adminPort}/ambassador/v0/check_ready`),
     "the control plane is ready",
   );
-  console.log(`ready after ${seconds(now() - started)}, ${memories(plane)}`);
+  console.log(`ready after ${seconds(now() - started)}, ${spent(plane)}, ${memories(plane)}`);
 
   const fleet = new SimulatedFleet({ clients, hosts, mappings, contexts });
   const clientArgs = [String(clients), String(xdsPort), String(contexts), ca, client.certificate, client.key];
@@ -78,9 +78,12 @@ async function run(): Promise<void> {
   child = fork(join(import.meta.dirname, "fleet-clients.ts"), clientArgs, { execArgv: [] });
   child.on("message", (message: ClientsMessage) => fleet.take(message));
   await until(() => fleet.isComplete, "every simulated client has the world", 300_000);
-  console.log(`${clients} clients have the world after ${seconds(now() - connected)}, ${memories(plane)}`);
+  console.log(
+    `${clients} clients have the world after ${seconds(now() - connected)}, ${spent(plane)}, ${memories(plane)}`,
+  );
   setPriority(child.pid as number, Number(values["clients-nice"]));
   await startEnvoy();
+  console.log(`  ${spent(plane)}, ${memories(plane)}`);
 
   const changes: number[] = [];
   const effective: number[] = [];
@@ -247,6 +250,11 @@ function memory({ pid }: Running, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
 
 function memories(plane: Running): string {
   return `${memory(plane)} MB now, ${memory(plane, "VmHWM")} MB at most`;
+}
+
+/** Says more than the time where other work shares the machine. */
+function spent(plane: Running): string {
+  return `CPU of the control plane ${plane.cpuSeconds().toFixed(1)} s so far`;
 }
 
 function seconds(milliseconds: number): string {

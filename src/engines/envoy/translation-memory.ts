@@ -2,7 +2,7 @@ import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { Route } from "../../model/route.ts";
-import { sealed } from "./ads/snapshot.ts";
+import { sealed } from "./ads/encoded.ts";
 import { ClusterUsers, type Users } from "./cluster-users.ts";
 import type { XdsResource } from "./resources.ts";
 

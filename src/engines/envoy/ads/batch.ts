@@ -1,4 +1,4 @@
-import type { EncodedResource } from "./snapshot.ts";
+import type { EncodedResource } from "./encoded.ts";
 
 /** What one response carries, and what its ACK or NACK is about. */
 export interface Batch {

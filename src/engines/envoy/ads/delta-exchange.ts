@@ -1,19 +1,15 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { AnySchema } from "@bufbuild/protobuf/wkt";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
   type DeltaDiscoveryRequest,
-  type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
-  ResourceSchema,
 } from "../../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
+import type { Pieces } from "./grpc-stream.ts";
 import type { Exchange } from "./pump.ts";
 import type { Session } from "./session.ts";
-import type { EncodedResource } from "./snapshot.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** The incremental protocol (xDS "delta") over one session. */
-export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDiscoveryResponse> {
+export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, Pieces> {
   readonly #session: Session;
   /** By type: the nonce of the response that is under way. */
   readonly #nonces = new Map<Subscription, string>();
@@ -47,20 +43,19 @@ export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDisco
       session.start();
   }
 
-  next(): DeltaDiscoveryResponse | null {
+  next(): Pieces | null {
     const next = this.#session.next();
     if (next === null) return null;
     const { typeUrl, subscription, batch } = next;
     const nonce = String(++this.#count);
     this.#nonces.set(subscription, nonce);
-    const response = create(DeltaDiscoveryResponseSchema, {
+    const head = create(DeltaDiscoveryResponseSchema, {
       systemVersionInfo: this.#session.label,
       typeUrl,
       nonce,
       removedResources: [...batch.removed],
     });
-    response.$unknown = batch.resources.map((resource) => ({ ...RESOURCES, data: written(resource) }));
-    return response;
+    return [toBinary(DeltaDiscoveryResponseSchema, head), ...batch.resources.map(({ inDelta }) => inDelta)];
   }
 
   close(): void {
@@ -75,26 +70,3 @@ export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, DeltaDisco
     else this.#session.refuse(subscription, errorDetail.message);
   }
 }
-
-/** `repeated Resource resources = 2`. What is written already goes in as a field that the encoder takes as it is. */
-const RESOURCES = {
-  no: DeltaDiscoveryResponseSchema.field.resources.number,
-  wireType: WireType.LengthDelimited,
-} as const;
-
-/** The Resource with its length before it: made once, for all clients. */
-function written(encoded: EncodedResource): Uint8Array {
-  const known = WRITTEN.get(encoded);
-  if (known !== undefined) return known;
-  const { name, version, typeUrl, bytes } = encoded;
-  const message = create(ResourceSchema, {
-    name,
-    version,
-    resource: create(AnySchema, { typeUrl, value: bytes }),
-  });
-  const made = new BinaryWriter().bytes(toBinary(ResourceSchema, message)).finish();
-  WRITTEN.set(encoded, made);
-  return made;
-}
-
-const WRITTEN = new WeakMap<EncodedResource, Uint8Array>();

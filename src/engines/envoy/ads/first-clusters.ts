@@ -7,7 +7,7 @@ import {
 import type { Clock } from "../../../telemetry/clock.ts";
 import { ClusterLoadAssignmentSchema } from "../../../protobuf/generated/envoy/config/endpoint/v3/endpoint_pb.js";
 import { resource } from "../resources.ts";
-import { encode, type EncodedResource } from "./snapshot.ts";
+import { encode, type EncodedResource } from "./encoded.ts";
 
 export interface FirstClustersOptions {
   readonly clock: Clock;

@@ -1,4 +1,4 @@
-import type { EncodedResource } from "./snapshot.ts";
+import type { EncodedResource } from "./encoded.ts";
 
 /** What a client is known to have. Of what it had before this stream only the version is known. */
 export type Held = EncodedResource | { readonly version: string };

@@ -2,8 +2,9 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { RouteConfigurationSchema } from "../../../protobuf/generated/envoy/config/route/v3/route_pb.js";
 import { VirtualHostSchema } from "../../../protobuf/generated/envoy/config/route/v3/route_components_pb.js";
 import { resource } from "../resources.ts";
+import { type EncodedResource, encode } from "./encoded.ts";
 import { ownerOf } from "./owner.ts";
-import { type EncodedResource, encode, type Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /** Snapshots with virtual hosts inside of their route configurations, for clients of a protocol that has no VHDS. */
 export class Inlining {

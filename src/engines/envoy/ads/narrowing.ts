@@ -8,7 +8,7 @@ import {
 import { resource } from "../resources.ts";
 import { type Closing, closedHost, closingOf } from "./closing.ts";
 import { ownerOf } from "./owner.ts";
-import { type EncodedResource, encode } from "./snapshot.ts";
+import { type EncodedResource, encode } from "./encoded.ts";
 import { keyOf, mapRoutes, routesOf } from "./virtual-host-routes.ts";
 
 export interface Verdict {

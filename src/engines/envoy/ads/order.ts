@@ -1,6 +1,6 @@
 import type { XdsKind } from "../resources.ts";
 import type { Batch } from "./batch.ts";
-import type { EncodedResource } from "./snapshot.ts";
+import type { EncodedResource } from "./encoded.ts";
 import type { Gate, Subscription } from "./subscription.ts";
 
 /**

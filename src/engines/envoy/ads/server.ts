@@ -1,18 +1,23 @@
-import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
-import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { create, type DescMessage, type DescMethod, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
 import { type Node, NodeSchema } from "../../../protobuf/generated/envoy/config/core/v3/base_pb.js";
 import { AggregatedDiscoveryService } from "../../../protobuf/generated/envoy/service/discovery/v3/ads_pb.js";
+import {
+  DeltaDiscoveryRequestSchema,
+  DiscoveryRequestSchema,
+} from "../../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
-import type { AdsClient, Authorize } from "./client.ts";
+import type { AdsClient, Authorize, Peer } from "./client.ts";
 import { ConnectedClient } from "./connected-client.ts";
 import { DeltaExchange } from "./delta-exchange.ts";
 import { Group } from "./group.ts";
+import type { Pieces } from "./grpc-stream.ts";
 import { type Exchange, pump } from "./pump.ts";
 import { Session } from "./session.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { type Listening, type ListenOptions, listen, PEER } from "./transport.ts";
+import { type Listening, type ListenOptions, listen } from "./transport.ts";
 import { Turns } from "./turns.ts";
 import { WorldExchange } from "./world-exchange.ts";
 
@@ -71,32 +76,29 @@ export class AdsServer {
     return () => this.#listeners.delete(listener);
   }
 
-  routes(router: ConnectRouter): void {
-    router.service(AggregatedDiscoveryService, {
-      deltaAggregatedResources: (requests, context) =>
-        pump(requests, (first, wake) => {
-          const client = this.#admit(first.node, "delta", context, wake);
-          return this.#noting(client, new DeltaExchange(client.session));
-        }),
-      streamAggregatedResources: (requests, context) =>
-        pump(requests, (first, wake) => {
-          const client = this.#admit(first.node, "state-of-the-world", context, wake);
-          return this.#noting(client, new WorldExchange(client.session));
-        }),
-    });
-    for (const service of this.#options.services ?? []) service(router);
-  }
-
   async listen(options: ListenOptions): Promise<Listening> {
+    const { services = [], logger, clock } = this.#options;
     const listening = await listen(
       options,
-      (router) => this.routes(router),
-      this.#options.logger,
-      this.#options.clock,
+      (router) => {
+        for (const service of services) service(router);
+      },
+      logger,
+      clock,
       ({ reason }) => {
         const { handshake } = this.refusals;
         handshake.set(reason, (handshake.get(reason) ?? 0) + 1);
       },
+      new Map([
+        [
+          pathOf(AggregatedDiscoveryService.method.deltaAggregatedResources),
+          (requests, peer) => this.#delta(requests, peer),
+        ],
+        [
+          pathOf(AggregatedDiscoveryService.method.streamAggregatedResources),
+          (requests, peer) => this.#world(requests, peer),
+        ],
+      ]),
     );
     this.#listening.push(listening);
     return listening;
@@ -106,15 +108,29 @@ export class AdsServer {
     await Promise.all(this.#listening.splice(0).map((listening) => listening.close()));
   }
 
+  #delta(requests: AsyncIterable<Uint8Array>, peer: Peer): AsyncGenerator<Pieces> {
+    return pump(read(DeltaDiscoveryRequestSchema, requests), (first, wake) => {
+      const client = this.#admit(first.node, "delta", peer, wake);
+      return this.#noting(client, new DeltaExchange(client.session));
+    });
+  }
+
+  #world(requests: AsyncIterable<Uint8Array>, peer: Peer): AsyncGenerator<Pieces> {
+    return pump(read(DiscoveryRequestSchema, requests), (first, wake) => {
+      const client = this.#admit(first.node, "state-of-the-world", peer, wake);
+      return this.#noting(client, new WorldExchange(client.session));
+    });
+  }
+
   #admit(
     node: Node | undefined,
     protocol: AdsClient["protocol"],
-    context: HandlerContext,
+    peer: Peer,
     wake: () => void,
   ): ConnectedClient {
     const { authorize, clock, logger, orderLimitMs } = this.#options;
     const known = node ?? create(NodeSchema);
-    const admission = authorize({ peer: context.values.get(PEER), node: known });
+    const admission = authorize({ peer, node: known });
     if ("refused" in admission) {
       logger.warn({ node: known.id, reason: admission.message }, "an xDS client was refused");
       this.refusals[admission.refused === "unauthenticated" ? "no-certificate" : "no-group"]++;
@@ -202,6 +218,26 @@ export class AdsServer {
       for (const listener of this.#listeners) listener();
     });
   }
+}
+
+async function* read<Schema extends DescMessage>(
+  schema: Schema,
+  messages: AsyncIterable<Uint8Array>,
+): AsyncGenerator<MessageShape<Schema>> {
+  for await (const message of messages) yield parsed(schema, message);
+}
+
+function parsed<Schema extends DescMessage>(schema: Schema, message: Uint8Array): MessageShape<Schema> {
+  try {
+    return fromBinary(schema, message);
+  } catch (error) {
+    throw new ConnectError(`not a ${schema.name}: ${(error as Error).message}`, Code.InvalidArgument);
+  }
+}
+
+/** Of gRPC's requests. */
+function pathOf({ parent, name }: DescMethod): string {
+  return `/${parent.typeName}/${name}`;
 }
 
 function softwareOf({ userAgentName, userAgentVersionType }: Node): string {

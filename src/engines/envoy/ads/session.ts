@@ -4,7 +4,8 @@ import type { Batch } from "./batch.ts";
 import { FirstClusters } from "./first-clusters.ts";
 import { Order } from "./order.ts";
 import { ownerOf } from "./owner.ts";
-import { type Changes, EMPTY, type EncodedResource, KINDS, type Snapshot } from "./snapshot.ts";
+import type { EncodedResource } from "./encoded.ts";
+import { type Changes, EMPTY, KINDS, type Snapshot } from "./snapshot.ts";
 import { type Refusal, Subscription } from "./subscription.ts";
 import type { Turns, Waiting } from "./turns.ts";
 
@@ -200,7 +201,7 @@ export class Session {
       if (isLarge || this.#options.turns.has(this.#turn)) this.#large.add(subscription);
       this.sent.responses++;
       this.sent.resources += batch.resources.length;
-      for (const { bytes } of batch.resources) this.sent.bytes += bytes.length;
+      for (const { byteLength } of batch.resources) this.sent.bytes += byteLength;
       if (subscription.kind === "route-configuration") this.#oweHosts(batch.resources);
       if (subscription.kind === "cluster") this.#oweEndpoints(batch.resources);
       return { typeUrl, subscription, batch };

@@ -1,18 +1,5 @@
-import { createHash } from "node:crypto";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { SCHEMAS, TYPE_URLS, type XdsKind, type XdsMessages, type XdsResource } from "../resources.ts";
-
-/** A resource as it is sent, encoded once for all clients. */
-export interface EncodedResource {
-  readonly kind: XdsKind;
-  readonly name: string;
-  /** SHA-256 of the bytes, shortened: equal resources have equal versions, across restarts and replicas. */
-  readonly version: string;
-  readonly typeUrl: string;
-  /** The message's bytes, without the Any around it. */
-  readonly bytes: Uint8Array;
-  readonly from: readonly string[];
-}
+import type { XdsKind, XdsResource } from "../resources.ts";
+import { type EncodedResource, encode } from "./encoded.ts";
 
 /** All that a group of clients may have, by kind and name. Immutable. */
 export type Snapshot = Readonly<Record<XdsKind, ReadonlyMap<string, EncodedResource>>>;
@@ -67,36 +54,6 @@ function differing(
 
 /** The resources that a kind's map was made of. */
 const MADE_OF = new WeakMap<ReadonlyMap<string, EncodedResource>, readonly XdsResource[]>();
-
-/** The same resource object is encoded once. */
-export function encode(resource: XdsResource): EncodedResource {
-  const known = encodings.get(resource);
-  if (known !== undefined) return known;
-  const { kind, name, message, from } = resource;
-  const bytes = toBinary(SCHEMAS[kind], message);
-  const version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
-  const encoded = { kind, name, version, typeUrl: TYPE_URLS[kind], bytes, from };
-  encodings.set(resource, encoded);
-  return encoded;
-}
-
-/** The resource with its bytes alone: a message as objects takes some ten times as much memory. It is read again when somebody asks. */
-export function sealed<Kind extends XdsKind>(resource: XdsResource<Kind>): XdsResource<Kind> {
-  const encoded = encode(resource);
-  const { kind, name, from } = resource;
-  const seal: XdsResource<Kind> = {
-    kind,
-    name,
-    from,
-    get message() {
-      return fromBinary(SCHEMAS[kind], encoded.bytes) as unknown as XdsMessages[Kind];
-    },
-  };
-  encodings.set(seal, encoded);
-  return seal;
-}
-
-const encodings = new WeakMap<XdsResource, EncodedResource>();
 
 /** One set for all clients that are to look at everything: a hundred that wait for their turn have ten thousand names once. */
 export function namesOf(published: Snapshot[XdsKind]): ReadonlySet<string> {

@@ -3,7 +3,8 @@ import type { XdsKind } from "../resources.ts";
 import { type Batch, halves } from "./batch.ts";
 import { Holdings } from "./holdings.ts";
 import { type Mended, narrow, scratchName, type Verdict, wholeHost } from "./narrowing.ts";
-import { type EncodedResource, namesOf } from "./snapshot.ts";
+import type { EncodedResource } from "./encoded.ts";
+import { namesOf } from "./snapshot.ts";
 
 /** A resource that the client refused: not sent again until its bytes change. */
 export interface Refusal {
@@ -234,7 +235,7 @@ export class Subscription {
         if (forced || this.held.has(name)) isDone = gate.mayRemove(name) && removed.push(name) > 0;
       } else if (forced || this.held.get(name)?.version !== wanted.version)
         isDone = gate.mayAdd(wanted) && resources.push(wanted) > 0;
-      if (isDone && typeof wanted === "object") bytes += wanted.bytes.length;
+      if (isDone && typeof wanted === "object") bytes += wanted.byteLength;
       if (isDone) {
         dirty.delete(name);
         this.#forced.delete(name);

@@ -6,7 +6,6 @@ import type { TLSSocket } from "node:tls";
 import {
   type ConnectRouter,
   type ContextKey,
-  type ContextValues,
   createContextKey,
   createContextValues,
 } from "@connectrpc/connect";
@@ -15,6 +14,7 @@ import type { Clock } from "../../../telemetry/clock.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import { AdmittedConnections } from "./admitted-connections.ts";
 import type { Peer } from "./client.ts";
+import { type Pieces, serveStream } from "./grpc-stream.ts";
 import type { Refusal } from "./handshake-failure.ts";
 import { MutualTlsServer, type TransportTls } from "./mutual-tls.ts";
 
@@ -43,6 +43,12 @@ export const PEER: ContextKey<Peer> = createContextKey<Peer>({
   address: undefined,
 });
 
+/** Methods that are sent much, by path: they are served without Connect. */
+export type Streams = ReadonlyMap<
+  string,
+  (requests: AsyncIterable<Uint8Array>, peer: Peer) => AsyncIterable<Pieces>
+>;
+
 /** gRPC on HTTP/2, with pings that find out connections that are dead. */
 export async function listen(
   options: ListenOptions,
@@ -50,18 +56,27 @@ export async function listen(
   logger: Logger,
   clock: Clock,
   onRefused: (refusal: Refusal) => void = () => {},
+  streams: Streams = new Map(),
 ): Promise<Listening> {
   const handler = connectNodeAdapter({
     routes,
     grpc: true,
     grpcWeb: false,
     connect: false,
-    contextValues: ({ socket }) => peerValues(socket as TLSSocket, options),
+    contextValues: ({ socket }) => createContextValues().set(PEER, peerOf(socket as TLSSocket, options)),
     readMaxBytes: MOST_REQUEST_BYTES,
     // Envoy asks for none; compressing the world for a hundred others would cost more than sending it.
     acceptCompression: [],
   });
   const http = createServer((request, response) => {
+    const method = streams.get(request.url);
+    if (method !== undefined) {
+      const peer = peerOf(request.socket as TLSSocket, options);
+      serveStream(request, response, (requests) => method(requests, peer), MOST_REQUEST_BYTES).catch(
+        (error: unknown) => logger.error({ err: error }, "an xDS stream failed"),
+      );
+      return;
+    }
     // The adapter makes a URL of it, and throws; gRPC's C core says the path of a Unix socket there.
     request.headers[":authority"] = "xds";
     handler(request, response);
@@ -139,15 +154,12 @@ function isSocket(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
 }
 
-function peerValues(socket: TLSSocket, options: ListenOptions): ContextValues {
-  const values = createContextValues();
-  if ("path" in options)
-    return values.set(PEER, { transport: "unix", certificate: null, address: undefined });
-  if (options.tls === undefined)
-    return values.set(PEER, { transport: "cleartext", certificate: null, address: socket.remoteAddress });
+function peerOf(socket: TLSSocket, options: ListenOptions): Peer {
+  if ("path" in options) return { transport: "unix", certificate: null, address: undefined };
+  const address = socket.remoteAddress;
+  if (options.tls === undefined) return { transport: "cleartext", certificate: null, address };
   const raw = socket.authorized ? socket.getPeerCertificate().raw : undefined;
-  const certificate = raw === undefined ? null : new X509Certificate(raw);
-  return values.set(PEER, { transport: "tls", certificate, address: socket.remoteAddress });
+  return { transport: "tls", certificate: raw === undefined ? null : new X509Certificate(raw), address };
 }
 
 /** Returns what stops it. A peer that answers no ping is gone, whatever TCP believes: it may be frozen. */

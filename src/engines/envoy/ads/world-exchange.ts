@@ -1,23 +1,22 @@
 import { createHash } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
-import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type DiscoveryRequest,
-  type DiscoveryResponse,
   DiscoveryResponseSchema,
 } from "../../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import type { XdsKind } from "../resources.ts";
 import type { Batch } from "./batch.ts";
+import type { Pieces } from "./grpc-stream.ts";
 import type { Exchange } from "./pump.ts";
 import type { Session } from "./session.ts";
-import type { EncodedResource } from "./snapshot.ts";
+import type { EncodedResource } from "./encoded.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
  * The state-of-the-world protocol over one session: requests name everything that is wanted, and responses about clusters and
  * listeners hold everything there is. What is refused is narrowed down as in the delta protocol, each part together with what the client has already.
  */
-export class WorldExchange implements Exchange<DiscoveryRequest, DiscoveryResponse> {
+export class WorldExchange implements Exchange<DiscoveryRequest, Pieces> {
   readonly #session: Session;
   /** By type: the nonce of the last response, and whether it was answered. */
   readonly #nonces = new Map<Subscription, { readonly nonce: string; answered: boolean }>();
@@ -47,7 +46,7 @@ export class WorldExchange implements Exchange<DiscoveryRequest, DiscoveryRespon
     }
   }
 
-  next(): DiscoveryResponse | null {
+  next(): Pieces | null {
     for (let next = this.#session.next(); next !== null; next = this.#session.next()) {
       const { typeUrl, subscription, batch } = next;
       // Of other types a response says nothing about what it leaves out.
@@ -59,12 +58,8 @@ export class WorldExchange implements Exchange<DiscoveryRequest, DiscoveryRespon
       this.#nonces.set(subscription, { nonce, answered: false });
       const all = afterwards(subscription, batch);
       const sent = isWhole(subscription.kind) ? all : batch.resources;
-      return create(DiscoveryResponseSchema, {
-        versionInfo: versionOf(all),
-        typeUrl,
-        nonce,
-        resources: sent.map(({ typeUrl, bytes }) => create(AnySchema, { typeUrl, value: bytes })),
-      });
+      const head = create(DiscoveryResponseSchema, { versionInfo: versionOf(all), typeUrl, nonce });
+      return [toBinary(DiscoveryResponseSchema, head), ...sent.map(({ inWorld }) => inWorld)];
     }
     return null;
   }

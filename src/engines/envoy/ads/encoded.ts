@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { SCHEMAS, TYPE_URLS, type XdsKind, type XdsMessages, type XdsResource } from "../resources.ts";
+
+/** A resource as it is sent, encoded once for all clients. */
+export interface EncodedResource {
+  readonly kind: XdsKind;
+  readonly name: string;
+  /** SHA-256 of the bytes, shortened: equal resources have equal versions, across restarts and replicas. */
+  readonly version: string;
+  readonly typeUrl: string;
+  /** The message's bytes, without the Any around it. */
+  readonly bytes: Uint8Array;
+  readonly byteLength: number;
+  /** As a field of a DeltaDiscoveryResponse. */
+  readonly inDelta: Uint8Array;
+  /** As a field of a DiscoveryResponse. */
+  readonly inWorld: Uint8Array;
+  readonly from: readonly string[];
+}
+
+/** The same resource object is encoded once. */
+export function encode(resource: XdsResource): EncodedResource {
+  const known = encodings.get(resource);
+  if (known !== undefined) return known;
+  const encoded = new Encoded(resource);
+  encodings.set(resource, encoded);
+  return encoded;
+}
+
+/** The resource with its bytes alone: a message as objects takes some ten times as much memory. It is read again when somebody asks. */
+export function sealed<Kind extends XdsKind>(resource: XdsResource<Kind>): XdsResource<Kind> {
+  const encoded = encode(resource);
+  const { kind, name, from } = resource;
+  const seal: XdsResource<Kind> = {
+    kind,
+    name,
+    from,
+    get message() {
+      return fromBinary(SCHEMAS[kind], encoded.bytes) as unknown as XdsMessages[Kind];
+    },
+  };
+  encodings.set(seal, encoded);
+  return seal;
+}
+
+const encodings = new WeakMap<XdsResource, EncodedResource>();
+
+/**
+ * All of its forms are parts of one piece of memory: `repeated Resource resources = 2` holds `Any resource = 2`, which is what
+ * `repeated Any resources = 2` of the other protocol holds, and that the message.
+ */
+class Encoded implements EncodedResource {
+  readonly kind: XdsKind;
+  readonly name: string;
+  readonly version: string;
+  readonly from: readonly string[];
+  readonly inDelta: Uint8Array;
+  readonly byteLength: number;
+  /** Where in `inDelta` the Any begins, as a field, and the message. */
+  readonly #any: number;
+  readonly #message: number;
+
+  constructor({ kind, name, message, from }: XdsResource) {
+    const bytes = toBinary(SCHEMAS[kind], message);
+    this.kind = kind;
+    this.name = name;
+    this.version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+    this.from = from;
+    this.byteLength = bytes.length;
+    const any = field(RESOURCE, new BinaryWriter().tag(1, LENGTH).string(this.typeUrl).raw(field(2, bytes)));
+    const end = new BinaryWriter().tag(3, LENGTH).string(name).finish();
+    const inner = new BinaryWriter().tag(1, LENGTH).string(this.version).raw(any).raw(end);
+    this.inDelta = field(RESOURCE, inner);
+    const afterAny = this.inDelta.length - end.length;
+    this.#any = afterAny - any.length;
+    this.#message = afterAny - bytes.length;
+  }
+
+  get typeUrl(): string {
+    return TYPE_URLS[this.kind];
+  }
+
+  get inWorld(): Uint8Array {
+    return this.inDelta.subarray(this.#any, this.#message + this.byteLength);
+  }
+
+  get bytes(): Uint8Array {
+    return this.inDelta.subarray(this.#message, this.#message + this.byteLength);
+  }
+}
+
+function field(number: number, content: Uint8Array | BinaryWriter): Uint8Array {
+  const bytes = content instanceof BinaryWriter ? content.finish() : content;
+  return new BinaryWriter().tag(number, LENGTH).bytes(bytes).finish();
+}
+
+const LENGTH = WireType.LengthDelimited;
+/** `resources` of both responses, and `Resource.resource`. */
+const RESOURCE = 2;
