@@ -7,9 +7,8 @@ export function noLatency(): Latency {
   return createHistogram({ lowest: 1, highest: HIGHEST_MS, figures: 3 });
 }
 
-/** `began`: by the clock of `performance.now()`. */
-export function recordSince(began: number, latency: Latency): void {
-  latency.record(Math.min(Math.max(1, Math.round(performance.now() - began)), HIGHEST_MS));
+export function record(milliseconds: number, latency: Latency): void {
+  latency.record(Math.min(Math.max(1, Math.round(milliseconds)), HIGHEST_MS));
 }
 
 export function sumOf(latencies: readonly Latency[]): Latency {

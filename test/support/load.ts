@@ -1,6 +1,6 @@
 import { Agent, get } from "node:http";
 import { Agent as TlsAgent, get as getSecurely } from "node:https";
-import { type Latency, noLatency, recordSince } from "./latency.ts";
+import { type Latency, noLatency, record } from "./latency.ts";
 
 export interface Load {
   /** Ends it when its last requests are answered, and tells how it went. */
@@ -13,9 +13,16 @@ export interface Load {
 
 /**
  * Constant load of `workers` clients on kept-alive connections. Whatever is not answered with 200 is a failure. `host`: the
- * name that is asked for, in TLS too, and whatever certificate shows up is taken. `pauseMs`: of each client after an answer.
+ * name that is asked for, in TLS too, and whatever certificate shows up is taken. `pauseMs`: of each client after an answer. `now`: the
+ * clock by which it took so long, in milliseconds.
  */
-export function startLoad(url: string, workers: number, host?: string, pauseMs = 0): Load {
+export function startLoad(
+  url: string,
+  workers: number,
+  host?: string,
+  pauseMs = 0,
+  now: () => number = () => performance.now(),
+): Load {
   const isSecure = url.startsWith("https:");
   const pool = { keepAlive: true, maxSockets: workers };
   const agent = isSecure ? new TlsAgent({ ...pool, rejectUnauthorized: false }) : new Agent(pool);
@@ -38,9 +45,9 @@ export function startLoad(url: string, workers: number, host?: string, pauseMs =
     });
   const running = Array.from({ length: workers }, async () => {
     while (!stopped) {
-      const began = performance.now();
+      const began = now();
       await once();
-      recordSince(began, latency);
+      record(now() - began, latency);
       requests++;
       if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }

@@ -1,7 +1,7 @@
 import { request } from "node:https";
 import type { TLSSocket } from "node:tls";
 import type { IssuedCertificate } from "../../../src/x509/authority.ts";
-import { type Latency, noLatency, recordSince } from "../../support/latency.ts";
+import { type Latency, noLatency, record } from "../../support/latency.ts";
 
 /** How a client meets the gateway: by this name, with this certificate, and trusting these roots. */
 export interface Client {
@@ -24,7 +24,13 @@ export const SILENCE = "no answer";
 /** How handshakes ended, and how long they took with the request that each was for. */
 export class Tally {
   readonly latency: Latency = noLatency();
+  /** The clock by which they took so long, in milliseconds. */
+  readonly now: () => number;
   readonly #counts = new Map<string, number>();
+
+  constructor(now: () => number) {
+    this.now = now;
+  }
 
   count(outcome: Outcome): void {
     const how = outcome.serial === undefined ? outcome.failure : `status ${outcome.status}`;
@@ -40,9 +46,9 @@ export class Tally {
 
 /** A full handshake for one request. */
 export async function shakeHands(port: number, client: Client, tally: Tally): Promise<Outcome> {
-  const began = performance.now();
+  const began = tally.now();
   const outcome = await outcomeOf(port, client);
-  recordSince(began, tally.latency);
+  record(tally.now() - began, tally.latency);
   tally.count(outcome);
   return outcome;
 }

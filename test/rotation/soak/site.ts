@@ -83,8 +83,8 @@ export class Site {
     return this.#peer;
   }
 
-  startLoad(port: number, workers: number, pauseMs: number): Load {
-    this.#load = startLoad(`http://127.0.0.1:${port}${this.#path}`, workers, CLEARTEXT_HOST, pauseMs);
+  startLoad(port: number, workers: number, pauseMs: number, now: () => number): Load {
+    this.#load = startLoad(`http://127.0.0.1:${port}${this.#path}`, workers, CLEARTEXT_HOST, pauseMs, now);
     return this.#load;
   }
 
