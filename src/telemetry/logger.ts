@@ -1,6 +1,7 @@
 import { isatty } from "node:tty";
 import { type DestinationStream, type Logger as PinoLogger, pino } from "pino";
-import pretty from "pino-pretty";
+import { prettyFactory } from "pino-pretty";
+import { harmless } from "./terminal.ts";
 
 /** Structured log: `logger.warn({ route, reason }, "sentence")`. Key material is never passed to it. */
 export type Logger = PinoLogger;
@@ -19,13 +20,16 @@ export type LogFormat = "json" | "pretty" | "auto";
 export function logDestination(format: LogFormat, descriptor = 2): DestinationStream {
   const onTerminal = isatty(descriptor);
   if (format === "json" || (format === "auto" && !onTerminal)) return pino.destination(descriptor);
-  // In this process, not in pino's worker thread: lines are few, and the last ones before the end must not be lost.
-  return pretty({
-    destination: descriptor,
-    sync: true,
-    colorize: onTerminal && process.env.NO_COLOR === undefined,
+  const colorize = onTerminal && process.env.NO_COLOR === undefined;
+  const print = prettyFactory({
+    colorize,
     translateTime: "SYS:HH:MM:ss.l",
     ignore: "pid,hostname",
     singleLine: true,
+    // A line of its own would pass for another entry.
+    messageFormat: (log, key) => harmless(String(log[key] ?? ""), false).replaceAll("\n", "\n    "),
   });
+  const lines = pino.destination(descriptor);
+  // In this process, not in pino's worker thread: lines are few, and the last ones before the end must not be lost.
+  return { write: (line) => void lines.write(harmless(print(line) ?? "", colorize)) };
 }

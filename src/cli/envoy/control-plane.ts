@@ -13,6 +13,7 @@ import type { FleetGroup } from "../../engines/envoy/fleet/groups.ts";
 import { systemClock } from "../../telemetry/clock.ts";
 import { createLogger, type LogFormat, type Logger, logDestination } from "../../telemetry/logger.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
+import { harmless } from "../../telemetry/terminal.ts";
 import { allExist } from "../paths.ts";
 import { registerFailureMetrics } from "../failure-metrics.ts";
 import { boundsOf } from "../group-bounds.ts";
@@ -191,7 +192,9 @@ function fleetOf(file: string): FleetGroup[] | "invalid" {
       return undefined;
     }
   };
-  for (const found of read.diagnostics) console.error(`${renderText(found, readText, inColour())}\n`);
+  const colours = inColour();
+  for (const found of read.diagnostics)
+    console.error(`${harmless(renderText(found, readText, colours), colours)}\n`);
   return "invalid";
 }
 
