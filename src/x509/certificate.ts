@@ -1,4 +1,5 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
+import { canonicalAddress } from "./address.ts";
 import { spiffeIdOf } from "./spiffe.ts";
 
 /** Reads one PEM or DER certificate; null where it is none. */
@@ -49,7 +50,7 @@ export function subjectAlternativeNames(certificate: X509Certificate): Alternati
   for (let found = entry.exec(text); found !== null; found = entry.exec(text)) {
     const value = found[2] === undefined ? (found[3] ?? "") : (JSON.parse(found[2]) as string);
     if (found[1] === "DNS") names.dnsNames.push(value);
-    else if (found[1] === "IP Address") names.ipAddresses.push(value);
+    else if (found[1] === "IP Address") names.ipAddresses.push(canonicalAddress(value));
     else if (found[1] === "URI") names.uris.push(value);
     if (entry.lastIndex >= text.length) break;
   }

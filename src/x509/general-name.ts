@@ -1,3 +1,4 @@
+import { canonicalAddress } from "./address.ts";
 import { DerReader, type DerValue, MalformedDer, oidOf, readAll, readOne, TAG } from "./der-reader.ts";
 import { type DistinguishedName, printName, readName } from "./distinguished-name.ts";
 
@@ -62,6 +63,9 @@ export function printGeneralName(name: GeneralName): string {
 function printAddress(octets: Buffer): string {
   const half = octets.length === 8 || octets.length === 32 ? octets.length / 2 : octets.length;
   const address = octets.subarray(0, half);
-  const text = half === 4 ? address.join(".") : (address.toString("hex").match(/.{1,4}/g) ?? []).join(":");
+  const text =
+    half === 4
+      ? address.join(".")
+      : canonicalAddress((address.toString("hex").match(/.{1,4}/g) ?? []).join(":"));
   return half === octets.length ? text : `${text}/${printAddress(octets.subarray(half))}`;
 }

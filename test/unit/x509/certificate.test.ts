@@ -80,6 +80,11 @@ describe("certificate facts", () => {
     assert.deepEqual(names, { uris, dnsNames: ["one.example", "two.example"], ipAddresses: [] });
   });
 
+  it("have IPv6 addresses in the text of RFC 5952", async () => {
+    const ipAddresses = ["10.1.2.3", "2001:db8::1", "::1", "fe80::1:0:0:1", "2001:db8:0:1:1:1:1:1", "::"];
+    assert.deepEqual(certificateFacts(await issued({ ipAddresses })).ipAddresses, ipAddresses);
+  });
+
   it("skip kinds of names that they do not know, and go on behind them", () => {
     const text =
       'X400Name:<unsupported>, DirName:"CN=a\\u002cO=b", othername: UPN::x@y, Registered ID:1.2.3, email:a@b, DNS:last';

@@ -45,6 +45,9 @@ test("an address counts only as an address", () => {
     "name_mismatch",
     /is not for 127\.0\.0\.2 but for 127\.0\.0\.1/,
   );
+  const six = leafOf({ names: [ip(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)] });
+  for (const name of ["2001:db8::1", "2001:0DB8:0:0::0001"]) assertAccepted(judge([six], { name }));
+  assertFault(judge([six], { name: "::1" }), "name_mismatch", /is not for ::1 but for 2001:db8::1/);
   assertFault(
     judge([leafOf({ names: [dns("127.0.0.1")] })], { name: "127.0.0.1" }),
     "name_mismatch",

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { canonicalAddress } from "../../../x509/address.ts";
 import type { JsonObject } from "./json.ts";
 
 /** What a bootstrap is made of. No key is among it: files of keys are named, and Envoy reads them. */
@@ -137,7 +138,8 @@ function mutualTls(host: string, files: XdsTlsFiles): JsonObject {
   const isAddress = isIP(serverName) !== 0;
   const verified = {
     match_typed_subject_alt_names: [
-      { san_type: isAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: serverName } },
+      // Envoy compares texts, and writes addresses in their shortest form.
+      { san_type: isAddress ? "IP_ADDRESS" : "DNS", matcher: { exact: canonicalAddress(serverName) } },
     ],
   };
   return {

@@ -1,9 +1,10 @@
-import { isIP, SocketAddress } from "node:net";
+import { isIP } from "node:net";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   SubjectAltNameMatcher_SanType as SanType,
   type SubjectAltNameMatcherSchema,
 } from "../../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
+import { canonicalAddress } from "../../../x509/address.ts";
 import { hostName } from "../../../x509/names.ts";
 
 /**
@@ -11,18 +12,16 @@ import { hostName } from "../../../x509/names.ts";
  * `ab.example`, so the texts that may stand in a certificate are written out instead.
  */
 export function sanMatcher(name: string): MessageInitShape<typeof SubjectAltNameMatcherSchema> {
-  const family = isIP(name);
-  if (family === 0) {
+  if (isIP(name) === 0) {
     return {
       sanType: SanType.DNS,
       matcher: { matchPattern: { case: "safeRegex", value: { regex: dnsPattern(name) } } },
     };
   }
-  const address = family === 6 ? new SocketAddress({ address: name, family: "ipv6" }).address : name;
   return {
     sanType: SanType.IP_ADDRESS,
     // Envoy compares texts, and writes addresses in their shortest form.
-    matcher: { matchPattern: { case: "exact", value: address } },
+    matcher: { matchPattern: { case: "exact", value: canonicalAddress(name) } },
   };
 }
 

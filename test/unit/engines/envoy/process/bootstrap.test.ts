@@ -44,6 +44,7 @@ test("Envoy takes the bootstrap of a fleet's member, with the names of its files
   for (const [host, followed] of [
     ["control.example", {}],
     ["127.0.0.1", { sds }],
+    ["0:0::0001", {}],
   ] as const) {
     const bootstrap = bootstrapOf({
       nodeId: "edge-1",
@@ -57,6 +58,8 @@ test("Envoy takes the bootstrap of a fleet's member, with the names of its files
     });
     assert.deepEqual(await validateBootstrap(envoy, bootstrap), { ok: true });
     assert.ok(!JSON.stringify(bootstrap).includes("BEGIN"));
+    if (host === "0:0::0001")
+      assert.match(JSON.stringify(bootstrap), /"IP_ADDRESS","matcher":\{"exact":"::1"/);
   }
 });
 
