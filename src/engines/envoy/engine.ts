@@ -284,7 +284,7 @@ export class EnvoyEngine implements Engine {
     const isDone = (): boolean => {
       const fleet = this.fleet;
       if (proxies !== undefined && fleet.length === 0) return false;
-      return fleet.every(({ isSettled, revision }) => isSettled && revision === String(number));
+      return fleet.every((client) => client.revision === String(number) && client.isSettled);
     };
     await new Promise<void>((resolve) => {
       const finish = (): void => {

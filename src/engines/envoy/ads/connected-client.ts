@@ -17,14 +17,18 @@ export interface ClientOptions {
 export class ConnectedClient {
   readonly options: ClientOptions;
   readonly session: Session;
+  /** As it is whenever it is read. Made once: it is asked for after each answer of each of a hundred clients, and most readers want to know one thing of it. */
+  readonly state: AdsClient;
   /** The newest label at which everything was settled. */
   #revision: string | null = null;
   /** What was found when all that is published of a kind was looked at last. */
   readonly #askedForAll = new Map<XdsKind, { published: Published; asks: number; answer: boolean }>();
 
-  constructor(options: ClientOptions, session: Session) {
+  /** `published`: what its group is served. */
+  constructor(options: ClientOptions, session: Session, published: () => Snapshot | null) {
     this.options = options;
     this.session = session;
+    this.state = this.#state(published);
   }
 
   /** Notes what the client has by now; to be called after each answer and each publication. */
@@ -59,16 +63,18 @@ export class ConnectedClient {
     return answer;
   }
 
-  /** As it is whenever it is read: most readers want to know one thing of each of a hundred clients. */
-  state(snapshot: Snapshot | null): AdsClient {
+  #state(published: () => Snapshot | null): AdsClient {
     const client = this;
     return {
       ...this.options,
-      sent: { ...this.session.sent },
+      get sent() {
+        return { ...client.session.sent };
+      },
       get revision() {
         return client.#revision;
       },
       get isSettled() {
+        const snapshot = published();
         return snapshot !== null && client.isSettled(snapshot);
       },
       get kinds() {
@@ -97,9 +103,10 @@ export class ConnectedClient {
   #nacks(): AdsNack[] {
     return KINDS.flatMap((kind) => {
       const subscription = this.session.get(kind);
-      return [...(subscription?.refusals.values() ?? [])].flatMap((refusal): AdsNack[] => {
+      if (subscription === undefined || subscription.refusals.size === 0) return NONE;
+      return [...subscription.refusals.values()].flatMap((refusal): AdsNack[] => {
         const { name, version, at, resource, mended } = refusal;
-        const left: NackOutcome = subscription?.held.has(name) === true ? "last-good" : "nothing";
+        const left: NackOutcome = subscription.held.has(name) ? "last-good" : "nothing";
         const found =
           mended === undefined || mended.culprits.length === 0
             ? [{ name: null, detail: refusal.detail, instead: mended?.host ?? left }]
@@ -117,6 +124,8 @@ export class ConnectedClient {
     });
   }
 }
+
+const NONE: readonly AdsNack[] = [];
 
 type Published = Snapshot[XdsKind];
 

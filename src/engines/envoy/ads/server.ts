@@ -65,9 +65,7 @@ export class AdsServer {
 
   /** Those whose streams are open, of all groups. */
   get clients(): AdsClient[] {
-    return [...this.#groups.values()].flatMap(({ clients, snapshot }) =>
-      [...clients].map((client) => client.state(snapshot)),
-    );
+    return [...this.#groups.values()].flatMap(({ clients }) => [...clients].map(({ state }) => state));
   }
 
   /** Called soon after whatever `clients` shows has changed. Returns the function that ends it. */
@@ -153,6 +151,7 @@ export class AdsServer {
     const client = new ConnectedClient(
       { ...admission, node: known.id, protocol, software: softwareOf(known), connectedSince: clock.now() },
       session,
+      () => group.snapshot,
     );
     group.clients.add(client);
     logger.info(
