@@ -91,10 +91,14 @@ export interface Verdict {
   readonly says: string;
   readonly is: string | null;
   readonly remedy: string | null;
-  /** What to change, each at its place. */
+  /** What to change for it, each at its place. */
   readonly change: readonly Change[];
-  /** What is wrong besides. */
-  readonly also: readonly { readonly reason: HandshakeReason; readonly says: string }[];
+  /** What is wrong besides, and would come next. */
+  readonly also: readonly {
+    readonly reason: HandshakeReason;
+    readonly says: string;
+    readonly change: readonly Change[];
+  }[];
   /** Where the other engine, or OpenSSL, judges otherwise. */
   readonly notes: readonly string[];
 }

@@ -2,7 +2,7 @@ import { HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshak
 import type { ProbeFailure } from "./failure.ts";
 import type { Change, Verdict } from "./report.ts";
 
-/** The first of the failures decides; the others are told besides, each reason once. */
+/** The first of the failures decides; the others are told besides, each reason once and with what mends it. */
 export function verdictOf(
   failures: readonly ProbeFailure[],
   changesFor: (failure: ProbeFailure) => readonly Change[],
@@ -32,10 +32,12 @@ export function verdictOf(
     says: first.says,
     is,
     remedy: REMEDIES_HERE[first.reason] ?? HANDSHAKE_REASONS[first.reason].remedy,
-    change: failures
-      .filter(({ reason }, index) => failures.findIndex((other) => other.reason === reason) === index)
-      .flatMap(changesFor),
-    also: also.map(({ reason, says }) => ({ reason, says })),
+    change: changesFor(first),
+    also: also.map((failure) => ({
+      reason: failure.reason,
+      says: failure.says,
+      change: changesFor(failure),
+    })),
     notes,
   };
 }

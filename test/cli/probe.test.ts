@@ -153,6 +153,29 @@ test("a Mapping that is closed: its key belongs to another certificate, and nobo
   assert.match(peer.verdict.change[0]?.place ?? "", /gateway\.yaml:\d+$/);
 });
 
+test("of several contexts that are closed alike, the one is named that the Mapping names, with all that closes it", async (t) => {
+  const service = "https://localhost:1";
+  const folder = scratch(t, {
+    "a.yaml":
+      tlsContextYaml("first", { secret: "nowhere" }) +
+      tlsContextYaml("second", { secret: "nowhere-too", min_tls_version: "v9" }) +
+      mappingYaml("one", { prefix: "/one/", service, tls: "first" }) +
+      mappingYaml("two", { prefix: "/two/", service, tls: "second" }),
+  });
+  for (const [target, context, says] of [
+    ["mapping/one", "first", [/Secret/]],
+    ["mapping/two", "second", [/Secret/, /v1\.3/]],
+    ["tlscontext/second", "second", [/Secret/, /v1\.3/]],
+  ] as const) {
+    const { change } = (await probed(t, target, folder)).peer.verdict;
+    assert.deepEqual(
+      change.map(({ object }) => object),
+      says.map(() => `tlscontext/default/${context}`),
+    );
+    for (const [index, text] of says.entries()) assert.match(change[index]?.says ?? "", text);
+  }
+});
+
 test("a URL: by itself, with a TLSContext, and with files", async (t) => {
   const { folder, file, port } = await world(t);
   const url = `https://localhost:${port}`;

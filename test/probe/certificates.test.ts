@@ -315,6 +315,9 @@ test("several things that are wrong are all told, the one that decides first", a
     verdict.also.map(({ reason }) => reason),
     ["certificate_expired", "name_mismatch"],
   );
+  // Each is mended by itself: another CA is of no use to a name.
+  const mended = [verdict, ...verdict.also].map(({ change }) => change.map(({ field }) => field).join());
+  assert.deepEqual(mended, ["ca.crt,ca_secret", "", "sni"]);
   assert.deepEqual(
     checks.filter(({ status }) => status === "failed").map((each) => each.check),
     ["chain", "dates", "name"],

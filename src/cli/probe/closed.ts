@@ -1,20 +1,22 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { HANDSHAKE_REASONS, type HandshakeReason } from "../../diagnostics/handshake.ts";
-import type { PeerReport } from "../../probe/report.ts";
-import type { ClosedUser } from "./targets.ts";
+import type { Change, PeerReport } from "../../probe/report.ts";
+import { type ClosedUser, objectName } from "./targets.ts";
 
-/** What would be dialled and is not: the finding that closes it says why, and where to mend it. */
+/** What would be dialled and is not: the finding that closes it says why, and where to mend it; then what closes it as well. */
 export function closedReport(
-  { name, code }: ClosedUser,
+  { name, code, objects }: ClosedUser,
   diagnostics: readonly Diagnostic[],
   side: PeerReport["side"] = "upstream",
 ): PeerReport {
-  const found = diagnostics.filter((each) => each.severity === "error");
-  const finding = found.find((each) => each.code === code) ?? found[0];
+  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  const own = objects.map((object) => errors.filter((each) => objectName(each.subject) === object));
+  const found = own.find((each) => each.some((finding) => finding.code === code)) ?? [];
+  const finding = found.find((each) => each.code === code) ?? errors.find((each) => each.code === code);
+  const besides = found.filter((each) => each !== finding && CLOSING.has(each.effect));
   const reason: HandshakeReason = code === "private-key-mismatch" ? "key_mismatch" : "credential_unavailable";
   const says = finding?.message ?? `it is closed (${code})`;
   const { is, remedy } = HANDSHAKE_REASONS[reason];
-  const place = finding?.source === undefined ? null : `${finding.source.file}:${finding.source.line}`;
   return {
     side,
     name,
@@ -48,14 +50,17 @@ export function closedReport(
       says,
       is,
       remedy,
-      change:
-        finding === undefined ? [] : [{ object: objectOf(finding), field: "", place, says: finding.remedy }],
+      change: (finding === undefined ? [] : [finding, ...besides]).map(changeOf),
       also: [],
       notes: [],
     },
   };
 }
 
-function objectOf({ subject }: Diagnostic): string {
-  return `${subject.kind.toLowerCase()}/${subject.namespace}/${subject.name}`;
+const CLOSING: ReadonlySet<Diagnostic["effect"]> = new Set(["route-fails-closed", "host-refused"]);
+
+function changeOf(finding: Diagnostic): Change {
+  const { source, remedy } = finding;
+  const place = source === undefined ? null : `${source.file}:${source.line}`;
+  return { object: objectName(finding.subject), field: "", place, says: remedy };
 }

@@ -26,7 +26,7 @@ import {
   type GivenFiles,
   readGivenFiles,
 } from "./given-files.ts";
-import { findTarget, type Target } from "./targets.ts";
+import { findTarget, type Target, objectsOf } from "./targets.ts";
 import { probeText } from "./text.ts";
 import { clusterOfUrl } from "./url.ts";
 
@@ -140,14 +140,18 @@ function withGiven(cluster: Cluster, given: GivenFiles, sni: string | undefined)
 
 function probeHost(
   { domain, origin, tls }: VirtualHost,
-  { compilation, diagnostics }: LoadedGateway,
+  { compilation, resources, diagnostics }: LoadedGateway,
   given: GivenFiles,
   { sni, address, offline }: ProbeFlags,
   context: ProbeContext,
 ): Promise<PeerReport> | PeerReport {
   if (tls.mode !== "terminate")
     return closedReport(
-      { name: domain, code: tls.mode === "refuse" ? tls.code : "" },
+      {
+        name: domain,
+        code: tls.mode === "refuse" ? tls.code : "",
+        objects: objectsOf(origin, compilation, resources),
+      },
       diagnostics,
       "listener",
     );

@@ -1,4 +1,5 @@
 import { findContext } from "../../compile/context-lookup.ts";
+import type { Subject } from "../../diagnostics/diagnostic.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { VirtualHost } from "../../model/listener.ts";
 import type { LoadedGateway } from "../load.ts";
@@ -20,10 +21,12 @@ export interface ClosedUser {
   readonly name: string;
   /** The diagnostic's. */
   readonly code: string;
+  /** Of whom it may be: its TLSContext before itself. */
+  readonly objects: readonly string[];
 }
 
 /** Finds `mapping/NAME[.NS]`, `tlscontext/NAME[.NS]` and so on in what was compiled. */
-export function findTarget(text: string, { compilation }: LoadedGateway): Target {
+export function findTarget(text: string, { compilation, resources }: LoadedGateway): Target {
   const found = /^([a-z]+)\/(.+)$/i.exec(text);
   const kind = found?.[1]?.toLowerCase() ?? "";
   if (found === null || !KINDS.has(kind))
@@ -50,7 +53,7 @@ export function findTarget(text: string, { compilation }: LoadedGateway): Target
     const closed =
       context.unusable === null || upstreams.length + domains.length > 0
         ? []
-        : [{ name: own, code: context.unusable }];
+        : [{ name: own, code: context.unusable, objects: [objectName(context.subject)] }];
     if (upstreams.length + domains.length + closed.length === 0)
       return { problem: `TLSContext ${name} serves no name, and nothing that dials uses it` };
     return { name: own, upstreams, closed, domains };
@@ -67,7 +70,8 @@ export function findTarget(text: string, { compilation }: LoadedGateway): Target
       ])}`,
     };
   const own = uses.filter((use) => use.name === wanted);
-  const closed = own.flatMap(({ code }) => (code === null ? [] : [{ name: wanted, code }]));
+  const objects = objectsOf(wanted, compilation, resources);
+  const closed = own.flatMap(({ code }) => (code === null ? [] : [{ name: wanted, code, objects }]));
   const upstreams = upstreamsOf(model, own);
   const domains = hosts(model, wanted);
   if (upstreams.length + closed.length + domains.length === 0)
@@ -76,6 +80,26 @@ export function findTarget(text: string, { compilation }: LoadedGateway): Target
 }
 
 const KINDS = new Set(["mapping", "tcpmapping", "authservice", "tlscontext", "host"]);
+
+/** An object, and before it the TLSContext that it names. */
+export function objectsOf(
+  object: string,
+  { contexts }: LoadedGateway["compilation"],
+  { mappings, tcpMappings, authServices, hosts: served }: LoadedGateway["resources"],
+): string[] {
+  const written = [...mappings, ...tcpMappings, ...authServices].find((each) => objectName(each) === object);
+  const host = served.find((each) => objectName(each) === object);
+  const name = written?.spec.tls ?? host?.spec.tlsContext?.name;
+  const from = written ?? host;
+  if (typeof name !== "string" || from === undefined) return [object];
+  const context = findContext(name, from, contexts, () => {});
+  return context === null || context === "ambiguous" ? [object] : [objectName(context.subject), object];
+}
+
+/** As the model names it. */
+export function objectName({ kind, namespace, name }: Subject): string {
+  return `${kind.toLowerCase()}/${namespace}/${name}`;
+}
 
 /** Somebody's use of a cluster; null: a redirect, or closed by `code`. */
 interface Use {

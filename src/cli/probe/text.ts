@@ -78,9 +78,13 @@ function verdictLines(verdict: Verdict, paint: Paint): string[] {
       `  ${says}`,
       `  ${paint(DIM, "mend:")}   ${remedy}`,
     );
-  if (change.length > 0) lines.push(...change.map((each, index) => changeLine(each, index, paint)));
-  for (const { reason: other, says: what } of also)
+  const changes = (all: readonly Change[]): void =>
+    void lines.push(...all.map((each, index) => changeLine(each, index, paint)));
+  changes(change);
+  for (const { reason: other, says: what, change: its } of also) {
     lines.push(`  ${paint(DIM, "also:")}   ${other}: ${what}`);
+    changes(its);
+  }
   for (const note of notes) lines.push(`  ${paint(DIM, "note:")}   ${note}`);
   return lines;
 }
