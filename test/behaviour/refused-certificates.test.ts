@@ -18,7 +18,12 @@ const named = (subject: string, keys?: KeyPair): Issued =>
   issue({
     by: root,
     subject,
-    names: [NAMES.dns("localhost"), NAMES.dns("odd.example"), NAMES.dns("good.example")],
+    names: [
+      NAMES.dns("localhost"),
+      NAMES.dns("odd.example"),
+      NAMES.dns("good.example"),
+      NAMES.dns("late.example"),
+    ],
     ...(keys === undefined ? {} : { keys }),
   });
 const secretOf = (name: string, { pem: certificate, keys }: Issued, privateKey = pkcs8(keys)): string =>
@@ -113,11 +118,14 @@ it("a Secret that Envoy refuses all the same: the last good one stays, the rest 
     assert.equal(await ask(gateway, "/up/"), 200);
     assert.equal(await shownBy(gateway, "odd.example"), "first");
     const rest = secretOf("good", named("better")) + routes();
-    const more = mappingYaml("late", { prefix: "/late/", service: `https://localhost:${port}`, tls: "odd" });
+    const more =
+      mappingYaml("late", { prefix: "/late/", service: `https://localhost:${port}`, tls: "odd" }) +
+      tlsContextYaml("late", { hosts: ["late.example"], secret: "good" });
     await gateway.replace("all.yaml", secretOf("odd", next, unforeseen(next.keys)) + rest + more);
     // What came with it is in effect, of the same file and of the same stream.
     await until(async () => (await shownBy(gateway, "good.example")) === "better");
     await until(async () => (await ask(gateway, "/late/")) === 200);
+    await until(async () => (await shownBy(gateway, "late.example")) === "better");
     assert.equal(await shownBy(gateway, "odd.example"), isEnvoy ? "first" : "next");
     for (const path of ["/up/", "/late/"]) {
       assert.equal(await ask(gateway, path), 200);
@@ -143,6 +151,35 @@ it("a Secret that Envoy refuses all the same: the last good one stays, the rest 
     await until(async () => (await shownBy(gateway, "odd.example")) === "next");
     await until(async () => (await ask(gateway, "/up/")) === 200 && presented.at(-1) === "CN=next");
     await until(async () => (await refusals(gateway)).length === 0);
+  } finally {
+    await gateway.stop();
+  }
+});
+
+it("a Secret that Envoy refuses from the start costs what names it alone", async () => {
+  const isEnvoy = engineUnderTest() === "envoy";
+  const odd = named("odd");
+  const gateway = await startGateway({
+    "all.yaml": secretOf("odd", odd, unforeseen(odd.keys)) + secretOf("good", named("good")) + routes(),
+  });
+  try {
+    await until(async () => (await ask(gateway, "/plain/")) === 200);
+    await until(async () => (await shownBy(gateway, "good.example")) === "good");
+    assert.equal(await shownBy(gateway, "odd.example"), isEnvoy ? null : "odd");
+    assert.equal(await ask(gateway, "/up/"), isEnvoy ? 503 : 200);
+    if (isEnvoy)
+      await until(async () => (await refusals(gateway)).some(({ subject }) => subject.kind === "Secret"));
+    else assert.deepEqual(await refusals(gateway), []);
+    // Nothing else is blamed, and a Secret that is mended is in use.
+    assert.deepEqual(
+      (await refusals(gateway)).map(({ subject }) => subject.kind),
+      isEnvoy ? ["Secret"] : [],
+    );
+    const rest = secretOf("good", named("good")) + routes();
+    await gateway.replace("all.yaml", secretOf("odd", named("mended")) + rest);
+    await until(async () => (await shownBy(gateway, "odd.example")) === "mended");
+    await until(async () => (await ask(gateway, "/up/")) === 200);
+    assert.deepEqual(await refusals(gateway), []);
   } finally {
     await gateway.stop();
   }

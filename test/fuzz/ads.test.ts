@@ -304,7 +304,7 @@ class DeltaSide {
       assert.equal(this.held["virtual-host"].get(name) === version, !isBad, name);
     }
     assert.equal(
-      this.#session.refusals.length,
+      KINDS.flatMap((kind) => this.#session.refusals(kind)).length,
       hosts.filter(({ bytes }) => Buffer.from(bytes).includes("bad")).length,
     );
   }

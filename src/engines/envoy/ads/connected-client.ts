@@ -46,7 +46,7 @@ export class ConnectedClient {
     const [listeners, clusters] = [session.get("listener"), session.get("cluster")];
     if (listeners?.wildcard !== true || listeners.refusals.size > 0) return true;
     if (!this.#hasAskedForAll(snapshot, "route-configuration")) return false;
-    if (clusters?.wildcard !== true || clusters.refusals.size > 0) return true;
+    if (clusters?.wildcard !== true || clusters.refusals.size > 0 || session.hasClosed) return true;
     return this.#hasAskedForAll(snapshot, "secret");
   }
 
@@ -103,8 +103,9 @@ export class ConnectedClient {
   #nacks(): AdsNack[] {
     return KINDS.flatMap((kind) => {
       const subscription = this.session.get(kind);
-      if (subscription === undefined || subscription.refusals.size === 0) return NONE;
-      return [...subscription.refusals.values()].flatMap((refusal): AdsNack[] => {
+      const refusals = this.session.refusals(kind);
+      if (subscription === undefined || refusals.length === 0) return NONE;
+      return refusals.flatMap((refusal): AdsNack[] => {
         const { name, version, at, resource, mended } = refusal;
         const left: NackOutcome = subscription.held.has(name) ? "last-good" : "nothing";
         const found =

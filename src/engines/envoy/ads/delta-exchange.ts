@@ -3,6 +3,7 @@ import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryResponseSchema,
 } from "../../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
+import { sentOf } from "./batch.ts";
 import type { Pieces } from "./grpc-stream.ts";
 import type { Exchange } from "./pump.ts";
 import type { Session } from "./session.ts";
@@ -55,7 +56,7 @@ export class DeltaExchange implements Exchange<DeltaDiscoveryRequest, Pieces> {
       nonce,
       removedResources: [...batch.removed],
     });
-    return [toBinary(DeltaDiscoveryResponseSchema, head), ...batch.resources.map(({ inDelta }) => inDelta)];
+    return [toBinary(DeltaDiscoveryResponseSchema, head), ...sentOf(batch).map(({ inDelta }) => inDelta)];
   }
 
   close(): void {

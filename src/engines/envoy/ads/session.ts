@@ -1,6 +1,7 @@
 import type { Clock } from "../../../telemetry/clock.ts";
 import { TYPE_URLS, type XdsKind } from "../resources.ts";
 import type { Batch } from "./batch.ts";
+import { ClosedSecrets } from "./closed-secrets.ts";
 import { FirstClusters } from "./first-clusters.ts";
 import { Order } from "./order.ts";
 import { ownerOf } from "./owner.ts";
@@ -38,6 +39,10 @@ export class Session {
   #first: FirstClusters | null = null;
   /** Clusters that come after its listeners: nothing waits for them to warm, which Envoy acknowledges them by. */
   #late: ReadonlySet<string> = NOBODY;
+  readonly #closed = new ClosedSecrets(
+    (kind) => this.get(kind),
+    () => this.#snapshot ?? EMPTY,
+  );
   /** Those whose large response is under way. */
   readonly #large = new Set<Subscription>();
   readonly sent: { responses: number; resources: number; bytes: number; refused: number } = {
@@ -143,7 +148,9 @@ export class Session {
 
   /** The client has what is under way for that type. */
   acknowledge(subscription: Subscription): void {
+    const wasUndoing = subscription.inFlight?.isUndoing === true;
     subscription.onAck();
+    this.#closed.onAcknowledged(subscription, wasUndoing);
     this.#answered(subscription);
     if (subscription.kind !== "cluster" || !subscription.isQuiet) return;
     this.#first?.onAcknowledged();
@@ -158,6 +165,7 @@ export class Session {
     }
     this.sent.refused++;
     subscription.onNack(detail);
+    this.#closed.onRefused(subscription);
     this.#answered(subscription);
   }
 
@@ -174,6 +182,7 @@ export class Session {
       // A port may be free by now.
       if (isNewRevision && kind === "listener") subscription.retry(isBindFailure);
     }
+    this.#closed.onPublished();
   }
 
   /** After an `update`: there may be something to send. */
@@ -217,8 +226,13 @@ export class Session {
     return true;
   }
 
-  get refusals(): Refusal[] {
-    return [...this.#types.values()].flatMap(({ refusals }) => [...refusals.values()]);
+  refusals(kind: XdsKind): Refusal[] {
+    return kind === "secret" ? this.#closed.refusals : [...(this.get(kind)?.refusals.values() ?? [])];
+  }
+
+  /** Something is closed for a refused secret: what it named is not asked for. */
+  get hasClosed(): boolean {
+    return !this.#closed.isEmpty;
   }
 
   close(): void {
@@ -245,7 +259,8 @@ export class Session {
     if (kind === null) return undefined;
     const instead = kind === "cluster" ? this.#first?.insteadOf(name) : undefined;
     if (instead !== undefined) return instead ?? undefined;
-    return this.#snapshot?.[kind].get(name);
+    const published = this.#snapshot?.[kind].get(name);
+    return published && this.#closed.insteadOf(published);
   }
 
   /** Virtual hosts are for those route configurations that the client has, or is just being sent. */

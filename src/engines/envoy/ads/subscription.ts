@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { XdsKind } from "../resources.ts";
-import { type Batch, halves } from "./batch.ts";
+import { type Batch, halves, undoing } from "./batch.ts";
 import { Holdings } from "./holdings.ts";
 import { type Mended, narrow, scratchName, type Verdict, wholeHost } from "./narrowing.ts";
 import type { EncodedResource } from "./encoded.ts";
@@ -58,7 +58,7 @@ export class Subscription {
   #ownDirty: Set<string> | null = null;
   /** Names that are answered even if the client should have them: it may have dropped them before it asked again. */
   #forced = new Set<string>();
-  /** What is left of a refused batch. */
+  /** What is left of a refused batch, behind what takes it back. */
   readonly #doubted: Batch[] = [];
   #narrowing: {
     resource: EncodedResource;
@@ -165,6 +165,11 @@ export class Subscription {
     }
   }
 
+  /** These go out once more, before anything else. */
+  doubt(batches: readonly Batch[]): void {
+    this.#doubted.unshift(...batches);
+  }
+
   /** The next response's content; null: nothing may be sent now. Its answer is awaited from then on. */
   next(gate: Gate): Batch | null {
     if (this.#inFlight !== null) return null;
@@ -178,7 +183,7 @@ export class Subscription {
   onAck(): void {
     const batch = this.#inFlight;
     this.#inFlight = null;
-    if (batch === null) return;
+    if (batch === null || batch.isUndoing) return;
     for (const resource of batch.resources) this.held.set(resource.name, resource);
     for (const name of batch.removed) this.held.delete(name);
     if (batch.resources[0] === this.#narrowing?.next) this.#narrowed({ accepted: true, detail: "" });
@@ -189,23 +194,25 @@ export class Subscription {
   onNack(detail: string): void {
     const batch = this.#inFlight;
     this.#inFlight = null;
-    if (batch === null) return;
+    if (batch === null || batch.isUndoing) return;
     const [only] = batch.resources;
     // A removal that is refused will be refused again.
     if (only === undefined) for (const name of batch.removed) this.held.delete(name);
     else if (only === this.#narrowing?.next) this.#narrowed({ accepted: false, detail });
     else if (batch.resources.length > 1 || batch.removed.length > 0) this.#doubted.unshift(...halves(batch));
     else this.#refuse(only, detail);
+    if (this.kind === "secret") this.doubt(undoing(batch, (name) => this.held.get(name)));
   }
 
   #nextDoubted(): Batch | null {
     for (let batch = this.#doubted.shift(); batch !== undefined; batch = this.#doubted.shift()) {
+      if (batch.isUndoing) return batch;
       // What has changed since is dirty, and goes out as it is now.
       const resources = batch.resources.filter(
         (resource) => this.#wanted(resource.name) === resource && this.isSubscribed(resource.name),
       );
       const removed = batch.removed.filter((name) => this.#wanted(name) === undefined);
-      if (resources.length + removed.length > 0) return { resources, removed };
+      if (resources.length + removed.length > 0) return { ...batch, resources, removed };
     }
     return null;
   }

@@ -5,7 +5,7 @@ import {
   DiscoveryResponseSchema,
 } from "../../../protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
 import type { XdsKind } from "../resources.ts";
-import type { Batch } from "./batch.ts";
+import { type Batch, sentOf } from "./batch.ts";
 import type { Pieces } from "./grpc-stream.ts";
 import type { Exchange } from "./pump.ts";
 import type { Session } from "./session.ts";
@@ -57,7 +57,7 @@ export class WorldExchange implements Exchange<DiscoveryRequest, Pieces> {
       const nonce = String(++this.#count);
       this.#nonces.set(subscription, { nonce, answered: false });
       const all = afterwards(subscription, batch);
-      const sent = isWhole(subscription.kind) ? all : batch.resources;
+      const sent = isWhole(subscription.kind) ? all : sentOf(batch);
       const head = create(DiscoveryResponseSchema, { versionInfo: versionOf(all), typeUrl, nonce });
       return [toBinary(DiscoveryResponseSchema, head), ...sent.map(({ inWorld }) => inWorld)];
     }
