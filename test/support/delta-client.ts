@@ -93,7 +93,7 @@ export class DeltaClient {
 
   /** Resolves when `isSo` is, which is asked after each response. */
   async until(isSo: () => boolean, what = String(isSo)): Promise<void> {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 60_000;
     while (!isSo()) {
       if (this.failure !== null) throw this.failure;
       if (Date.now() > end)

@@ -49,7 +49,7 @@ export class WorldClient {
   }
 
   async until(isSo: () => boolean): Promise<void> {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 60_000;
     while (!isSo()) {
       if (Date.now() > end) throw new Error(`waited in vain for ${isSo}; ${this.responses.length} responses`);
       await new Promise((resolve) => setTimeout(resolve, 5));

@@ -190,7 +190,7 @@ export async function request(
 }
 
 /** Waits for what another process or a timer does. */
-export async function eventually(test: () => boolean, what: string, milliseconds = 3000): Promise<void> {
+export async function eventually(test: () => boolean, what: string, milliseconds = 20_000): Promise<void> {
   const end = performance.now() + milliseconds;
   while (!test()) {
     if (performance.now() > end) throw new Error(`not within ${milliseconds} ms: ${what}`);

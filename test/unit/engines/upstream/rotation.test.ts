@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import type { Socket } from "node:net";
 import type { SecureVersion } from "node:tls";
 import { CredentialStore } from "../../../../src/credentials/store.ts";
 import { type Clock, systemClock } from "../../../../src/telemetry/clock.ts";
@@ -220,20 +221,18 @@ describe("credential generations of an upstream", () => {
 
   it("begins again when the peer refuses a credential that was replaced meanwhile", async () => {
     const { peer, store, cluster } = await world();
-    let refused = 0;
-    const front = await tcpPeer((socket) => {
-      refused++;
-      setTimeout(() => socket.destroy(), 60);
-    });
+    const dialled: Socket[] = [];
+    const front = await tcpPeer((socket) => void dialled.push(socket));
     open.push(front);
     const endpoints = [front.endpoint];
     const moving = setUp({ tls: mutualTls(), endpoints: { resolve: () => endpoints.slice(0, 1) }, store });
     open.push(moving);
     const waiting = new Requester();
     moving.cluster.acquire(waiting, false);
-    await eventually(() => refused === 1, "the first dial");
+    await eventually(() => dialled.length === 1, "the first dial");
     await offerClient(store, authority, { commonName: "second" });
     endpoints[0] = peer.endpoint;
+    for (const socket of dialled) socket.destroy();
     await waiting.until(() => waiting.events.length > 0);
     assert.equal(waiting.connection?.identityPresented, "CN=second (generation 2)");
     assert.equal(cluster.stats().active, 0);
