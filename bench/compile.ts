@@ -47,8 +47,6 @@ const statuses: CredentialStatuses = {
 const options = {
   engine: "node" as const,
   address: "127.0.0.1",
-  requireUpstreamVerification: false,
-  allowUnenforced: false,
 };
 
 const text = yaml();

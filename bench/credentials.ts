@@ -137,8 +137,6 @@ async function measureRotations(
       address: "127.0.0.1",
       httpPort: 0,
       httpsPort: 0,
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
     },
     allowPartial: false,
     logger,

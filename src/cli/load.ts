@@ -90,8 +90,8 @@ export function compileOptionsOf(flags: ResourceFlags): CompileOptions {
   return {
     address: "127.0.0.1",
     engine: flags.engine ?? "node",
-    requireUpstreamVerification: flags.requireUpstreamVerification === true,
-    allowUnenforced: flags.allowUnenforced === true,
+    requireUpstreamVerification: flags.requireUpstreamVerification,
+    allowUnenforced: flags.allowUnenforced,
   };
 }
 

@@ -26,12 +26,15 @@ const NONE: CompiledAuthorization = { authorization: null, clusters: [], closedB
 export function compileAuthorization(
   authServices: readonly AuthServiceResource[],
   input: ClusterInput,
-  { allowUnenforced, engine }: { readonly allowUnenforced: boolean; readonly engine: EngineName },
+  {
+    allowUnenforced,
+    engine,
+  }: { readonly allowUnenforced?: boolean | undefined; readonly engine: EngineName },
   diagnostics: Diagnostic[],
 ): CompiledAuthorization {
   const [first] = authServices;
   if (first === undefined) return NONE;
-  const unenforced = { ...NONE, closedBy: allowUnenforced ? null : "access-control-not-enforced" };
+  const unenforced = { ...NONE, closedBy: allowUnenforced === true ? null : "access-control-not-enforced" };
   const problems = authServices.map((each) => problemOf(each, first, engine, diagnostics));
   if (problems.some((found) => found)) return unenforced;
   const clusters = new Map<string, Cluster>();

@@ -14,9 +14,9 @@ export interface CompileOptions {
   readonly httpPort?: number | undefined;
   readonly httpsPort?: number | undefined;
   /** Turns the warning on an unverified upstream into fail closed. */
-  readonly requireUpstreamVerification: boolean;
+  readonly requireUpstreamVerification?: boolean | undefined;
   /** Serve the routes that an unenforceable access control covers. */
-  readonly allowUnenforced: boolean;
+  readonly allowUnenforced?: boolean | undefined;
 }
 
 export interface CompileInput {

@@ -93,7 +93,7 @@ export function compile(
       authClosedBy: auth.closedBy,
       authTakesContext: auth.authorization?.protocol === "grpc",
       rateLimitDomain: labelled,
-      guarded: options.allowUnenforced ? [] : guardedBy(resources.guards),
+      guarded: options.allowUnenforced === true ? [] : guardedBy(resources.guards),
     },
     memory,
     diagnostics,

@@ -58,9 +58,9 @@ export function compileSettings(
       serverName: config.server_name ?? "credence",
     },
     verificationRequired:
-      options.requireUpstreamVerification ||
+      options.requireUpstreamVerification === true ||
       modules.some(({ spec }) => spec.upstream_verification === "required"),
-    closedBy: unenforced && !options.allowUnenforced ? "access-control-not-enforced" : null,
+    closedBy: unenforced && options.allowUnenforced !== true ? "access-control-not-enforced" : null,
     redirectsCleartext: modules.some(({ spec }) => spec.x_forwarded_proto_redirect === true),
   };
 }

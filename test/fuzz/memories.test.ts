@@ -25,8 +25,6 @@ function statusesOf(isUsable: boolean): CredentialStatuses {
 const options = {
   engine: "node" as const,
   address: "127.0.0.1",
-  requireUpstreamVerification: false,
-  allowUnenforced: false,
 };
 
 const spec = fc.record(

@@ -43,8 +43,6 @@ function tell(text: string, usable: boolean, path: string): void {
     options: {
       engine: "node",
       address: "127.0.0.1",
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
     },
   });
   const { model } = compiled;

@@ -30,8 +30,6 @@ const BROKEN = { usable: false, code: "pem-invalid", reason: "it is broken" } as
 const options = {
   engine: "node" as const,
   address: "127.0.0.1",
-  requireUpstreamVerification: false,
-  allowUnenforced: false,
 };
 
 function outcome(objects: readonly ParsedObject[]): { hash: string; findings: string } {

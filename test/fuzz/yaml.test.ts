@@ -38,8 +38,6 @@ function run(text: string, usable: boolean): { mappings: Map<string, number>; ro
     options: {
       engine: "node",
       address: "0.0.0.0",
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
     },
   });
   const all = [...parsed.diagnostics, ...objects.flatMap((object) => object.diagnostics), ...set.diagnostics];

@@ -71,8 +71,6 @@ export function compileText(
     options: {
       engine,
       address: "0.0.0.0",
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
     },
   });
   return {

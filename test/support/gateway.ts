@@ -58,8 +58,6 @@ export async function startGateway(
       address: "127.0.0.1",
       httpPort: 0,
       httpsPort: 0,
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
       ...options.compile,
     },
     limits: options.limits ?? {},

@@ -46,8 +46,6 @@ const control = new Control({
   compileOptions: {
     engine: "node",
     address: "127.0.0.1",
-    requireUpstreamVerification: false,
-    allowUnenforced: false,
   },
   onResources: async () => {},
   allowPartial: false,

@@ -44,8 +44,6 @@ function setUp(
     compileOptions: {
       engine: "node",
       address: "127.0.0.1",
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
     },
     onResources: async () => {},
     allowPartial,

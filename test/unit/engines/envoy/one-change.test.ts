@@ -280,8 +280,6 @@ async function start(t: TestContext) {
       address: "127.0.0.1",
       httpPort: 8080,
       httpsPort: 8443,
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
     },
     allowPartial: false,
     logger,

@@ -42,8 +42,6 @@ async function startOwn(t: TestContext, yaml: string, dns: DnsServer) {
       address: "127.0.0.1",
       httpPort: 0,
       httpsPort: 0,
-      requireUpstreamVerification: false,
-      allowUnenforced: false,
     },
     accessLog: false,
     allowPartial: false,
