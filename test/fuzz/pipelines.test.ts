@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { readAll, talk } from "./pipeline-client.ts";
+import { type Cuts, cut, cuts, mutate, mutations } from "./cuts.ts";
 import { type Expected, methodOf, others, requests, type Said, written } from "./pipeline-requests.ts";
 import { type Seen, startLenient, startRecorder, WAYS } from "./pipeline-upstream.ts";
 
@@ -50,33 +51,6 @@ before(async () => {
 });
 
 after(() => stop());
-
-/** Where bytes are cut, as parts of their length, and a stretch of single bytes. */
-const cuts = fc.record({
-  at: fc.array(fc.nat(1000), { maxLength: 8 }),
-  singlesFrom: fc.nat(1000),
-  singles: fc.constantFrom(0, 0, 5, 300),
-});
-
-function cut(text: string, { at, singlesFrom, singles }: Cuts): Buffer[] {
-  const bytes = Buffer.from(text, "latin1");
-  const first = Math.floor((bytes.length * singlesFrom) / 1000);
-  const ends = [
-    ...at.map((part) => Math.floor((bytes.length * part) / 1000)),
-    ...Array.from({ length: singles }, (_, index) => first + index),
-    bytes.length,
-  ]
-    .filter((end) => end > 0 && end <= bytes.length)
-    .sort((a, b) => a - b);
-  let from = 0;
-  return ends.flatMap((end) => {
-    const piece = bytes.subarray(from, end);
-    from = end;
-    return piece.length === 0 ? [] : [piece];
-  });
-}
-
-type Cuts = typeof cuts extends fc.Arbitrary<infer Value> ? Value : never;
 
 function say(pieces: readonly Buffer[], isSecure: boolean): Promise<string> {
   return isSecure ? talk(terminating.httpsPort, pieces, secure) : talk(cleartext.httpPort, pieces, null);
@@ -157,18 +131,7 @@ const SCRAPS = [
   "GET /any/x HTTP/1.1\r\nHost: localhost\r\n\r\n",
   " HTTP/1.1",
 ];
-const mutation = fc.record({
-  at: fc.nat(1000),
-  drops: fc.nat(3),
-  puts: fc.oneof(fc.constant(""), fc.constantFrom(...SCRAPS)),
-});
-
-function mutate(text: string, mutations: readonly { at: number; drops: number; puts: string }[]): string {
-  return mutations.reduce((before, { at, drops, puts }) => {
-    const from = Math.floor((before.length * at) / 1000);
-    return before.slice(0, from) + puts + before.slice(from + drops);
-  }, text);
-}
+const mutation = mutations(SCRAPS);
 
 /** Less what is different each time. */
 function lasting(text: string): string {
@@ -186,10 +149,10 @@ test("whatever a client says, it comes to the same however it is cut", async () 
       fc.array(mutation, { minLength: 1, maxLength: 3 }),
       cuts,
       fc.boolean(),
-      async (all, mutations, where, isSecure) => {
+      async (all, changes, where, isSecure) => {
         const id = `${++runs}-m`;
         const plain = all.map((said, index) => written(said, `${id}-${index}`).text).join("");
-        const text = mutate(plain, mutations);
+        const text = mutate(plain, changes);
         const outcome = async (pieces: Buffer[]): Promise<{ answers: string; said: Seen[] }> => {
           seen.length = 0;
           const answers = lasting(await say(pieces, isSecure));

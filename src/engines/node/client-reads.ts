@@ -9,20 +9,29 @@ import { SharedBuffer } from "./shared-buffer.ts";
  * read; Node has the same means for an accepted one, but no option to ask for it. So the fields that `onread` sets are set
  * here. Where this Node has no such fields, or something has been read before, bytes come as `data` events.
  */
-export function readClient(socket: Socket, receive: (bytes: Buffer, kept: boolean) => void): void {
+export function readClient(
+  socket: Socket,
+  receive: (bytes: Buffer, kept: boolean) => void,
+  fields: OnreadFields | null = FIELDS,
+): void {
   const accepted = socket as unknown as Accepted;
   const handle = accepted._handle;
-  if (FIELDS === null || socket.readableLength > 0 || typeof handle?.useUserBuffer !== "function") {
+  if (fields === null || socket.readableLength > 0 || typeof handle?.useUserBuffer !== "function") {
     socket.on("data", (chunk: Buffer) => receive(chunk, true));
     return;
   }
-  accepted[FIELDS.buffer] = READ_BUFFER.bytes;
-  accepted[FIELDS.callback] = (count: number): boolean => {
+  accepted[fields.buffer] = READ_BUFFER.bytes;
+  accepted[fields.callback] = (count: number): boolean => {
     receive(READ_BUFFER.view(count), false);
     return true;
   };
   handle.useUserBuffer(READ_BUFFER.bytes);
   socket.resume();
+}
+
+interface OnreadFields {
+  readonly buffer: symbol;
+  readonly callback: symbol;
 }
 
 interface Accepted {
@@ -34,7 +43,7 @@ const READ_BUFFER = new SharedBuffer();
 const FIELDS = fieldsOfOnread();
 
 /** What `onread` sets in a socket: every socket has the fields, under symbols. */
-export function fieldsOfOnread(): { readonly buffer: symbol; readonly callback: symbol } | null {
+export function fieldsOfOnread(): OnreadFields | null {
   const symbols = Object.getOwnPropertySymbols(new Socket());
   const find = (name: string): symbol | undefined => symbols.find(({ description }) => description === name);
   const buffer = find("kBuffer");

@@ -41,6 +41,24 @@ for (const kind of ["TLS", "TCP"] as const) {
   });
 }
 
+for (const kind of ["TLS", "TCP"] as const) {
+  test(`${kind}: a Node without the fields of onread has what is read as data events, which the receiver may keep`, async (context) => {
+    const { accepted, client } = await acceptedSocket(context, kind);
+    const received: Buffer[] = [];
+    let wereKept = true;
+    const receive = (bytes: Buffer, kept: boolean): void => {
+      wereKept &&= kept;
+      received.push(bytes);
+    };
+    readClient(accepted, receive, null);
+    const sent = Buffer.alloc(1_000_000, "0123456789abcdef");
+    client.end(sent);
+    await once(accepted, "end");
+    assert.ok(Buffer.concat(received).equals(sent));
+    assert.ok(wereKept);
+  });
+}
+
 test("what was put back before comes first, as data events that the receiver may keep", async (context) => {
   const { accepted, client } = await acceptedSocket(context, "TCP");
   accepted.unshift(Buffer.from("first "));
