@@ -1,6 +1,8 @@
 // Simulated Envoys for bench/fleet.ts, in a process of their own: `node fleet-clients.ts COUNT PORT SECRETS CA CERTIFICATE KEY`. Says
 // on the channel to its parent what each client got, and when (CLOCK_MONOTONIC, which all processes share).
+import { subscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
+import type { ClientHttp2Stream } from "node:http2";
 import { connect } from "node:tls";
 import type { XdsKind } from "../src/engines/envoy/resources.ts";
 import { DeltaClient } from "../test/support/delta-client.ts";
@@ -31,6 +33,18 @@ const [count, port, secrets, ca, cert, key] = process.argv.slice(2) as string[] 
   string,
   string,
 ];
+/**
+ * As Envoy's, of a stream and of a connection. Node's own are of 64 KiB: with those it is the client who keeps the control plane from holding
+ * a whole response once a client.
+ */
+const WINDOW_BYTES = 16 * 1024 * 1024;
+subscribe("http2.client.stream.created", (message) => {
+  const { stream } = message as { stream: ClientHttp2Stream };
+  stream.once("ready", () => {
+    stream.session?.settings({ initialWindowSize: WINDOW_BYTES });
+    stream.session?.setLocalWindowSize(WINDOW_BYTES);
+  });
+});
 const identity = { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
 /** What Envoy would find in clusters and listeners; bench/fleet.ts gives the Secrets these names. */
 const secretNames = [

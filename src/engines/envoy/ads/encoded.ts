@@ -48,8 +48,8 @@ export function sealed<Kind extends XdsKind>(resource: XdsResource<Kind>): XdsRe
 const encodings = new WeakMap<XdsResource, EncodedResource>();
 
 /**
- * All of its forms are parts of one piece of memory: `repeated Resource resources = 2` holds `Any resource = 2`, which is what
- * `repeated Any resources = 2` of the other protocol holds, and that the message.
+ * All of its forms are parts of one piece of memory: `repeated Resource resources = 2` holds `Any resource = 2`, which is written as
+ * `repeated Any resources = 2` of the other protocol is, and holds the message.
  */
 class Encoded implements EncodedResource {
   readonly kind: XdsKind;
@@ -69,13 +69,13 @@ class Encoded implements EncodedResource {
     this.version = createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
     this.from = from;
     this.byteLength = bytes.length;
-    const any = field(RESOURCE, new BinaryWriter().tag(1, LENGTH).string(this.typeUrl).raw(field(2, bytes)));
-    const end = new BinaryWriter().tag(3, LENGTH).string(name).finish();
-    const inner = new BinaryWriter().tag(1, LENGTH).string(this.version).raw(any).raw(end);
-    this.inDelta = field(RESOURCE, inner);
-    const afterAny = this.inDelta.length - end.length;
-    this.#any = afterAny - any.length;
-    this.#message = afterAny - bytes.length;
+    const end = writer.tag(3, LENGTH).string(name).finish();
+    const start = writer.tag(1, LENGTH).string(this.version).finish();
+    const head = writer.tag(1, LENGTH).string(this.typeUrl).tag(2, LENGTH).uint32(bytes.length).finish();
+    const any = [opening(head.length + bytes.length), head, bytes];
+    this.inDelta = joined([opening(lengthOf([start, ...any, end])), start, ...any, end]);
+    this.#message = this.inDelta.length - end.length - bytes.length;
+    this.#any = this.#message + bytes.length - lengthOf(any);
   }
 
   get typeUrl(): string {
@@ -91,11 +91,25 @@ class Encoded implements EncodedResource {
   }
 }
 
-function field(number: number, content: Uint8Array | BinaryWriter): Uint8Array {
-  const bytes = content instanceof BinaryWriter ? content.finish() : content;
-  return new BinaryWriter().tag(number, LENGTH).bytes(bytes).finish();
+/** Tag and length of `resources` of both responses, and of `Resource.resource`: all three are field 2. */
+function opening(length: number): Uint8Array {
+  return writer.tag(2, LENGTH).uint32(length).finish();
 }
 
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(lengthOf(parts));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** Of small parts: it keeps the room of the largest. */
+const writer = new BinaryWriter();
 const LENGTH = WireType.LengthDelimited;
-/** `resources` of both responses, and `Resource.resource`. */
-const RESOURCE = 2;

@@ -70,7 +70,10 @@ async function* requestsOf(
   if (held > 0) throw new ConnectError("the stream ended within a message", Code.InvalidArgument);
 }
 
-/** Until there is room for more. */
+/**
+ * As fast as the client reads, however wide a window it opens: what is handed to HTTP/2 is copied once to be encrypted, and
+ * the memory of all copies at once, one a client, would never be given back.
+ */
 async function write(stream: ServerHttp2Stream, pieces: Pieces): Promise<void> {
   const envelope = Buffer.alloc(ENVELOPE_BYTES);
   envelope.writeUInt32BE(
@@ -79,18 +82,34 @@ async function write(stream: ServerHttp2Stream, pieces: Pieces): Promise<void> {
   );
   stream.cork();
   stream.write(envelope);
-  for (const piece of pieces) stream.write(piece);
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += AT_ONCE_BYTES) {
+      stream.write(piece.subarray(at, at + AT_ONCE_BYTES));
+      if (!stream.writableNeedDrain) continue;
+      stream.uncork();
+      await drained(stream);
+      stream.cork();
+    }
+  }
   stream.uncork();
-  if (stream.closed || stream.destroyed) throw new ConnectError("the stream is closed", Code.Canceled);
+  await drained(stream);
+}
+
+async function drained(stream: ServerHttp2Stream): Promise<void> {
+  if (stream.closed || stream.destroyed) throw gone();
   if (!stream.writableNeedDrain) return;
   await new Promise<void>((resolve, reject) => {
     const done = (): void => {
       stream.off("drain", done).off("close", done);
-      if (stream.destroyed) reject(new ConnectError("the stream is closed", Code.Canceled));
+      if (stream.destroyed) reject(gone());
       else resolve();
     };
     stream.on("drain", done).on("close", done);
   });
+}
+
+function gone(): ConnectError {
+  return new ConnectError("the stream is closed", Code.Canceled);
 }
 
 function end(response: Http2ServerResponse, failure: ConnectError | null): void {
@@ -106,5 +125,6 @@ function end(response: Http2ServerResponse, failure: ConnectError | null): void 
 
 /** One byte that says whether the message is compressed, and four of its length. */
 const ENVELOPE_BYTES = 5;
+const AT_ONCE_BYTES = 64 * 1024;
 const INTERNAL = new ConnectError("internal error", Code.Internal);
 const HEADERS = { "content-type": "application/grpc+proto" };

@@ -166,8 +166,9 @@ function unsettled(clusters: Subscription, isWaitedFor: (name: string) => boolea
  * Names stand in the bytes as they are, however deeply the message nests. One that stands there by chance only makes the
  * resource wait for a moment. Many names are not looked for: then everything waits.
  */
-function namesAny({ bytes }: EncodedResource, names: readonly string[]): boolean {
-  if (names.length > MANY) return true;
+function namesAny(resource: EncodedResource, names: readonly string[]): boolean {
+  if (names.length === 0 || names.length > MANY) return names.length > 0;
+  const { bytes } = resource;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return names.some((name) => text.includes(name));
 }
