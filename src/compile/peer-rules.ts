@@ -1,3 +1,4 @@
+import { asksBeyondNames } from "../model/tls-capabilities.ts";
 import type { PeerIdentities, PeerRules } from "../model/tls.ts";
 import type { TlsContextResource } from "../resources/tls-context.ts";
 import { fileCredentialName } from "../resources/tls-context.ts";
@@ -37,6 +38,22 @@ export function peerRules(
     ...(revocation === undefined ? {} : { revocation }),
     ...(verify.max_depth === undefined ? {} : { maxDepth: verify.max_depth }),
   };
+}
+
+/**
+ * Without identities, whoever has a SPIFFE ID that the agent's CAs vouch for is taken. Where those are of the own trust domain alone, that is
+ * said: which engine keeps the other rules depends on it.
+ */
+export function withOwnDomain(
+  rules: PeerRules,
+  identity: TlsIdentity | undefined,
+  trustDomain: string | undefined,
+): PeerRules {
+  const { spiffe } = identity ?? {};
+  const isAlone = spiffe !== undefined && (spiffe.federated ?? []).length === 0;
+  if (!isAlone || trustDomain === undefined || rules.identities !== undefined || !asksBeyondNames(rules))
+    return rules;
+  return { identities: { trustDomains: [trustDomain] }, ...rules };
 }
 
 function identitiesOf(verify: TlsVerify, refuse: RefuseVerify): PeerIdentities | undefined {

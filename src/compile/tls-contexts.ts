@@ -7,7 +7,7 @@ import { positionOf, subjectOf } from "../resources/resource.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
 import { identityName } from "../resources/tls-identity.ts";
 import { BESIDE_IDENTITY, certificateName, secretName, trustName } from "./context-credentials.ts";
-import { peerRules } from "./peer-rules.ts";
+import { peerRules, withOwnDomain } from "./peer-rules.ts";
 import { type CredentialStatuses, isByTrustDomain, trustDomainOf } from "./statuses.ts";
 import { compileParameters } from "./tls-parameters.ts";
 
@@ -141,13 +141,15 @@ export function compileContext(
   if (isTermination && resource.closedBy === null && (credential === undefined || onlyTrust)) {
     report("secret-missing", "hosts", `${label} has hosts to serve and no certificate`);
   }
-  const rules = peerRules(
+  const trustDomain = credential === undefined ? undefined : trustDomainOf(statuses.credential(credential));
+  const written = peerRules(
     resource,
     trust !== undefined,
     clientsAreChecked(resource),
     (written) => secretName(written, resource, namespacingDefault),
     (field, message) => report("tls-context-invalid", positionField(resource, field), message),
   );
+  const rules = written === undefined ? undefined : withOwnDomain(written, spec.identity, trustDomain);
   if (rules?.revocation !== undefined) judgeLists(rules.revocation);
   const unkept = (peers: RuledPeers): ReturnType<typeof untranslatableRules> => {
     if (engine !== "envoy" || rules === undefined) return [];
@@ -170,7 +172,7 @@ export function compileContext(
     unkeptUpstream: unkept("upstreams")[0]?.message ?? null,
     credential: onlyTrust ? undefined : credential,
     trust,
-    trustDomain: credential === undefined ? undefined : trustDomainOf(statuses.credential(credential)),
+    trustDomain,
     rules,
     parameters,
   };

@@ -1,4 +1,4 @@
-import type { PeerRules, TlsParameters } from "./tls.ts";
+import type { PeerIdentities, PeerRules, TlsParameters } from "./tls.ts";
 
 /** A parameter that cannot be put into Envoy's terms, and why, for the operator. */
 export interface Untranslatable {
@@ -29,17 +29,35 @@ export function untranslatable(parameters: TlsParameters): Untranslatable[] {
 /** Whom rules are for; of optional clients a certificate is asked, and they may have none. */
 export type RuledPeers = "upstreams" | "clients" | "optional-clients";
 
+/** The SPIFFE trust domain that all of these are of; null: of several, or they have names of another kind. */
+export function soleTrustDomain(identities: PeerIdentities | undefined): string | null {
+  const { dnsNames = [], spiffeIds = [], trustDomains = [] } = identities ?? {};
+  const [domain = null, ...others] = new Set([
+    ...trustDomains,
+    ...spiffeIds.map((id) => id.split("/")[2] ?? ""),
+  ]);
+  return dnsNames.length + others.length === 0 ? domain : null;
+}
+
+/** Whether rules ask for what Envoy's SPIFFE validator takes no notice of. */
+export function asksBeyondNames({ spkiSha256, revocation, maxDepth }: PeerRules): boolean {
+  return (spkiSha256 ?? revocation ?? maxDepth) !== undefined;
+}
+
 /**
  * What of the rules for peers Envoy 1.40 was seen not to keep, and why; empty: it keeps them. Its SPIFFE validator, which checks
- * by trust domains, does chain, dates and names, and takes no notice of the rest. Fields are those of a TLSContext.
+ * by trust domains, does chain, dates and names, and takes no notice of the rest: for peers of one trust domain its other validator
+ * does all, with the CAs of that domain alone. Fields are those of a TLSContext.
  */
 export function untranslatableRules(
   { identities, spkiSha256, revocation, maxDepth }: PeerRules,
-  { byTrustDomain, peers }: { readonly byTrustDomain: boolean; readonly peers: RuledPeers },
+  asked: { readonly byTrustDomain: boolean; readonly peers: RuledPeers },
 ): { readonly field: string; readonly message: string }[] {
+  const { peers } = asked;
+  const byTrustDomain = asked.byTrustDomain && soleTrustDomain(identities) === null;
   const found: { readonly field: string; readonly message: string }[] = [];
   const unheeded = (field: string, what: string): void => {
-    const message = `Envoy heeds no ${what} where peers are verified by SPIFFE trust domain`;
+    const message = `Envoy heeds no ${what} where peers may be of several SPIFFE trust domains, or have other names`;
     found.push({ field, message });
   };
   if (byTrustDomain && maxDepth !== undefined) unheeded("verify.max_depth", "maximum depth");

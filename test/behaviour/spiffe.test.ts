@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { X509Certificate } from "node:crypto";
+import { hash, X509Certificate } from "node:crypto";
+import { connect } from "node:tls";
 import type { IssuedCertificate } from "../../src/x509/authority.ts";
 import { type Authority, createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { issue } from "../support/issuing.ts";
 import { startLoad } from "../support/load.ts";
 import { getByGoSpiffe, startGoSpiffeServer } from "../support/spiffe-client.ts";
 import { startSpiffePeer } from "../support/spiffe-peer.ts";
@@ -183,17 +185,131 @@ describe("SPIFFE Workload API", () => {
     try {
       assert.match(await answer(gateway), /^503/, "there is no list");
       await list(serialOf(revoked.issued));
-      if (engineUnderTest() === "envoy") {
-        const { diagnostics } = await gateway.diag();
-        assert.ok(diagnostics.some(({ code }) => code === "tls-engine-cannot"));
-        return;
-      }
       await until(async () => (await answer(gateway)) === `200 ${GATEWAY}`);
       await list(serialOf(revoked.issued), serialOf(peer.issued));
       await until(async () => (await answer(gateway)).startsWith("503"));
     } finally {
       await gateway.stop();
       await server.close();
+      await api.close();
+    }
+  });
+
+  it("pins hold beside trust domains: for peers of one on both engines, for those of several not on Envoy, which says so", async () => {
+    const api = await startWorkloadApi();
+    const [ours, theirs] = [await createAuthority("example.org"), await createAuthority("partner.example")];
+    api.answer({
+      svids: [await issueSvid(ours, GATEWAY)],
+      federatedBundles: { "spiffe://partner.example": derOf(theirs.certificate) },
+    });
+    const partner = "spiffe://partner.example/orders";
+    const [good, other] = [await issueSvid(ours, BACKEND), await issueSvid(ours, BACKEND)];
+    const [theirGood, ourOfTheirs] = [await issueSvid(theirs, partner), await issueSvid(ours, partner)];
+    const pinned = (svid: Svid): object => ({ spki_sha256: [pinOf(svid)] });
+    const both = { trust_domains: ["example.org", "partner.example"] };
+    const federated = { federated: ["partner.example"] };
+    const cases: readonly [string, Svid, object, object, boolean | "not on Envoy"][] = [
+      ["the key", good, {}, pinned(good), true],
+      ["another key", other, {}, pinned(good), false],
+      ["the key of an ID", good, {}, { ...pinned(good), spiffe_ids: [BACKEND] }, true],
+      ["the key of another ID", good, {}, { ...pinned(good), spiffe_ids: [`${BACKEND}/2`] }, false],
+      ["theirs", theirGood, federated, { ...pinned(theirGood), trust_domains: ["partner.example"] }, true],
+      [
+        "theirs, another key",
+        theirGood,
+        federated,
+        { ...pinned(good), trust_domains: ["partner.example"] },
+        false,
+      ],
+      ["theirs, not asked for", theirGood, federated, { ...pinned(theirGood), spiffe_ids: [BACKEND] }, false],
+      [
+        "their ID by our CA",
+        ourOfTheirs,
+        federated,
+        { ...pinned(ourOfTheirs), trust_domains: ["partner.example"] },
+        false,
+      ],
+      [
+        "theirs, not trusted",
+        theirGood,
+        {},
+        { ...pinned(theirGood), trust_domains: ["partner.example"] },
+        false,
+      ],
+      ["of two domains", good, federated, { ...pinned(good), ...both }, "not on Envoy"],
+      ["of any domain", good, federated, pinned(good), "not on Envoy"],
+    ];
+    try {
+      for (const [what, svid, spiffe, verify, isTaken] of cases) {
+        const peer = await startSpiffePeer(svid.issued, [ours.certificate]);
+        const gateway = await startGateway({ "routes.yaml": yaml(api, peer.port, spiffe, { verify }) });
+        try {
+          const isClosed = isTaken === "not on Envoy" && engineUnderTest() === "envoy";
+          const said = await answer(gateway);
+          if (isTaken !== false && !isClosed) assert.equal(said, `200 ${GATEWAY}`, what);
+          else assert.match(said, /^50[23] /, what);
+          const { diagnostics } = await gateway.diag();
+          assert.equal(
+            diagnostics.some(({ code }) => code === "tls-engine-cannot"),
+            isClosed,
+            what,
+          );
+        } finally {
+          await gateway.stop();
+          await peer.close();
+        }
+      }
+    } finally {
+      await api.close();
+    }
+  });
+
+  it("clients with SVIDs are held to pins, lists and depths on both engines", async () => {
+    const api = await startWorkloadApi();
+    const authority = await createAuthority("example.org");
+    const middle = await authority.issueAuthority("middle");
+    const [plain, revoked] = [await issueSvid(authority, BACKEND), await issueSvid(authority, BACKEND)];
+    const deep = await issueSvid(middle, BACKEND);
+    const lists = await revocationList(authority, [serialOf(revoked.issued)]);
+    const own = await issueSvid(authority, GATEWAY);
+    api.answer({ svids: [own], crl: [lists] });
+    const host = (name: string, verify: object): string =>
+      tlsContextYaml(name, {
+        hosts: [`${name}.example`],
+        cert_required: true,
+        identity: { spiffe: { socket: api.path } },
+        verify,
+      });
+    const gateway = await startGateway({
+      "routes.yaml":
+        mappingYaml("m", { prefix: "/", host_redirect: true, service: "elsewhere.example" }) +
+        host("pinned", { spki_sha256: [pinOf(plain)] }) +
+        host("listed", { crl_policy: "require" }) +
+        host("shallow", { max_depth: 0 }) +
+        host("deeper", { max_depth: 1 }),
+    });
+    const none = issue({ by: null });
+    try {
+      assert.deepEqual((await gateway.diag()).diagnostics, []);
+      for (const [name, client, isTaken] of [
+        ["pinned", plain, true],
+        ["pinned", revoked, false],
+        ["listed", plain, true],
+        ["listed", revoked, false],
+        ["shallow", plain, true],
+        ["shallow", deep, false],
+        ["deeper", deep, true],
+      ] as const)
+        assert.equal(await isServed(gateway, `${name}.example`, client.issued), isTaken, name);
+      assert.equal(
+        await isServed(gateway, "pinned.example", {
+          certificate: none.pem,
+          privateKey: none.keys.privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+        }),
+        false,
+      );
+    } finally {
+      await gateway.stop();
       await api.close();
     }
   });
@@ -236,6 +352,34 @@ describe("SPIFFE Workload API", () => {
     }
   });
 });
+
+function pinOf({ issued: { certificate } }: Svid): string {
+  const { publicKey } = new X509Certificate(certificate);
+  return hash("sha256", publicKey.export({ type: "spki", format: "der" }), "base64");
+}
+
+function isServed(
+  { httpsPort }: RunningGateway,
+  servername: string,
+  { certificate, privateKey }: Pick<IssuedCertificate, "certificate" | "privateKey">,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({
+      port: httpsPort,
+      host: "127.0.0.1",
+      servername,
+      rejectUnauthorized: false,
+      cert: certificate,
+      key: privateKey,
+    });
+    socket.on("secureConnect", () =>
+      socket.write(`GET / HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`),
+    );
+    socket.on("data", () => resolve(true));
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve(false));
+  });
+}
 
 /** A server with an SVID that asks for one, and answers with the client's. */
 async function startPeer(

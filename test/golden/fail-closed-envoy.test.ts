@@ -115,7 +115,15 @@ function checkUpstream(
 
 function trustOf(trust: string, rules: PeerRules | undefined): string {
   const lists = rules?.revocation === undefined ? "" : `+crl:${rules.revocation.crl}`;
-  return `trust:${trust}${lists}`;
+  return `trust:${trust}${domainOf(rules)}${lists}`;
+}
+
+/** Of peers of one trust domain, for whom Envoy is given the CAs of that one alone. */
+function domainOf({ identities, spkiSha256, maxDepth, revocation }: PeerRules = {}): string {
+  const { dnsNames, spiffeIds = [], trustDomains = [] } = identities ?? {};
+  const domains = new Set([...trustDomains, ...spiffeIds.map((id) => new URL(id).host)]);
+  const isAsked = spkiSha256 !== undefined || maxDepth !== undefined || revocation !== undefined;
+  return isAsked && dnsNames === undefined && domains.size === 1 ? `+domain:${[...domains][0]}` : "";
 }
 
 function checkRules(

@@ -6,6 +6,7 @@ import type {
   TrustBundle,
 } from "../../credentials/credential.ts";
 import type { PeerRules } from "../../model/tls.ts";
+import { asksBeyondNames, soleTrustDomain } from "../../model/tls-capabilities.ts";
 import { SecretSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { SPIFFECertValidatorConfigSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js";
 import type { CertificateValidationContextSchema } from "../../protobuf/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
@@ -13,7 +14,9 @@ import { pack } from "../../protobuf/any.ts";
 import { resource, type XdsResource } from "./resources.ts";
 
 /** What an SDS secret is made of, as the store names it. */
-export type SecretParts = { readonly credential: string } | { readonly trust: string; readonly crl?: string };
+export type SecretParts =
+  | { readonly credential: string }
+  | { readonly trust: string; readonly domain?: string; readonly crl?: string };
 
 /** Faces of the store's names. */
 export type SecretPart = "credential" | "trust" | "crl";
@@ -23,10 +26,15 @@ export function credentialSecret(credential: string): string {
   return `credential:${credential}`;
 }
 
-/** `trust:NAME`: trusted CAs; `trust:NAME+crl:NAME` with the revocation lists that rules ask for. */
-export function trustSecret(trust: string, rules: PeerRules | undefined): string {
-  const { revocation } = rules ?? {};
-  return `trust:${trust}${revocation === undefined ? "" : `${WITH_LISTS}${revocation.crl}`}`;
+/**
+ * `trust:NAME`: trusted CAs; with the revocation lists that rules ask for, `trust:NAME+crl:NAME`. `trust:NAME+domain:NAME` are those of one SPIFFE
+ * trust domain, where rules ask for what Envoy does for one alone.
+ */
+export function trustSecret(trust: string, rules: PeerRules = {}): string {
+  const { identities, revocation } = rules;
+  const domain = asksBeyondNames(rules) ? soleTrustDomain(identities) : null;
+  const lists = revocation === undefined ? "" : `${WITH_LISTS}${revocation.crl}`;
+  return `trust:${trust}${domain === null ? "" : `${OF_DOMAIN}${domain}`}${lists}`;
 }
 
 /** What a name of an SDS secret says; null: it is none of ours. */
@@ -35,12 +43,19 @@ export function secretParts(secret: string): SecretParts | null {
   const [kind, name] = [secret.slice(0, colon), secret.slice(colon + 1)];
   if (kind === "credential") return { credential: name };
   if (kind !== "trust") return null;
-  const at = name.lastIndexOf(WITH_LISTS);
-  return at === -1 ? { trust: name } : { trust: name.slice(0, at), crl: name.slice(at + WITH_LISTS.length) };
+  const [before, crl] = parted(name, WITH_LISTS);
+  const [trust, domain] = parted(before, OF_DOMAIN);
+  return { trust, ...(domain === undefined ? {} : { domain }), ...(crl === undefined ? {} : { crl }) };
 }
 
-/** No name of a Secret or file has it. */
+function parted(text: string, by: string): [string, string?] {
+  const at = text.lastIndexOf(by);
+  return at === -1 ? [text] : [text.slice(0, at), text.slice(at + by.length)];
+}
+
+/** No name of a Secret or file has them. */
 const WITH_LISTS = "+crl:";
+const OF_DOMAIN = "+domain:";
 
 /**
  * SDS: the secrets of these names that the store has now, sorted. A name that it does not have is left out: the model never
@@ -58,7 +73,7 @@ export function translateSecrets(names: Iterable<string>, store: CredentialReade
     const lists = parts.crl === undefined ? undefined : store.crl(parts.crl);
     // Without its lists Envoy would take the revoked for good.
     if (trust === undefined || (parts.crl !== undefined && lists === undefined)) return [];
-    return once(trust, lists ?? NO_LISTS, name, parts.trust, () => anchors(trust, lists));
+    return once(trust, lists ?? NO_LISTS, name, parts.trust, () => anchors(trust, lists, parts.domain));
   });
 }
 
@@ -66,7 +81,7 @@ type Held = Credential | TrustBundle | RevocationBundle;
 const NO_LISTS = {};
 
 /** What the store holds is a new object with each generation: a thousand that stay are not translated and encoded again for one that changes. */
-const TRANSLATED = new WeakMap<Held, WeakMap<object, XdsResource<"secret">>>();
+const TRANSLATED = new WeakMap<Held, WeakMap<object, Map<string, XdsResource<"secret">>>>();
 
 function once(
   held: Held,
@@ -75,15 +90,15 @@ function once(
   from: string,
   translate: () => SecretType | null,
 ): XdsResource<"secret">[] {
-  const known = TRANSLATED.get(held)?.get(lists);
+  const known = TRANSLATED.get(held)?.get(lists)?.get(name);
   if (known !== undefined) return [known];
   const type = translate();
   if (type === null) return [];
   // Whoever names a secret is told of a NACK by the listener or cluster that it is for; the credential's name says the rest.
   const made = resource("secret", name, create(SecretSchema, { name, type }), [from]);
-  const byLists = TRANSLATED.get(held) ?? new WeakMap<object, XdsResource<"secret">>();
+  const byLists = TRANSLATED.get(held) ?? new WeakMap<object, Map<string, XdsResource<"secret">>>();
   TRANSLATED.set(held, byLists);
-  byLists.set(lists, made);
+  byLists.set(lists, (byLists.get(lists) ?? new Map<string, XdsResource<"secret">>()).set(name, made));
   return [made];
 }
 
@@ -103,15 +118,22 @@ function certificate({ certificateChain, privateKey, ocspStaple }: Credential): 
 }
 
 /** null: an empty bundle would mean that nothing is verified. */
-function anchors({ anchors, domains }: TrustBundle, lists: RevocationBundle | undefined): SecretType | null {
+function anchors(
+  { anchors, domains }: TrustBundle,
+  lists: RevocationBundle | undefined,
+  domain: string | undefined,
+): SecretType | null {
   if (anchors.length === 0) return null;
-  // Its SPIFFE validator heeds no lists: the model does not ask for both.
-  if (domains !== undefined)
-    return lists === undefined ? { case: "validationContext", value: byTrustDomain(domains) } : null;
+  const own = domains === undefined ? anchors : domains[domain ?? ""];
+  // Its SPIFFE validator heeds no lists: the model asks for them with one domain alone, and of one that is not trusted nobody is taken.
+  if (domains !== undefined && own === undefined)
+    return lists === undefined || domain !== undefined
+      ? { case: "validationContext", value: byTrustDomain(domains) }
+      : null;
   return {
     case: "validationContext",
     value: {
-      trustedCa: inline(anchors.join("\n")),
+      trustedCa: inline((own ?? []).join("\n")),
       ...(lists === undefined ? {} : { crl: inline(lists.pem.join("\n")) }),
     },
   };
