@@ -38,8 +38,15 @@ export interface Expected {
   readonly mayContinue: boolean;
   /** Null: either. */
   readonly closes: boolean | null;
-  readonly seen: Seen | null;
+  readonly seen: readonly Seen[];
+  /** What an authorization service is asked, which may see so much of a body. */
+  readonly asked: Seen | null;
 }
+
+/** An authorization service sees so much of a body. */
+export const SHOWN_BYTES = 4096;
+/** A longer one is not said again. */
+const KEPT_BYTES = 65_536;
 
 const anyLength = fc.oneof(
   { weight: 4, arbitrary: fc.nat(100) },
@@ -145,29 +152,35 @@ export function written(said: Said, id: string): { text: string; expected: Expec
       text: `GET /nowhere/${id} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
       expected: { ...NOTHING, status: 404, closes: false },
     };
-  const { method, upstream, way, closes, expects } = said;
+  const { method, upstream, way, closes } = said;
   const path = `/${way}/${id}`;
   const { lines, framed, content, trailers } = framing(said.body, id);
   const hasBody = framed.length > 0;
+  // An interim response that has gone out leaves no second try.
+  const expects = said.expects && hasBody && way !== "second-try";
   const text =
     `${said.emptyLine ? "\r\n" : ""}${method} /${upstream}${path} HTTP/1.1\r\nHost: localhost\r\n${lines}` +
-    `${expects && hasBody ? "Expect: 100-continue\r\n" : ""}${closes ? "Connection: close\r\n" : ""}\r\n${framed}`;
+    `${expects ? "Expect: 100-continue\r\n" : ""}${closes ? "Connection: close\r\n" : ""}\r\n${framed}`;
   const { status, body: answer, hints } = answerTo(way, path);
   const early = way === "early";
+  const seen = early ? seenOf(method, path, "") : seenOf(method, path, content, trailers);
+  const isRetried = way === "second-try" && framed.length <= KEPT_BYTES;
+  const isRefused = way === "second-try" && !isRetried;
   return {
     text,
     expected: {
-      status,
-      body: method === "HEAD" ? "" : answer,
+      status: isRefused ? 503 : status,
+      body: method === "HEAD" ? "" : isRefused ? "not" : answer,
       hints,
-      mayContinue: expects && hasBody,
+      mayContinue: expects,
       closes: early && hasBody ? null : closes,
-      seen: early ? seenOf(method, path, "") : seenOf(method, path, content, trailers),
+      seen: isRetried ? [seen, seen] : [seen],
+      asked: seenOf(method, `/${upstream}${path}`, content.subarray(0, SHOWN_BYTES)),
     },
   };
 }
 
-const NOTHING = { body: null, hints: 0, mayContinue: false, seen: null } as const;
+const NOTHING = { body: null, hints: 0, mayContinue: false, seen: [], asked: null } as const;
 
 function framing(of: Body, id: string): { lines: string; framed: string; content: Buffer; trailers: number } {
   const fill = (count: number): string => `${id}\r\n\0\xff`.repeat(Math.ceil(count / 4)).slice(0, count);

@@ -16,6 +16,7 @@ export const WAYS = [
   "early",
   "in-pieces",
   "not-modified",
+  "second-try",
 ] as const;
 export type Way = (typeof WAYS)[number];
 
@@ -55,6 +56,7 @@ export async function startRecorder(
 }
 
 function recorder(seen: Seen[]): RequestListener {
+  const tried = new Set<string>();
   return (request, response) => {
     const { method = "", url: path = "" } = request;
     const way = path.split("/")[1] as Way;
@@ -69,7 +71,10 @@ function recorder(seen: Seen[]): RequestListener {
     }
     request.on("end", () => {
       seen.push(seenOf(method, path, Buffer.concat(chunks), Object.keys(request.trailers).length));
-      answer(way, path, response);
+      const isFirst = way === "second-try" && !tried.has(path);
+      tried.add(path);
+      if (isFirst) response.writeHead(503, { "content-length": 3 }).end(method === "HEAD" ? "" : "not");
+      else answer(way, path, response);
     });
   };
 }
@@ -120,6 +125,28 @@ function pieces(rest: string, response: ServerResponse<IncomingMessage>): void {
     response.write(rest.slice(0, 3000));
     setImmediate(() => pieces(rest.slice(3000), response));
   }
+}
+
+/** An authorization service that lets everybody in, and records what it is shown. */
+export async function startAuthorizer(seen: Seen[]): Promise<{ port: number; close(): void }> {
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      seen.push(seenOf(request.method ?? "", request.url ?? "", Buffer.concat(chunks)));
+      response.end();
+    });
+  });
+  server.keepAliveTimeout = 0;
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 /** One that takes any method and field, where what it is asked is none of its own business; its heads come in pieces. */

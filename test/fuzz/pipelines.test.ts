@@ -2,12 +2,21 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ConnectionOptions } from "node:tls";
 import fc from "fast-check";
+import { authServiceYaml } from "../behaviour/auth-setup.ts";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { readAll, talk } from "./pipeline-client.ts";
 import { type Cuts, cut, cuts, mutate, mutations } from "./cuts.ts";
-import { type Expected, methodOf, others, requests, type Said, written } from "./pipeline-requests.ts";
-import { type Seen, startLenient, startRecorder, WAYS } from "./pipeline-upstream.ts";
+import {
+  type Expected,
+  methodOf,
+  others,
+  requests,
+  type Said,
+  SHOWN_BYTES,
+  written,
+} from "./pipeline-requests.ts";
+import { type Seen, startAuthorizer, startLenient, startRecorder, WAYS } from "./pipeline-upstream.ts";
 
 // Of the embedded engine: pipelined requests, cut anywhere, on several connections at once, cleartext and TLS on either
 // side, before an upstream that answers in every framing there is. Nobody's bytes may become another's, nothing may be
@@ -15,6 +24,8 @@ import { type Seen, startLenient, startRecorder, WAYS } from "./pipeline-upstrea
 
 const RUNS = Number(process.env.CREDENCE_FUZZ_RUNS ?? 60);
 const seen: Seen[] = [];
+/** Of the gateway that terminates TLS, which has an AuthService. */
+const asked: Seen[] = [];
 let cleartext: RunningGateway;
 let terminating: RunningGateway;
 let secure: ConnectionOptions;
@@ -25,7 +36,12 @@ before(async () => {
   const plain = await startRecorder(seen, null);
   const tls = await startRecorder(seen, { cert: server.certificate, key: server.privateKey });
   const any = await startLenient(seen);
-  const rule = { rewrite: "/", timeout_ms: 30_000 };
+  const authorizer = await startAuthorizer(asked);
+  const rule = {
+    rewrite: "/",
+    timeout_ms: 30_000,
+    retry_policy: { retry_on: "5xx", num_retries: 1 },
+  };
   const options = { engine: "node", limits: { headTimeoutMs: 30_000, bodyTimeoutMs: 30_000 } } as const;
   const yaml =
     secretYaml("ca", { ca: ca.certificate }) +
@@ -40,12 +56,18 @@ before(async () => {
     });
   cleartext = await startGateway({ "all.yaml": yaml }, options);
   const context = tlsContextYaml("server", { hosts: ["localhost"], secret: "server" });
-  terminating = await startGateway({ "all.yaml": yaml + secretYaml("server", server) + context }, options);
+  const auth = authServiceYaml("auth", {
+    auth_service: `127.0.0.1:${authorizer.port}`,
+    include_body: { max_bytes: SHOWN_BYTES, allow_partial: true },
+  });
+  const files = { "all.yaml": yaml + secretYaml("server", server) + context + auth };
+  terminating = await startGateway(files, options);
   secure = { ca: ca.certificate, servername: "localhost" };
   stop = async () => {
     await Promise.all([cleartext.stop(), terminating.stop()]);
     plain.close();
     any.close();
+    authorizer.close();
     tls.close();
   };
 });
@@ -83,7 +105,12 @@ async function converse(saids: readonly Said[], isSecure: boolean, where: Cuts, 
   }
   assert.deepEqual(
     seen.filter((each) => each.includes(`/${id}-`)),
-    expected.flatMap((each) => (each.seen === null ? [] : [each.seen])),
+    expected.flatMap((each) => each.seen),
+  );
+  if (!isSecure) return;
+  assert.deepEqual(
+    asked.filter((each) => each.includes(`/${id}-`)),
+    expected.flatMap((each) => (each.asked === null ? [] : [each.asked])),
   );
 }
 
@@ -100,7 +127,7 @@ test("each client gets its own answers, in order, and each request is said once,
   await fc.assert(
     fc.asyncProperty(fc.array(client, { minLength: 1, maxLength: 4 }), async (clients) => {
       const run = ++runs;
-      seen.length = 0;
+      seen.length = asked.length = 0;
       await Promise.all(
         clients.map(({ saids, isSecure, where }, index) =>
           converse(saids, isSecure, where, `${run}-${index}`),
