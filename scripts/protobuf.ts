@@ -57,6 +57,7 @@ const ENTRIES = [
   "envoy-api/envoy/extensions/filters/network/rbac/v3",
   "envoy-api/envoy/extensions/filters/network/set_filter_state/v3",
   "envoy-api/envoy/extensions/filters/network/tcp_proxy/v3",
+  "envoy-api/envoy/extensions/formatter/cel/v3",
   "envoy-api/envoy/extensions/http/custom_response/local_response_policy/v3",
   "envoy-api/envoy/extensions/http/early_header_mutation/header_mutation/v3",
   "envoy-api/envoy/extensions/http/header_formatters/preserve_case/v3",
@@ -78,6 +79,7 @@ const ENTRIES = [
   "envoy-api/envoy/service/secret/v3",
   "envoy-api/envoy/type/matcher/v3/http_inputs.proto",
   "xds/xds/type/matcher/v3",
+  "own/envoy/extensions/formatter/generic_secret/v3/generic_secret.proto",
   "own/spiffe/workload.proto",
 ];
 
@@ -86,6 +88,7 @@ const plugin = join(root, "node_modules/.bin/protoc-gen-es");
 const stamp = createHash("sha256")
   .update(readFileSync(fileURLToPath(import.meta.url)))
   .update(readFileSync(join(OWN, "spiffe/workload.proto")))
+  .update(readFileSync(join(OWN, "envoy/extensions/formatter/generic_secret/v3/generic_secret.proto")))
   .update(readFileSync(join(root, "node_modules/@grpc/grpc-js-xds/package.json")))
   .update(readFileSync(join(root, "node_modules/@bufbuild/protoc-gen-es/package.json")))
   .digest("hex");
@@ -104,6 +107,7 @@ function generate(): void {
   mendHeaderMutation();
   mendTcpProxy();
   mendExternalAuthorization();
+  mendFormatter();
   writeFileSync(
     join(work, "buf.yaml"),
     JSON.stringify({ version: "v2", modules: [...MODULES, "own"].map((path) => ({ path })) }),
@@ -180,6 +184,20 @@ function mendExternalAuthorization(): void {
     text.replace(
       "AuthorizationResponse authorization_response = 8;",
       "$&\n\n  config.core.v3.RetryPolicy retry_policy = 9;",
+    ),
+  );
+}
+
+/** Expressions in a format may make numbers of texts in Envoy 1.40. */
+function mendFormatter(): void {
+  const path = join(work, "envoy-api/envoy/extensions/formatter/cel/v3/cel.proto");
+  const text = readFileSync(path, "utf8");
+  if (text.includes("cel_config")) return;
+  writeFileSync(
+    path,
+    text.replace(
+      /message Cel \{/,
+      "$&\n  message Config {\n    bool enable_string_conversion = 1;\n  }\n  Config cel_config = 1;\n",
     ),
   );
 }

@@ -83,6 +83,7 @@ export async function startEnvoy(
   files: Pki,
   xds: string,
   name: string,
+  ...flags: string[]
 ): Promise<{ stderr(): string; stdout(): string }> {
   const directory = scratch(t);
   const { code, stdout, stderr } = await new Credence(t, [
@@ -96,7 +97,7 @@ export async function startEnvoy(
   const { path } = await findEnvoy({ environment: process.env });
   const child: ChildProcess = spawn(
     path,
-    ["-c", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
+    ["-c", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", ...flags],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   let text = "";

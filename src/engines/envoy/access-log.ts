@@ -17,7 +17,8 @@ import type { CustomTagSchema } from "../../protobuf/generated/envoy/type/tracin
 import { METADATA } from "./direct-response.ts";
 import { logStream } from "./failure-log.ts";
 import { expressionFilter, FAILURE_ID, statusFilter } from "./local-replies.ts";
-import { REQUEST_PATH } from "./request-path.ts";
+import { REQUEST_PATH, REVISION_KEY } from "./request-path.ts";
+import { NUMBER_FORMATTER, numberKept } from "./revision-secret.ts";
 import { clusterOf } from "./tcp/destination.ts";
 import type { TranslationContext } from "./translation-context.ts";
 
@@ -26,10 +27,15 @@ type CustomTag = MessageInitShape<typeof CustomTagSchema>;
 
 /** The logs of a listener's requests. */
 export function httpAccessLogs(listener: string, context: TranslationContext): AccessLog[] {
-  const { ownCluster, accessLog } = context;
+  const { ownCluster, accessLog, namesRevision } = context;
+  const line = requestLine(listener);
   return [
     ...(ownCluster === undefined ? [] : [failuresOfRequests(ownCluster)]),
-    ...(accessLog === true ? [standardOutput(requestLine(listener))] : []),
+    ...(accessLog !== true
+      ? []
+      : namesRevision === true
+        ? [standardOutput({ ...line, revision: numberKept(REVISION_KEY) }, {}, [NUMBER_FORMATTER])]
+        : [standardOutput(line)]),
   ];
 }
 
@@ -121,9 +127,13 @@ function routeMetadata(key: string): CustomTag {
 export function standardOutput(
   line: JsonObject,
   only: { readonly filter?: MessageInitShape<typeof AccessLogFilterSchema> } = {},
+  formatters: readonly (typeof NUMBER_FORMATTER)[] = [],
 ): AccessLog {
   const config = create(StdoutAccessLogSchema, {
-    accessLogFormat: { case: "logFormat", value: { format: { case: "jsonFormat", value: line } } },
+    accessLogFormat: {
+      case: "logFormat",
+      value: { format: { case: "jsonFormat", value: line }, formatters: [...formatters] },
+    },
   });
   return {
     name: "envoy.access_loggers.stdout",

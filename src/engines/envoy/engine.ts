@@ -11,6 +11,7 @@ import type { ListenerBounds } from "./bounds.ts";
 import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
 import { portProblems, withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
+import { revisionSecret } from "./revision-secret.ts";
 import { factsOf, secretsWith, withMoved, withRotated } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
 import { translateSecrets } from "./secrets.ts";
@@ -198,6 +199,7 @@ export class EnvoyEngine implements Engine {
     this.#moved.clear();
     const context = this.#context(await this.#ports.choose(model));
     const secrets = translateSecrets(this.#secrets, credentials);
+    if (context.namesRevision === true) secrets.push(revisionSecret(number));
     this.#snapshot = snapshotOf([...secrets, ...translate(model, context, this.#memory)], this.#snapshot);
     ads.publish(group, this.#snapshot, String(number));
   }
@@ -212,6 +214,7 @@ export class EnvoyEngine implements Engine {
       accessLog,
       proxies,
     } = this.#options;
+    const isAlone = accessLog === true && proxies === undefined;
     return {
       discovered,
       ...(knowsNames === undefined ? {} : { knowsNames }),
@@ -220,8 +223,8 @@ export class EnvoyEngine implements Engine {
       ports,
       ...(bounds === undefined ? {} : { bounds }),
       ...(ownCluster === undefined ? {} : { ownCluster }),
-      // What our own tells of is a line of ours.
-      ...(accessLog === undefined ? {} : { accessLog, handshakeLines: accessLog && proxies === undefined }),
+      // Lines of our own are completed, and what it tells of handshakes is a line of ours.
+      ...(accessLog === undefined ? {} : { accessLog, handshakeLines: isAlone, namesRevision: isAlone }),
     };
   }
 

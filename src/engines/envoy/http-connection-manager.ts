@@ -45,7 +45,7 @@ export function httpConnectionManager(
     statPrefix: scope.name,
     codecType: speaksHttp2 ? Codec.AUTO : Codec.HTTP1,
     routeSpecifier: { case: "rds", value: { configSource: ADS, routeConfigName: scope.name } },
-    httpFilters: httpFilters(model, { forUpgrades: false, logsPath: context.accessLog === true }),
+    httpFilters: httpFilters(model, false, context),
     upgradeConfigs: upgradeConfigs(model, context),
     accessLog: [...httpAccessLogs(scope.listener.name, context), ...logServices(model, "http")],
     ...tracing(model),
@@ -187,10 +187,10 @@ const FORWARDED_FOR = {
  */
 function upgradeConfigs(
   model: GatewayModel,
-  { accessLog }: TranslationContext,
+  context: TranslationContext,
 ): NonNullable<Part["upgradeConfigs"]> {
   if (model.http.maxBodyBytes === undefined) return [];
   const protocols = new Set(model.routes.flatMap(({ upgrades }) => upgrades ?? []));
-  const filters = httpFilters(model, { forUpgrades: true, logsPath: accessLog === true });
+  const filters = httpFilters(model, true, context);
   return [...protocols].sort().map((upgradeType) => ({ upgradeType, enabled: false, filters }));
 }

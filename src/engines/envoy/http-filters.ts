@@ -15,6 +15,7 @@ import { CORS_FILTER, HEADER_FILTER } from "./cors.ts";
 import { errorBodyFilters } from "./error-bodies.ts";
 import { rateLimitFilters } from "./outside-services.ts";
 import { requestPathFilter } from "./request-path.ts";
+import type { TranslationContext } from "./translation-context.ts";
 import { requestChecks } from "./request-checks.ts";
 
 type Filter = MessageInitShape<typeof HttpFilterSchema>;
@@ -22,14 +23,15 @@ type Filter = MessageInitShape<typeof HttpFilterSchema>;
 /** What a request passes on its way, in order. `forUpgrades`: of a request that becomes a tunnel, whose bytes never end. */
 export function httpFilters(
   model: GatewayModel,
-  options: { readonly forUpgrades: boolean; readonly logsPath: boolean },
+  forUpgrades: boolean,
+  { accessLog, namesRevision }: Pick<TranslationContext, "accessLog" | "namesRevision">,
 ): Filter[] {
   const { http, routes } = model;
   return [
     // Before anybody changes it.
-    ...(options.logsPath ? [requestPathFilter()] : []),
+    ...(accessLog === true ? [requestPathFilter(namesRevision === true)] : []),
     // Early on the way in, so late on the way out: what the filters below make of a response is compressed as well.
-    ...(options.forUpgrades ? [] : compressionFilters(http)),
+    ...(forUpgrades ? [] : compressionFilters(http)),
     // Last but for that: it replaces what the filters below answer.
     ...errorBodyFilters(model),
     // Whoever may not come in learns nothing else.
@@ -43,7 +45,7 @@ export function httpFilters(
     // A preflight carries no credentials: it is answered before anybody is asked about it.
     ...(routes.some(({ cors }) => cors !== undefined) ? [CORS] : []),
     // Before authorization, which may be shown the body: what is too large is refused first.
-    ...(http.maxBodyBytes !== undefined && !options.forUpgrades ? [buffer(http.maxBodyBytes)] : []),
+    ...(http.maxBodyBytes !== undefined && !forUpgrades ? [buffer(http.maxBodyBytes)] : []),
     ...authorizationFilters(model),
     // After it: who is refused does not use up anybody's rate, and limits may go by what the service said.
     ...rateLimitFilters(model),

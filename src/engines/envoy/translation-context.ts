@@ -22,6 +22,8 @@ export interface TranslationContext {
   readonly bounds?: ListenerBounds;
   /** A line of JSON for each request and connection on Envoy's standard output. */
   readonly accessLog?: boolean;
+  /** The lines of requests name the revision, by the secret of that name: nobody completes them. */
+  readonly namesRevision?: boolean;
   /** One for each handshake of a client that failed as well: of Envoys whose failures nobody else writes a line about. */
   readonly handshakeLines?: boolean;
   /** Where listeners with port 0 are open, by listener name: chosen before translation. */

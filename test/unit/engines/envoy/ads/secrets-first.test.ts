@@ -4,7 +4,8 @@ import { create } from "@bufbuild/protobuf";
 import { Session } from "../../../../../src/engines/envoy/ads/session.ts";
 import { changesBetween, type Snapshot, snapshotOf } from "../../../../../src/engines/envoy/ads/snapshot.ts";
 import { Turns } from "../../../../../src/engines/envoy/ads/turns.ts";
-import { resource, TYPE_URLS } from "../../../../../src/engines/envoy/resources.ts";
+import { resource, TYPE_URLS, type XdsResource } from "../../../../../src/engines/envoy/resources.ts";
+import { REVISION, revisionSecret } from "../../../../../src/engines/envoy/revision-secret.ts";
 import { ClusterSchema } from "../../../../../src/protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { SecretSchema } from "../../../../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { handClock } from "../../../../support/clock.ts";
@@ -82,24 +83,56 @@ test("a client that comes back gets no cluster before its secret, which it has n
   }
 });
 
+test("a revision is named at once to a client that knows of none, afterwards once all of it is there", () => {
+  const clock = handClock(0);
+  const numbered = (number: number, previous?: Snapshot): Snapshot =>
+    snapshotOf([...resourcesOf({ a: number }), revisionSecret(number)], previous);
+  const first = numbered(1);
+  const session = new Session(
+    { clock, orderLimitMs: LIMIT_MS, onReady: () => {}, turns: new Turns(clock) },
+    first,
+    "1",
+  );
+  const secrets = session.open(TYPE_URLS.secret)?.subscription ?? assert.fail();
+  const clusters = session.open(TYPE_URLS.cluster)?.subscription ?? assert.fail();
+  session.subscribeAll(clusters);
+  for (const name of ["credential:a", REVISION]) session.subscribe(secrets, name, false);
+  const sent = (): string[] | undefined => session.next()?.batch.resources.map(({ name }) => name);
+  assert.deepEqual([sent(), sent()], [["credential:a", REVISION], ["cluster-a"]]);
+  session.acknowledge(secrets);
+  session.acknowledge(clusters);
+
+  const second = numbered(2, first);
+  session.update(second, changesBetween(first, second), "2");
+  assert.deepEqual([sent(), sent()], [["credential:a"], ["cluster-a"]]);
+  session.acknowledge(secrets);
+  assert.equal(sent(), undefined, "the client has not answered to the cluster");
+  assert.equal(session.isSettled, false);
+  session.acknowledge(clusters);
+  assert.deepEqual(sent(), [REVISION]);
+  session.acknowledge(secrets);
+  assert.equal(session.isSettled, true);
+});
+
 /** A secret and a cluster that names it, each in a generation. */
 function world(generations: Readonly<Record<string, number>>, previous?: Snapshot): Snapshot {
-  return snapshotOf(
-    Object.entries(generations).flatMap(([name, generation]) => {
-      const credential = `credential:${name}`;
-      const secret = create(SecretSchema, {
-        name: credential,
-        type: {
-          case: "genericSecret",
-          value: { secret: { specifier: { case: "inlineString", value: String(generation) } } },
-        },
-      });
-      const cluster = create(ClusterSchema, {
-        name: `cluster-${name}`,
-        altStatName: `${credential} ${generation}`,
-      });
-      return [resource("secret", credential, secret, []), resource("cluster", cluster.name, cluster, [])];
-    }),
-    previous,
-  );
+  return snapshotOf(resourcesOf(generations), previous);
+}
+
+function resourcesOf(generations: Readonly<Record<string, number>>): XdsResource[] {
+  return Object.entries(generations).flatMap(([name, generation]) => {
+    const credential = `credential:${name}`;
+    const secret = create(SecretSchema, {
+      name: credential,
+      type: {
+        case: "genericSecret",
+        value: { secret: { specifier: { case: "inlineString", value: String(generation) } } },
+      },
+    });
+    const cluster = create(ClusterSchema, {
+      name: `cluster-${name}`,
+      altStatName: `${credential} ${generation}`,
+    });
+    return [resource("secret", credential, secret, []), resource("cluster", cluster.name, cluster, [])];
+  });
 }
