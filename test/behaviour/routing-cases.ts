@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
 import { mappingYaml, moduleYaml } from "../support/certificates.ts";
-import type { BehaviourCase } from "./case.ts";
+import type { BehaviourCase, CasePeers } from "./case.ts";
 
 const get = (path: string, host = "localhost"): string =>
   `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
 const path = (expected: string) => (seen: { path: string }) => assert.equal(seen.path, expected);
+
+const threeOfOneHost = ({ cleartext }: CasePeers): string =>
+  ["a", "b", "c"]
+    .map((name) =>
+      mappingYaml(name, {
+        prefix: `/${name}/`,
+        host: "many.example",
+        service: `localhost:${cleartext}`,
+        rewrite: `/only/${name}/`,
+      }),
+    )
+    .join("");
 
 export const routingCases: readonly BehaviourCase[] = [
   {
@@ -53,6 +65,25 @@ export const routingCases: readonly BehaviourCase[] = [
       }),
     request: get("/x", "a.EXAMPLE"),
     expect: { statuses: [200], seen: path("/named/x") },
+  },
+  // Of many Mappings none compares the host by itself on Envoy.
+  ...["/a/x", "/b/x", "/c/x"].map((asked) => ({
+    name: `a host's own Mappings take its name in any case, as it is: ${asked}`,
+    resources: threeOfOneHost,
+    request: get(asked, "Many.Example"),
+    expect: { statuses: [200], seen: path(`/only${asked}`) },
+  })),
+  {
+    name: "a host's own Mappings take no other port of it",
+    resources: threeOfOneHost,
+    request: get("/b/x", "many.example:8080"),
+    expect: { statuses: [404], seen: null, failure: "no_route" },
+  },
+  {
+    name: "a host's own Mappings take its name with a final dot",
+    resources: threeOfOneHost,
+    request: get("/b/x", "many.example."),
+    expect: { statuses: [200], seen: path("/only/b/x") },
   },
   {
     name: "no Mapping: 404, with an id and nothing else about the inside",

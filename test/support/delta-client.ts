@@ -120,13 +120,13 @@ export class DeltaClient {
   }
 
   async *#requests(): AsyncGenerator<DeltaDiscoveryRequest> {
+    this.#abort.signal.addEventListener("abort", () => this.#wake());
     while (!this.#abort.signal.aborted) {
       const next = this.#queue.shift();
       if (next !== undefined) yield create(DeltaDiscoveryRequestSchema, next);
       else
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
-          this.#abort.signal.addEventListener("abort", () => resolve(), { once: true });
         });
     }
   }
@@ -155,13 +155,16 @@ export class DeltaClient {
   }
 }
 
-function emptyHeld(): Record<XdsKind, Map<string, string>> {
+/** `make`: a map for each kind. */
+export function emptyHeld(
+  make: () => Map<string, string> = () => new Map(),
+): Record<XdsKind, Map<string, string>> {
   return {
-    secret: new Map(),
-    cluster: new Map(),
-    endpoints: new Map(),
-    listener: new Map(),
-    "route-configuration": new Map(),
-    "virtual-host": new Map(),
+    secret: make(),
+    cluster: make(),
+    endpoints: make(),
+    listener: make(),
+    "route-configuration": make(),
+    "virtual-host": make(),
   };
 }

@@ -13,6 +13,8 @@ type RouteInit = MessageInitShape<typeof RouteSchema>;
 export interface HostSurroundings {
   /** All requests are for this name; null: they may be for several. */
   readonly name: string | null;
+  /** The routes are for that very name, without a port. */
+  readonly isBare: boolean;
   /** What redirects say where the request names a port; null: they leave it out. */
   readonly httpsPort: number | null;
   /** `typed_per_filter_config` of what is nobody's to authorize: here no request goes on to a service. */
@@ -26,7 +28,8 @@ export function hostRoutes(
   around: HostSurroundings,
 ): readonly RouteEntry[] {
   const checks = around.name === null ? [malformedHost(around)] : [];
-  return [...checks, ...decidedRoutes(decisions, routes, around)];
+  const inside = around.isBare && around.name !== null ? [otherPort(around.name, around), ...routes] : routes;
+  return [...checks, ...decidedRoutes(decisions, inside, around)];
 }
 
 function decidedRoutes(
@@ -102,6 +105,21 @@ function malformedHost(around: HostSurroundings): RouteEntry {
   const code = "malformed Host";
   const failure = failureRoute({ reason: "bad_request", code });
   return entry(failure, [MALFORMED], MALFORMED, around);
+}
+
+/** Said once, not by each of the routes: Envoy makes what each says of hosts anew for every change. */
+function otherPort(name: string, around: HostSurroundings): RouteEntry {
+  const condition: HeaderMatcher = {
+    name: ":authority",
+    invertMatch: true,
+    treatMissingHeaderAsEmpty: true,
+    headerMatchSpecifier: {
+      case: "stringMatch",
+      value: { matchPattern: { case: "exact", value: name }, ignoreCase: true },
+    },
+  };
+  const failure = failureRoute({ reason: "no_route", code: `no Mapping for ${name} with that port` });
+  return entry(failure, [condition], condition, around);
 }
 
 /** What is no host; one that is meets the same check as a filter, but a filter looks at whatever has a route. */

@@ -19,16 +19,24 @@ export interface EnvoyMatch {
   readonly queryParameters: readonly MessageInitShape<typeof QueryParameterMatcherSchema>[];
 }
 
-/**
- * The match of a route; null where no request can meet it. `name`: all requests of the virtual host are for this name,
- * whatever their port; null: they may be for others. By then the authority is without a final dot.
- */
-export function envoyMatch(match: RouteMatch, name: string | null, stripPort: boolean): EnvoyMatch | null {
+/** What is known of the Host of all requests that come to a route. By then it is without a final dot. */
+export interface HostKnown {
+  /** All are for this name, whatever their port; null: they may be for others. */
+  readonly name: string | null;
+  /** And have no port: others were sent away. */
+  readonly isBare: boolean;
+  /** The port is not compared. */
+  readonly stripPort: boolean;
+}
+
+/** The match of a route; null where no request can meet it. */
+export function envoyMatch(match: RouteMatch, known: HostKnown): EnvoyMatch | null {
+  const { stripPort } = known;
   const { path } = match;
   // Matched is the path without its query.
   if (path.kind !== "regex" && path.value.includes("?")) return null;
   const conditions = [
-    hostCondition(match, name, stripPort),
+    hostCondition(match, known),
     ...(match.hostPattern === undefined ? [] : authorityPattern(match.hostPattern, stripPort)),
     match.method === undefined ? ALWAYS : field(":method", match.method),
     ...(match.headers ?? []).flatMap((each) => headerConditions(each, stripPort)),
@@ -62,8 +70,8 @@ const ALWAYS = "always";
 const NEVER = "never";
 
 /** `host` is compared with the port that the client sent, unless the Module wants it without. */
-function hostCondition({ host }: RouteMatch, name: string | null, stripPort: boolean): Condition {
-  if (host === undefined) return ALWAYS;
+function hostCondition({ host }: RouteMatch, { name, isBare, stripPort }: HostKnown): Condition {
+  if (host === undefined || (isBare && host === name)) return ALWAYS;
   const wanted = readHost(host);
   if (wanted === null || (stripPort && wanted.port !== "")) return NEVER;
   if (!stripPort) return authority({ matchPattern: { case: "exact", value: host }, ignoreCase: true });
@@ -76,7 +84,7 @@ function headerConditions({ name, ...wanted }: FieldMatch, stripPort: boolean): 
     if (wanted.kind === "present") return [];
     if (wanted.kind === "regex") return authorityPattern(wanted.value, stripPort);
     return wanted.value === wanted.value.toLowerCase()
-      ? [hostCondition({ path: ANY_PATH, host: wanted.value }, null, stripPort)]
+      ? [hostCondition({ path: ANY_PATH, host: wanted.value }, { name: null, isBare: false, stripPort })]
       : [NEVER];
   }
   // What only the gateway may assert is not there, whoever sent it; no client's field has a `:` in its name.

@@ -19,7 +19,7 @@ import { envoyRewrite } from "./path-rewrite.ts";
 import { rateLimitsOf } from "./rate-limits.ts";
 import { envoyRedirect } from "./redirect.ts";
 import { envoyRetry } from "./retry.ts";
-import { type EnvoyMatch, envoyMatch, type HeaderMatcher } from "./route-match.ts";
+import { type EnvoyMatch, envoyMatch, type HeaderMatcher, type HostKnown } from "./route-match.ts";
 
 /** An Envoy route, with what an index must know of it. */
 export interface RouteEntry {
@@ -33,12 +33,9 @@ export interface RouteEntry {
 }
 
 /** What routes of one scope and virtual host have in common. */
-export interface RouteSurroundings {
+export interface RouteSurroundings extends HostKnown {
   /** By the connection; redirects stay with it. */
   readonly scheme: "http" | "https";
-  /** The name that all requests of the virtual host are for; null: they may be for several. */
-  readonly name: string | null;
-  readonly stripPort: boolean;
   /** `typed_per_filter_config` of what is nobody's to authorize. */
   readonly unauthorized: Readonly<Record<string, Any>>;
   /** The same of what the authorization service is told beside a request. */
@@ -52,7 +49,7 @@ export interface RouteSurroundings {
  * its own: it may be of any kind, and has its own timeouts, rewrites and name in logs, which weighted clusters have not.
  */
 export function envoyRoutes(route: Route, around: RouteSurroundings): RouteEntry[] {
-  const match = envoyMatch(route.match, around.name, around.stripPort);
+  const match = envoyMatch(route.match, around);
   if (match === null) return [];
   return shares(route.destinations).flatMap(({ destination, upTo }) =>
     destinationRoutes(route, destination, match, upTo, around),

@@ -51,10 +51,12 @@ export function virtualHosts(
     const name = domains.length === 1 && !domains[0]?.startsWith("*") ? (domains[0] ?? null) : null;
     const isServed = decisions.plain.kind === "route" || decisions.forwarded?.kind === "route";
     const inside = isServed ? routes.of(domains) : [];
+    const isBare =
+      !common.stripPort && inside.length >= MANY && inside.every(({ match }) => match.host === name);
     const fullName = `${scope.name}/${domains.includes("*") ? "*" : domains[0]}`;
     return memory.virtualHost(fullName, JSON.stringify([domains, decisions]), inside, () => {
-      const entries = inside.flatMap((route) => [...translate(route, { ...common, name })]);
-      const table = routeTable(hostRoutes(decisions, entries, { name, httpsPort, unauthorized }));
+      const entries = inside.flatMap((route) => [...translate(route, { ...common, name, isBare })]);
+      const table = routeTable(hostRoutes(decisions, entries, { name, isBare, httpsPort, unauthorized }));
       const message = create(VirtualHostSchema, {
         name: fullName,
         domains: [...domains],
@@ -65,6 +67,9 @@ export function virtualHosts(
     });
   });
 }
+
+/** Fewer routes each compare the host themselves. */
+const MANY = 3;
 
 interface DomainGroup {
   /** Sorted. */

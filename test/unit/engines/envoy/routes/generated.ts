@@ -221,14 +221,22 @@ const LISTENERS: readonly Listener[] = [
 ];
 
 export const models: fc.Arbitrary<GatewayModel> = fc
-  .record({ http: settings, virtualHosts, routes, httpsPort: fc.constantFrom(443, 8443) })
-  .map(({ http, virtualHosts: hosts, routes: table, httpsPort }) => ({
+  .record({
+    http: settings,
+    virtualHosts,
+    routes,
+    isOfOneHost: fc.nat(3).map((draw) => draw === 0),
+    httpsPort: fc.constantFrom(443, 8443),
+  })
+  .map(({ http, virtualHosts: hosts, routes: table, isOfOneHost, httpsPort }) => ({
     http,
     listeners: LISTENERS.map((listener) =>
       listener.name === "https" ? { ...listener, port: httpsPort } : listener,
     ),
     virtualHosts: [...hosts].sort((a, b) => (a.domain < b.domain ? -1 : 1)),
-    routes: table,
+    routes: isOfOneHost
+      ? table.map((route) => ({ ...route, match: { ...route.match, host: "a.example" } }))
+      : table,
     clusters: [],
   }));
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { routesOf } from "../../../../../src/engines/envoy/ads/virtual-host-routes.ts";
 import { routeScopes } from "../../../../../src/engines/envoy/route-scopes.ts";
 import { virtualHosts } from "../../../../../src/engines/envoy/virtual-hosts.ts";
 import type { Route as EnvoyRoute } from "../../../../../src/protobuf/generated/envoy/config/route/v3/route_components_pb.js";
@@ -15,6 +16,7 @@ for (const maxRoutes of [undefined, 60]) {
   const how = maxRoutes === undefined ? "a virtual host for each host" : "virtual hosts for several";
   test(`in ${how}, the route that Envoy finds is the one that the node engine takes`, () => {
     let trees = 0;
+    let bare = 0;
     fc.assert(
       fc.property(
         models,
@@ -25,6 +27,9 @@ for (const maxRoutes of [undefined, 60]) {
             const https = model.listeners.find(({ name }) => name === "https")?.port ?? null;
             const hosts = virtualHosts(scope, model, https, maxRoutes).map(({ message }) => message);
             trees += hosts.filter(({ matcher }) => matcher !== undefined).length;
+            bare += hosts.filter(
+              (host) => host.domains[0] === "a.example" && routesOf(host).some(isForOtherPorts),
+            ).length;
             for (const [request, draw] of asked) {
               const seen = asEnvoySees(request, draw, scope.clients !== null);
               compare(findRoute(hosts, seen), other.decide(request, scope), seen, request);
@@ -35,6 +40,7 @@ for (const maxRoutes of [undefined, 60]) {
       RUNS,
     );
     assert(trees > 50, `${trees} trees`);
+    assert(bare > 20, `${bare} virtual hosts whose routes ask for no port`);
   });
 }
 
@@ -70,6 +76,11 @@ function compare(
       assert.equal(kind, destination?.action.kind);
     }
   }
+}
+
+function isForOtherPorts(route: EnvoyRoute): boolean {
+  const [condition] = route.match?.headers ?? [];
+  return statusOf(route) === 404 && condition?.name === ":authority" && condition.invertMatch;
 }
 
 function statusOf(route: EnvoyRoute | null): number | null {
