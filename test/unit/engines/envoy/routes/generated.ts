@@ -225,7 +225,7 @@ export const models: fc.Arbitrary<GatewayModel> = fc
     http: settings,
     virtualHosts,
     routes,
-    isOfOneHost: fc.nat(3).map((draw) => draw === 0),
+    isOfOneHost: fc.nat(2).map((draw) => draw === 0),
     httpsPort: fc.constantFrom(443, 8443),
   })
   .map(({ http, virtualHosts: hosts, routes: table, isOfOneHost, httpsPort }) => ({
