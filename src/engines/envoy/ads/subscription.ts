@@ -188,7 +188,7 @@ export class Subscription {
     for (const name of batch.removed) this.held.delete(name);
     if (batch.resources[0] === this.#narrowing?.next) this.#narrowed({ accepted: true, detail: "" });
     else for (const { name } of batch.resources) if (!this.isSubscribed(name)) this.held.delete(name);
-    if (this.wildcard && this.isQuiet && this.refusals.size === 0) this.held.share(this.#options.published());
+    if (this.isQuiet && this.refusals.size === 0) this.held.share(this.#options.published());
   }
 
   onNack(detail: string): void {
@@ -342,7 +342,7 @@ export class TooManyNames extends ConnectError {
 
 /** Ten times the largest world that this was tried with (docs/engines.md). */
 const MOST_NAMES = 100_000;
-/** Of one response, where it may come in parts. */
-const MOST_BYTES = 128 * 1024;
+/** Of one response, where it may come in parts: the client answers each before the next. gRPC's own clients take no more than four times that. */
+const MOST_BYTES = 1024 * 1024;
 const NO_NAMES: ReadonlySet<string> = new Set();
 const NOTHING: Batch = { resources: [], removed: [] };

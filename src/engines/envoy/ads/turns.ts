@@ -7,9 +7,9 @@ export interface Waiting {
 }
 
 /**
- * Large responses are sent to a few clients at a time: a fleet that connects at once, after a restart of the control
- * plane say, would else have the world in memory once a client. A turn lasts until its client has all of them, or does not
- * answer for a while.
+ * Large responses are sent to a few clients at a time, of a fleet that connects at once after a restart of the control plane, say:
+ * until a client has the world, what it has and what it is to have yet are lists of its own. A turn lasts until its client
+ * has all of them, or does not answer for a while.
  */
 export class Turns {
   readonly #clock: Clock;
@@ -54,7 +54,7 @@ export class Turns {
   }
 }
 
-/** With responses of half a mebibyte (subscription.ts), a few megabytes are under way. */
+/** With ten thousand clusters, a megabyte or two each. */
 const MOST = 8;
 /** A client that does not answer holds up the others for so long. */
 const LONGEST_MS = 10_000;
