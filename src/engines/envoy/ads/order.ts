@@ -6,7 +6,7 @@ import type { Gate, Subscription } from "./subscription.ts";
 
 /**
  * Make before break across types: what names a new cluster waits until the client says that it has it, what names a changed
- * secret until that is sent, and what is not named any more goes last. Each wait has an end: a cluster that never warms must not hold up everything else.
+ * secret until that is sent, and what is not named any more goes last. A wait that holds up others has an end: a cluster may never warm.
  */
 export class Order {
   readonly #subscriptions: Iterable<Subscription> & { get(kind: XdsKind): Subscription | undefined };
@@ -54,17 +54,21 @@ export class Order {
       return { mayAdd: ({ name }) => this.#mayName(name), mayRemove: () => this.#areUsersQuiet() };
     if (kind === "endpoints") return { mayAdd: () => true, mayRemove: () => this.#areUsersQuiet() };
     if (kind === "cluster") {
-      const secrets = this.#untoldSecrets() ?? this.#unsentSecrets();
+      const untold = this.#untoldSecrets();
+      const overtakes = this.#overtakesSecrets(kind);
       return {
-        mayAdd: (resource) => !namesAny(resource, secrets),
+        mayAdd: (resource) => (untold === null ? !overtakes(resource) : !namesAny(resource, untold)),
         mayRemove: () => this.#areUsersQuiet(),
       };
     }
     if (kind === null) return OPEN;
     const clusters = this.#unsettledClusters();
-    const names = kind === "listener" ? [...clusters, ...this.#unsentSecrets()] : clusters;
-    if (names.length === 0) return OPEN;
-    return { mayAdd: (resource) => !namesAny(resource, names), mayRemove: () => true };
+    const overtakes = kind === "listener" ? this.#overtakesSecrets(kind) : NEVER;
+    if (clusters.length === 0 && overtakes === NEVER) return OPEN;
+    return {
+      mayAdd: (resource) => !namesAny(resource, clusters) && !overtakes(resource),
+      mayRemove: () => true,
+    };
   }
 
   /** Clusters that the client does not have yet, and whose time is not over. More than `MANY` stand for all. */
@@ -97,24 +101,26 @@ export class Order {
   }
 
   /**
-   * Those that changed while an answer to others is awaited. A new generation of what uses one would be warmed with the old one,
-   * and connections made with that would stay: nothing retires them once the new one comes.
+   * Whether a resource names secrets that changed while an answer to others is awaited. A new generation of it would be warmed with
+   * the old ones, and connections made with those would stay: nothing retires them once the new ones come. So one that the client
+   * has in an earlier generation waits as long as it takes, be a client ever so slow; one that it does not have, up to the limit.
    */
-  #unsentSecrets(): readonly string[] {
+  #overtakesSecrets(kind: "cluster" | "listener"): (resource: EncodedResource) => boolean {
     const secrets = this.#subscriptions.get("secret");
     const batch = secrets?.inFlight ?? null;
     if (secrets === undefined || batch === null) {
       this.#secretsAhead = null;
-      return [];
+      return NEVER;
     }
     const names = [...secrets.dirty].filter((name) => name !== REVISION && secrets.isSubscribed(name));
-    if (names.length === 0) return [];
+    if (names.length === 0) return NEVER;
     const now = this.#now();
     if (this.#secretsAhead?.batch !== batch) this.#secretsAhead = { batch, since: now };
     const { since } = this.#secretsAhead;
-    if (now - since >= this.#limitMs) return [];
-    this.#hold(since);
-    return names;
+    const isOver = now - since >= this.#limitMs;
+    if (!isOver) this.#hold(since);
+    const held = this.#subscriptions.get(kind)?.held;
+    return (resource) => (!isOver || held?.has(resource.name) === true) && namesAny(resource, names);
   }
 
   /**
@@ -188,4 +194,5 @@ const NONE: ReadonlySet<string> = new Set();
 
 const USERS: readonly XdsKind[] = ["listener", "route-configuration", "virtual-host"];
 
+const NEVER = (): boolean => false;
 const OPEN: Gate = { mayAdd: () => true, mayRemove: () => true };

@@ -46,12 +46,18 @@ test("a new generation of a cluster does not overtake its secret, which waits be
   assert.deepEqual([sent(), sent()], [["credential:b"], ["cluster-b"]]);
   session.acknowledge(clusters);
 
-  // A client that never answers does not hold up everything else.
-  const fourth = world({ a: 3, b: 2 }, third);
+  // Nothing would retire the connections of a client that was too slow for them; what it does not have yet goes out after a while.
+  const fourth = world({ a: 3, b: 2, c: 1 }, third);
+  session.subscribe(secrets, "credential:c", false);
   session.update(fourth, changesBetween(third, fourth), "1");
   assert.equal(sent(), undefined);
   clock.move(LIMIT_MS);
-  assert.deepEqual(sent(), ["cluster-a"]);
+  assert.deepEqual([sent(), sent()], [["cluster-c"], undefined]);
+  session.acknowledge(clusters);
+  clock.move(60_000);
+  assert.equal(sent(), undefined);
+  session.acknowledge(secrets);
+  assert.deepEqual([sent(), sent()], [["credential:c", "credential:a"], ["cluster-a"]]);
 });
 
 test("a client that comes back gets no cluster before its secret, which it has not spoken of yet", () => {
