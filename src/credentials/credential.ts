@@ -1,7 +1,7 @@
 import type { Effect, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import type { RevocationLists } from "../x509/revocation.ts";
-import type { OcspAnswer } from "../x509/ocsp.ts";
+import type { OcspResponse } from "../x509/ocsp.ts";
 
 /** A private key with its certificate chain, checked and ready to be presented. Stays inside the process. */
 export interface Credential {
@@ -20,6 +20,8 @@ export interface Credential {
   readonly spiffeId?: string;
   /** Why Envoy would not present it, one clause; absent: it would. */
   readonly refusedByEnvoy?: string;
+  /** The certificate says that its server sends an OCSP staple (RFC 7633): without one, clients that heed that refuse it. */
+  readonly mustStaple?: true;
   /** To be sent with it to clients that ask; absent: none is given, or it is out of its dates. */
   readonly ocspStaple?: OcspStaple;
 }
@@ -33,10 +35,9 @@ export interface OcspStaple {
 }
 
 /** A staple as it is given, by itself: it is of whatever certificate it is about. */
-export interface GivenStaple extends OcspStaple {
+export interface GivenStaple extends OcspStaple, OcspResponse {
   readonly name: string;
   readonly generation: number;
-  readonly answers: readonly OcspAnswer[];
 }
 
 export interface TrustBundle {

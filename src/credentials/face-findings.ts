@@ -6,7 +6,7 @@ import { identified } from "../x509/finding.ts";
 import type { Credential, RevocationBundle, TrustBundle } from "./credential.ts";
 import { newestLists, staleIssuers } from "./crl-admission.ts";
 import { type ExpiryWarnings, expirySeverity } from "./expiry.ts";
-import type { Face } from "./face.ts";
+import { type Face, isUnstapled, withoutStaple } from "./face.ts";
 
 /**
  * What there is to say about a face at `now`, on the object that it came from. While that is the same, it comes as the same
@@ -103,6 +103,10 @@ function findingsOf(face: Face, now: number, warnings: ExpiryWarnings): readonly
       diagnose(outOfDate.code, { ...at, ...lost, message: told(outOfDate.code, outOfDate.message) }),
     ];
   const { notBefore, notAfter, value } = published;
+  if (isUnstapled(value)) {
+    const { code, message } = withoutStaple(value);
+    found.push(diagnose(code, { ...at, message: told(code, message) }));
+  }
   const severity = expirySeverity(notBefore, notAfter, now, warnings);
   if (severity === null) return found;
   const ending = (value as Credential).facts.find((facts) => facts.notAfter === notAfter);
@@ -123,7 +127,7 @@ const NOTHING: readonly Diagnostic[] = [];
 function isQuiet(face: Face, now: number, [longest = 0]: ExpiryWarnings): boolean {
   if (face.isFlawed || face.published === null) return false;
   const { notBefore, notAfter, value } = face.published;
-  if (face.kind === "credential") return now >= notBefore && notAfter - now > longest;
+  if (face.kind === "credential") return now >= notBefore && notAfter - now > longest && !isUnstapled(value);
   return (
     face.kind === "trust" && (value as TrustBundle).facts.some((facts) => facts.notAfter - now > longest)
   );

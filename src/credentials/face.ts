@@ -59,6 +59,8 @@ export class Face {
   /** The status that was the last to be told of. */
   said = "";
   cancelTimer: () => void = () => {};
+  /** Whether there is a staple for a chain. */
+  isStapled: (certificateChain: string) => boolean = () => false;
   #version = 0;
   #generation: number;
   #digest = "";
@@ -164,6 +166,7 @@ export class Face {
   tick(now: number): void {
     const waiting = this.#waiting;
     if (waiting === null || now < waiting.notBefore) return;
+    if (this.#isUnstapled(waiting, now)) return;
     this.#version += 1;
     // Slept through: what it would replace has the later end, or neither works.
     this.#rejected =
@@ -224,7 +227,20 @@ export class Face {
   #against({ offered, flaws, notBefore, notAfter }: Candidate, now: number): Finding | null {
     if (this.current(now) === undefined) return null;
     const had = new Set(this.#flaws.map(({ code }) => code));
-    return this.#dated(offered, notBefore, notAfter, now) ?? flaws.find(({ code }) => !had.has(code)) ?? null;
+    return (
+      this.#dated(offered, notBefore, notAfter, now) ??
+      flaws.find(({ code }) => !had.has(code)) ??
+      (this.#isUnstapled({ offered }, now) ? withoutStaple(offered) : null)
+    );
+  }
+
+  /** One that asks for a staple waits for it, as long as another one is in use. */
+  #isUnstapled({ offered }: Pick<Candidate, "offered">, now: number): boolean {
+    const { mustStaple, certificateChain = "" } = offered as Partial<Credential>;
+    const { value } = this.current(now) ?? {};
+    return (
+      mustStaple === true && value !== undefined && !isUnstapled(value) && !this.isStapled(certificateChain)
+    );
   }
 
   #publish({ offered, content, warnings, flaws, notBefore, notAfter }: Candidate): void {
@@ -234,6 +250,20 @@ export class Face {
     this.#flaws = flaws;
     this.#rejected = null;
   }
+}
+
+/** Whether it is a certificate that asks for a staple, and has none. */
+export function isUnstapled(value: Published["value"]): boolean {
+  const { mustStaple, ocspStaple } = value as Partial<Credential>;
+  return mustStaple === true && ocspStaple === undefined;
+}
+
+/** What a certificate is served with that asks for a staple, and has none. */
+export function withoutStaple(offered: Offered): Finding {
+  const [leaf] = (offered as Partial<Credential>).facts ?? [];
+  const which = leaf === undefined ? "the certificate" : identified(leaf);
+  const message = `${which} says that its server sends an OCSP staple (RFC 7633), and there is none: clients that heed that refuse it`;
+  return { code: "ocsp-staple-missing", message };
 }
 
 /** Names the certificate of the chain that it is about. */
@@ -261,7 +291,8 @@ function dateFinding(
 }
 
 function usableFacts({ value }: Published): Omit<CredentialStatus & { usable: true }, "usable"> {
-  const { refusedByEnvoy, spiffeId, domains } = value as Partial<Credential & TrustBundle>;
+  const { spiffeId, domains, ...rest } = value as Partial<Credential & TrustBundle>;
+  const refusedByEnvoy = rest.refusedByEnvoy ?? (isUnstapled(value) ? UNSTAPLED : undefined);
   const trustDomain = spiffeId === undefined ? null : trustDomainOf(spiffeId);
   return {
     ...(refusedByEnvoy === undefined ? {} : { refusedByEnvoy }),
@@ -269,3 +300,5 @@ function usableFacts({ value }: Published): Omit<CredentialStatus & { usable: tr
     ...(domains === undefined ? {} : { byTrustDomain: true }),
   };
 }
+
+const UNSTAPLED = "a certificate that asks for an OCSP staple (RFC 7633) without one";

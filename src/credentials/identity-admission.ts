@@ -19,6 +19,7 @@ export interface AdmittedIdentity {
   readonly notAfter: number;
   readonly spiffeId: string | undefined;
   readonly refusedByEnvoy?: string;
+  readonly mustStaple?: true;
 }
 
 /** Checks a key and chain as the peer would, before anybody is shown them (design §4.5). Dates are the store's to judge. */
@@ -80,8 +81,14 @@ export function admitIdentity(
       notAfter: Math.min(...facts.map(({ notAfter }) => notAfter)),
       spiffeId: spiffeIdOf(leaf.uris),
       ...(refusedByEnvoy === null ? {} : { refusedByEnvoy }),
+      ...(mustStaple(chain) ? { mustStaple: true } : {}),
     },
   };
+}
+
+function mustStaple([leaf]: readonly X509Certificate[]): boolean {
+  const whole = leaf === undefined ? "none" : parsed(leaf);
+  return typeof whole !== "string" && whole.mustStaple;
 }
 
 /** Of the leaf's public key, where its certificate can be taken apart. */

@@ -23,7 +23,7 @@ import { Listeners } from "./listeners.ts";
 import { type CredentialListing, listingOf } from "./listing.ts";
 import { admitMaterial, digestOf, IDENTITY } from "./material.ts";
 import { RetiredAnchors } from "./retired-anchors.ts";
-import { admitStaple, stapleOf, strayStaples } from "./staple.ts";
+import { admitStaple, stapleFor, stapleOf, strayStaples } from "./staple.ts";
 
 export type { CredentialOrigin } from "./credential.ts";
 
@@ -166,7 +166,7 @@ export class CredentialStore implements CredentialReader {
     const ofIssuers = this.#issuers.findings(
       (name) => this.credential(name) !== undefined || this.trust(name) !== undefined,
     );
-    return [...ofFaces, ...strayStaples(this.#faces.staples, this.#faces, now), ...ofIssuers];
+    return [...ofFaces, ...strayStaples(this.#faces, now), ...ofIssuers];
   }
 
   /** What the issuer of a name fails at; null: nothing, or it has none. */
@@ -269,7 +269,9 @@ export class CredentialStore implements CredentialReader {
 
   #faceFor(kind: Face["kind"], name: string, origin: CredentialOrigin): Face {
     if (this.#faces.get(kind, name) === undefined) this.#statusEpoch += 1;
-    return this.#faces.made(kind, name, origin);
+    const face = this.#faces.made(kind, name, origin);
+    face.isStapled = (chain) => stapleFor(chain, this.#faces, this.#clock.now()) !== undefined;
+    return face;
   }
 
   #remove(kind: Face["kind"], name: string): void {
@@ -283,7 +285,8 @@ export class CredentialStore implements CredentialReader {
 
   /** A staple is of the certificate that it is about, whoever names either. */
   #attachStaples(): void {
-    for (const face of this.#faces) if (face.kind === "credential") this.#change(face, () => {});
+    for (const face of this.#faces)
+      if (face.kind === "credential") this.#change(face, (each, now) => each.tick(now));
   }
 
   /**
@@ -296,7 +299,7 @@ export class CredentialStore implements CredentialReader {
     const usableBefore = face.announced !== 0 && face.current(now) !== undefined;
     const before = JSON.stringify(face.status(now));
     change(face, now);
-    if (face.kind === "credential") face.attach(stapleOf(face, this.#faces.staples, now));
+    if (face.kind === "credential") face.attach(stapleOf(face, this.#faces, now));
     this.#schedule(face, now);
     const status = JSON.stringify(face.status(now));
     if (status !== face.said) this.#statusEpoch += 1;
@@ -307,7 +310,9 @@ export class CredentialStore implements CredentialReader {
       if (told !== 0 || recompile) this.#emit(face, "unusable");
     } else if (!usableBefore || recompile || status !== before) this.#emit(face, "usable");
     else if (face.announced !== told) this.#emit(face, "rotated");
-    if (face.kind === "staple" && face.announced !== told) this.#attachStaples();
+    // What a CA says of its certificates is believed, or not, once it is known.
+    const decides = face.kind === "staple" || (face.kind === "trust" && this.#faces.staples.size > 0);
+    if (decides && face.announced !== told) this.#attachStaples();
     this.#listeners.tellOfFindings();
   }
 

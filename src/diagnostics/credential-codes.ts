@@ -105,6 +105,11 @@ export const CREDENTIAL_CODES = {
     "informational",
     "Fetch the response anew: `openssl ocsp -issuer ca.pem -cert tls.crt -url URL -respout tls.ocsp`.",
   ],
+  "ocsp-staple-missing": [
+    "warning",
+    "informational",
+    "Name a file with the CA's response in `ocsp_staple_file`, or have the certificate issued without must-staple.",
+  ],
   "ocsp-staple-stale": [
     "warning",
     "informational",

@@ -1,3 +1,4 @@
+import { constants, type KeyObject, verify } from "node:crypto";
 import { context, DerReader, oidOf, readOne, TAG } from "./der-reader.ts";
 import { type AlgorithmIdentifier, type ParsedCertificate, readAlgorithm } from "./parsed-certificate.ts";
 
@@ -30,13 +31,35 @@ export function weakSignature({ signature }: Pick<ParsedCertificate, "signature"
 }
 
 /** How a signature of this algorithm is verified; a hash of null is the algorithm's own. Undefined where it is not known how. */
-export function signatureHash({
+function signatureHash({
   oid,
   parameters,
 }: AlgorithmIdentifier): { readonly hash: string | null; readonly padding?: "pss" } | undefined {
   if (oid !== RSA_PSS) return SIGNATURE_HASHES.get(oid);
   const hash = parameters === null ? undefined : HASHES[pssHash(parameters) ?? ""];
   return hash === undefined ? undefined : { hash, padding: "pss" };
+}
+
+/** What a CA signed that is no certificate. */
+export interface Signed {
+  readonly body: Buffer;
+  readonly algorithm: AlgorithmIdentifier;
+  readonly signature: Buffer;
+}
+
+/** Whether the signature verifies with this key. Never throws. */
+export function isSignedWith({ body, algorithm, signature }: Signed, key: KeyObject): boolean {
+  const known = signatureHash(algorithm);
+  if (known === undefined) return false;
+  const padding =
+    known.padding === "pss"
+      ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO }
+      : {};
+  try {
+    return verify(known.hash, body, { key, ...padding }, signature);
+  } catch {
+    return false;
+  }
 }
 
 /** Go and OpenSSL bound it too: what a key costs grows with its square, and the peer sends it. */

@@ -1,5 +1,5 @@
-import { constants, hash, type KeyObject, verify } from "node:crypto";
-import { signatureHash, weakSignature } from "./algorithms.ts";
+import { hash } from "node:crypto";
+import { type Signed, weakSignature } from "./algorithms.ts";
 import {
   booleanOf,
   context,
@@ -20,7 +20,7 @@ import {
   readAuthorityKey,
   readDistributionPointName,
 } from "./extensions.ts";
-import { type AlgorithmIdentifier, readAlgorithm } from "./parsed-certificate.ts";
+import { readAlgorithm } from "./parsed-certificate.ts";
 
 /** A certificate revocation list (RFC 5280 §5) that one CA signed about its own certificates. */
 export interface RevocationList {
@@ -37,11 +37,7 @@ export interface RevocationList {
   readonly scope: ListScope;
   /** Serial numbers, each an octet a character. */
   readonly revoked: ReadonlySet<string>;
-  readonly signed: {
-    readonly body: Buffer;
-    readonly algorithm: AlgorithmIdentifier;
-    readonly signature: Buffer;
-  };
+  readonly signed: Signed;
 }
 
 /** Which certificates of its CA a list is about (RFC 5280 §5.2.5). */
@@ -58,21 +54,6 @@ export function readRevocationList(encoding: Buffer): RevocationList | string {
   } catch (error) {
     if (error instanceof Unusable) return error.message;
     return error instanceof MalformedDer ? `cannot be read: ${error.message}` : "cannot be read";
-  }
-}
-
-/** Whether the list's signature verifies with this key. Never throws. */
-export function isListSignedWith({ signed }: RevocationList, key: KeyObject): boolean {
-  const algorithm = signatureHash(signed.algorithm);
-  if (algorithm === undefined) return false;
-  const padding =
-    algorithm.padding === "pss"
-      ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO }
-      : {};
-  try {
-    return verify(algorithm.hash, signed.body, { key, ...padding }, signed.signature);
-  } catch {
-    return false;
   }
 }
 

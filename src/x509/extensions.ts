@@ -27,6 +27,8 @@ export interface Extensions {
   readonly netscapeType: number | null;
   /** URIs at which it is said whether the certificate is revoked, as far as its CA says so itself and for any reason. */
   readonly distributionPoints: readonly string[];
+  /** It asks its server to send an OCSP staple (RFC 7633: the TLS feature status_request). */
+  readonly mustStaple: boolean;
   readonly unknownCritical: readonly string[];
 }
 
@@ -73,15 +75,31 @@ export function readExtensions(content: Buffer | null): Extensions {
     authorityKey: null,
     netscapeType: null,
     distributionPoints: [],
+    mustStaple: false,
     unknownCritical: [],
   };
   for (const { oid, critical, value } of content === null ? [] : extensionsOf(content)) {
+    if (oid === TLS_FEATURE) draft.mustStaple = asksForStaple(value);
     const read = READERS[oid];
     if (read !== undefined) read(value, draft);
     else if (critical && !UNDERSTOOD.has(oid)) draft.unknownCritical.push(oid);
   }
   return draft;
 }
+
+/** RFC 7633 §4: features by the number of their TLS extension. What is no list of them asks for nothing. */
+function asksForStaple(value: Buffer): boolean {
+  try {
+    return readAll(readOne(value, TAG.sequence).content, TAG.integer).some(
+      (feature) => smallIntegerOf(feature) === STATUS_REQUEST,
+    );
+  } catch {
+    return false;
+  }
+}
+
+const TLS_FEATURE = "1.3.6.1.5.5.7.1.24";
+const STATUS_REQUEST = 5;
 
 export interface RawExtension {
   readonly oid: string;

@@ -6,16 +6,21 @@ import {
   integerHex,
   MalformedDer,
   oidOf,
+  readAll,
   readOne,
   TAG,
   timeOf,
 } from "./der-reader.ts";
+import type { Signed } from "./algorithms.ts";
+import { readName } from "./distinguished-name.ts";
 import { readAlgorithm } from "./parsed-certificate.ts";
 
 /** What a CA says of one certificate (RFC 6960 §4.2.1). */
 export interface OcspAnswer {
   readonly serial: string;
   readonly issuerNameHash: { readonly algorithm: string; readonly digest: Buffer };
+  /** By the same algorithm. */
+  readonly issuerKeyHash: Buffer;
   readonly status: "good" | "revoked" | "unknown";
   /** Milliseconds since the epoch. */
   readonly thisUpdate: number;
@@ -23,8 +28,18 @@ export interface OcspAnswer {
   readonly nextUpdate: number | null;
 }
 
-/** Reads a response in DER; the reason, a clause after "it", where it says nothing. Its signature is its reader's business. Never throws. */
-export function readOcspResponse(encoding: Buffer): readonly OcspAnswer[] | string {
+/** A response with an answer or more (RFC 6960 §4.2.1). */
+export interface OcspResponse {
+  readonly answers: readonly OcspAnswer[];
+  readonly signed: Signed;
+  /** The responder, by its name or the SHA-1 of its key. */
+  readonly responder: { readonly name: string } | { readonly keyHash: Buffer };
+  /** DER, sent along to verify it with. */
+  readonly certificates: readonly Buffer[];
+}
+
+/** Reads a response in DER; the reason, a clause after "it", where it says nothing. `faultOfStaple` looks at its signature. Never throws. */
+export function readOcspResponse(encoding: Buffer): OcspResponse | string {
   try {
     return read(encoding);
   } catch (error) {
@@ -47,7 +62,7 @@ export function isAnswerAbout({ serial, issuerNameHash }: OcspAnswer, certificat
   }
 }
 
-function read(encoding: Buffer): OcspAnswer[] | string {
+function read(encoding: Buffer): OcspResponse | string {
   const outer = new DerReader(readOne(encoding, TAG.sequence).content);
   const status = outer.read(TAG.enumerated).content[0] ?? 0;
   if (status !== 0) return `says that the responder failed (${FAILURES[status] ?? `status ${status}`})`;
@@ -56,15 +71,34 @@ function read(encoding: Buffer): OcspAnswer[] | string {
   const type = oidOf(bytes.read(TAG.oid));
   if (type !== BASIC) return `is of a kind that is not known (${type})`;
   const basic = new DerReader(readOne(bytes.read(TAG.octetString).content, TAG.sequence).content);
-  const data = basic.enter(TAG.sequence);
+  const body = basic.read(TAG.sequence);
+  const algorithm = readAlgorithm(basic);
+  const signature = basic.read(TAG.bitString).content.subarray(1);
+  const sent = basic.optional(context(0, "constructed"));
+  const data = new DerReader(body.content);
   data.optional(context(0, "constructed"));
-  // The responder, by name or key, and when it was asked.
-  data.read();
+  const responder = readResponder(data.read());
+  // When it answered.
   data.read(TAG.generalizedTime);
   const answers = data.enter(TAG.sequence);
   const found: OcspAnswer[] = [];
   while (!answers.isAtEnd) found.push(readAnswer(answers.enter(TAG.sequence)));
-  return found.length === 0 ? "is about no certificate" : found;
+  if (found.length === 0) return "is about no certificate";
+  return {
+    answers: found,
+    signed: { body: body.encoding, algorithm, signature },
+    responder,
+    certificates:
+      sent === undefined
+        ? []
+        : readAll(readOne(sent.content, TAG.sequence).content, TAG.sequence).map(({ encoding }) => encoding),
+  };
+}
+
+function readResponder({ tag, content }: DerValue): OcspResponse["responder"] {
+  if (tag === context(1, "constructed")) return { name: readName(readOne(content, TAG.sequence)).key };
+  if (tag === context(2, "constructed")) return { keyHash: readOne(content, TAG.octetString).content };
+  throw new MalformedDer("a responder without a name or a key");
 }
 
 function readAnswer(answer: DerReader): OcspAnswer {
@@ -73,7 +107,7 @@ function readAnswer(answer: DerReader): OcspAnswer {
   const algorithm = HASHES[oid];
   if (algorithm === undefined) throw new MalformedDer(`a hash that is not known (${oid})`);
   const digest = id.read(TAG.octetString).content;
-  id.read(TAG.octetString);
+  const issuerKeyHash = id.read(TAG.octetString).content;
   const serial = integerHex(id.read(TAG.integer));
   const status = statusOf(answer.read());
   const thisUpdate = timeOf(answer.read(TAG.generalizedTime));
@@ -81,6 +115,7 @@ function readAnswer(answer: DerReader): OcspAnswer {
   return {
     serial,
     issuerNameHash: { algorithm, digest },
+    issuerKeyHash,
     status,
     thisUpdate,
     nextUpdate: next === undefined ? null : timeOf(readOne(next.content, TAG.generalizedTime)),

@@ -1,4 +1,5 @@
-import { isListSignedWith, type RevocationList, readRevocationList } from "./crl.ts";
+import { isSignedWith } from "./algorithms.ts";
+import { type RevocationList, readRevocationList } from "./crl.ts";
 import { pemOf } from "./der-certificates.ts";
 import { printName } from "./distinguished-name.ts";
 import { KEY_USAGE } from "./extensions.ts";
@@ -153,7 +154,7 @@ function isListSignedBy(list: RevocationList, issuer: ParsedCertificate): boolea
   let verdict = known.get(issuer.sha256);
   if (verdict === undefined) {
     const key = keyOf(issuer);
-    verdict = key !== null && isListSignedWith(list, key);
+    verdict = key !== null && isSignedWith(list.signed, key);
     if (known.size >= MAX_SIGNERS) known.clear();
     known.set(issuer.sha256, verdict);
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { flawedPeers } from "../support/flawed-peers.ts";
-import { verificationLines } from "../support/verification-doc.ts";
+import { stapleTests, verificationLines } from "../support/verification-doc.ts";
 import { sourceFiles } from "./source-files.ts";
 
 const LINES = verificationLines();
@@ -29,6 +29,17 @@ test("every line of docs/verification.md names a test that there is", () => {
   const named = new Set(LINES.map((line) => line.test));
   assert.deepEqual(
     [...named].filter((name) => !tests.includes(name)),
+    [],
+  );
+});
+
+test("every line of docs/verification.md about OCSP staples names tests that there are", () => {
+  const url = new URL("../unit/credentials/staple.test.ts", import.meta.url);
+  const text = readFileSync(url, "utf8");
+  const lines = stapleTests();
+  assert.ok(lines.length >= 8);
+  assert.deepEqual(
+    lines.flat().filter((name) => !text.includes(name)),
     [],
   );
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,8 +7,8 @@ import { beforeEach, describe, it } from "node:test";
 import type { CredentialChange } from "../../../src/credentials/credential.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
 import { systemClock } from "../../../src/telemetry/clock.ts";
-import { type Issued, issue, issueCa, NAMES } from "../../support/issuing.ts";
-import { issueOcsp, type OcspIssuing, TRY_LATER } from "../../support/ocsp.ts";
+import { type Issued, issue, issueCa, NAMES, PURPOSES, rsaKeys } from "../../support/issuing.ts";
+import { issueOcsp, MUST_STAPLE, OCSP_SIGNING, type OcspIssuing, TRY_LATER } from "../../support/ocsp.ts";
 
 const DAY = 86_400_000;
 const until = { notAfter: new Date(Date.now() + 60 * DAY) };
@@ -107,6 +107,125 @@ describe("an OCSP staple", () => {
     present(leaf);
     staple({ by: stranger });
     assert.equal(stapled(), undefined);
+  });
+
+  it("is sent once its certificate's CA is known to have signed it, and not where another did", () => {
+    const alone = issue({ by: root, names: [NAMES.dns("b.example")], ...until });
+    present(alone);
+    const response = issueOcsp({ about: [alone], by: root, signer: issueCa({ subject: "root", ...until }) });
+    offer(response);
+    assert.ok(stapled()?.equals(response), "nobody here can tell");
+    store.offer("ca", { trustAnchors: root.pem }, secret);
+    assert.equal(stapled(), undefined);
+    assert.deepEqual(codes(), ["ocsp-staple-invalid"]);
+    const good = issueOcsp({ about: [alone], by: root });
+    offer(good);
+    assert.ok(stapled()?.equals(good));
+    assert.deepEqual(codes(), []);
+  });
+
+  const usual = { by: root, keyUsage: ["digitalSignature"], names: [], ...until } as const;
+  const responder = issue({ ...usual, subject: "responder", extendedKeyUsage: [OCSP_SIGNING] });
+  const server = issue({ ...usual, subject: "a server", extendedKeyUsage: [PURPOSES.server] });
+  const old = issue({
+    ...usual,
+    subject: "an old responder",
+    extendedKeyUsage: [OCSP_SIGNING],
+    notBefore: new Date(Date.now() - 3 * DAY),
+    notAfter: new Date(Date.now() - DAY),
+  });
+  const stranger = issueCa({ subject: "stranger", ...until });
+  const elsewhere = issue({ ...usual, by: stranger, subject: "elsewhere", extendedKeyUsage: [OCSP_SIGNING] });
+  const namesake = issueCa({ subject: "root", ...until });
+  const rsaRoot = issueCa({ subject: "RSA root", keys: rsaKeys(), ...until });
+  const ofRsaRoot = issue({ by: rsaRoot, names: [NAMES.dns("c.example")], ...until });
+  for (const [what, certificate, options, says] of [
+    ["by the CA itself, named by its key", leaf, { isByKey: true }, null],
+    ["by a responder of the CA's", leaf, { signer: responder, sent: [responder] }, null],
+    [
+      "by one that is named by its key",
+      leaf,
+      { signer: responder, sent: [server, responder], isByKey: true },
+      null,
+    ],
+    [
+      "by a responder whose certificate is not in it",
+      leaf,
+      { signer: responder },
+      /nor by a responder whose certificate is in it/,
+    ],
+    ["by a server of the CA's", leaf, { signer: server, sent: [server] }, /a server .*without OCSPSigning/],
+    ["by a responder that is out of its dates", leaf, { signer: old, sent: [old] }, /out of its dates/],
+    [
+      "by another CA's responder",
+      leaf,
+      { signer: elsewhere, sent: [elsewhere] },
+      /elsewhere .*did not appoint/,
+    ],
+    ["by another CA", leaf, { signer: stranger, sent: [stranger] }, /stranger .*did not appoint/],
+    ["by another CA of that name", leaf, { signer: namesake }, /is not signed by CN=root/],
+    ["about a certificate of another key's CA", leaf, { keyOf: stranger }, /another CA's certificate/],
+    ["with SHA-1", ofRsaRoot, { by: rsaRoot, hash: "sha1" }, /is signed by .*SHA-1/],
+  ] as const)
+    it(`that is signed ${what} is ${says === null ? "sent" : "not sent"}, and OpenSSL agrees`, () => {
+      const by: Issued = "by" in options ? options.by : root;
+      const response = issueOcsp({ about: [certificate], by, ...options });
+      const privateKey = certificate.keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+      store.offer("s", { certificateChain: certificate.pem, privateKey, trustAnchors: by.pem }, secret);
+      offer(response);
+      const told = store.diagnostics().find(({ code }) => code === "ocsp-staple-invalid");
+      assert.equal(stapled()?.equals(response) ?? false, says === null, String(told?.message));
+      if (says !== null) assert.match(told?.message ?? "", says);
+      // OpenSSL's own tool looks at the hash of no response's signature.
+      if ("hash" in options) return;
+      const folder = mkdtempSync(join(tmpdir(), "credence-ocsp-"));
+      const file = (name: string, content: string | Buffer): string => {
+        writeFileSync(join(folder, name), content);
+        return join(folder, name);
+      };
+      const [ca, der] = [file("ca.pem", by.pem), file("response.der", response)];
+      const words = [
+        "-respin",
+        der,
+        "-CAfile",
+        ca,
+        "-issuer",
+        ca,
+        "-cert",
+        file("leaf.pem", certificate.pem),
+      ];
+      const { stdout, stderr } = spawnSync("openssl", ["ocsp", ...words, "-no_nonce"], { encoding: "utf8" });
+      const isFound = /leaf\.pem: good/.test(stdout);
+      assert.equal(/Response verify OK/.test(stderr) && isFound, says === null, `${stdout}${stderr}`);
+      rmSync(folder, { recursive: true });
+    });
+
+  it("that a certificate asks for (must-staple): a new one waits for it, and one that has none is told of", () => {
+    const asking = issue({ by: root, extensions: [MUST_STAPLE], names: [NAMES.dns("a.example")], ...until });
+    const next = issue({ by: root, extensions: [MUST_STAPLE], names: [NAMES.dns("a.example")], ...until });
+    const serial = (): string | undefined => store.credential("s")?.facts[0]?.serial;
+    const envoy = (): string | undefined => {
+      const status = store.statuses.credential("s");
+      return status?.usable === true ? status.refusedByEnvoy : undefined;
+    };
+    present(asking);
+    assert.equal(serial(), asking.certificate.serialNumber.toLowerCase(), "better than none");
+    assert.deepEqual(codes(), ["ocsp-staple-missing"]);
+    assert.match(envoy() ?? "", /without one/);
+    const response = issueOcsp({ about: [asking], by: root });
+    offer(response);
+    assert.ok(stapled()?.equals(response));
+    assert.deepEqual([codes(), envoy()], [[], undefined]);
+    assert.deepEqual(events(), ["usable 1", "usable 2"]);
+    present(next);
+    assert.equal(serial(), asking.certificate.serialNumber.toLowerCase());
+    assert.deepEqual(codes(), ["ocsp-staple-missing", "credential-kept-previous"]);
+    const nextResponse = issueOcsp({ about: [next], by: root });
+    offer(nextResponse);
+    assert.equal(serial(), next.certificate.serialNumber.toLowerCase());
+    assert.ok(stapled()?.equals(nextResponse));
+    assert.deepEqual([codes(), envoy()], [[], undefined]);
+    assert.deepEqual(events().at(-1), "rotated 3");
   });
 
   it("is taken away when its time is over, and that is said", (test) => {
