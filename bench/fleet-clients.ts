@@ -64,6 +64,7 @@ subscribe("http2.client.stream.created", (message) => {
 const identity = { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
 /** What Envoy would find in clusters and listeners; bench/fleet.ts gives the Secrets these names. */
 const secretNames = [
+  "revision",
   "trust:secret/default/ca",
   ...Array.from({ length: Number(secrets) }, (_, index) => `credential:secret/default/secret-${index}`),
 ];

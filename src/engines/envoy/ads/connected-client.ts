@@ -1,7 +1,8 @@
 import type { XdsKind } from "../resources.ts";
 import type { AdsClient, AdsKindState, AdsNack, NackOutcome } from "./client.ts";
 import type { Session } from "./session.ts";
-import { KINDS, type Snapshot } from "./snapshot.ts";
+import { REVISION } from "../revision-secret.ts";
+import { KINDS, namesOf, type Snapshot } from "./snapshot.ts";
 import type { Subscription } from "./subscription.ts";
 
 export interface ClientOptions {
@@ -22,7 +23,7 @@ export class ConnectedClient {
   /** The newest label at which everything was settled. */
   #revision: string | null = null;
   /** What was found when all that is published of a kind was looked at last. */
-  readonly #askedForAll = new Map<XdsKind, { published: Published; asks: number; answer: boolean }>();
+  readonly #askedForAll = new Map<XdsKind, { names: ReadonlySet<string>; asks: number; answer: boolean }>();
 
   /** `published`: what its group is served. */
   constructor(options: ClientOptions, session: Session, published: () => Snapshot | null) {
@@ -56,10 +57,11 @@ export class ConnectedClient {
     const published = snapshot[kind];
     if (subscription === undefined) return published.size === 0;
     const { asks } = subscription;
+    const names = namesOf(published);
     const known = this.#askedForAll.get(kind);
-    if (known?.published === published && known.asks === asks) return known.answer;
-    const answer = isSubset(published.keys(), subscription);
-    this.#askedForAll.set(kind, { published, asks, answer });
+    if (known?.names === names && known.asks === asks) return known.answer;
+    const answer = isSubset(names, subscription);
+    this.#askedForAll.set(kind, { names, asks, answer });
     return answer;
   }
 
@@ -128,9 +130,8 @@ export class ConnectedClient {
 
 const NONE: readonly AdsNack[] = [];
 
-type Published = Snapshot[XdsKind];
-
 function isSubset(names: Iterable<string>, subscription: Subscription): boolean {
-  for (const name of names) if (!subscription.isSubscribed(name)) return false;
+  // Listeners of HTTP alone ask for the revision: who has none, and a client that needs no access log, have all without it.
+  for (const name of names) if (name !== REVISION && !subscription.isSubscribed(name)) return false;
   return true;
 }

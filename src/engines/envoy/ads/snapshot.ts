@@ -33,7 +33,10 @@ function encodedOf(list: readonly XdsResource[], previous: Snapshot[XdsKind]): S
     map.set(name, isAsBefore && before !== undefined ? before : now);
     isSame &&= isAsBefore;
   }
-  return isSame ? previous : map;
+  if (isSame) return previous;
+  // Who has looked at all names need not look again.
+  if (isInPlace) NAMES.set(map, namesOf(previous));
+  return map;
 }
 
 /** What is another object than in `made`, which has the same names in the same order: the rule where the world is large. Null: it has not. */
