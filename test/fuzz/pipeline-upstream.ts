@@ -40,8 +40,10 @@ export function seenOf(method: string, path: string, body: Buffer | string, trai
 export async function startRecorder(
   seen: Seen[],
   tls: ServerOptions | null,
+  onConnection: (socket: Socket) => void = () => {},
 ): Promise<{ port: number; close(): void }> {
   const server = tls === null ? createServer(recorder(seen)) : createSecureServer(tls, recorder(seen));
+  server.on(tls === null ? "connection" : "secureConnection", onConnection);
   // None is stale that a request could meet.
   server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
@@ -134,7 +136,8 @@ export async function startAuthorizer(seen: Seen[]): Promise<{ port: number; clo
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       seen.push(seenOf(request.method ?? "", request.url ?? "", Buffer.concat(chunks)));
-      response.end();
+      // Sooner or later.
+      setTimeout(() => response.end(), seen.length % 5);
     });
   });
   server.keepAliveTimeout = 0;
