@@ -1,4 +1,4 @@
-// A fleet at scale: `node bench/fleet.ts [--mappings 10000] [--hosts 500] [--contexts 1000] [--clients 100] [--rounds 20] [--clients-nice 10] [--node=--cpu-prof]`.
+// A fleet at scale: `node bench/fleet.ts [--mappings 10000] [--hosts 500] [--contexts 1000] [--clients 100] [--rounds 20] [--clients-nice 10] [--most-mb 500] [--node=--cpu-prof]`.
 // The control plane as people run it, over mutual TLS, with simulated Envoys (bench/fleet-clients.ts) and one real one.
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
@@ -21,6 +21,8 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "20" },
     // Of the simulated clients: what they take from the real Envoy's core they would not have in a fleet.
     "clients-nice": { type: "string", default: "0" },
+    // Of the control plane's memory at most: it is an error if it takes more.
+    "most-mb": { type: "string", default: "500" },
     // Of the control plane's Node: --node=--cpu-prof
     node: { type: "string", multiple: true },
   },
@@ -136,6 +138,8 @@ async function run(): Promise<void> {
     `  CPU of the control plane: ${Math.round(((plane.cpuSeconds() - cpuRotation) * 1000) / rounds)} ms a rotation`,
   );
   console.log(`memory of the control plane: ${memories(plane)}`);
+  const peak = memory(plane, "VmHWM");
+  if (peak > Number(values["most-mb"])) throw new Error(`${peak} MB are more than ${values["most-mb"]} MB`);
 }
 
 async function writeResources(authority: Authority): Promise<void> {
