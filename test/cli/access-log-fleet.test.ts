@@ -15,7 +15,7 @@ interface Line {
   readonly revision: number | null;
 }
 
-test("lines of a fleet's Envoys name the revision that was whole when the request began", async (t) => {
+test("lines of a fleet's Envoys name the newest revision that was whole and known to be when the request began", async (t) => {
   const slow: ServerResponse[] = [];
   const upstream = createServer((request, response) => {
     if (request.url?.startsWith("/slow") === true) slow.push(response);

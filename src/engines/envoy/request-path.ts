@@ -9,7 +9,7 @@ const KEY = "credence.path";
 export const REVISION_KEY = "credence.revision";
 
 /**
- * Keeps the path as it came, and the revision that served then, for the access log. Envoy's own header for a path, x-envoy-original-path, is suppressed with all
+ * Keeps the path as it came, and the number of the revision, for the access log. Envoy's own header for a path, x-envoy-original-path, is suppressed with all
  * others that would tell upstreams how a request was routed.
  */
 export function requestPathFilter(withRevision: boolean): MessageInitShape<typeof HttpFilterSchema> {

@@ -23,7 +23,7 @@ export function revisionSecret(number: number): XdsResource<"secret"> {
   return resource("secret", REVISION, message, []);
 }
 
-/** For the filter state's value: the number when the request began. */
+/** For the filter state's value: the number when the request began, of the newest revision that was named. */
 export const REVISION_NOW = `%SECRET(${REVISION})%`;
 
 /** What a format with REVISION_NOW needs. */

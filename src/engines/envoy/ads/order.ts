@@ -1,5 +1,4 @@
 import type { XdsKind } from "../resources.ts";
-import { REVISION } from "../revision-secret.ts";
 import type { Batch } from "./batch.ts";
 import type { EncodedResource } from "./encoded.ts";
 import type { Gate, Subscription } from "./subscription.ts";
@@ -50,9 +49,8 @@ export class Order {
   }
 
   gate(kind: XdsKind | null): Gate {
-    if (kind === "secret")
-      return { mayAdd: ({ name }) => this.#mayName(name), mayRemove: () => this.#areUsersQuiet() };
-    if (kind === "endpoints") return { mayAdd: () => true, mayRemove: () => this.#areUsersQuiet() };
+    if (kind === "secret" || kind === "endpoints")
+      return { mayAdd: () => true, mayRemove: () => this.#areUsersQuiet() };
     if (kind === "cluster") {
       const untold = this.#untoldSecrets();
       const overtakes = this.#overtakesSecrets(kind);
@@ -112,7 +110,7 @@ export class Order {
       this.#secretsAhead = null;
       return NEVER;
     }
-    const names = [...secrets.dirty].filter((name) => name !== REVISION && secrets.isSubscribed(name));
+    const names = [...secrets.dirty].filter((name) => secrets.isSubscribed(name));
     if (names.length === 0) return NEVER;
     const now = this.#now();
     if (this.#secretsAhead?.batch !== batch) this.#secretsAhead = { batch, since: now };
@@ -136,12 +134,6 @@ export class Order {
     if (now - this.#silentSince >= limitMs) return null;
     this.#hold(this.#silentSince, limitMs);
     return this.#secretNames();
-  }
-
-  /** A revision is named when the client has it whole. At first in any case: a listener warms until it knows of one. */
-  #mayName(secret: string): boolean {
-    if (secret !== REVISION || this.#subscriptions.get("secret")?.held.has(REVISION) !== true) return true;
-    return (this.#subscriptions.get("cluster")?.isQuiet ?? true) && this.#areUsersQuiet();
   }
 
   /** Listeners and routes are as they should be, so that nothing uses what goes now. */

@@ -1,8 +1,10 @@
 import type { Clock } from "../../../telemetry/clock.ts";
 import { TYPE_URLS, type XdsKind } from "../resources.ts";
+import { REVISION } from "../revision-secret.ts";
 import type { Batch } from "./batch.ts";
 import { ClosedSecrets } from "./closed-secrets.ts";
 import { FirstClusters } from "./first-clusters.ts";
+import { LateRevision } from "./late-revision.ts";
 import { Order } from "./order.ts";
 import { ownerOf } from "./owner.ts";
 import type { EncodedResource } from "./encoded.ts";
@@ -35,6 +37,7 @@ export class Session {
   #label: string;
   #cancelTimer: () => void = () => undefined;
   readonly #turn: Waiting;
+  readonly #revision: LateRevision;
   /** Of a client that starts; null: it does not, or not so. */
   #first: FirstClusters | null = null;
   /** Clusters that come after its listeners: nothing waits for them to warm, which Envoy acknowledges them by. */
@@ -57,6 +60,11 @@ export class Session {
     this.#snapshot = snapshot;
     this.#label = label;
     this.#turn = { onTurn: options.onReady };
+    const nameRevision = (): void => {
+      this.get("secret")?.mark(REVISION, true);
+      options.onReady();
+    };
+    this.#revision = new LateRevision(options.clock, () => this.isSettled, nameRevision);
     const kinds = {
       get: (kind: XdsKind) => this.get(kind),
       [Symbol.iterator]: () => this.#types.values(),
@@ -178,7 +186,8 @@ export class Session {
       const subscription = this.get(kind);
       if (subscription === undefined) continue;
       if (isFirst && subscription.wildcard) subscription.subscribeAll();
-      for (const name of changes[kind] ?? []) if (subscription.isSubscribed(name)) subscription.mark(name);
+      for (const name of changes[kind] ?? [])
+        if (subscription.isSubscribed(name) && !this.#revision.takes(name)) subscription.mark(name);
       // A port may be free by now.
       if (isNewRevision && kind === "listener") subscription.retry(isBindFailure);
     }
@@ -239,6 +248,7 @@ export class Session {
     this.#options.turns.end(this.#turn);
     this.#cancelTimer();
     this.#first?.close();
+    this.#revision.close();
   }
 
   #endStart(): void {

@@ -112,9 +112,11 @@ test("a revision is named at once to a client that knows of none, afterwards onc
   session.update(second, changesBetween(first, second), "2");
   assert.deepEqual([sent(), sent()], [["credential:a"], ["cluster-a"]]);
   session.acknowledge(secrets);
+  clock.move(500);
   assert.equal(sent(), undefined, "the client has not answered to the cluster");
-  assert.equal(session.isSettled, false);
   session.acknowledge(clusters);
+  assert.equal(session.isSettled, true, "nobody waits for the name");
+  clock.move(1000);
   assert.deepEqual(sent(), [REVISION]);
   session.acknowledge(secrets);
   assert.equal(session.isSettled, true);
