@@ -121,6 +121,11 @@ export class UpstreamConnection implements Timed, TurnWaiter {
     return !this.#gone && this.#socket.writable && !this.#socket.readableEnded && !this.#incoming.unexpected;
   }
 
+  /** The upstream is behind with taking what was written. */
+  get full(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
   /** What its user has said, while nothing of it is with the socket: nobody can have acted on it. */
   get unsent(): string {
     return this.#text;
@@ -139,7 +144,7 @@ export class UpstreamConnection implements Timed, TurnWaiter {
   write(data: string): boolean {
     if (this.#text === "") atTurnEnd(this);
     this.#text += data;
-    return !this.#socket.writableNeedDrain;
+    return !this.full;
   }
 
   writeBytes(data: Buffer): boolean {
