@@ -11,6 +11,7 @@ import {
 } from "./der-reader.ts";
 import { readName } from "./distinguished-name.ts";
 import { KEY_USAGE } from "./extensions.ts";
+import { parsed } from "./parsed-certificate.ts";
 import { isMultiPrime } from "./private-key.ts";
 
 /**
@@ -78,8 +79,24 @@ interface Outline {
   readonly maySign: boolean;
 }
 
-/** What decides, also of a certificate that RFC 5280 would not have; null: it is not DER. */
-function outlineOf({ raw }: X509Certificate): Outline | null {
+/** What decides; null: it is not DER. */
+function outlineOf(certificate: X509Certificate): Outline | null {
+  const whole = parsed(certificate);
+  if (typeof whole === "string") return outlineOfFlawed(certificate);
+  const { version, issuer, subject, keyUsage, publicKey } = whole;
+  const { encoding, key } = publicKey;
+  return {
+    version: version - 1,
+    hasExtensions: version === 3,
+    hasEmptyName: [issuer, subject].some(({ relative }) => relative.includes("")),
+    isOnCurve: publicKey.oid === EC_PUBLIC_KEY,
+    point: encoding.subarray(encoding.length - key.length - 1).toString("hex", 0, 2),
+    maySign: keyUsage === null || (keyUsage & KEY_USAGE.digitalSignature) !== 0,
+  };
+}
+
+/** Of a certificate that RFC 5280 would not have, and OpenSSL reads all the same. */
+function outlineOfFlawed({ raw }: X509Certificate): Outline | null {
   try {
     const inner = new DerReader(readOne(raw, TAG.sequence).content).enter(TAG.sequence);
     const versioned = inner.optional(context(0, "constructed"));
@@ -90,7 +107,7 @@ function outlineOf({ raw }: X509Certificate): Outline | null {
     inner.read(TAG.sequence);
     const subject = readName(inner.read(TAG.sequence));
     const key = inner.enter(TAG.sequence);
-    const isOnCurve = key.enter(TAG.sequence).read(TAG.oid).content.equals(EC_PUBLIC_KEY);
+    const isOnCurve = oidOf(key.enter(TAG.sequence).read(TAG.oid)) === EC_PUBLIC_KEY;
     const point = key.read(TAG.bitString).content.subarray(0, 2).toString("hex");
     inner.optional(context(1, "primitive"));
     inner.optional(context(2, "primitive"));
@@ -124,8 +141,7 @@ function isForSigning(extensions: Buffer): boolean {
 /** No unused bits, and a point in full or compressed (SEC 1 §2.3.3); OpenSSL has a third, hybrid form. */
 const POINTS: ReadonlySet<string> = new Set(["0004", "0002", "0003"]);
 const KEY_USAGE_EXTENSION = "2.5.29.15";
-/** 1.2.840.10045.2.1. */
-const EC_PUBLIC_KEY = Buffer.from("2a8648ce3d0201", "hex");
+const EC_PUBLIC_KEY = "1.2.840.10045.2.1";
 
 const LARGEST_EXPONENT = 2n ** 33n - 1n;
 
