@@ -14,6 +14,7 @@ import { DeltaClient } from "../support/delta-client.ts";
 import { startUpstream } from "../support/upstream.ts";
 import { freePort } from "../support/tcp.ts";
 import { Credence, eventually, fetchText, scratch } from "./credence.ts";
+import { until } from "../support/until.ts";
 import { issueServer, object, type Pki, pki, proxies, startControlPlane, startEnvoy } from "./fleet.ts";
 
 /** Asks for resources as any client might, and says how the stream ended. */
@@ -165,7 +166,11 @@ test("each group's Envoy gets its own; nobody reads another's secrets, and a str
     /^credence_xds_clients_refused_total\{reason="handshake",handshake="issuer_unknown"\} [1-9]/m,
   );
   // Who it was, as Node alone would not tell.
-  const line = plane.stderr.split("\n").find((text) => text.includes("a TLS handshake for xDS failed")) ?? "";
+  // Its end may not be there yet.
+  const ofFailure = (): string | undefined =>
+    /^.*a TLS handshake for xDS failed.*\n/m.exec(plane.stderr)?.[0];
+  await until(() => ofFailure() !== undefined);
+  const line = ofFailure() ?? "";
   const told = JSON.parse(line) as {
     reason: string;
     certificate: { subject: string; issuer: string; sha256: string };
