@@ -5,6 +5,7 @@ import type { Timed } from "./deadlines.ts";
 import { readClient } from "./client-reads.ts";
 import { Exchange } from "./exchange.ts";
 import { failureResponse } from "./failures.ts";
+import type { Gathered } from "./gathered.ts";
 import { CR, LF } from "./http1/fields.ts";
 import type { AcceptedConnection } from "./listener.ts";
 import type { Serving } from "./serving.ts";
@@ -62,6 +63,10 @@ export class ClientConnection implements Client, Timed {
   /** Bytes to the client, copied: they may be overwritten at once. */
   writeBytes(data: Buffer): boolean {
     return this.#writer.bytes(data);
+  }
+
+  lend(size: number): Gathered | null {
+    return this.#writer.lend(size);
   }
 
   pause(): void {

@@ -32,6 +32,8 @@ export function readClient(
 interface OnreadFields {
   readonly buffer: symbol;
   readonly callback: symbol;
+  /** Of a function that says where the next bytes are to be read to; asked after each read. */
+  readonly generator: symbol;
 }
 
 interface Accepted {
@@ -42,11 +44,13 @@ interface Accepted {
 const READ_BUFFER = new SharedBuffer();
 const FIELDS = fieldsOfOnread();
 
-/** What `onread` sets in a socket: every socket has the fields, under symbols. */
+/** What `onread` sets in a socket, null where it is not set: every socket has the fields, under symbols. */
 export function fieldsOfOnread(): OnreadFields | null {
   const symbols = Object.getOwnPropertySymbols(new Socket());
   const find = (name: string): symbol | undefined => symbols.find(({ description }) => description === name);
   const buffer = find("kBuffer");
   const callback = find("kBufferCb");
-  return buffer === undefined || callback === undefined ? null : { buffer, callback };
+  const generator = find("kBufferGen");
+  if (buffer === undefined || callback === undefined || generator === undefined) return null;
+  return { buffer, callback, generator };
 }

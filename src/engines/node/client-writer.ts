@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { GATHERED_BYTES, Gathered } from "./gathered.ts";
 import { copiesWrites, writeText } from "./socket-text.ts";
 import { atTurnEnd, type TurnWaiter } from "./turn.ts";
 
@@ -11,7 +12,7 @@ export class ClientWriter implements TurnWaiter {
   /** Latin-1; nothing is gathered before it. */
   #text = "";
   /** Body bytes, which their owner takes back, and text behind them. */
-  #gathered: Buffer | null = null;
+  #gathered: Gathered | null = null;
   #length = 0;
   #scheduled = false;
   /** Writes of gathered bytes that are under way: each tells when it is done, as text does not. */
@@ -40,11 +41,12 @@ export class ClientWriter implements TurnWaiter {
   /** Latin-1 text. False: wait. */
   text(data: string): boolean {
     if (this.#closed) return true;
-    if (this.#gathered === null || this.#length === 0) this.#text += data;
-    else if (data.length <= GATHERED_BYTES - this.#length)
-      this.#length += this.#gathered.write(data, this.#length, "latin1");
+    const gathered = this.#gathered;
+    if (gathered === null || this.#length === 0) this.#text += data;
+    else if (!gathered.awaits && data.length <= GATHERED_BYTES - this.#length)
+      this.#length += gathered.bytes.write(data, this.#length, "latin1");
     else {
-      this.#send(this.#gathered);
+      this.#send(gathered);
       this.#text = data;
     }
     this.#schedule();
@@ -54,34 +56,46 @@ export class ClientWriter implements TurnWaiter {
   /** Bytes that their owner may overwrite as soon as this returns. False: wait. */
   bytes(data: Buffer): boolean {
     if (this.#closed) return true;
-    let rest = data;
-    while (rest.length > 0) {
+    let from = 0;
+    while (from < data.length) {
       const gathered = this.#gather();
       if (gathered === null) {
         this.#sendText();
-        return this.#flowing(this.#socket.write(Buffer.from(rest)));
+        return this.#flowing(this.#socket.write(Buffer.from(data.subarray(from))));
       }
-      const taken = rest.copy(gathered, this.#length);
+      const taken = gathered.holds(data, this.#length)
+        ? data.length
+        : data.copy(gathered.bytes, this.#length, from);
       this.#length += taken;
-      rest = rest.subarray(taken);
+      from += taken;
       if (this.#length === GATHERED_BYTES) this.#send(gathered);
     }
     this.#schedule();
     return this.#flowing(this.#idle || this.#length < HOLD_BYTES);
   }
 
+  /** Where the next bytes may be read to, `size` of them, which `bytes` then need not copy; null: it makes no odds. */
+  lend(size: number): Gathered | null {
+    const gathered = this.#gathered;
+    const at = this.#length;
+    if (gathered === null || !this.#copies || at < BULK_BYTES || size > GATHERED_BYTES - at) return null;
+    return gathered.lend(at, size) ? gathered : null;
+  }
+
   /** Writes what is gathered. */
   flush(): void {
     this.#sendText();
-    if (this.#gathered !== null && this.#length > 0) this.#send(this.#gathered);
+    const gathered = this.#gathered;
+    if (gathered === null) return;
+    if (this.#length > 0) this.#send(gathered);
+    else if (!gathered.lent) this.#release(gathered);
   }
 
   close(): void {
     this.#closed = true;
     this.#text = "";
     this.#length = 0;
-    if (this.#gathered !== null) release(this.#gathered);
-    this.#gathered = null;
+    if (this.#gathered !== null) this.#release(this.#gathered);
   }
 
   /** What cannot go out now goes when the write before it is done, where that is one that tells. */
@@ -113,14 +127,16 @@ export class ClientWriter implements TurnWaiter {
   }
 
   /** Text that stands before the bytes goes out with them. */
-  #gather(): Buffer | null {
-    if (this.#gathered === null) this.#gathered = take();
-    if (this.#gathered !== null && this.#text !== "") {
-      if (this.#text.length <= GATHERED_BYTES) this.#length = this.#gathered.write(this.#text, 0, "latin1");
+  #gather(): Gathered | null {
+    this.#gathered ??= Gathered.take();
+    const gathered = this.#gathered;
+    if (gathered !== null && this.#text !== "") {
+      if (!gathered.lent && this.#text.length <= GATHERED_BYTES)
+        this.#length = gathered.bytes.write(this.#text, 0, "latin1");
       else this.#socket.write(this.#text, "latin1");
       this.#text = "";
     }
-    return this.#gathered;
+    return gathered;
   }
 
   #sendText(): void {
@@ -130,20 +146,25 @@ export class ClientWriter implements TurnWaiter {
     writeText(this.#socket, this.#copies, text);
   }
 
-  #send(gathered: Buffer): void {
-    const data = gathered.subarray(0, this.#length);
-    this.#gathered = null;
+  #send(gathered: Gathered): void {
+    const data = gathered.bytes.subarray(0, this.#length);
     this.#length = 0;
     this.#sending++;
     if (this.#copies && this.#idle) {
       this.#socket.write(data, this.#onWritten);
-      release(gathered);
+      if (!gathered.lent) this.#release(gathered);
     } else {
+      this.#gathered = null;
       this.#socket.write(data, () => {
-        release(gathered);
+        gathered.release();
         this.#onWritten();
       });
     }
+  }
+
+  #release(gathered: Gathered): void {
+    this.#gathered = null;
+    gathered.release();
   }
 
   #afterWrite(): void {
@@ -155,26 +176,7 @@ export class ClientWriter implements TurnWaiter {
   }
 }
 
-/**
- * 512 KiB, of which three quarters may wait for the client before its upstream is held: pausing a fast upstream closes its
- * TCP window, and that costs more than the memory. With 128 KiB, 1 MiB bodies took 1.8 times the CPU (bench/).
- */
-const GATHERED_BYTES = 524_288;
+/** Three quarters of what is gathered may wait for the client before its upstream is held. */
 const HOLD_BYTES = 393_216;
-/** So many bodies at a time are gathered, in 64 MiB; more of them pass one chunk at a time. */
-const GATHERED_MAX = 128;
-/** Kept for the next body. */
-const SPARE_MAX = 16;
-const spare: Buffer[] = [];
-let taken = 0;
-
-function take(): Buffer | null {
-  if (taken === GATHERED_MAX) return null;
-  taken++;
-  return spare.pop() ?? Buffer.allocUnsafeSlow(GATHERED_BYTES);
-}
-
-function release(gathered: Buffer): void {
-  taken--;
-  if (spare.length < SPARE_MAX) spare.push(gathered);
-}
+/** With so many bytes in one turn of the event loop, more are likely to come. */
+const BULK_BYTES = 32_768;

@@ -1,4 +1,5 @@
 import type { AcceptedConnection } from "./listener.ts";
+import type { Gathered } from "./gathered.ts";
 import type { Serving } from "./serving.ts";
 
 /** What an exchange needs of the client's connection that it serves. */
@@ -13,6 +14,8 @@ export interface Client {
   write(data: string): boolean;
   /** Bytes to the client, copied: they may be overwritten at once. */
   writeBytes(data: Buffer): boolean;
+  /** Where bytes for `writeBytes` may be read to, `size` at a time, so that it need not copy them; null: anywhere. */
+  lend(size: number): Gathered | null;
   pause(): void;
   resume(): void;
   /** Everything that comes from now on is the exchange's, uncut. */

@@ -12,6 +12,7 @@ import { failureResponse } from "./failures.ts";
 import { FIELD } from "./http1/fields.ts";
 import { firstValue } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
+import type { Gathered } from "./gathered.ts";
 import type { Plan } from "./plan.ts";
 import { requestId } from "./request-id.ts";
 import { ResponseRelay } from "./response-relay.ts";
@@ -159,7 +160,8 @@ export class Exchange extends UpstreamCall implements AuthUser {
     const outcome = this.response.take(chunk, !this.#mayKeepAlive);
     this.status = this.response.status;
     if (outcome === "more") {
-      if (!this.response.flowing) this.upstream?.pause();
+      // For its last bytes a connection is not held: it may serve others while they wait for this client.
+      if (!this.response.flowing && !this.response.body.endsWithin(LAST_BYTES)) this.upstream?.pause();
     } else if (outcome === "complete") this.complete();
     else if (outcome === "switched") {
       this.tunnel = true;
@@ -168,6 +170,10 @@ export class Exchange extends UpstreamCall implements AuthUser {
     } else if (outcome === "refused") this.tryAgainAfterAnswer();
     else if (!this.tryAgainAfter("upstream_invalid_response", true))
       this.fail("upstream_invalid_response", outcome.problem);
+  }
+
+  landing(readSize: number): Gathered | null {
+    return !this.tunnel && this.response.passes ? this.connection.lend(readSize) : null;
   }
 
   onClientEnd(): void {
@@ -291,3 +297,6 @@ export class Exchange extends UpstreamCall implements AuthUser {
     connection.onExchangeDone(keepAlive);
   }
 }
+
+/** 64 KiB, as much as is read at once. */
+const LAST_BYTES = 65_536;

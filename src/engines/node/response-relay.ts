@@ -61,6 +61,12 @@ export class ResponseRelay {
     return !this.begun && !this.#interim;
   }
 
+  /** More of a body is to come, and goes to the client as it is. */
+  get passes(): boolean {
+    const { body } = this;
+    return this.begun && this.flowing && this.#replacedBytes === -1 && !body.done && !body.untilClose;
+  }
+
   /** Begins anew, for the response of another try. */
   forget(): void {
     this.#partialHead = null;

@@ -55,6 +55,11 @@ export class BodyReader {
     return this.#mode === "until-close";
   }
 
+  /** Not more than `length` bytes are missing, for sure. */
+  endsWithin(length: number): boolean {
+    return this.#mode === "sized" && this.#remaining <= length;
+  }
+
   /** Takes `bytes[from…]`; returns where the body's part of them ends, or -1 for framing that is malformed. */
   read(bytes: Buffer, from: number): number {
     let end = bytes.length;

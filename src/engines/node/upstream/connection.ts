@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Deadlines, Timed } from "../deadlines.ts";
+import type { Gathered } from "../gathered.ts";
 import { copiesWrites, writeText } from "../socket-text.ts";
 import { atTurnEnd, type TurnWaiter, turnTime } from "../turn.ts";
 import { classify, type UpstreamFailure } from "./classify.ts";
@@ -15,6 +16,11 @@ export interface UpstreamUser {
   onUpstreamFailed(failure: UpstreamFailure, address: string | null): void;
   /** `chunk` is overwritten by the next read: whatever is to outlive this call must be copied. */
   onUpstreamData(chunk: Buffer): void;
+  /**
+   * Asked after each onUpstreamData by a connection that reads up to `readSize` bytes at a time: where the next ones are to
+   * be read to; null: anywhere.
+   */
+  landing?(readSize: number): Gathered | null;
   /** After a write that returned false. */
   onUpstreamDrain(): void;
   /** The upstream will send no more, and may still read. Where this is left out, it counts as onUpstreamClosed. */
@@ -97,11 +103,15 @@ export class UpstreamConnection implements Timed, TurnWaiter {
     const now = turnTime();
     this.#endsAt = now + (facts.peerNotAfter - Date.now());
     this.#oldAt = Math.min(now + owner.lifetimeMs, this.#endsAt);
-    incoming.deliverTo((chunk) => {
-      // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
-      if (this.#user === null) this.destroy();
-      else if (this.unsent !== "" && this.served > 0) this.#lose(UNASKED);
-      else this.#user.onUpstreamData(chunk);
+    const readSize = facts.tlsVersion === null ? TCP_READ : TLS_READ;
+    incoming.deliverTo(socket, {
+      receive: (chunk) => {
+        // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
+        if (this.#user === null) this.destroy();
+        else if (this.unsent !== "" && this.served > 0) this.#lose(UNASKED);
+        else this.#user.onUpstreamData(chunk);
+      },
+      landing: () => this.#user?.landing?.(readSize) ?? null,
     });
     socket.on("drain", () => this.#user?.onUpstreamDrain());
     socket.on("end", () => {
@@ -112,6 +122,7 @@ export class UpstreamConnection implements Timed, TurnWaiter {
     socket.on("close", () => {
       deadlines.leave(this);
       this.#lose(LOST);
+      incoming.close();
     });
     deadlines.join(this);
   }
@@ -194,9 +205,18 @@ export class UpstreamConnection implements Timed, TurnWaiter {
     const patience = keepAliveSeconds === null ? idleMs : Math.min(idleMs, keepAliveSeconds * 1000 - 1000);
     this.idleSince = now;
     this.deadline = Math.min(now + patience, this.#oldAt);
-    // Bytes that wait while it is paused may belong to no response: the next user must not read them as its own.
-    const isClean = this.#text === "" && this.usable && !this.#socket.isPaused();
-    if (this.deadline <= now || !isClean || !this.#owner.onIdle(this)) this.end();
+    if (this.#text !== "") this.end();
+    else if (!this.#socket.isPaused()) this.#offer();
+    else {
+      // Bytes that wait may belong to no response: the next user must not read them as its own, so they are read first.
+      this.#socket.resume();
+      setImmediate(() => setImmediate(() => this.#offer()));
+    }
+  }
+
+  #offer(): void {
+    if (this.#gone) return;
+    if (this.deadline <= turnTime() || !this.usable || !this.#owner.onIdle(this)) this.end();
   }
 
   /** Closes in due form what is idle, or has said all: with TLS, close_notify first (RFC 8446 §6.1). */
@@ -276,5 +296,8 @@ export const CLEAN_END = "closed by the upstream";
 const CLOSED: UpstreamFailure = { reason: "upstream_reset", cause: CLEAN_END };
 const UNASKED: UpstreamFailure = { reason: "upstream_reset", cause: "bytes before the request" };
 const LOST: UpstreamFailure = { reason: "upstream_reset", cause: "connection lost" };
+/** TLS gives one record at a time (RFC 8446 §5.1); TCP whatever there is. */
+const TLS_READ = 16_384;
+const TCP_READ = 65_536;
 /** How long a peer may take to let an idle connection end before it is cut. */
 const LINGER_MS = 1000;

@@ -65,8 +65,22 @@ describe("upstream connections between requests", () => {
     peer.accepted.at(-1)?.write("more than was asked for");
     await new Promise((resolve) => setTimeout(resolve, 50));
     requester.connection?.release(null);
-    assert.deepEqual(pool.stats(), { active: 0, idle: 0 });
+    assert.equal(pool.stats().idle, 0);
     const next = await request(pool);
+    assert.equal(next.received, "answer");
+    assert.notEqual(next.connection, requester.connection);
+    await eventually(() => pool.stats().active === 1, "the other connection is gone");
+    assert.equal(pool.stats().idle, 0);
+  });
+
+  it("keeps one that is paused when its request is over, as soon as nothing is left unread", async () => {
+    const pool = cluster();
+    const requester = await request(pool);
+    requester.connection?.pause();
+    requester.connection?.release(null);
+    await eventually(() => pool.stats().idle === 1, "it is idle");
+    const next = await request(pool);
+    assert.equal(next.connection, requester.connection);
     assert.equal(next.received, "answer");
   });
 
