@@ -17,7 +17,7 @@ export interface UpstreamUser {
   /** `chunk` is overwritten by the next read: whatever is to outlive this call must be copied. */
   onUpstreamData(chunk: Buffer): void;
   /**
-   * Asked after each onUpstreamData by a connection that reads up to `readSize` bytes at a time: where the next ones are to
+   * Asked after an onUpstreamData of many bytes by a connection that reads up to `readSize` bytes at a time: where the next ones are to
    * be read to; null: anywhere.
    */
   landing?(readSize: number): Gathered | null;

@@ -6,7 +6,7 @@ import { SharedBuffer } from "../shared-buffer.ts";
 /** Who takes what an upstream socket reads. */
 export interface Receiver {
   receive(chunk: Buffer): void;
-  /** Asked after each `receive`: where the next bytes are to be read to; null: anywhere. */
+  /** Asked after each `receive` of many bytes: where the next bytes are to be read to; null: anywhere. */
   landing(): Gathered | null;
 }
 
@@ -35,7 +35,7 @@ export class Incoming {
         if (receiver === null) this.unexpected = true;
         else {
           receiver.receive(bytes);
-          this.#next = GENERATOR === null ? null : receiver.landing();
+          this.#next = count < LARGE || GENERATOR === null ? null : receiver.landing();
           if (this.#next !== null && target === null) this.#generate(() => this.#turnToNext());
         }
         return true;
@@ -76,4 +76,6 @@ interface Generated {
 }
 
 const READ_BUFFER = new SharedBuffer();
+/** With fewer bytes it makes no odds where the next ones go. */
+const LARGE = 8192;
 const GENERATOR = fieldsOfOnread()?.generator ?? null;
