@@ -7,7 +7,7 @@ import { atTurnEnd, type TurnWaiter, turnTime } from "../turn.ts";
 import { classify, type UpstreamFailure } from "./classify.ts";
 import type { VerifiedPeer } from "./generation.ts";
 import type { UpstreamHost } from "./host.ts";
-import type { Incoming } from "./incoming.ts";
+import type { Incoming, Receiver } from "./incoming.ts";
 
 /** One request that wants, has or had an upstream connection. A connection has at most one user. */
 export interface UpstreamUser {
@@ -58,7 +58,7 @@ export interface ConnectionFacts {
 }
 
 /** A connection to an upstream, ready to carry one request after the other. Its listeners are set once, not per request. */
-export class UpstreamConnection implements Timed, TurnWaiter {
+export class UpstreamConnection implements Timed, TurnWaiter, Receiver {
   deadline: number = Number.POSITIVE_INFINITY;
   /** Requests it has carried; above 0 it came from the pool. */
   served = 0;
@@ -77,6 +77,8 @@ export class UpstreamConnection implements Timed, TurnWaiter {
   readonly #oldAt: number;
   readonly #endsAt: number;
   readonly #copies: boolean;
+  /** As much as its socket reads at once, in bytes. */
+  readonly #readSize: number;
   #user: UpstreamUser | null = null;
   /** To be written, in Latin-1. */
   #text = "";
@@ -103,16 +105,8 @@ export class UpstreamConnection implements Timed, TurnWaiter {
     const now = turnTime();
     this.#endsAt = now + (facts.peerNotAfter - Date.now());
     this.#oldAt = Math.min(now + owner.lifetimeMs, this.#endsAt);
-    const readSize = facts.tlsVersion === null ? TCP_READ : TLS_READ;
-    incoming.deliverTo(socket, {
-      receive: (chunk) => {
-        // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
-        if (this.#user === null) this.destroy();
-        else if (this.unsent !== "" && this.served > 0) this.#lose(UNASKED);
-        else this.#user.onUpstreamData(chunk);
-      },
-      landing: () => this.#user?.landing?.(readSize) ?? null,
-    });
+    this.#readSize = facts.tlsVersion === null ? TCP_READ : TLS_READ;
+    incoming.deliverTo(socket, this);
     socket.on("drain", () => this.#user?.onUpstreamDrain());
     socket.on("end", () => {
       if (socket.allowHalfOpen && this.#user?.onUpstreamEnd !== undefined) this.#user.onUpstreamEnd();
@@ -161,6 +155,17 @@ export class UpstreamConnection implements Timed, TurnWaiter {
   writeBytes(data: Buffer): boolean {
     this.onTurnEnd();
     return this.#socket.write(data);
+  }
+
+  receive(chunk: Buffer): void {
+    // Bytes that nobody asked for would be read as the next response: the connection is not to be trusted again.
+    if (this.#user === null) this.destroy();
+    else if (this.#text !== "" && this.served > 0) this.#lose(UNASKED);
+    else this.#user.onUpstreamData(chunk);
+  }
+
+  landing(): Gathered | null {
+    return this.#user?.landing?.(this.#readSize) ?? null;
   }
 
   onTurnEnd(): void {

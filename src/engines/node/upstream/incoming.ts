@@ -35,8 +35,7 @@ export class Incoming {
         if (receiver === null) this.unexpected = true;
         else {
           receiver.receive(bytes);
-          this.#next = count < LARGE || GENERATOR === null ? null : receiver.landing();
-          if (this.#next !== null && target === null) this.#generate(() => this.#turnToNext());
+          if (count >= LARGE || target !== null) this.#decide(receiver, count);
         }
         return true;
       },
@@ -46,6 +45,12 @@ export class Incoming {
   deliverTo(socket: Socket, receiver: Receiver): void {
     this.#socket = socket as unknown as Generated;
     this.#receiver = receiver;
+  }
+
+  /** Where the next read goes. */
+  #decide(receiver: Receiver, count: number): void {
+    this.#next = count < LARGE || GENERATOR === null ? null : receiver.landing();
+    if (this.#next !== null && this.#target === null) this.#generate(() => this.#turnToNext());
   }
 
   /** The socket is closed: it writes nowhere any more. */
