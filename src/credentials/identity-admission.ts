@@ -3,7 +3,7 @@ import { chainRefusedByBoringSsl, refusedByBoringSsl } from "../x509/boringssl.t
 import { orderChain } from "../x509/chain.ts";
 import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
 import { identified } from "../x509/finding.ts";
-import { parsed } from "../x509/parsed-certificate.ts";
+import { type ParsedCertificate, parsed } from "../x509/parsed-certificate.ts";
 import { type PemBlock, parsePem } from "../x509/pem.ts";
 import { inconsistencyOf } from "../x509/private-key.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
@@ -51,8 +51,9 @@ export function admitIdentity(
     return /WEAK|TOO_SMALL/.test(code)
       ? reject("certificate-key-weak", `OpenSSL refuses the chain of ${identified(leaf)}: ${code}`)
       : reject("pem-invalid", `OpenSSL refuses ${identified(leaf)} and its key: ${code}`);
+  const whole = parsedLeafOf(chain);
   const refusedByEnvoy =
-    refusedByBoringSsl(key.value.object, encodedBytesOf(chain)) ?? chainRefusedByBoringSsl(chain);
+    refusedByBoringSsl(key.value.object, whole?.publicKey.encoding.length) ?? chainRefusedByBoringSsl(chain);
   const warnings: Finding[] = [];
   if (ordered.reordered) {
     warnings.push({
@@ -81,20 +82,15 @@ export function admitIdentity(
       notAfter: Math.min(...facts.map(({ notAfter }) => notAfter)),
       spiffeId: spiffeIdOf(leaf.uris),
       ...(refusedByEnvoy === null ? {} : { refusedByEnvoy }),
-      ...(mustStaple(chain) ? { mustStaple: true } : {}),
+      ...(whole?.mustStaple === true ? { mustStaple: true } : {}),
     },
   };
 }
 
-function mustStaple([leaf]: readonly X509Certificate[]): boolean {
+/** Undefined where it cannot be taken apart. */
+function parsedLeafOf([leaf]: readonly X509Certificate[]): ParsedCertificate | undefined {
   const whole = leaf === undefined ? "none" : parsed(leaf);
-  return typeof whole !== "string" && whole.mustStaple;
-}
-
-/** Of the leaf's public key, where its certificate can be taken apart. */
-function encodedBytesOf([leaf]: readonly X509Certificate[]): number | undefined {
-  const whole = leaf === undefined ? "none" : parsed(leaf);
-  return typeof whole === "string" ? undefined : whole.publicKey.encoding.length;
+  return typeof whole === "string" ? undefined : whole;
 }
 
 /** The text is the one block that was checked, without what stood around it. */

@@ -43,6 +43,9 @@ export class CredentialStore implements CredentialReader {
   readonly #delivered = new Map<string, CredentialMaterial>();
   #statusEpoch = 0;
 
+  readonly #isStapled = (chain: string): boolean =>
+    stapleFor(chain, this.#faces, this.#clock.now()) !== undefined;
+
   constructor(clock: Clock, logger?: Logger, expiryWarnings = DEFAULT_EXPIRY_WARNINGS) {
     this.#clock = clock;
     this.#listeners = new Listeners(logger);
@@ -270,7 +273,7 @@ export class CredentialStore implements CredentialReader {
   #faceFor(kind: Face["kind"], name: string, origin: CredentialOrigin): Face {
     if (this.#faces.get(kind, name) === undefined) this.#statusEpoch += 1;
     const face = this.#faces.made(kind, name, origin);
-    face.isStapled = (chain) => stapleFor(chain, this.#faces, this.#clock.now()) !== undefined;
+    face.isStapled = this.#isStapled;
     return face;
   }
 

@@ -16,13 +16,16 @@ export function inconsistencyOf(key: KeyObject): string | null {
 
 /** Whether an RSA key has more than two primes (RFC 8017 §3.2): OpenSSL takes it, BoringSSL does not. */
 export function isMultiPrime(key: KeyObject): boolean {
-  return key.type === "private" && key.asymmetricKeyType === "rsa" && rsaParts(key).version !== 0;
+  return key.type === "private" && key.asymmetricKeyType === "rsa" && versionOf(rsaKey(key)) !== 0;
 }
 
 /** RFC 8017 §3.2. */
 function rsaInconsistency(key: KeyObject): string | null {
-  const { version, numbers } = rsaParts(key);
-  if (version !== 0) return null;
+  const reader = rsaKey(key);
+  if (versionOf(reader) !== 0) return null;
+  const numbers: bigint[] = [];
+  while (reader.nextTag === TAG.integer)
+    numbers.push(BigInt(`0x${reader.read(TAG.integer).content.toString("hex")}`));
   const [n = 0n, e = 0n, d = 0n, p = 0n, q = 0n, dp = 0n, dq = 0n, inverse = 0n] = numbers;
   const isConsistent =
     p > 1n &&
@@ -38,13 +41,13 @@ function rsaInconsistency(key: KeyObject): string | null {
   return isConsistent ? null : "its numbers do not belong together";
 }
 
-function rsaParts(key: KeyObject): { readonly version: number; readonly numbers: readonly bigint[] } {
-  const reader = new DerReader(readOne(key.export({ type: "pkcs1", format: "der" }), TAG.sequence).content);
-  const version = smallIntegerOf(reader.read(TAG.integer));
-  const numbers: bigint[] = [];
-  while (reader.nextTag === TAG.integer)
-    numbers.push(BigInt(`0x${reader.read(TAG.integer).content.toString("hex")}`));
-  return { version, numbers };
+/** At its version; its numbers follow. */
+function rsaKey(key: KeyObject): DerReader {
+  return new DerReader(readOne(key.export({ type: "pkcs1", format: "der" }), TAG.sequence).content);
+}
+
+function versionOf(reader: DerReader): number {
+  return smallIntegerOf(reader.read(TAG.integer));
 }
 
 function ecInconsistency(key: KeyObject): string | null {

@@ -199,10 +199,11 @@ export class Exchange extends UpstreamCall implements AuthUser {
     else if (this.tunnel) this.finish(false, null, "");
     else if (over === "silence")
       this.fail("upstream_response_timeout", `no byte either way within ${this.timeouts?.idleMs} ms`);
-    else if (this.wantsBody && !this.response.begun && this.upstream?.full === true)
-      this.fail("upstream_response_timeout", "the upstream takes no more of the request body");
-    else if (this.wantsBody && !this.response.begun) this.fail("request_timeout", "the request body stalled");
-    else if (over === "phase")
+    else if (this.wantsBody && !this.response.begun) {
+      if (this.upstream?.full === true)
+        this.fail("upstream_response_timeout", "the upstream takes no more of the request body");
+      else this.fail("request_timeout", "the request body stalled");
+    } else if (over === "phase")
       this.fail("upstream_response_timeout", `no complete response within ${this.timeoutMs} ms`);
     else if (!this.tryAgainAfter("upstream_response_timeout", true))
       this.fail("upstream_response_timeout", "no response within per_try_timeout");

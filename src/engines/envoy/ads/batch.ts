@@ -1,3 +1,4 @@
+import { secretParts } from "../secrets.ts";
 import type { EncodedResource } from "./encoded.ts";
 import type { Held } from "./holdings.ts";
 import { varied } from "./secret-variant.ts";
@@ -48,7 +49,8 @@ export function undoing({ resources }: Batch, held: (name: string) => Held | und
 
 /** Whether a secret of that name is a certificate with its key. */
 export function isKey(secret: string): boolean {
-  return secret.startsWith("credential:");
+  const parts = secretParts(secret);
+  return parts !== null && "credential" in parts;
 }
 
 /** Its resources as they go over the wire. */
