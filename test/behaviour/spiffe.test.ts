@@ -196,12 +196,7 @@ describe("SPIFFE Workload API", () => {
   });
 
   it("pins hold beside trust domains: for peers of one on both engines, for those of several not on Envoy, which says so", async () => {
-    const api = await startWorkloadApi();
-    const [ours, theirs] = [await createAuthority("example.org"), await createAuthority("partner.example")];
-    api.answer({
-      svids: [await issueSvid(ours, GATEWAY)],
-      federatedBundles: { "spiffe://partner.example": derOf(theirs.certificate) },
-    });
+    const { api, ours, theirs } = await startFederation();
     const partner = "spiffe://partner.example/orders";
     const [good, other] = [await issueSvid(ours, BACKEND), await issueSvid(ours, BACKEND)];
     const [theirGood, ourOfTheirs] = [await issueSvid(theirs, partner), await issueSvid(ours, partner)];
@@ -315,12 +310,7 @@ describe("SPIFFE Workload API", () => {
   });
 
   it("peers of a federated domain are verified by its own CAs, and no domain's CA vouches for another's IDs", async () => {
-    const api = await startWorkloadApi();
-    const [ours, theirs] = [await createAuthority("example.org"), await createAuthority("partner.example")];
-    api.answer({
-      svids: [await issueSvid(ours, GATEWAY)],
-      federatedBundles: { "spiffe://partner.example": derOf(theirs.certificate) },
-    });
+    const { api, ours, theirs } = await startFederation();
     const partner = "spiffe://partner.example/orders";
     const cases: readonly [string, Authority, string, object, boolean][] = [
       ["our own", ours, BACKEND, {}, true],
@@ -352,6 +342,17 @@ describe("SPIFFE Workload API", () => {
     }
   });
 });
+
+/** An agent of example.org that knows the CA of partner.example as well. */
+async function startFederation() {
+  const api = await startWorkloadApi();
+  const [ours, theirs] = [await createAuthority("example.org"), await createAuthority("partner.example")];
+  api.answer({
+    svids: [await issueSvid(ours, GATEWAY)],
+    federatedBundles: { "spiffe://partner.example": derOf(theirs.certificate) },
+  });
+  return { api, ours, theirs };
+}
 
 function pinOf({ issued: { certificate } }: Svid): string {
   const { publicKey } = new X509Certificate(certificate);

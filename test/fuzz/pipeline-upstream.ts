@@ -1,6 +1,12 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createSecureServer, type ServerOptions } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 
@@ -44,17 +50,7 @@ export async function startRecorder(
 ): Promise<{ port: number; close(): void }> {
   const server = tls === null ? createServer(recorder(seen)) : createSecureServer(tls, recorder(seen));
   server.on(tls === null ? "connection" : "secureConnection", onConnection);
-  // None is stale that a request could meet.
-  server.keepAliveTimeout = 0;
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    port: (server.address() as AddressInfo).port,
-    close() {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
+  return listening(server);
 }
 
 function recorder(seen: Seen[]): RequestListener {
@@ -140,6 +136,11 @@ export async function startAuthorizer(seen: Seen[]): Promise<{ port: number; clo
       setTimeout(() => response.end(), seen.length % 5);
     });
   });
+  return listening(server);
+}
+
+async function listening(server: Server): Promise<{ port: number; close(): void }> {
+  // None of its connections is stale that a request could meet.
   server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

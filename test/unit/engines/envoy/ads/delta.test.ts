@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { ConnectError } from "@connectrpc/connect";
 import type { Authorize } from "../../../../../src/engines/envoy/ads/client.ts";
-import { type AdsServer, createAdsServer } from "../../../../../src/engines/envoy/ads/server.ts";
+import type { AdsServer } from "../../../../../src/engines/envoy/ads/server.ts";
 import type { Snapshot } from "../../../../../src/engines/envoy/ads/snapshot.ts";
-import { createRunDirectory } from "../../../../../src/engines/envoy/process/run-directory.ts";
 import type { XdsKind } from "../../../../../src/engines/envoy/resources.ts";
-import { systemClock } from "../../../../../src/telemetry/clock.ts";
-import { createLogger } from "../../../../../src/telemetry/logger.ts";
+import { startAdsSocket } from "../../../../support/ads-socket.ts";
 import { DeltaClient, type DeltaClientOptions } from "../../../../support/delta-client.ts";
 import { type World, worldOf } from "../../../../support/xds-world.ts";
 
@@ -21,32 +19,19 @@ interface Bench {
 }
 
 async function start(t: TestContext, authorize: Authorize = ALL, orderLimitMs = 5000): Promise<Bench> {
-  const directory = createRunDirectory();
-  const ads = createAdsServer({
-    clock: systemClock,
-    logger: createLogger("silent"),
-    authorize,
-    orderLimitMs,
-  });
-  await ads.listen({ path: directory.xdsSocket });
-  const clients: DeltaClient[] = [];
-  t.after(async () => {
-    await Promise.all(clients.map((client) => client.close()));
-    await ads.close();
-    directory.remove();
-  });
+  const { ads, path, clients } = await startAdsSocket(t, { authorize, orderLimitMs });
   let snapshot: Snapshot | undefined;
   let number = 0;
   return {
     ads,
-    path: directory.xdsSocket,
+    path,
     publish(world) {
       snapshot = worldOf(world, snapshot);
       ads.publish("all", snapshot, String(++number));
       return snapshot;
     },
     client(options, held) {
-      const client = new DeltaClient({ path: directory.xdsSocket, node: "node-1", ...options }, held);
+      const client = new DeltaClient({ path, node: "node-1", ...options }, held);
       clients.push(client);
       return client;
     },

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { createAdsServer } from "../../../../../src/engines/envoy/ads/server.ts";
 import { type Snapshot, snapshotOf } from "../../../../../src/engines/envoy/ads/snapshot.ts";
-import { createRunDirectory } from "../../../../../src/engines/envoy/process/run-directory.ts";
 import { resource, TYPE_URLS, type XdsResource } from "../../../../../src/engines/envoy/resources.ts";
 import { pack } from "../../../../../src/protobuf/any.ts";
 import { FilterChainSchema } from "../../../../../src/protobuf/generated/envoy/config/listener/v3/listener_components_pb.js";
@@ -11,8 +9,7 @@ import { ListenerSchema } from "../../../../../src/protobuf/generated/envoy/conf
 import { SecretSchema } from "../../../../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import { DownstreamTlsContextSchema } from "../../../../../src/protobuf/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import type { DeltaDiscoveryResponse } from "../../../../../src/protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
-import { systemClock } from "../../../../../src/telemetry/clock.ts";
-import { createLogger } from "../../../../../src/telemetry/logger.ts";
+import { startAdsSocket } from "../../../../support/ads-socket.ts";
 import { DeltaClient } from "../../../../support/delta-client.ts";
 
 const REFUSAL = "Failed to load private key from <inline>";
@@ -105,20 +102,10 @@ function world(keys: Readonly<Record<string, string>>, port: number, previous?: 
 }
 
 async function start(t: TestContext) {
-  const directory = createRunDirectory();
-  const ads = createAdsServer({
-    clock: systemClock,
-    logger: createLogger("silent"),
-    authorize: () => ({ group: "all", identity: "test" }),
-  });
-  await ads.listen({ path: directory.xdsSocket });
+  const { ads, path, clients } = await startAdsSocket(t);
   const envoy = new EnvoyLike();
-  const client = new DeltaClient({ path: directory.xdsSocket, node: "node-1", judge: envoy.judge });
-  t.after(async () => {
-    await client.close();
-    await ads.close();
-    directory.remove();
-  });
+  const client = new DeltaClient({ path, node: "node-1", judge: envoy.judge });
+  clients.push(client);
   let snapshot: Snapshot | undefined;
   let number = 0;
   return {

@@ -15,16 +15,8 @@ const LIMIT_MS = 5000;
 test("a new generation of a cluster does not overtake its secret, which waits behind another one's", () => {
   const clock = handClock(0);
   const first = world({ a: 1, b: 1 });
-  const session = new Session(
-    { clock, orderLimitMs: LIMIT_MS, onReady: () => {}, turns: new Turns(clock) },
-    first,
-    "1",
-  );
-  const secrets = session.open(TYPE_URLS.secret)?.subscription ?? assert.fail();
-  const clusters = session.open(TYPE_URLS.cluster)?.subscription ?? assert.fail();
-  session.subscribeAll(clusters);
-  for (const name of ["credential:a", "credential:b"]) session.subscribe(secrets, name, false);
-  const sent = (): string[] | undefined => session.next()?.batch.resources.map(({ name }) => name);
+  const session = sessionOf(first, clock);
+  const { secrets, clusters, sent } = subscribed(session, ["credential:a", "credential:b"]);
   assert.deepEqual(
     [sent(), sent()],
     [
@@ -65,12 +57,8 @@ test("a client that comes back gets no cluster before its secret, which it has n
     const clock = handClock(0);
     const before = world({ a: 1, b: 1 });
     const now = world({ a: 2, b: 1 }, before);
-    const session = new Session(
-      { clock, orderLimitMs: LIMIT_MS, onReady: () => {}, turns: new Turns(clock) },
-      now,
-      "1",
-    );
-    const sent = (): string[] | undefined => session.next()?.batch.resources.map(({ name }) => name);
+    const session = sessionOf(now, clock);
+    const sent = sentBy(session);
     const open = (kind: "cluster" | "secret") => {
       const subscription = session.open(TYPE_URLS[kind])?.subscription ?? assert.fail();
       for (const [name, { version }] of before[kind]) subscription.held.set(name, { version });
@@ -94,16 +82,8 @@ test("a revision is named at once to a client that knows of none, afterwards onc
   const numbered = (number: number, previous?: Snapshot): Snapshot =>
     snapshotOf([...resourcesOf({ a: number }), revisionSecret(number)], previous);
   const first = numbered(1);
-  const session = new Session(
-    { clock, orderLimitMs: LIMIT_MS, onReady: () => {}, turns: new Turns(clock) },
-    first,
-    "1",
-  );
-  const secrets = session.open(TYPE_URLS.secret)?.subscription ?? assert.fail();
-  const clusters = session.open(TYPE_URLS.cluster)?.subscription ?? assert.fail();
-  session.subscribeAll(clusters);
-  for (const name of ["credential:a", REVISION]) session.subscribe(secrets, name, false);
-  const sent = (): string[] | undefined => session.next()?.batch.resources.map(({ name }) => name);
+  const session = sessionOf(first, clock);
+  const { secrets, clusters, sent } = subscribed(session, ["credential:a", REVISION]);
   assert.deepEqual([sent(), sent()], [["credential:a", REVISION], ["cluster-a"]]);
   session.acknowledge(secrets);
   session.acknowledge(clusters);
@@ -121,6 +101,27 @@ test("a revision is named at once to a client that knows of none, afterwards onc
   session.acknowledge(secrets);
   assert.equal(session.isSettled, true);
 });
+
+function sessionOf(snapshot: Snapshot, clock: ReturnType<typeof handClock>): Session {
+  return new Session(
+    { clock, orderLimitMs: LIMIT_MS, onReady: () => {}, turns: new Turns(clock) },
+    snapshot,
+    "1",
+  );
+}
+
+/** A client that wants all clusters, and these secrets. */
+function subscribed(session: Session, names: readonly string[]) {
+  const secrets = session.open(TYPE_URLS.secret)?.subscription ?? assert.fail();
+  const clusters = session.open(TYPE_URLS.cluster)?.subscription ?? assert.fail();
+  session.subscribeAll(clusters);
+  for (const name of names) session.subscribe(secrets, name, false);
+  return { secrets, clusters, sent: sentBy(session) };
+}
+
+function sentBy(session: Session): () => string[] | undefined {
+  return () => session.next()?.batch.resources.map(({ name }) => name);
+}
 
 /** A secret and a cluster that names it, each in a generation. */
 function world(generations: Readonly<Record<string, number>>, previous?: Snapshot): Snapshot {

@@ -1,38 +1,24 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
-import { type AdsServer, createAdsServer } from "../../../../../src/engines/envoy/ads/server.ts";
-import { createRunDirectory } from "../../../../../src/engines/envoy/process/run-directory.ts";
+import type { AdsServer } from "../../../../../src/engines/envoy/ads/server.ts";
 import { ClusterSchema } from "../../../../../src/protobuf/generated/envoy/config/cluster/v3/cluster_pb.js";
 import { RouteConfigurationSchema } from "../../../../../src/protobuf/generated/envoy/config/route/v3/route_pb.js";
 import type { DiscoveryResponse } from "../../../../../src/protobuf/generated/envoy/service/discovery/v3/discovery_pb.js";
-import { systemClock } from "../../../../../src/telemetry/clock.ts";
-import { createLogger } from "../../../../../src/telemetry/logger.ts";
+import { startAdsSocket } from "../../../../support/ads-socket.ts";
 import { WorldClient } from "../../../../support/world-client.ts";
 import { type World, worldOf } from "../../../../support/xds-world.ts";
 
 async function start(
   t: TestContext,
 ): Promise<{ ads: AdsServer; connect(): WorldClient; publish(world: World): void }> {
-  const directory = createRunDirectory();
-  const ads = createAdsServer({
-    clock: systemClock,
-    logger: createLogger("silent"),
-    authorize: () => ({ group: "all", identity: "test" }),
-  });
-  await ads.listen({ path: directory.xdsSocket });
-  const clients: WorldClient[] = [];
-  t.after(async () => {
-    await Promise.all(clients.map((client) => client.close()));
-    await ads.close();
-    directory.remove();
-  });
+  const { ads, path, clients } = await startAdsSocket(t);
   let snapshot = worldOf({});
   let number = 0;
   return {
     ads,
     connect() {
-      const client = new WorldClient(directory.xdsSocket);
+      const client = new WorldClient(path);
       clients.push(client);
       return client;
     },
