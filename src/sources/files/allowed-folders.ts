@@ -1,6 +1,5 @@
 import { realpathSync } from "node:fs";
 import { readlink, realpath } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 
 /**
@@ -15,14 +14,14 @@ export async function placeWithin(path: string, folders: readonly string[]): Pro
   return null;
 }
 
-/** Whether what was opened is still in one of the folders: between looking and opening, a link may have been replaced. */
+/** Whether what was opened (`file` is its descriptor) is still in one of the folders: between looking and opening, a link may have been replaced. */
 export async function isOpenedWithin(
-  file: FileHandle,
+  file: number,
   path: string,
   folders: readonly string[],
 ): Promise<boolean> {
   // Only Linux says where an open file is; elsewhere its path has to do.
-  const real = await readlink(`/proc/self/fd/${file.fd}`).catch(() => realpath(path));
+  const real = await readlink(`/proc/self/fd/${file}`).catch(() => realpath(path));
   return isWithin(real, folders);
 }
 

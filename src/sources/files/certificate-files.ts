@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { type BigIntStats, stat } from "node:fs";
+import { hash } from "node:crypto";
 import { dirname } from "node:path";
 import type {
   CredentialMaterial,
@@ -8,9 +7,10 @@ import type {
   Unreadable,
 } from "../../credentials/credential.ts";
 import type { SourcePosition } from "../../diagnostics/diagnostic.ts";
+import { type FileStamp, isSameStamp, stampsOf } from "./file-stamps.ts";
 import { FolderWatches } from "./folder-watches.ts";
+import { readRegularFile } from "./regular-file.ts";
 import type { CredentialSink } from "./secret-offers.ts";
-import { errnoOf, readRegularFile } from "./regular-file.ts";
 
 /** What a TLSContext names by path. */
 export interface CertificateFileSet {
@@ -39,8 +39,10 @@ export class CertificateFiles {
   #users: ReadonlyMap<string, readonly Followed[]> = new Map();
   readonly #watches = new FolderWatches(
     (path) => this.#told(this.#users.get(path) ?? []),
-    (folder) => this.#told([...this.#followed.values()].filter(({ set }) => isIn(set, folder))),
+    (folder) => this.#told([...this.#followed.values()].filter(({ paths }) => areIn(paths, folder))),
   );
+  /** Those of which what was read last is not offered yet: it is being written, perhaps. */
+  readonly #unsettled = new Set<Followed>();
   /** Those that the kernel has told of since they were looked at. */
   #toldOf = new Set<Followed>();
   #timer: NodeJS.Timeout | undefined;
@@ -59,10 +61,10 @@ export class CertificateFiles {
   /** Watches exactly these from now on; the first reading of a new one is offered before this resolves. */
   async follow(sets: readonly CertificateFileSet[]): Promise<void> {
     const names = new Set(sets.map(({ name }) => name));
-    for (const name of this.#followed.keys()) {
+    for (const [name, followed] of this.#followed) {
       if (names.has(name)) continue;
       this.#sink.remove(name);
-      this.#followed.delete(name);
+      this.#forget(followed);
     }
     for (const set of sets) {
       const known = this.#followed.get(set.name);
@@ -74,12 +76,15 @@ export class CertificateFiles {
         known.set = set;
         known.offered = "";
         known.stamp = null;
+        this.#unsettled.add(known);
         continue;
       }
       // What other paths held is not the previous one of these.
       if (known !== undefined && !samePaths) this.#sink.remove(set.name);
+      if (known !== undefined) this.#forget(known);
       const { digest } = reading;
-      this.#followed.set(set.name, { set, seen: digest, seenAt: 0, offered: digest, stamp: null });
+      const paths = pathsOf(set);
+      this.#followed.set(set.name, { set, paths, seen: digest, seenAt: 0, offered: digest, stamp: null });
       this.#sink.offer(set.name, reading.material, originOf(set));
     }
     if (this.#stopped) return;
@@ -92,6 +97,12 @@ export class CertificateFiles {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#watches.stop();
+  }
+
+  #forget(followed: Followed): void {
+    this.#followed.delete(followed.set.name);
+    this.#unsettled.delete(followed);
+    this.#toldOf.delete(followed);
   }
 
   #told(all: readonly Followed[]): void {
@@ -119,11 +130,19 @@ export class CertificateFiles {
     const isDue = began >= this.#nextRound;
     const told = this.#toldOf;
     this.#toldOf = new Set();
-    const mayLook = (followed: Followed): boolean =>
-      isUnsettled(followed) ? began - followed.seenAt >= SETTLE_MS : isDue || told.has(followed);
-    const due = [...this.#followed.values()].filter(mayLook);
-    for (let next = 0; next < due.length && !this.#stopped; next += AT_ONCE)
-      await Promise.all(due.slice(next, next + AT_ONCE).map((each) => this.#look(each, told.has(each))));
+    const candidates = isDue ? this.#followed.values() : new Set([...this.#unsettled, ...told]);
+    const due = [...candidates].filter(
+      (each) => !this.#unsettled.has(each) || began - each.seenAt >= SETTLE_MS,
+    );
+    for (let next = 0; next < due.length && !this.#stopped; next += AT_ONCE) {
+      const some = due.slice(next, next + AT_ONCE);
+      const stamps = await stampsOf(some.map(({ paths }) => paths));
+      const isChanged = (each: Followed, at: number): boolean => !isSameStamp(stamps[at] ?? null, each.stamp);
+      if (some.some(isChanged))
+        await Promise.all(
+          some.map((each, at) => isChanged(each, at) && this.#look(each, stamps[at] ?? null, told.has(each))),
+        );
+    }
     if (!isDue) return;
     // Thousands of files are looked at less often, so that it costs less than a tenth of the time, and least where the kernel tells.
     const ended = performance.now();
@@ -132,21 +151,23 @@ export class CertificateFiles {
       : ended + Math.min((ended - began) * 9, LONGEST_REST_MS);
   }
 
-  async #look(followed: Followed, isTold: boolean): Promise<void> {
+  /** `stamp`: of its files as they are to be read. */
+  async #look(followed: Followed, stamp: FileStamp | null, isTold: boolean): Promise<void> {
     const { set } = followed;
-    const stamp = await stampOf(set);
-    if (stamp !== null && stamp === followed.stamp) return;
     const { material, digest } = await read(set, this.#folders);
     // While that was read, others may have come in its place.
     if (this.#stopped || this.#followed.get(set.name) !== followed || followed.set !== set) return;
     const settled = followed.seen === digest;
-    if (!settled && !isTold && !isUnsettled(followed))
-      for (const path of pathsOf(set)) this.#watches.renew(path);
+    if (!settled && !isTold && !this.#unsettled.has(followed))
+      for (const path of followed.paths) this.#watches.renew(path);
     followed.seen = digest;
     followed.seenAt = performance.now();
     // Half of a change is read once more, whatever the stamp says.
     followed.stamp = settled ? stamp : null;
-    if (!settled || followed.offered === digest) return;
+    const isNew = followed.offered !== digest;
+    if (isNew && !settled) this.#unsettled.add(followed);
+    else this.#unsettled.delete(followed);
+    if (!isNew || !settled) return;
     followed.offered = digest;
     this.#sink.offer(set.name, material, originOf(set));
   }
@@ -163,35 +184,34 @@ const REST_OF_EACH_MS = 5;
 const LONGEST_WATCHED_MS = 5000;
 /** Looked at side by side, which costs a fifth of what it costs one by one. */
 const AT_ONCE = 32;
-/** More than the coarsest time of a change that file systems keep. */
-const RECENT_MS = 2500;
 /** As much as a Secret may hold. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const PARTS = ["certificateChain", "privateKey", "trustAnchors", "crl", "ocspStaple"] as const;
 
 interface Followed {
   set: CertificateFileSet;
+  readonly paths: readonly string[];
   /** Digests of the last reading, and of the last one that was offered. */
   seen: string;
   offered: string;
   /** `performance.now()` of the last reading. */
   seenAt: number;
   /** Of the files before they were read; null: they may have changed without its telling. */
-  stamp: string | null;
+  stamp: FileStamp | null;
 }
 
 function pathsOf(set: CertificateFileSet): string[] {
   return PARTS.flatMap((part) => set[part] ?? []);
 }
 
-function isIn(set: CertificateFileSet, folder: string): boolean {
-  return pathsOf(set).some((path) => dirname(path) === folder);
+function areIn(paths: readonly string[], folder: string): boolean {
+  return paths.some((path) => dirname(path) === folder);
 }
 
 function usersOf(all: Iterable<Followed>): ReadonlyMap<string, readonly Followed[]> {
   const users = new Map<string, Followed[]>();
   for (const followed of all)
-    for (const path of pathsOf(followed.set)) {
+    for (const path of followed.paths) {
       const known = users.get(path);
       if (known === undefined) users.set(path, [followed]);
       else known.push(followed);
@@ -202,36 +222,6 @@ function usersOf(all: Iterable<Followed>): ReadonlyMap<string, readonly Followed
 function originOf(set: CertificateFileSet): CredentialOrigin {
   const named = PARTS.flatMap((part) => (set[part] === undefined ? [] : [[part, set[part]]]));
   return { ...set.origin, files: Object.fromEntries(named) };
-}
-
-/** What it holds was not offered yet: it is being written, perhaps. */
-function isUnsettled({ seen, offered }: Followed): boolean {
-  return seen !== offered;
-}
-
-/**
- * Changes whenever a file may have: another inode, size or time. Null where it would not tell, as the last change is so
- * recent that another one may have the same time.
- */
-async function stampOf(set: CertificateFileSet): Promise<string | null> {
-  const stamps: string[] = [];
-  for (const found of await Promise.all(pathsOf(set).map(lookAt))) {
-    if (typeof found === "string") {
-      stamps.push(found);
-      continue;
-    }
-    const { dev, ino, size, mtimeNs, ctimeNs } = found;
-    if (Number(ctimeNs / 1_000_000n) > Date.now() - RECENT_MS) return null;
-    stamps.push(`${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`);
-  }
-  return stamps.join("|");
-}
-
-/** An errno where it cannot be looked at. Half the cost of the same of `node:fs/promises`, and there are thousands. */
-function lookAt(path: string): Promise<BigIntStats | string> {
-  return new Promise((resolve) =>
-    stat(path, { bigint: true }, (error, found) => resolve(error === null ? found : errnoOf(error))),
-  );
 }
 
 /** A file that is named and cannot be read is given as unreadable, with the reason: it must not count as not named. */
@@ -261,8 +251,6 @@ async function read(
     };
   }
   const reasons = Object.values(unreadable).map(({ message }) => message);
-  const digest = createHash("sha256")
-    .update(JSON.stringify([texts, reasons]))
-    .digest("hex");
+  const digest = hash("sha256", JSON.stringify([texts, reasons]));
   return { material: { ...texts, ...(reasons.length > 0 ? { unreadable } : {}) }, digest };
 }

@@ -1,5 +1,5 @@
-import { constants, type Stats } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { close, constants, fstat, open, read, type Stats, stat } from "node:fs";
+import { promisify } from "node:util";
 import { isOpenedWithin, placeWithin } from "./allowed-folders.ts";
 
 export type FileReading =
@@ -21,20 +21,20 @@ export async function readRegularFile(
   try {
     const place = folders === undefined ? path : await placeWithin(path, folders);
     if (place === null) return OUTSIDE;
-    const before = irregularity(await stat(place));
+    const before = irregularity(await statOf(place));
     if (before !== null) return { ok: false, reason: before };
     // By now it may be another one.
-    const file = await open(place, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const file = await opened(place, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     try {
       if (folders !== undefined && !(await isOpenedWithin(file, place, folders))) return OUTSIDE;
-      const found = await file.stat();
-      const opened = irregularity(found);
-      if (opened !== null) return { ok: false, reason: opened };
+      const found = await statOfOpened(file);
+      const irregular = irregularity(found);
+      if (irregular !== null) return { ok: false, reason: irregular };
       // Room for one more byte tells the end without another reading. Some files have no size and are read in pieces.
       const room = Math.min(maxBytes + 1, Math.max(found.size + 1, SMALL_BYTES));
       const chunks: Buffer[] = [];
       for (let total = 0; ; ) {
-        const { bytesRead, buffer } = await file.read(Buffer.alloc(room));
+        const { bytesRead, buffer } = await readFrom(file, Buffer.alloc(room), 0, room, null);
         chunks.push(buffer.subarray(0, bytesRead));
         total += bytesRead;
         if (total > maxBytes) return { ok: false, reason: `larger than ${maxBytes} bytes` };
@@ -42,7 +42,7 @@ export async function readRegularFile(
           return { ok: true, text: Buffer.concat(chunks).toString(encoding) };
       }
     } finally {
-      await file.close();
+      await closed(file);
     }
   } catch (error) {
     return { ok: false, reason: errnoOf(error) };
@@ -67,5 +67,13 @@ export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? "unreadable";
 }
 
+/** Half the cost of the same of `node:fs/promises`, and there are thousands of files. */
+const [statOf, opened, statOfOpened, readFrom, closed] = [
+  promisify(stat),
+  promisify(open),
+  promisify(fstat),
+  promisify(read),
+  promisify(close),
+];
 const OUTSIDE: FileReading = { ok: false, reason: "outside the folders that may be read", isOutside: true };
 const SMALL_BYTES = 4096;
