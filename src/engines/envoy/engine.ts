@@ -8,8 +8,9 @@ import type { AdsClient } from "./ads/client.ts";
 import type { AdsServer } from "./ads/server.ts";
 import { EMPTY, type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import type { ListenerBounds } from "./bounds.ts";
-import { type ChoosePort, ListenerPorts } from "./listener-ports.ts";
-import { portProblems, withoutListeners } from "./port-probe.ts";
+import { type ChoosePort, ListenerPorts, portless } from "./listener-ports.ts";
+import { OwnPorts } from "./own-ports.ts";
+import { withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
 import { revisionSecret } from "./revision-secret.ts";
 import { factsOf, secretsWith, withMoved, withRotated } from "./rotation.ts";
@@ -76,8 +77,7 @@ export class EnvoyEngine implements Engine {
   #serves = false;
   /** Listeners whose port somebody else on this machine has. */
   #taken: readonly EngineProblem[] = [];
-  /** Of the listeners that own proxies have. */
-  #openPorts: ReadonlySet<number> = new Set();
+  readonly #ownPorts: OwnPorts;
   #turn: Promise<unknown> = Promise.resolve();
   /** SDS secrets that the revision names. */
   #secrets: ReadonlySet<string> = new Set();
@@ -89,6 +89,7 @@ export class EnvoyEngine implements Engine {
   constructor(options: EnvoyEngineOptions) {
     this.#options = options;
     this.#ports = new ListenerPorts(options.choosePort);
+    this.#ownPorts = new OwnPorts(options.clock);
     const unsubscribe = options.credentials.onChange((change) => this.#onCredentialChange(change));
     const unsubscribeEndpoints = options.discovered?.onChange((name) => this.#onEndpointsChange(name));
     this.#unsubscribe = () => {
@@ -153,13 +154,7 @@ export class EnvoyEngine implements Engine {
   }
 
   async #apply(revision: Revision): Promise<ApplyReport> {
-    const ports = await this.#ports.choose(revision.model);
-    const bound = boundListeners(revision.model, ports);
-    // A fleet's ports are those of other machines.
-    this.#taken =
-      this.#options.proxies === undefined
-        ? []
-        : await portProblems(bound, this.#openPorts, tcpNames(revision.model));
+    const bound = await this.#choosePorts(revision.model);
     const served = {
       ...revision,
       model: withoutListeners(revision.model, new Set(this.#taken.map(({ subject }) => subject))),
@@ -178,8 +173,22 @@ export class EnvoyEngine implements Engine {
     const accepted = this.#serves || !revision.model.listeners.some(({ name }) => closed.has(name));
     this.#serves ||= accepted;
     const listeners = bound.filter(({ name }) => !closed.has(name));
-    this.#openPorts = new Set(listeners.map(({ port }) => port));
+    if (this.#options.proxies !== undefined) await this.#ownPorts.become(listeners);
     return { revision: revision.number, accepted, listeners, problems };
+  }
+
+  /** Finds out which are taken. A listener that may have any port gets another one then. */
+  async #choosePorts(model: GatewayModel): Promise<BoundListener[]> {
+    const any = new Set(portless(model).map(({ name }) => name));
+    for (let tries = 1; ; tries++) {
+      const bound = boundListeners(model, await this.#ports.choose(model));
+      // A fleet's ports are those of other machines.
+      if (this.#options.proxies === undefined) return bound;
+      this.#taken = await this.#ownPorts.problems(bound, tcpNames(model));
+      const movable = this.#taken.filter(({ subject }) => any.has(subject));
+      if (movable.length === 0 || tries === MOST_TRIES) return bound;
+      for (const { subject } of movable) this.#ports.forget(subject);
+    }
   }
 
   /** Those that own proxies have no version of. */
@@ -337,3 +346,4 @@ function tcpNames(model: GatewayModel | undefined): ReadonlySet<string> {
 const WAIT_MS = 10_000;
 const GATHERED_MS = 20;
 const OPEN_POLL_MS = 20;
+const MOST_TRIES = 5;

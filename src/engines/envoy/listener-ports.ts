@@ -15,7 +15,7 @@ export class ListenerPorts {
 
   /** By listener name, of those that have port 0 in the model. */
   async choose(model: GatewayModel): Promise<ReadonlyMap<string, number>> {
-    const open = [...model.listeners, ...(model.tcpListeners ?? [])].filter(({ port }) => port === 0);
+    const open = portless(model);
     for (const { name, address } of open) {
       if (!this.#chosen.has(name)) this.#chosen.set(name, await this.#choose(address));
     }
@@ -26,6 +26,11 @@ export class ListenerPorts {
   forget(name: string): void {
     this.#chosen.delete(name);
   }
+}
+
+/** Those that may have any port. */
+export function portless(model: GatewayModel): { readonly name: string; readonly address: string }[] {
+  return [...model.listeners, ...(model.tcpListeners ?? [])].filter(({ port }) => port === 0);
 }
 
 async function freePort(address: string): Promise<number> {

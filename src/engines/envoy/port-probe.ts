@@ -43,6 +43,10 @@ export function withoutListeners(model: GatewayModel, names: ReadonlySet<string>
   };
 }
 
+export async function isFree({ address, port }: BoundListener): Promise<boolean> {
+  return (await whyNotBound(address, port)) === null;
+}
+
 function whyNotBound(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
