@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -180,6 +180,53 @@ it("a Secret that Envoy refuses from the start costs what names it alone", async
     await until(async () => (await shownBy(gateway, "odd.example")) === "mended");
     await until(async () => (await ask(gateway, "/up/")) === 200);
     assert.deepEqual(await refusals(gateway), []);
+  } finally {
+    await gateway.stop();
+  }
+});
+
+/** A CA whose key is of a kind that nobody knows: OpenSSL reads over it until it has to verify with it, and BoringSSL loads no such anchor. */
+const unforeseenCa = (ca: Issued): string => {
+  const der = new X509Certificate(ca.pem).raw;
+  der[der.indexOf(EC_PUBLIC_KEY) + EC_PUBLIC_KEY.length] = 0;
+  return pem("CERTIFICATE", der);
+};
+const EC_PUBLIC_KEY = Buffer.from("2a8648ce3d0201", "hex");
+
+it("CAs that Envoy refuses from the start cost what names them alone", async () => {
+  const isEnvoy = engineUnderTest() === "envoy";
+  const clients = issueCa({ subject: "Clients' Root" });
+  const all = (ca: string): string =>
+    secretOf("good", named("good")) +
+    secretYaml("cas", { ca }) +
+    routes().replaceAll('"secret":"odd"', '"secret":"good","ca_secret":"cas"');
+  const gateway = await startGateway({ "all.yaml": all(unforeseenCa(clients)) });
+  try {
+    await until(async () => (await ask(gateway, "/plain/")) === 200);
+    await until(async () => (await shownBy(gateway, "good.example")) === "good");
+    assert.equal(await shownBy(gateway, "odd.example"), isEnvoy ? null : "good");
+    assert.equal(await ask(gateway, "/up/"), 503);
+    if (isEnvoy)
+      await until(async () => (await refusals(gateway)).some(({ subject }) => subject.kind === "Secret"));
+    assert.deepEqual(
+      (await refusals(gateway)).map(({ subject }) => [subject.kind, subject.name]),
+      isEnvoy ? [["Secret", "cas"]] : [],
+    );
+    await gateway.replace("all.yaml", all(root.pem));
+    await until(async () => (await shownBy(gateway, "odd.example")) === "good");
+    await until(async () => (await ask(gateway, "/up/")) === 200);
+    assert.deepEqual(await refusals(gateway), []);
+    // With good ones there, those stay.
+    await gateway.replace("all.yaml", all(unforeseenCa(clients)));
+    if (isEnvoy)
+      await until(async () =>
+        (await refusals(gateway)).some(
+          ({ effect, subject }) => subject.name === "cas" && effect === "kept-previous",
+        ),
+      );
+    assert.equal(await shownBy(gateway, "odd.example"), "good");
+    assert.equal(await ask(gateway, "/plain/"), 200);
+    await until(async () => (await ask(gateway, "/up/")) === (isEnvoy ? 200 : 503));
   } finally {
     await gateway.stop();
   }

@@ -18,8 +18,8 @@ import type { Snapshot } from "./snapshot.ts";
 import type { Refusal, Subscription } from "./subscription.ts";
 
 /**
- * Certificates that a client refused and never had in a version that it took. Envoy keeps them even if they are removed, and refuses a whole
- * listener for the one host that presents such a one: so what names them is closed, a filter chain or a cluster, and the rest is delivered.
+ * Certificates and CAs that a client refused and never had in a version that it took. Envoy keeps them even if they are removed, and refuses a whole
+ * listener for the one host that presents such a one, or asks its clients for theirs: so what names them is closed, a filter chain or a cluster, and the rest is delivered.
  */
 export class ClosedSecrets {
   readonly #get: (kind: XdsKind) => Subscription | undefined;
@@ -62,8 +62,8 @@ export class ClosedSecrets {
     for (const refusal of found) {
       const { name, version } = refusal;
       this.#seen.add(refusal);
-      if (!isKey(name)) {
-        if (isAboutKey(refusal)) subscription.doubt(this.#keysBeside(name, subscription));
+      if (!isKey(name) && isAboutKey(refusal)) {
+        subscription.doubt(this.#keysBeside(name, subscription));
         continue;
       }
       if (held.get(name)?.version === version) held.delete(name);
