@@ -76,6 +76,8 @@ export class Control {
   #number = 0;
   #running: Promise<void> | null = null;
   #again = false;
+  /** Of the round that runs: aborted when one more is to follow. */
+  #overtaken = new AbortController();
   /** How the next round reads: who asks for one may know of what the source has not noticed yet. */
   #reading: Reading = "noticed";
   #stopped = false;
@@ -113,6 +115,7 @@ export class Control {
     if (how === "everything") this.#reading = how;
     if (this.#running !== null) {
       this.#again = true;
+      this.#overtaken.abort();
       return this.#running;
     }
     this.#running = this.#rounds().finally(() => {
@@ -163,6 +166,7 @@ export class Control {
   async #rounds(): Promise<void> {
     do {
       this.#again = false;
+      this.#overtaken = new AbortController();
       try {
         await this.#round();
         this.#fault = null;
@@ -191,7 +195,7 @@ export class Control {
     if (this.#stopped) return;
     if (hash !== this.#revision?.hash || this.#isPartial) {
       const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
-      const report = await engine.apply(revision);
+      const report = await engine.apply(revision, this.#overtaken.signal);
       this.#listeners = report.listeners;
       this.#problems = report.problems;
       if (report.accepted) {

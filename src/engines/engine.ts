@@ -7,9 +7,10 @@ export interface Engine {
   readonly name: "node" | "envoy";
   /**
    * Makes `revision` the one that serves, without losing a request. Resolves when new requests follow it. What the
-   * engine cannot take is reported, and the previous revision goes on serving: it never rejects.
+   * engine cannot take is reported, and the previous revision goes on serving: it never rejects. Once `overtaken` is aborted
+   * there is more to follow: an engine whose proxies are not its own waits no longer for theirs.
    */
-  apply(revision: Revision): Promise<ApplyReport>;
+  apply(revision: Revision, overtaken?: AbortSignal): Promise<ApplyReport>;
   /** Stops accepting and resolves when what is in flight has ended, or after `milliseconds`. */
   drain(milliseconds: number): Promise<void>;
   /** Closes every connection at once. */

@@ -178,7 +178,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
 
 /** The one group of a fleet without rules. */
 const EVERYBODY = "fleet";
-/** A client that does not answer holds up the next change for as long, in milliseconds: it goes on catching up after that. */
+/** In milliseconds, of a client that does not answer, or until the next change: it goes on catching up after that. */
 const WAIT_FOR_FLEET_MS = 1000;
 
 /** The groups; what is wrong with them is said. */

@@ -138,8 +138,8 @@ export class EnvoyEngine implements Engine {
   }
 
   /** One revision after the other, in the order in which they were given. */
-  apply(revision: Revision): Promise<ApplyReport> {
-    const report = this.#turn.then(() => this.#apply(revision));
+  apply(revision: Revision, overtaken?: AbortSignal): Promise<ApplyReport> {
+    const report = this.#turn.then(() => this.#apply(revision, overtaken));
     this.#turn = report.catch(() => undefined);
     return report;
   }
@@ -153,7 +153,7 @@ export class EnvoyEngine implements Engine {
     await this.#options.proxies?.stop();
   }
 
-  async #apply(revision: Revision): Promise<ApplyReport> {
+  async #apply(revision: Revision, overtaken: AbortSignal | undefined): Promise<ApplyReport> {
     const bound = await this.#choosePorts(revision.model);
     const served = {
       ...revision,
@@ -161,7 +161,7 @@ export class EnvoyEngine implements Engine {
     };
     this.#revision = served;
     await this.#publish(served);
-    await this.#caughtUp(served);
+    await this.#caughtUp(served, overtaken);
     const { problems } = this;
     const closed = new Set(this.#refusedListeners());
     for (const { code, subject } of problems) {
@@ -289,26 +289,33 @@ export class EnvoyEngine implements Engine {
       );
   }
 
-  /** Resolves when every connected client has the revision but for what it refuses, and own listeners are open; or after a while. */
-  async #caughtUp({ number }: Revision): Promise<void> {
+  /**
+   * Resolves when every connected client has the revision but for what it refuses, and own listeners are open; or after a
+   * while. A fleet goes on catching up while the next revision is made.
+   */
+  async #caughtUp({ number }: Revision, overtaken: AbortSignal | undefined): Promise<void> {
     const { ads, clock, proxies, waitForClientsMs = WAIT_MS } = this.#options;
     const end = clock.now() + waitForClientsMs;
     const isDone = (): boolean => {
       const fleet = this.fleet;
       if (proxies !== undefined && fleet.length === 0) return false;
+      if (proxies === undefined && overtaken?.aborted === true) return true;
       return fleet.every((client) => client.revision === String(number) && client.isSettled);
     };
     await new Promise<void>((resolve) => {
       const finish = (): void => {
         cancel();
         unsubscribe();
+        overtaken?.removeEventListener("abort", look);
         resolve();
       };
-      const cancel = clock.after(waitForClientsMs, finish);
-      const unsubscribe = ads.onChange(() => {
+      const look = (): void => {
         if (isDone()) finish();
-      });
-      if (isDone()) finish();
+      };
+      const cancel = clock.after(waitForClientsMs, finish);
+      const unsubscribe = ads.onChange(look);
+      overtaken?.addEventListener("abort", look);
+      look();
     });
     if (proxies === undefined) return;
     while (!(await this.#takesConnections(proxies)) && clock.now() < end)

@@ -92,6 +92,20 @@ test("however many changes come during a round, one more round follows", async (
   assert.equal(engine.applied.at(-1)?.model.routes[0]?.match.path.value, "/19/");
 });
 
+test("an engine that waits for others is told of what is to follow", async () => {
+  const { control, engine, source } = setUp();
+  engine.waits = true;
+  const first = control.reload();
+  while (engine.applied.length === 0) await later(1);
+  source.resources = mappings({ a: "/b/" });
+  const second = control.reload();
+  while (engine.applied.length === 1) await later(1);
+  engine.waits = false;
+  void control.reload();
+  await Promise.all([first, second]);
+  assert.equal(control.state.revision?.number, 2);
+});
+
 test("what the engine refuses leaves the last good revision, is said, and is tried again", async () => {
   const { control, engine, source } = setUp();
   await control.reload();

@@ -6,9 +6,13 @@ export class FakeEngine implements Engine {
   readonly name = "node";
   readonly applied: Revision[] = [];
   problems: EngineProblem[] = [];
+  /** Whether it waits until more is to follow. */
+  waits = false;
 
-  async apply(revision: Revision): Promise<ApplyReport> {
+  async apply(revision: Revision, overtaken?: AbortSignal): Promise<ApplyReport> {
     this.applied.push(revision);
+    if (this.waits && overtaken?.aborted === false)
+      await new Promise((resolve) => overtaken.addEventListener("abort", resolve));
     return {
       revision: revision.number,
       accepted: this.problems.length === 0,

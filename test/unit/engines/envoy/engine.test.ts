@@ -139,6 +139,21 @@ test("apply waits for the clients that are connected", async (t) => {
   assert.equal(client.held.listener.size, 1);
 });
 
+test("a client that does not answer holds up no revision that follows", async (t) => {
+  const { engine, connect } = await start(t);
+  const client = connect({ answers: false });
+  await client.until(() => engine.fleet.length === 1);
+  const overtaken = new AbortController();
+  const first = engine.apply(revision(1), overtaken.signal);
+  await client.until(() => client.responses.length > 0);
+  const resolved = await Promise.race([first, new Promise((resolve) => setImmediate(resolve, "waits"))]);
+  assert.equal(resolved, "waits");
+  overtaken.abort();
+  assert.equal((await first).accepted, true);
+  assert.equal(engine.fleet[0]?.isSettled, false);
+  assert.equal((await engine.apply(revision(2), AbortSignal.abort())).revision, 2);
+});
+
 test("a rotation sends that secret and the clusters that use it, without a new revision", async (t) => {
   const { engine, connect, credentials } = await start(t);
   await engine.apply(revision(1));
