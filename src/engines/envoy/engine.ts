@@ -8,6 +8,7 @@ import type { AdsClient } from "./ads/client.ts";
 import type { AdsServer } from "./ads/server.ts";
 import { EMPTY, type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import type { ListenerBounds } from "./bounds.ts";
+import { caughtUp } from "./caught-up.ts";
 import { type ChoosePort, ListenerPorts, portless } from "./listener-ports.ts";
 import { OwnPorts } from "./own-ports.ts";
 import { withoutListeners } from "./port-probe.ts";
@@ -161,7 +162,15 @@ export class EnvoyEngine implements Engine {
     };
     this.#revision = served;
     await this.#publish(served);
-    await this.#caughtUp(served, overtaken);
+    const { ads, clock, proxies, waitForClientsMs = WAIT_MS } = this.#options;
+    await caughtUp(served.number, {
+      clock,
+      fleet: () => this.fleet,
+      onChange: (listener) => ads.onChange(listener),
+      openListeners: proxies && (() => proxies.openListeners()),
+      atMostMs: waitForClientsMs,
+      overtaken,
+    });
     const { problems } = this;
     const closed = new Set(this.#refusedListeners());
     for (const { code, subject } of problems) {
@@ -288,54 +297,6 @@ export class EnvoyEngine implements Engine {
         this.#options.logger.error({ err: error }, "changed endpoints cannot be published"),
       );
   }
-
-  /**
-   * Resolves when every connected client has the revision but for what it refuses, and own listeners are open; or after a
-   * while. A fleet goes on catching up while the next revision is made.
-   */
-  async #caughtUp({ number }: Revision, overtaken: AbortSignal | undefined): Promise<void> {
-    const { ads, clock, proxies, waitForClientsMs = WAIT_MS } = this.#options;
-    const end = clock.now() + waitForClientsMs;
-    const isDone = (): boolean => {
-      const fleet = this.fleet;
-      if (proxies !== undefined && fleet.length === 0) return false;
-      if (proxies === undefined && overtaken?.aborted === true) return true;
-      return fleet.every((client) => client.revision === String(number) && client.isSettled);
-    };
-    await new Promise<void>((resolve) => {
-      const finish = (): void => {
-        cancel();
-        unsubscribe();
-        overtaken?.removeEventListener("abort", look);
-        resolve();
-      };
-      const look = (): void => {
-        if (isDone()) finish();
-      };
-      const cancel = clock.after(waitForClientsMs, finish);
-      const unsubscribe = ads.onChange(look);
-      overtaken?.addEventListener("abort", look);
-      look();
-    });
-    if (proxies === undefined) return;
-    while (!(await this.#takesConnections(proxies)) && clock.now() < end)
-      await new Promise<void>((resolve) => clock.after(OPEN_POLL_MS, resolve));
-  }
-
-  /**
-   * A listener opens when its secrets and routes are there: Envoy acknowledges it before. A connection would tell too, but of one to
-   * a TCPMapping's port the service hears.
-   */
-  async #takesConnections(proxies: Proxies): Promise<boolean> {
-    const open = await proxies.openListeners();
-    const { fleet } = this;
-    return (
-      fleet.length > 0 &&
-      fleet.every(({ kinds }) =>
-        [...(kinds.listener?.acknowledged.keys() ?? [])].every((name) => open.has(name)),
-      )
-    );
-  }
 }
 
 function boundListeners(model: GatewayModel, ports: ReadonlyMap<string, number>): BoundListener[] {
@@ -352,5 +313,4 @@ function tcpNames(model: GatewayModel | undefined): ReadonlySet<string> {
 
 const WAIT_MS = 10_000;
 const GATHERED_MS = 20;
-const OPEN_POLL_MS = 20;
 const MOST_TRIES = 5;
