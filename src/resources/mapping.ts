@@ -27,10 +27,19 @@ export function parseMapping(
   raw: RawObject,
 ): { resource: MappingResource | null; diagnostics: Diagnostic[] } {
   const subject = subjectOf({ kind: "Mapping", ...identity });
-  const read = readFields(value, TABLE, subject, raw);
-  const given = isRecord(value) ? value : {};
+  const written = isRecord(value) ? value : {};
+  const empty = OMITTED_WHERE_EMPTY.filter((field) => written[field] === "");
+  const given = Object.fromEntries(Object.entries(written).filter(([field]) => !empty.includes(field)));
+  const read = readFields(given, TABLE, subject, raw);
   const bad = new Set(read.bad);
   const found = [...read.diagnostics];
+  for (const field of empty) {
+    const at = { subject, source: positionOf({ raw }, field) };
+    const message = `${field} is "", which is as if it were not there: any ${field} matches`;
+    const remedy = `Remove the field, or name a ${field}.`;
+    const asIfAbsent = { severity: "warning", effect: "field-ignored" } as const;
+    found.push(diagnose("field-invalid", { ...at, message, remedy, ...asIfAbsent }));
+  }
   const { prefix } = read.spec;
   if (typeof prefix === "string" && !prefix.startsWith("/") && read.spec.prefix_regex !== true) {
     bad.add("prefix");
@@ -64,6 +73,9 @@ export function parseMapping(
     CONSTRAINTS.some((field) => bad.has(field) && certain[field.replace("regex_", "")] === undefined);
   return { resource: { kind: "Mapping", ...identity, spec, raw, closedBy, mayBeNarrower }, diagnostics };
 }
+
+/** Templates leave `host: ""` behind, and 1.14's typed objects lost it (`omitempty`): such a Mapping took any host. */
+const OMITTED_WHERE_EMPTY = ["host", "method"];
 
 /** Without these nobody knows where the Mapping stands. */
 const PLACE = ["prefix", "prefix_regex", "prefix_exact", "case_sensitive", "host", "host_regex"];

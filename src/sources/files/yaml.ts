@@ -26,7 +26,7 @@ export function parseYaml(
   written: string,
   recall: (key: string) => RawObject | undefined = () => undefined,
 ): ParsedFile {
-  const text = written.startsWith("\uFEFF") ? written.slice(1) : written;
+  const text = withoutMarks(written);
   const positionAt = positions(file, text);
   const objects: RawObject[] = [];
   const keys: string[] = [];
@@ -91,6 +91,14 @@ export function parseYaml(
     objects.push(rawObject(read, offset, contents.range[0]));
   }
   return { objects, keys, diagnostics, complete: diagnostics.length === 0 };
+}
+
+/**
+ * Byte order marks at the starts of lines, where files that begin with one were put together. No text of a map stands at the
+ * start of a line, so none loses a character.
+ */
+function withoutMarks(text: string): string {
+  return text.includes("\uFEFF") ? text.replace(/(^|\n)\uFEFF/g, "$1") : text;
 }
 
 /** The objects of a v1 List; null where the document is none. */

@@ -33,6 +33,13 @@ describe("documents of a file", () => {
     assert.deepEqual(second?.fields.get("b.c"), { file: "f.yaml", line: 4, column: 3 });
   });
 
+  test("a byte order mark in the middle, where files were put together, changes nothing", () => {
+    for (const text of ["a: 1\n---\n\uFEFFb: 2", "a: 1\n\uFEFF---\nb: 2", "a: 1\r\n---\r\n\uFEFFb: 2\r\n"]) {
+      assert.deepEqual(values(text), [{ a: 1 }, { b: 2 }], JSON.stringify(text));
+      assert.deepEqual(places(text), ["1:1", "3:1"]);
+    }
+  });
+
   test("empty ones are none: nothing, comments, white space, null", () => {
     for (const text of [
       "",
