@@ -3,6 +3,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { FieldMatch, PathMatch, RouteMatch, TextMatch } from "../model/route.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import { whyNoHost, whyNoPath } from "./never-matches.ts";
 import { isPattern } from "./patterns.ts";
 
 export interface CompiledMatch {
@@ -48,15 +49,15 @@ export function compileMatch(
   const host = spec.host_regex === true ? undefined : spec.host?.toLowerCase();
   const hostPattern = spec.host_regex === true ? spec.host : undefined;
   if (hostPattern !== undefined) check("host", hostPattern, true);
-  if (host?.includes("*") === true) {
-    diagnostics.push(
-      diagnose("host-never-matches", {
-        subject: subjectOf(mapping),
-        source: positionOf(mapping, "host"),
-        message: `host ${JSON.stringify(spec.host)} is compared as it stands, and no request has a * in its host`,
-      }),
-    );
-  }
+  const never = (code: "host-never-matches" | "prefix-never-matches", why: string | null): void => {
+    if (why === null) return;
+    const field = code === "host-never-matches" ? "host" : "prefix";
+    const at = { subject: subjectOf(mapping), source: positionOf(mapping, field) };
+    const message = `${field} ${JSON.stringify(spec[field])} is compared as it stands, and ${why}`;
+    diagnostics.push(diagnose(code, { ...at, message }));
+  };
+  if (host !== undefined) never("host-never-matches", whyNoHost(host));
+  if (path.kind !== "regex") never("prefix-never-matches", whyNoPath(path.value, path.kind === "exact"));
   let method: TextMatch | undefined = spec.method === undefined ? undefined : exactly(spec.method);
   if (spec.method !== undefined && spec.method_regex === true)
     method = check("method", spec.method) ? { kind: "regex", value: spec.method } : undefined;

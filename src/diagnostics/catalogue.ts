@@ -99,7 +99,12 @@ export const CATALOGUE = {
   "host-never-matches": [
     "warning",
     "informational",
-    "Write a regular expression with `host_regex: true`, such as `.*\\.example\\.com`; or leave `host` out.",
+    "Write a regular expression with `host_regex: true`, such as `.*\\.example\\.com`, or the name alone; or leave `host` out.",
+  ],
+  "prefix-never-matches": [
+    "warning",
+    "informational",
+    "Write the path as requests have it when they are matched: normalised, percent-encoded, without a query (`query_parameters` match that).",
   ],
   "header-not-changed": ["warning", "field-ignored", "Remove the header from the list."],
   "resolver-unknown": ["error", "route-fails-closed", "Create the resolver, or mend its name."],

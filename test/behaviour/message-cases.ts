@@ -37,6 +37,7 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a Connection that nominates Authorization": `GET / HTTP/1.1\r\n${line}Authorization: Basic eDp5\r\nConnection: Authorization\r\n\r\n`,
   "a Connection that nominates Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nConnection: content-length\r\n\r\na`,
   "an absolute-form with another Host": `GET http://other/ HTTP/1.1\r\n${line}\r\n`,
+  "an absolute-form of https in cleartext": `GET HTTPS://localhost/ HTTP/1.1\r\n${line}\r\n`,
   "a fragment in the target": `GET /a#b HTTP/1.1\r\n${line}\r\n`,
   "a byte beyond ASCII in the target": `GET /\xe4 HTTP/1.1\r\n${line}\r\n`,
   "a control character in the target": `GET /a\x7fb HTTP/1.1\r\n${line}\r\n`,

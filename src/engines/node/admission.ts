@@ -46,6 +46,9 @@ export function admit(
   // A probe comes by address, without a host's name or its TLS, and learns nothing but this.
   const probed = probe(head.target, settings.probes ?? PROBES, ports.draining);
   if (probed !== null) return probed;
+  // It says that TLS was spoken with somebody, and it was not with us (RFC 9110 §7.4).
+  if (!accepted.secure && head.targetAsSent !== head.target && /^https:/i.test(head.targetAsSent))
+    return refuse("bad_request", "https target over a cleartext connection");
   const hostname = nameOf(head);
 
   // 1. The host, against what the handshake was held to.
