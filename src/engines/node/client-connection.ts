@@ -6,7 +6,7 @@ import { readClient } from "./client-reads.ts";
 import { Exchange } from "./exchange.ts";
 import { failureResponse } from "./failures.ts";
 import type { Gathered } from "./gathered.ts";
-import { CR, LF } from "./http1/fields.ts";
+import { CR, hasBareLf, LF } from "./http1/fields.ts";
 import type { AcceptedConnection } from "./listener.ts";
 import type { Serving } from "./serving.ts";
 import { turnTime } from "./turn.ts";
@@ -228,11 +228,9 @@ export class ClientConnection implements Client, Timed {
       this.#refuse("head_too_large", `more than ${this.#maxHeadBytes} bytes`);
       return;
     }
-    for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
-      if (at === from || bytes[at - 1] !== CR) {
-        this.#refuse("bad_request", "bare LF");
-        return;
-      }
+    if (hasBareLf(bytes, from)) {
+      this.#refuse("bad_request", "bare LF");
+      return;
     }
     if (bytes.length > from && !this.#headBegun) {
       this.#headBegun = true;

@@ -3,7 +3,7 @@ import { type ErrorBodies, type ErrorBody, headWithBody } from "./error-bodies.t
 import { BodyReader } from "./http1/body.ts";
 import { clientHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
-import type { ResponseHead } from "./http1/response-head.ts";
+import { problemOfPartial, type ResponseHead } from "./http1/response-head.ts";
 import { turnTime } from "./turn.ts";
 
 /** What the bytes just taken came to; a text says what was wrong with them. `refused`: the request is to be said again. */
@@ -107,6 +107,8 @@ export class ResponseRelay {
         const length = (blank === -1 ? bytes.length : blank) - from;
         if (length > serving.limits.maxHeadBytes) return { problem: "response head too large" };
         if (blank === -1) {
+          const problem = problemOfPartial(bytes, from);
+          if (problem !== null) return { problem };
           // Copied: the bytes are the socket's, and the next read overwrites them.
           if (length > 0) this.#partialHead = Buffer.from(bytes.subarray(from));
           return "more";

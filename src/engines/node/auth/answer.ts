@@ -1,6 +1,6 @@
 import { BodyReader } from "../http1/body.ts";
 import { contentOf } from "../http1/content.ts";
-import type { ResponseHead } from "../http1/response-head.ts";
+import { problemOfPartial, type ResponseHead } from "../http1/response-head.ts";
 import type { AnswerLine, Authorizer } from "./authorizer.ts";
 
 /** What an authorization service said, once it is complete. */
@@ -43,6 +43,8 @@ export class AnswerReader {
       const blank = bytes.indexOf("\r\n\r\n", from);
       if ((blank === -1 ? bytes.length : blank) - from > maxHeadBytes) return "head too large";
       if (blank === -1) {
+        const problem = problemOfPartial(bytes, from);
+        if (problem !== null) return problem;
         this.#partialHead = Buffer.from(bytes.subarray(from));
         return null;
       }

@@ -1,4 +1,4 @@
-import { CR, FIELD, LF, SPACE } from "./fields.ts";
+import { CR, FIELD, hasBareLf, LF, SPACE } from "./fields.ts";
 import { MessageHead } from "./message-head.ts";
 
 /**
@@ -11,6 +11,7 @@ export class ResponseHead extends MessageHead {
   statusText = "";
   /** Seconds of `Keep-Alive: timeout=`, null where the upstream says nothing. */
   keepAliveSeconds: number | null = null;
+  #isHttp10 = false;
 
   /**
    * Parses `bytes[from, to)`, status line to the last field's CRLF; what stands behind an empty line is no part of the head.
@@ -22,15 +23,12 @@ export class ResponseHead extends MessageHead {
     const { fields } = this;
     fields.text = bytes.toString("latin1", from, to);
     const minor = bytes[from + 7];
-    if (
-      !fields.text.startsWith("HTTP/1.") ||
-      (minor !== 0x31 && minor !== 0x30) ||
-      bytes[from + 8] !== SPACE
-    ) {
+    if (!fields.text.startsWith(HTTP_1) || (minor !== 0x31 && minor !== 0x30) || bytes[from + 8] !== SPACE) {
       return "malformed status line";
     }
     // HTTP/1.0 keeps alive only when it says so; such a connection is used once.
-    if (minor === 0x30) this.close = true;
+    this.#isHttp10 = minor === 0x30;
+    if (this.#isHttp10) this.close = true;
     let at = from + 9;
     this.status = 0;
     while (at < from + 12) {
@@ -62,9 +60,20 @@ export class ResponseHead extends MessageHead {
     }
     const problem = this.framingProblem();
     if (problem !== null) return problem;
+    // RFC 9112 §6.1: what speaks HTTP/1.0 does not know of chunks, and what stands between may have passed them on as they were.
+    if (this.#isHttp10 && this.chunked) return "Transfer-Encoding in HTTP/1.0";
     // RFC 9112 §6.1: neither may come with these.
     if ((this.status < 200 || this.status === 204) && this.chunked)
       return "Transfer-Encoding in a response without body";
     return null;
   }
 }
+
+/** What is wrong with a head already before all of it is there: who speaks another protocol may never end one. */
+export function problemOfPartial(bytes: Buffer, from: number): string | null {
+  const start = bytes.toString("latin1", from, from + HTTP_1.length);
+  if (!HTTP_1.startsWith(start)) return "malformed status line";
+  return hasBareLf(bytes, from) ? "bare LF" : null;
+}
+
+const HTTP_1 = "HTTP/1.";
