@@ -246,7 +246,7 @@ function report(what: string, times: readonly number[]): void {
   const at = (share: number): number =>
     Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number);
   console.log(
-    `${what}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, at most ${at(1)} ms (${sorted.length} of them)`,
+    `${what}: p50 ${at(0.5)} ms, p90 ${at(0.9)} ms, p99 ${at(0.99)} ms, at most ${at(1)} ms (${sorted.length} of them)`,
   );
 }
 

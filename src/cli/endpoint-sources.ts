@@ -85,8 +85,8 @@ function namesWanted(model: GatewayModel): NameWanted[] {
   return [...wanted.values()];
 }
 
-function clustersOf({ clusters, outside = [] }: GatewayModel): Cluster[] {
-  return [...clusters, ...outside.map(({ cluster }) => cluster)];
+function clustersOf({ clusters, outside = [] }: GatewayModel): readonly Cluster[] {
+  return outside.length === 0 ? clusters : [...clusters, ...outside.map(({ cluster }) => cluster)];
 }
 
 /** Each service of Consul that a cluster of the model stands for, once. */

@@ -94,8 +94,12 @@ export class GroupMemory {
 
   routes(): readonly Route[] {
     if (this.#routes === null) {
-      const routes: Route[] = [];
-      for (const { made } of this.#ordered) if (made.value.route !== null) routes.push(made.value.route);
+      // Of its length from the start: one that grows to ten thousand is copied two dozen times.
+      const routes = new Array<Route>(this.#ordered.length);
+      let length = 0;
+      for (const { made } of this.#ordered)
+        if (made.value.route !== null) routes[length++] = made.value.route;
+      routes.length = length;
       this.#routes = routes;
     }
     return this.#routes;

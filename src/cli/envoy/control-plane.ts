@@ -21,6 +21,7 @@ import { type Plane, wirePlane } from "../plane.ts";
 import type { ResourceFlags } from "../load.ts";
 import { removeReadyFile, writeJsonFile } from "../ready-file.ts";
 import { inColour } from "../standard-output.ts";
+import { collectWhenIdle } from "./idle-collection.ts";
 import { FailureCounts } from "./failure-counts.ts";
 import { readFleetFile } from "./fleet-file.ts";
 import { registerFleetMetrics, registerRefusalMetrics } from "./metrics.ts";
@@ -151,6 +152,9 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
   }
   for (const { source, control } of planes) source.watch(() => void control.reload("noticed"));
   await reload();
+  for (const { control } of planes) await control.rehearse();
+  // What the start has left would be in memory beside what clients that connect at once are sent.
+  collectWhenIdle(clock);
   // Only now: whoever connects finds its world complete.
   const listening = await ads.listen({ address, port, tls }).catch((error: Error) => error);
   if (listening instanceof Error) {

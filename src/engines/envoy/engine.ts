@@ -6,7 +6,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import type { ApplyReport, BoundListener, Engine, EngineProblem } from "../engine.ts";
 import type { AdsClient } from "./ads/client.ts";
 import type { AdsServer } from "./ads/server.ts";
-import { EMPTY, type Snapshot, snapshotOf } from "./ads/snapshot.ts";
+import { EMPTY, type Snapshot, snapshotOfLists } from "./ads/snapshot.ts";
 import type { ListenerBounds } from "./bounds.ts";
 import { caughtUp } from "./caught-up.ts";
 import { type ChoosePort, ListenerPorts, portless } from "./listener-ports.ts";
@@ -18,7 +18,7 @@ import { factsOf, secretsWith, withMoved, withRotated } from "./rotation.ts";
 import { secretNames } from "./secret-names.ts";
 import { translateSecrets } from "./secrets.ts";
 import { acceptanceIn } from "./tls/acceptance.ts";
-import { translate } from "./translate.ts";
+import { translateByKind } from "./translate.ts";
 import type { TranslationContext } from "./translation-context.ts";
 import { TranslationMemory } from "./translation-memory.ts";
 
@@ -218,7 +218,8 @@ export class EnvoyEngine implements Engine {
     const context = this.#context(await this.#ports.choose(model));
     const secrets = translateSecrets(this.#secrets, credentials);
     if (context.namesRevision === true) secrets.push(revisionSecret(number));
-    this.#snapshot = snapshotOf([...secrets, ...translate(model, context, this.#memory)], this.#snapshot);
+    const lists = translateByKind(model, context, this.#memory).set("secret", secrets);
+    this.#snapshot = snapshotOfLists(lists, this.#snapshot);
     ads.publish(group, this.#snapshot, String(number));
   }
 

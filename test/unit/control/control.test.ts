@@ -106,6 +106,42 @@ test("an engine that waits for others is told of what is to follow", async () =>
   assert.equal(control.state.revision?.number, 2);
 });
 
+test("a large world is rehearsed, which changes nothing that serves", async () => {
+  const { control, engine, source } = setUp();
+  await control.rehearse();
+  await control.reload();
+  await control.rehearse();
+  assert.equal(engine.applied.length, 1);
+  const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`m${index}`, `/${index}/`]));
+  source.resources = mappings(many);
+  await control.reload();
+  const { revision } = control.state;
+  const serves = JSON.stringify(revision);
+  const before = engine.applied.length;
+  await control.rehearse();
+  assert.ok(engine.applied.length > before + 1);
+  for (const again of engine.applied.slice(before)) assert.equal(JSON.stringify(again), serves);
+  assert.equal(control.compiled?.resources, source.resources);
+  await control.reload();
+  assert.equal(control.state.revision, revision);
+  source.resources = mappings({ ...many, m1: "/other/" });
+  await control.reload();
+  assert.equal(control.state.revision?.number, 3);
+});
+
+test("what comes during a rehearsal ends it", async () => {
+  const { control, engine, source } = setUp();
+  const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`m${index}`, `/${index}/`]));
+  source.resources = mappings(many);
+  await control.reload();
+  const rehearsal = control.rehearse();
+  source.resources = mappings({ ...many, m1: "/other/" });
+  await Promise.all([control.reload(), rehearsal]);
+  assert.equal(control.compiled?.resources, source.resources);
+  assert.deepEqual([engine.applied.at(-1)?.number, control.state.revision?.number], [2, 2]);
+  assert.ok(engine.applied.length < 5);
+});
+
 test("what the engine refuses leaves the last good revision, is said, and is tried again", async () => {
   const { control, engine, source } = setUp();
   await control.reload();

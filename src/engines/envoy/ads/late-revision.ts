@@ -39,6 +39,7 @@ export class LateRevision {
   }
 }
 
-const MOMENT_MS = 100;
+/** Longer than a change takes until it is in effect: where several come one after another, none waits for a hundred clients that are told a name. */
+const MOMENT_MS = 300;
 /** Of a client that is slow, or gone. */
 const LONGER_MS = 1000;

@@ -14,11 +14,12 @@ export function loadAssignments(
   memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"endpoints">[] {
   const { discovered = NOTHING_DISCOVERED } = context;
-  return clusters.flatMap((cluster) => {
+  const assignments: XdsResource<"endpoints">[] = [];
+  for (const cluster of clusters) {
     const known = discoveredName(cluster, context);
-    if (known === null) return [];
+    if (known === null) continue;
     const { endpoints } = discovered.find(known);
-    return memory.endpoints(cluster, endpoints, () => {
+    const assignment = memory.endpoints(cluster, endpoints, () => {
       const lbEndpoints = endpoints.map((endpoint) => lbEndpoint(endpoint, cluster));
       const message = create(ClusterLoadAssignmentSchema, {
         clusterName: cluster.name,
@@ -26,7 +27,9 @@ export function loadAssignments(
       });
       return resource("endpoints", cluster.name, message, []);
     });
-  });
+    assignments.push(assignment);
+  }
+  return assignments;
 }
 
 /** The name by which a cluster's addresses are discovered; null: they are its own, or Envoy asks DNS. */
