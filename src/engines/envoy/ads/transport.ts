@@ -162,12 +162,19 @@ function peerOf(socket: TLSSocket, options: ListenOptions): Peer {
   return { transport: "tls", certificate: raw === undefined ? null : new X509Certificate(raw), address };
 }
 
-/** Returns what stops it. A peer that answers no ping is gone, whatever TCP believes: it may be frozen. */
+/**
+ * Returns what stops it. A peer that answers no ping is gone, whatever TCP believes: it may be frozen. After a time in which this
+ * process was held up itself nobody is gone yet: what they have answered is not read.
+ */
 function keepAlive(session: ServerHttp2Session, intervalMs: number, onGone: () => void): () => void {
   let answered = true;
+  let asked = performance.now();
   const timer = setInterval(() => {
     if (session.destroyed) return;
+    const before = asked;
+    asked = performance.now();
     if (!answered) {
+      if (asked - before > 1.5 * intervalMs) return;
       onGone();
       session.destroy();
       return;
