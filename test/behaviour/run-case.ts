@@ -1,6 +1,6 @@
 import { certificates } from "../support/certificates.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";
-import { startGateway } from "../support/gateway.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers, type RawAnswer } from "../support/raw-client.ts";
 import type { BehaviourCase, CasePeers } from "./case.ts";
 
@@ -8,6 +8,8 @@ export interface CaseOutcome {
   readonly answers: readonly RawAnswer[];
   /** Reason of the newest failure, for cases that expect one. */
   readonly failure: string | undefined;
+  /** Where the answers are others than expected, what there is to know about it. */
+  readonly circumstances: string;
 }
 
 /** Runs a case through the engine under test, as a client on a socket. */
@@ -25,7 +27,10 @@ export async function runCase(testCase: BehaviourCase, peers: CasePeers): Promis
         : testCase.clientCertificate === "stranger"
           ? await stranger.issue({ commonName: "stranger", usage: "client" })
           : undefined;
-    const received = await exchangeBytes(secure ? gateway.httpsPort : gateway.httpPort, testCase.request, {
+    const port = secure ? gateway.httpsPort : gateway.httpPort;
+    const ends: string[] = [];
+    const received = await exchangeBytes(port, testCase.request, {
+      onFinished: (why) => ends.push(why),
       // After an answer of its own Envoy closes a second later, lest a reset overtakes the answer.
       ...(engineUnderTest() === "envoy" ? { isEnough: (bytes) => hasAll(bytes, testCase) } : {}),
       ...(secure
@@ -40,10 +45,18 @@ export async function runCase(testCase: BehaviourCase, peers: CasePeers): Promis
     });
     // Elsewhere it does not matter, and is not waited for.
     const failure = testCase.expect.failure === undefined ? undefined : (await gateway.failure())?.reason;
-    return { answers: parseAnswers(received), failure };
+    const answers = parseAnswers(received);
+    const isExpected = String(answers.map(({ status }) => status)) === String(testCase.expect.statuses);
+    const circumstances = isExpected ? "" : `port ${port}, ended by ${ends[0]}, ${await findings(gateway)}`;
+    return { answers, failure, circumstances };
   } finally {
     await gateway.stop();
   }
+}
+
+async function findings(gateway: RunningGateway): Promise<string> {
+  const { diagnostics, failures } = await gateway.diag();
+  return JSON.stringify({ diagnostics, failures });
 }
 
 function hasAll(received: string, { expect, request }: BehaviourCase): boolean {

@@ -17,6 +17,8 @@ export function exchangeBytes(
     until?: RegExp;
     /** That all has come that is to come: what else comes within a moment is taken, a close is not waited for. */
     isEnough?: (received: string) => boolean;
+    /** Told why nothing more was waited for: `time`, `enough`, `end`, `close`, or an error's code. */
+    onFinished?: (why: string) => void;
   } = {},
 ): Promise<string> {
   return new Promise((resolve) => {
@@ -25,20 +27,21 @@ export function exchangeBytes(
         ? connect(port, "127.0.0.1")
         : connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options.tls });
     let received = "";
-    const finish = (): void => {
+    const finish = (why: string): void => {
       clearTimeout(timer);
+      options.onFinished?.(why);
       socket.destroy();
       resolve(received);
     };
-    const timer = setTimeout(finish, options.milliseconds ?? 3000);
+    const timer = setTimeout(finish, options.milliseconds ?? 3000, "time");
     socket.on("data", (chunk: Buffer) => {
       received += chunk.toString("latin1");
-      if (options.until?.test(received) === true) finish();
-      if (options.isEnough?.(received) === true) setTimeout(finish, MOMENT_MS);
+      if (options.until?.test(received) === true) finish("enough");
+      if (options.isEnough?.(received) === true) setTimeout(finish, MOMENT_MS, "enough");
     });
-    socket.on("error", finish);
-    socket.on("end", finish);
-    socket.on("close", finish);
+    socket.on("error", (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
+    socket.on("end", () => finish("end"));
+    socket.on("close", () => finish("close"));
     socket.on(options.tls === undefined ? "connect" : "secureConnect", async () => {
       for (const piece of typeof bytes === "string" ? [bytes] : bytes) {
         socket.write(piece, "latin1");
