@@ -50,7 +50,7 @@ export interface AdmittedTrust {
 
 /** Checks a set of trust anchors. A self-signed certificate may vouch for itself; any other must be a CA (RFC 5280 §6.1.4 k). */
 export function admitTrust(pem: string, now = Date.now()): Admitted<AdmittedTrust> {
-  const certificates = readBundle(pem);
+  const certificates = readCertificates(pem, "the CA bundle");
   if (!certificates.ok) {
     return certificates.finding.code === "secret-key-missing"
       ? reject("trust-empty", "the CA bundle holds no certificate")
@@ -120,29 +120,40 @@ function allExpired(latest: CertificateFacts): Finding {
   };
 }
 
-/** The certificates of a CA bundle. Hundreds of Secrets have the same one, so what was read lately is known by its digest. */
-export function readBundle(pem: string): Admitted<readonly X509Certificate[]> {
+/**
+ * The certificates of a chain or a bundle; `what` it is called where it is neither. Hundreds of Secrets have the same bundle, and of one
+ * without a CA the chain is read as that too: what was read lately is known by its digest.
+ */
+export function readCertificates(pem: string, what: string): Admitted<readonly X509Certificate[]> {
   const digest = hash("sha256", pem);
-  const known = BUNDLES.get(digest);
-  if (known !== undefined) return known;
-  const read = readCertificates(pem, "the CA bundle");
-  if (!read.ok || read.value.length > MOST_KEPT_CERTIFICATES) return read;
-  kept += read.value.length;
-  if (BUNDLES.size >= MOST_BUNDLES || kept > MOST_KEPT_CERTIFICATES) {
-    BUNDLES.clear();
-    kept = read.value.length;
+  const known = LATELY.get(digest);
+  if (known !== undefined) {
+    // To the end: the first is the first to go.
+    LATELY.delete(digest);
+    LATELY.set(digest, known);
+    return known;
   }
-  BUNDLES.set(digest, read);
+  const read = readAnew(pem, what);
+  if (!read.ok || read.value.length > MOST_KEPT_CERTIFICATES) return read;
+  LATELY.set(digest, read);
+  kept += read.value.length;
+  for (const [oldest, { value }] of LATELY) {
+    if (LATELY.size <= MOST_KEPT && kept <= MOST_KEPT_CERTIFICATES) break;
+    LATELY.delete(oldest);
+    kept -= value.length;
+  }
   return read;
 }
 
-const BUNDLES = new Map<string, Admitted<readonly X509Certificate[]>>();
-const MOST_BUNDLES = 32;
+type Certificates = Extract<Admitted<readonly X509Certificate[]>, { ok: true }>;
+
+const LATELY = new Map<string, Certificates>();
+const MOST_KEPT = 32;
 /** In all of them together. */
 const MOST_KEPT_CERTIFICATES = 512;
 let kept = 0;
 
-export function readCertificates(pem: string, what: string): Admitted<readonly X509Certificate[]> {
+function readAnew(pem: string, what: string): Certificates | ReturnType<typeof reject> {
   const parsed = parsePem(pem);
   if (!parsed.ok) return reject("pem-invalid", `${what} is not PEM: ${parsed.reason}`);
   const certificates: X509Certificate[] = [];

@@ -124,13 +124,23 @@ function findingsOf(face: Face, now: number, warnings: ExpiryWarnings): readonly
 const NOTHING: readonly Diagnostic[] = [];
 
 /** Of nearly all of thousands there is nothing to say, and this is all that it takes to see it. */
-function isQuiet(face: Face, now: number, [longest = 0]: ExpiryWarnings): boolean {
-  if (face.isFlawed || face.published === null) return false;
-  const { notBefore, notAfter, value } = face.published;
-  if (face.kind === "credential") return now >= notBefore && notAfter - now > longest && !isUnstapled(value);
-  return (
-    face.kind === "trust" && (value as TrustBundle).facts.some((facts) => facts.notAfter - now > longest)
-  );
+function isQuiet(face: Face, now: number, warnings: ExpiryWarnings): boolean {
+  if (face.quiet.version !== face.version) face.quiet = quietOf(face, warnings);
+  return now >= face.quiet.from && now < face.quiet.until;
+}
+
+function quietOf(face: Face, [longest = 0]: ExpiryWarnings): Face["quiet"] {
+  const { version, published, kind } = face;
+  const never = { version, from: Number.POSITIVE_INFINITY, until: Number.NEGATIVE_INFINITY };
+  if (face.isFlawed || published === null) return never;
+  if (kind === "trust")
+    return {
+      version,
+      from: Number.NEGATIVE_INFINITY,
+      until: lastOf(published.value as TrustBundle).notAfter - longest,
+    };
+  if (kind !== "credential" || isUnstapled(published.value)) return never;
+  return { version, from: published.notBefore, until: published.notAfter - longest };
 }
 
 /** A list that is at its end turns peers away, where `crl_policy` says so. */

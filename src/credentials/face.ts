@@ -58,6 +58,8 @@ export class Face {
   announced = 0;
   /** The status that was the last to be told of. */
   said = "";
+  /** When there is nothing to say about it, in milliseconds since the epoch, as long as it has this version. */
+  quiet = { version: -1, from: 0, until: 0 };
   cancelTimer: () => void = () => {};
   /** Whether there is a staple for a chain. */
   isStapled: (certificateChain: string) => boolean = () => false;

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { type Admitted, readBundle, refuseUnreadable } from "./admission.ts";
+import { hash } from "node:crypto";
+import { type Admitted, readCertificates, refuseUnreadable } from "./admission.ts";
 import type { CredentialMaterial, MaterialPart } from "./credential.ts";
 import { type AdmittedIdentity, admitIdentity } from "./identity-admission.ts";
 
@@ -13,7 +13,7 @@ export function digestOf(material: CredentialMaterial, parts: readonly MaterialP
     material.unreadable?.[part] ?? "",
     part === "trustAnchors" ? (material.trustDomains ?? "") : "",
   ]);
-  return createHash("sha256").update(JSON.stringify(said)).digest("hex");
+  return hash("sha256", JSON.stringify(said));
 }
 
 /** Checks the credential of an offer, with the CA beside it where there is one. */
@@ -23,7 +23,7 @@ export function admitMaterial(material: CredentialMaterial, now: number): Admitt
   const { certificateChain, privateKey, trustAnchors } = material;
   if (certificateChain !== undefined && privateKey !== undefined) {
     // A bundle that cannot be read says nothing about the chain.
-    const beside = trustAnchors === undefined ? null : readBundle(trustAnchors);
+    const beside = trustAnchors === undefined ? null : readCertificates(trustAnchors, "the CA bundle");
     return admitIdentity(certificateChain, privateKey, {
       anchors: beside?.ok === true ? beside.value : [],
       now,

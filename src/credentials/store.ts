@@ -162,10 +162,12 @@ export class CredentialStore implements CredentialReader {
   /** Findings about the credentials offered, and about those that end soon. */
   diagnostics(): Diagnostic[] {
     const now = this.#clock.now();
-    const ofFaces = [...this.#faces]
+    const ofFaces: Diagnostic[] = [];
+    for (const face of this.#faces) {
       // A chain nobody uses as trust is no bad trust bundle.
-      .filter((face) => face.kind !== "trust" || this.#explicitTrust.has(face.name))
-      .flatMap((face) => faceFindings(face, now, this.#expiryWarnings));
+      if (face.kind === "trust" && !this.#explicitTrust.has(face.name)) continue;
+      ofFaces.push(...faceFindings(face, now, this.#expiryWarnings));
+    }
     const ofIssuers = this.#issuers.findings(
       (name) => this.credential(name) !== undefined || this.trust(name) !== undefined,
     );

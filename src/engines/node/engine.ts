@@ -80,7 +80,8 @@ export class NodeEngine implements Engine {
       for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onEndpointsChange(name);
     });
     const unsubscribe = options.credentials.onChange((change) => {
-      for (const cluster of this.#serving?.plan.clusters.values() ?? []) cluster.onCredentialChange(change);
+      for (const cluster of this.#serving?.plan.credentialUsers.of(change) ?? [])
+        cluster.onCredentialChange(change);
       for (const { listener } of this.#listeners.values()) listener.onCredentialChange();
       this.#tcp.onCredentialChange();
       this.#clients.onCredentialChange(change);

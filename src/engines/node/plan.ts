@@ -4,6 +4,7 @@ import { AddressFilter } from "./address-filter.ts";
 import { Authorizer } from "./auth/authorizer.ts";
 import { RouteTable } from "./route-table.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
+import { CredentialUsers } from "./upstream/credential-users.ts";
 import { VirtualHostTable } from "./virtual-hosts.ts";
 
 /** A revision made ready to serve: tables to look up in, clusters to dial. Requests take the plan that is current when they begin. */
@@ -17,6 +18,7 @@ export interface Plan {
   /** Null: nobody is asked. */
   readonly authorizer: Authorizer | null;
   readonly clusters: ReadonlyMap<string, UpstreamCluster>;
+  readonly credentialUsers: CredentialUsers;
 }
 
 /**
@@ -47,6 +49,7 @@ export function createPlan(
     addresses: model.http.addresses === undefined ? null : new AddressFilter(model.http.addresses),
     authorizer: model.authorization === undefined ? null : new Authorizer(model.authorization, clusters),
     clusters,
+    credentialUsers: new CredentialUsers(kept),
   };
   return { plan, retired };
 }

@@ -1,7 +1,6 @@
 import type { CredentialChange, CredentialKind } from "../../../credentials/credential.ts";
 import { endpointsName } from "../../../endpoints/discovered.ts";
 import type { Cluster } from "../../../model/cluster.ts";
-import type { UpstreamTls } from "../../../model/tls.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ClusterContext } from "./cluster-context.ts";
 import type { UpstreamUser } from "./connection.ts";
@@ -53,11 +52,20 @@ export class UpstreamCluster {
     return this.#lane(priority).breaker;
   }
 
-  onCredentialChange(change: CredentialChange): void {
+  /** The name of this kind that connections are made with. */
+  uses(kind: CredentialKind): string | undefined {
     const { tls } = this.config;
-    if (tls.mode === "cleartext") return;
-    if (usedOf(tls, change.kind) === change.name)
-      for (const lane of this.#lanes) lane.supersede(change.event);
+    if (tls.mode === "cleartext") return undefined;
+    if (kind === "credential") return tls.credential;
+    const { verification } = tls;
+    if (verification.mode === "none") return undefined;
+    if (kind === "trust") return verification.trust;
+    // A staple is for clients.
+    return kind === "crl" ? verification.rules?.revocation?.crl : undefined;
+  }
+
+  onCredentialChange({ kind, name, event }: CredentialChange): void {
+    if (this.uses(kind) === name) for (const lane of this.#lanes) lane.supersede(event);
   }
 
   /** Connections to addresses that left are closed now, not when somebody asks for one. */
@@ -85,16 +93,4 @@ export class UpstreamCluster {
   #lane(priority: Choice["priority"]): Lane {
     return priority === "default" ? this.#default : this.#high;
   }
-}
-
-/** The name of this kind that connections are made with. There may be thousands of clusters, and each is asked at each change. */
-function usedOf(
-  { credential, verification }: Extract<UpstreamTls, { mode: "originate" }>,
-  kind: CredentialKind,
-): string | undefined {
-  if (kind === "credential") return credential;
-  if (verification.mode === "none") return undefined;
-  if (kind === "trust") return verification.trust;
-  // A staple is for clients.
-  return kind === "crl" ? verification.rules?.revocation?.crl : undefined;
 }

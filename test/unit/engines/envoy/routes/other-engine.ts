@@ -4,6 +4,7 @@ import { redirectLocation } from "../../../../../src/engines/node/redirect.ts";
 import { RequestHead } from "../../../../../src/engines/node/http1/request-head.ts";
 import type { Plan } from "../../../../../src/engines/node/plan.ts";
 import { RouteTable } from "../../../../../src/engines/node/route-table.ts";
+import { CredentialUsers } from "../../../../../src/engines/node/upstream/credential-users.ts";
 import { VirtualHostTable } from "../../../../../src/engines/node/virtual-hosts.ts";
 import { FAILURE_REASONS } from "../../../../../src/diagnostics/failure.ts";
 import type { RouteScope } from "../../../../../src/engines/envoy/route-scopes.ts";
@@ -31,6 +32,7 @@ export class OtherEngine {
       addresses: null,
       authorizer: null,
       clusters: new Map(),
+      credentialUsers: new CredentialUsers(new Set()),
     };
   }
 
