@@ -68,6 +68,17 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...running.values()].map((stop) => stop()));
 }
 
+/** What other work than this process, and what it started, has had of the machine so far, in seconds. */
+export function othersCpuSeconds(): number {
+  const [, user, nice, system, , , irq, softirq, steal] = (
+    readFileSync("/proc/stat", "utf8").split("\n")[0] as string
+  )
+    .split(/ +/)
+    .map(Number) as number[];
+  const all = [user, nice, system, irq, softirq, steal].reduce((sum: number, ticks = 0) => sum + ticks, 0);
+  return (all - treeTicks(process.pid)) / TICKS_PER_SECOND;
+}
+
 const running = new Map<ChildProcess, () => Promise<void>>();
 const STOP_MS = 10_000;
 /** USER_HZ: 100 on every Linux that Node runs on. */

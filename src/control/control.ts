@@ -130,19 +130,19 @@ export class Control {
    * world would wait for that. To be called once something serves; what serves is as it was.
    */
   async rehearse(): Promise<void> {
-    const { engine } = this.#options;
-    const [last, revision] = [this.#last, this.#revision];
-    if (last === null || revision === null || last.resources.mappings.length < LARGE) return;
-    const { mappings } = last.resources;
-    let resources = last.resources;
-    for (let time = 0; time < REHEARSALS && this.#running === null && !this.#stopped; time++) {
+    for (let time = 0; time < REHEARSALS; time++) {
+      // A round goes first.
+      while (this.#running !== null) await this.#running;
+      const [last, revision] = [this.#last, this.#revision];
+      if (this.#stopped || last === null || last.hash !== revision?.hash) return;
+      const { mappings } = last.resources;
+      if (mappings.length < LARGE) return;
       const at = Math.floor((mappings.length * time) / REHEARSALS);
       const again = { ...(mappings[at] as MappingResource) };
-      resources = { ...last.resources, mappings: mappings.with(at, again) };
-      const { compilation, hash } = this.#compile(resources);
-      if (hash === revision.hash) await engine.apply({ ...revision, model: compilation.model });
+      const { compilation } = this.#compile({ ...last.resources, mappings: mappings.with(at, again) });
+      this.#compile(last.resources);
+      await this.#options.engine.apply({ ...revision, model: compilation.model });
     }
-    if (this.#last?.resources === resources) this.#compile(last.resources);
   }
 
   get state(): ControlState {
