@@ -163,11 +163,12 @@ export class CredentialStore implements CredentialReader {
   diagnostics(): Diagnostic[] {
     const now = this.#clock.now();
     const ofFaces: Diagnostic[] = [];
-    for (const face of this.#faces) {
+    this.#faces.forEach((face) => {
       // A chain nobody uses as trust is no bad trust bundle.
-      if (face.kind === "trust" && !this.#explicitTrust.has(face.name)) continue;
-      ofFaces.push(...faceFindings(face, now, this.#expiryWarnings));
-    }
+      if (face.kind === "trust" && !this.#explicitTrust.has(face.name)) return;
+      const findings = faceFindings(face, now, this.#expiryWarnings);
+      if (findings.length > 0) ofFaces.push(...findings);
+    });
     const ofIssuers = this.#issuers.findings(
       (name) => this.credential(name) !== undefined || this.trust(name) !== undefined,
     );

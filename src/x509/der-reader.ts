@@ -70,7 +70,7 @@ export class DerReader {
     const end = from + length;
     if (!(end <= bytes.length)) throw new MalformedDer("a value longer than what holds it");
     this.#at = end;
-    return { tag: found, encoding: bytes.subarray(start, end), content: bytes.subarray(from, end) };
+    return new ReadValue(found, bytes, start, from, end);
   }
 
   optional(tag: number): DerValue | undefined {
@@ -84,6 +84,27 @@ export class DerReader {
 
   end(): void {
     if (!this.isAtEnd) throw new MalformedDer("more than there should be");
+  }
+}
+
+/** A view costs as much as reading a value, and most are asked for one of the two. */
+class ReadValue implements DerValue {
+  readonly tag: number;
+  readonly content: Buffer;
+  readonly #bytes: Buffer;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(tag: number, bytes: Buffer, start: number, from: number, end: number) {
+    this.tag = tag;
+    this.content = bytes.subarray(from, end);
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get encoding(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#end);
   }
 }
 
@@ -108,7 +129,8 @@ export function oidOf({ content }: DerValue): string {
   if (content.length === 0 || content.length > 64) throw new MalformedDer("an object identifier of no use");
   const arcs: number[] = [];
   let arc = 0;
-  for (const [index, byte] of content.entries()) {
+  for (let index = 0; index < content.length; index++) {
+    const byte = content[index] as number;
     if (arc === 0 && byte === 0x80) throw new MalformedDer("an arc that is not the shortest");
     arc = arc * 128 + (byte & 0x7f);
     if (arc > Number.MAX_SAFE_INTEGER) throw new MalformedDer("an arc beyond 2^53");

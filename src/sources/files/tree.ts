@@ -1,6 +1,7 @@
-import type { Stats } from "node:fs";
-import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { readdir, realpath, type Stats, stat } from "node:fs";
+import { lstat } from "node:fs/promises";
 import { basename, extname, join, sep } from "node:path";
+import { promisify } from "node:util";
 import type { Logger } from "../../telemetry/logger.ts";
 import { errnoOf, irregularity } from "./regular-file.ts";
 import { watchPaths } from "./watch-paths.ts";
@@ -110,7 +111,7 @@ export class FileTree {
   async #visit(path: string, link: boolean, above: Above | null, listing: Listing): Promise<void> {
     let found: Stats;
     try {
-      found = await stat(path);
+      found = await statOf(path);
     } catch (error) {
       // What went away between listing and looking is simply not there; a path that was named must be, and where a link
       // leads to something was.
@@ -131,7 +132,7 @@ export class FileTree {
   async #visitFolder(path: string, link: boolean, above: Above | null, listing: Listing): Promise<void> {
     try {
       // By name, not by inode: some file systems give many folders one number.
-      const real = link ? await realpath(path) : join(above?.real ?? "", basename(path));
+      const real = link ? await realPathOf(path) : join(above?.real ?? "", basename(path));
       // A link back up, or to what is read already under another name: nothing is missed.
       if (listing.folders.has(real)) return;
       listing.folders.add(real);
@@ -140,7 +141,7 @@ export class FileTree {
         listing.problem(path, `more than ${MAX_DEPTH} folders deep`);
         return;
       }
-      const entries = await readdir(path, { withFileTypes: true });
+      const entries = await entriesOf(path, { withFileTypes: true });
       for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
         if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
         listing.hasLinks ||= entry.isSymbolicLink();
@@ -151,6 +152,9 @@ export class FileTree {
     }
   }
 }
+
+/** Half the cost of the same of `node:fs/promises`, and all is looked at twice a second. */
+const [statOf, realPathOf, entriesOf] = [promisify(stat), promisify(realpath.native), promisify(readdir)];
 
 /** The folder that an entry stands in; null for a path that was named. */
 interface Above {
