@@ -1,35 +1,33 @@
 import type { Route } from "../../model/route.ts";
 import { readHost } from "./route-match.ts";
 
-/** Routes by the name they are for, in the order of precedence. Made once for all scopes. */
-export function routesByName(routes: readonly Route[]): RoutesByName {
-  let known = KNOWN.get(routes);
-  if (known === undefined) {
-    known = new RoutesByName(routes);
-    KNOWN.set(routes, known);
-  }
-  return known;
-}
-
+/** Routes by the name they are for, in the order of precedence. */
 export class RoutesByName {
-  readonly #routes: readonly Route[];
-  readonly #byName = new Map<string, Route[]>();
-  readonly #anywhere: Route[] = [];
+  readonly routes: readonly Route[];
+  readonly #byName: Map<string, Route[]>;
+  readonly #anywhere: readonly Route[];
   /** Of each route; made when lists are put together. */
   #places: ReadonlyMap<Route, number> | null = null;
 
-  constructor(routes: readonly Route[]) {
-    this.#routes = routes;
+  /** `before`: of an earlier list. Names of which nothing has changed since keep their lists. */
+  constructor(routes: readonly Route[], before: RoutesByName | null = null) {
+    this.routes = routes;
+    const touched = before === null ? null : namesOfDifference(before.routes, routes);
+    const known = touched === null ? null : before;
+    this.#byName = new Map(known === null ? [] : known.#byName);
+    if (touched !== null) for (const name of touched) this.#byName.delete(name);
+    const anywhere: Route[] = [];
     for (const route of routes) {
       const name = nameOf(route);
-      if (name === ANYWHERE) this.#anywhere.push(route);
+      if (name === ANYWHERE) anywhere.push(route);
       // One that no request can name has no virtual host either.
-      else if (name !== null) {
-        const known = this.#byName.get(name);
-        if (known === undefined) this.#byName.set(name, [route]);
-        else known.push(route);
+      else if (name !== null && touched?.has(name) !== false) {
+        const found = this.#byName.get(name);
+        if (found === undefined) this.#byName.set(name, [route]);
+        else found.push(route);
       }
     }
+    this.#anywhere = anywhere;
   }
 
   names(): Iterable<string> {
@@ -47,11 +45,31 @@ export class RoutesByName {
     const lists = [this.#anywhere, ...domains.map((domain) => this.#byName.get(domain) ?? [])];
     const [list = [], ...others] = lists.filter(({ length }) => length > 0);
     if (others.length === 0) return list;
-    this.#places ??= new Map(this.#routes.map((route, place) => [route, place]));
+    this.#places ??= new Map(this.routes.map((route, place) => [route, place]));
     const places = this.#places;
     return [list, ...others].flat().sort((a, b) => (places.get(a) as number) - (places.get(b) as number));
   }
 }
+
+/** Names of the routes between what both lists begin and end with alike: of the others nothing has changed. Null: too many to tell. */
+function namesOfDifference(before: readonly Route[], after: readonly Route[]): ReadonlySet<string> | null {
+  let start = 0;
+  let [endBefore, endAfter] = [before.length, after.length];
+  while (start < endBefore && start < endAfter && before[start] === after[start]) start++;
+  while (endBefore > start && endAfter > start && before[endBefore - 1] === after[endAfter - 1]) {
+    endBefore--;
+    endAfter--;
+  }
+  const names = new Set<string>();
+  for (const route of [...before.slice(start, endBefore), ...after.slice(start, endAfter)]) {
+    const name = nameOf(route);
+    if (typeof name === "string") names.add(name);
+    if (names.size > MANY) return null;
+  }
+  return names;
+}
+
+const MANY = 32;
 
 /** Where a route has no host. */
 const ANYWHERE = Symbol("anywhere");
@@ -67,5 +85,4 @@ function nameOf(route: Route): string | typeof ANYWHERE | null {
   return name;
 }
 
-const KNOWN = new WeakMap<readonly Route[], RoutesByName>();
 const NAMES = new WeakMap<Route, string | typeof ANYWHERE | null>();

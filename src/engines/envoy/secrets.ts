@@ -39,6 +39,20 @@ export function trustSecret(trust: string, rules: PeerRules = {}): string {
 
 /** What a name of an SDS secret says; null: it is none of ours. */
 export function secretParts(secret: string): SecretParts | null {
+  let parts = READ.get(secret);
+  if (parts === undefined) {
+    parts = readSecret(secret);
+    if (READ.size >= MOST_READ) READ.clear();
+    READ.set(secret, parts);
+  }
+  return parts;
+}
+
+/** All names of a model are read at each change of it. */
+const READ = new Map<string, SecretParts | null>();
+const MOST_READ = 20_000;
+
+function readSecret(secret: string): SecretParts | null {
   const colon = secret.indexOf(":");
   const [kind, name] = [secret.slice(0, colon), secret.slice(colon + 1)];
   if (kind === "credential") return { credential: name };

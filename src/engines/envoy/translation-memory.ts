@@ -5,6 +5,7 @@ import type { Route } from "../../model/route.ts";
 import { sealed } from "./ads/encoded.ts";
 import { ClusterUsers, type Users } from "./cluster-users.ts";
 import type { XdsResource } from "./resources.ts";
+import { RoutesByName } from "./routes-by-name.ts";
 
 /**
  * What the parts of earlier models became. A part that is the same object in the next model (compile keeps it so) keeps
@@ -20,9 +21,16 @@ export class TranslationMemory {
   #virtualHosts = new Map<string, RememberedHost>();
   #seen = new Map<string, RememberedHost>();
   #surroundings = "";
+  #routes: RoutesByName | null = null;
 
   users(model: GatewayModel): Users {
     return this.#users.of(model);
+  }
+
+  /** Made once for all scopes. */
+  routesByName(routes: readonly Route[]): RoutesByName {
+    if (this.#routes?.routes !== routes) this.#routes = new RoutesByName(routes, this.#routes);
+    return this.#routes;
   }
 
   /** All of a model's; the same list as the last time where nothing of it is other. `generations` as `generations` returns them. */
@@ -80,7 +88,9 @@ export class TranslationMemory {
   generations(now: Generations): Generations {
     const before = this.#generations;
     let isSame = before.size === now.size;
-    for (const [name, generation] of now) isSame &&= before.get(name) === generation;
+    now.forEach((generation, name) => {
+      isSame &&= before.get(name) === generation;
+    });
     if (!isSame) this.#generations = now;
     return this.#generations;
   }
@@ -137,5 +147,5 @@ interface RememberedHost {
 }
 
 function isSameList<T>(one: readonly T[], other: readonly T[]): boolean {
-  return one.length === other.length && one.every((value, at) => value === other[at]);
+  return one === other || (one.length === other.length && one.every((value, at) => value === other[at]));
 }

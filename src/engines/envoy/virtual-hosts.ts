@@ -9,7 +9,7 @@ import { hostRoutes } from "./host-routes.ts";
 import { resource, type XdsResource } from "./resources.ts";
 import { staleConnectionRetry } from "./retry.ts";
 import type { RouteScope } from "./route-scopes.ts";
-import { routesByName, type RoutesByName } from "./routes-by-name.ts";
+import type { RoutesByName } from "./routes-by-name.ts";
 import { routeTable } from "./route-table.ts";
 import { TranslationMemory } from "./translation-memory.ts";
 import { envoyRoutes, type RouteEntry, type RouteSurroundings } from "./routes.ts";
@@ -28,7 +28,7 @@ export function virtualHosts(
   maxRoutes: number = MAX_ROUTES,
   memory: TranslationMemory = new TranslationMemory(),
 ): XdsResource<"virtual-host">[] {
-  const routes = routesByName(model.routes);
+  const routes = memory.routesByName(model.routes);
   const groups = groupDomains(scope, model, routes, maxRoutes);
   const unauthorized = withoutAuthorization(model);
   const common = {

@@ -44,6 +44,8 @@ export class KnownFiles {
 
   /** Forgets what is not listed. A path that cannot be listed now says nothing about what it held; that stays as last seen. */
   keepListed({ files, problems }: TreeListing): void {
+    // As a rule: nothing has gone.
+    if (files.length === this.#files.size && files.every(({ path }) => this.#files.has(path))) return;
     const present = new Set(files.map(({ path }) => path));
     for (const [path, known] of this.#files) {
       if (present.has(path) || problems.some((problem) => holds(problem.path, path))) continue;

@@ -89,8 +89,14 @@ export function changesBetween(before: Snapshot, after: Snapshot): Changes {
   for (const kind of KINDS) {
     if (before[kind] === after[kind]) continue;
     const names: string[] = [];
-    for (const [name, encoded] of after[kind]) if (before[kind].get(name) !== encoded) names.push(name);
-    for (const name of before[kind].keys()) if (!after[kind].has(name)) names.push(name);
+    const [then, now] = [before[kind], after[kind]];
+    // Not `for`: it makes a pair of each.
+    now.forEach((encoded, name) => {
+      if (then.get(name) !== encoded) names.push(name);
+    });
+    then.forEach((_, name) => {
+      if (!now.has(name)) names.push(name);
+    });
     if (names.length > 0) changes[kind] = names;
   }
   return changes;
