@@ -194,6 +194,12 @@ export const messageCases: readonly BehaviourCase[] = [
     expect: { statuses: [431], seen: null, failure: "head_too_large" },
   },
   {
+    name: "a head of more lines than the limit: 431",
+    resources,
+    request: `GET / HTTP/1.1\r\n${line}${"X-A: b\r\n".repeat(100)}\r\n`,
+    expect: { statuses: [431], seen: null, failure: "head_too_large" },
+  },
+  {
     name: "a head just beyond the limit, in one piece: 431",
     resources,
     request: `GET / HTTP/1.1\r\n${line}X-A: ${"a".repeat(61_500)}\r\n\r\n`,

@@ -65,7 +65,7 @@ const BY_DETAILS: readonly (readonly [RegExp, FailureReason])[] = [
   [/^route_not_found$/, "no_route"],
   [/^low_version$/, "http10_refused"],
   [/^rbac_access_denied_matched_policy\[(?!credence-)/, "address_refused"],
-  [/headers_too_large|header_list_too_large/, "head_too_large"],
+  [/headers_too_large|header_list_too_large|too_many_headers/, "head_too_large"],
   [/^request_payload_too_large$/, "body_too_large"],
   [/^request_header_timeout$|^request_overall_timeout$/, "request_timeout"],
   [/^upgrade_failed$/, "upgrade_refused"],

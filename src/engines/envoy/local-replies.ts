@@ -89,7 +89,7 @@ const OTHER_STATUSES: readonly (readonly [expression: string, status: number])[]
     return [`response.code_details in [${details.join(", ")}]`, status] as const;
   }),
   // RFC 9112 §6.1 lets 501 be said; which reader the other bytes are for is no less unknown.
-  ["response.code_details in ['http1.invalid_transfer_encoding', 'http1.too_many_headers']", 400],
+  ["response.code_details == 'http1.invalid_transfer_encoding'", 400],
 ];
 
 function quoted(text: string): string {

@@ -104,7 +104,8 @@ export function bytesOf(text: string): string {
 }
 
 export const MALFORMED_NAME = "malformed field name";
-const TOO_MANY_FIELDS = "too many fields";
+/** A bound of ours, unlike what else is wrong with a head. */
+export const TOO_MANY_FIELDS = "too many fields";
 
 /** Fields that the proxy has a rule for. */
 export const FIELD = {

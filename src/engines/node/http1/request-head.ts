@@ -1,4 +1,4 @@
-import { CR, FIELD, LF, MALFORMED_NAME, SPACE, TOKEN } from "./fields.ts";
+import { CR, FIELD, LF, MALFORMED_NAME, SPACE, TOKEN, TOO_MANY_FIELDS } from "./fields.ts";
 import { MessageHead } from "./message-head.ts";
 
 /**
@@ -48,6 +48,7 @@ export class RequestHead extends MessageHead {
       return bad("malformed HTTP version");
     }
     const problem = this.fields.parse(bytes, from, at + 2, to);
+    if (problem === TOO_MANY_FIELDS) return { reason: "head_too_large", cause: problem };
     if (problem !== null) return bad(problem);
     if (this.fields.end !== to - from) return bad(MALFORMED_NAME);
     return this.#interpret();
@@ -119,6 +120,7 @@ export class RequestHead extends MessageHead {
 export interface HeadProblem {
   readonly reason:
     | "bad_request"
+    | "head_too_large"
     | "http10_refused"
     | "http_version_unsupported"
     | "expectation_failed"
