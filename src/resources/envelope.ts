@@ -97,7 +97,7 @@ function parseEnvelope(raw: RawObject, ambassadorId: string): ParsedObject {
     typeof metadata.name !== "string" ||
     metadata.name === ""
   ) {
-    const refused = found("kind-missing", UNNAMED, raw, "apiVersion, kind or metadata.name is missing");
+    const refused = found("kind-missing", UNNAMED, raw, ...whatIsMissing(value, metadata));
     const identity = { namespace, name: `line-${raw.source.line}` };
     return typeof kind === "string" ? guarded(kind, identity, value, raw, ambassadorId, refused) : refused;
   }
@@ -258,6 +258,21 @@ const OTHER_KINDS = new Set(
 );
 const UNNAMED: Subject = { kind: "", namespace: "", name: "" };
 const NOTHING: ParsedObject = { resource: null, secret: null, diagnostics: [] };
+
+/** The message; and a remedy where the object is written as in an annotation. */
+function whatIsMissing(
+  { apiVersion, kind, name }: Readonly<Record<string, unknown>>,
+  metadata: Readonly<Record<string, unknown>>,
+): [message: string, field: undefined, remedy?: string] {
+  const lacking = Object.entries({ apiVersion, kind, "metadata.name": metadata.name })
+    .filter(([, value]) => typeof value !== "string" || value === "")
+    .map(([field, value]) => `${field} is ${value == null || value === "" ? "missing" : "no text"}`);
+  const message = lacking.join(", ");
+  if (typeof name !== "string" || metadata.name !== undefined) return [message, undefined];
+  const remedy =
+    "Objects look so in annotations only: in a file put `name` under `metadata`, and the fields under `spec`.";
+  return [`${message}; name stands beside kind`, undefined, remedy];
+}
 
 function found(
   code: Parameters<typeof diagnose>[0],

@@ -95,9 +95,16 @@ function badEscape(quoted: string): number {
 /** YAML 1.2.2 §5.7. */
 const ESCAPE = /\\([0abt\tnvfre "/\\N_LP]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|\r?\n)?/g;
 
+const QUOTED = /'[^']*'|"[^"]*"/g;
+
 /** What is missing at the end is shown where the text ends, not where the next document begins. */
 function syntaxProblem(code: ErrorCode, offset: number, text: string): DocumentProblem {
-  return { code: "yaml-syntax", message: SENTENCES[code], offset: Math.min(offset, text.trimEnd().length) };
+  const at = Math.min(offset, text.trimEnd().length);
+  const [line = ""] = text.slice(text.lastIndexOf("\n", at - 1) + 1).split("\n", 1);
+  const template = line.replace(QUOTED, "").includes("{{")
+    ? ": this looks like a template that was not rendered"
+    : "";
+  return { code: "yaml-syntax", message: `${SENTENCES[code]}${template}`, offset: at };
 }
 
 function contentOffset(text: string): number {

@@ -40,6 +40,14 @@ describe("documents of a file", () => {
     }
   });
 
+  test("a template that was not rendered is called one, where it is what is wrong", () => {
+    for (const text of ["a:\n  b: {{ .Values.b }}\n", "{{- if .Values.a }}\na: 1\n{{- end }}\n"]) {
+      const [found] = parseYaml("f.yaml", text).diagnostics;
+      assert.match(found?.message ?? "", /template/, text);
+    }
+    assert.doesNotMatch(parseYaml("f.yaml", "a: [\nb: '{{ x }}'").diagnostics[0]?.message ?? "-", /template/);
+  });
+
   test("empty ones are none: nothing, comments, white space, null", () => {
     for (const text of [
       "",
