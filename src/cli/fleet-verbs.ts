@@ -3,7 +3,7 @@ import type { BootstrapFlags } from "./envoy/bootstrap.ts";
 import type { ControlPlaneFlags } from "./envoy/control-plane.ts";
 import { hostPort } from "./envoy/places.ts";
 import { dnsOption } from "./envoy-flags.ts";
-import { port, positiveNumber } from "./numbers.ts";
+import { ipAddress, port, positiveNumber } from "./numbers.ts";
 import { addLogFlags, addResourceFlags, PATHS } from "./resource-flags.ts";
 
 /** The verbs of a fleet: Envoys that others run. */
@@ -30,7 +30,7 @@ function addControlPlane(program: Command): void {
     .requiredOption("--xds-client-ca <file>", "PEM: who must have issued an Envoy's certificate")
     .option("--fleet <file>", "YAML: which identity may have which resources (default: all may have all)")
     .optionsGroup("Listeners of the Envoys:")
-    .option("--address <ip>", "address that they listen on", "0.0.0.0")
+    .option("--address <ip>", "address that they listen on", ipAddress, "0.0.0.0")
     .addOption(
       new Option(
         "--http-port <port>",
@@ -48,7 +48,7 @@ function addControlPlane(program: Command): void {
   addResourceFlags(command)
     .option("--allow-partial", "be ready although some documents could not be read at the start")
     .optionsGroup("Process:")
-    .option("--admin-address <ip>", "address of health, metrics and diagnostics", "127.0.0.1")
+    .option("--admin-address <ip>", "address of health, metrics and diagnostics", ipAddress, "127.0.0.1")
     .addOption(new Option("--admin-port <port>", "of the same, 0: a free one").argParser(port).default(8877))
     .option("--ready-file <file>", "written once Envoys are let in: pid and addresses; JSON");
   addLogFlags(command)

@@ -4,7 +4,7 @@ import { addCertificateVerbs } from "./certs/verbs.ts";
 import type { DemoFlags } from "./demo/demo.ts";
 import { addFleetVerbs } from "./fleet-verbs.ts";
 import { addLimitFlags } from "./limit-flags.ts";
-import { port, wholeNumber } from "./numbers.ts";
+import { ipAddress, port, wholeNumber } from "./numbers.ts";
 import { addReadingVerbs } from "./reading-verbs.ts";
 import { addEnvoyFlags } from "./envoy-flags.ts";
 import { addProbe } from "./probe/verb.ts";
@@ -92,7 +92,7 @@ function addRun(program: Command): void {
     .argument("<path...>", PATHS)
     .addOption(engineOption())
     .optionsGroup("Listeners:")
-    .option("--address <ip>", "address to listen on", "127.0.0.1")
+    .option("--address <ip>", "address to listen on", ipAddress, "127.0.0.1")
     .addOption(
       new Option(
         "--http-port <port>",
@@ -105,7 +105,7 @@ function addRun(program: Command): void {
         "of the https listener, 0: a free one (default: Module's service_port, else 8443)",
       ).argParser(port),
     )
-    .option("--admin-address <ip>", "address of health, metrics and diagnostics", "127.0.0.1")
+    .option("--admin-address <ip>", "address of health, metrics and diagnostics", ipAddress, "127.0.0.1")
     .addOption(new Option("--admin-port <port>", "of the same, 0: a free one").argParser(port).default(8877))
     .optionsGroup("What is served:");
   addResourceFlags(command)

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { InvalidArgumentError } from "commander";
 
 export function wholeNumber(text: string): number {
@@ -16,6 +17,12 @@ export function port(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= 65535)) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
   return value;
+}
+
+/** A name would be looked up by one engine and refused by the other. */
+export function ipAddress(text: string): string {
+  if (isIP(text) === 0) throw new InvalidArgumentError("It must be an IP address, such as 0.0.0.0 or ::.");
+  return text;
 }
 
 /** `30s`, `15m`, `24h`, `7d`, in milliseconds. */

@@ -53,6 +53,8 @@ test("a mistyped verb or flag suggests the right one; misuse exits 2", async (t)
     [["check", folder, "--formt", "json"], /Did you mean --format\?/],
     [["check", folder, "--format", "xml"], /Allowed choices are text, json/],
     [["run", folder, "--http-port", "99999"], /from 0 to 65535/],
+    [["run", folder, "--address", "localhost"], /must be an IP address/],
+    [["run", folder, "--admin-address", "[::1]"], /must be an IP address/],
     [["run", folder, "--drain-seconds", "soon"], /whole number/],
     [["run", folder, "--max-connections", "0"], /1 or more/],
     [["run", folder, "--envoy", "/bin/true"], /need --engine envoy/],
