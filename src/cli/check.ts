@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { type ReadText, renderJson, renderText, sortDiagnostics } from "../diagnostics/render.ts";
 import type { FleetGroup } from "../engines/envoy/fleet/groups.ts";
 import type { GatewayModel } from "../model/gateway.ts";
+import { MAX_FILE_BYTES } from "../sources/files/tree.ts";
 import { unaskedEndpoints } from "./endpoint-sources.ts";
 import { boundsOf } from "./group-bounds.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
@@ -99,7 +100,9 @@ function textReader(): ReadText {
 
 function readOrNothing(file: string): string | undefined {
   try {
-    return readFileSync(file, "utf8");
+    // A finding may be that it is a FIFO, which would be waited for, a device without an end, or too large.
+    const found = statSync(file);
+    return found.isFile() && found.size <= MAX_FILE_BYTES ? readFileSync(file, "utf8") : undefined;
   } catch {
     return undefined;
   }

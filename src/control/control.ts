@@ -231,7 +231,7 @@ export class Control {
       } else {
         logger.error(
           { revision: revision.number, problems: report.problems },
-          "revision refused, the previous one stays",
+          this.#revision === null ? "revision refused" : "revision refused, the previous one stays",
         );
       }
     } else {

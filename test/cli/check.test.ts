@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -28,6 +29,14 @@ data:
   tls.key: ${encode(key)}
 `;
 }
+
+test("a FIFO is named as one, and nobody waits for who writes to it", { timeout: 60_000 }, async (t) => {
+  const fifo = join(scratch(t, {}), "a.yaml");
+  execFileSync("mkfifo", [fifo]);
+  const { code, stdout } = await credence(t, "check", fifo);
+  assert.equal(code, 1);
+  assert.match(stdout, /a FIFO, no regular file/);
+});
 
 test("nothing wrong: exit 0", async (t) => {
   const { code, stdout, stderr } = await credence(
