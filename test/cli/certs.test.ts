@@ -119,6 +119,12 @@ test("certs list exits 1 for what is expired, refused, or named and not there", 
   ]);
 });
 
+test("certs list exits 1 where a document cannot be read: what it holds may be anything", async (t) => {
+  const { code, stderr } = await credence(t, "certs", "list", scratch(t, { "a.yaml": "a: [" }));
+  assert.equal(code, 1);
+  assert.match(stderr, /could not be read/);
+});
+
 test("certs list tells of a path that is not there, and watch too", async (t) => {
   for (const verb of ["list", "watch"]) {
     const { code, stderr } = await credence(t, "certs", verb, "/nowhere");

@@ -24,7 +24,7 @@ export async function listCertificates(paths: readonly string[], flags: ListFlag
     return;
   }
   endWithReader();
-  const { store, compilation, resources } = await loadGateway(paths, flags);
+  const { store, compilation, resources, complete } = await loadGateway(paths, flags);
   const now = Date.now();
   const written = takeInventory(store, credentialUsers(compilation, resources), now);
   const entries = flags.admin === undefined ? written : await inUse(written, flags.admin, now);
@@ -37,7 +37,11 @@ export async function listCertificates(paths: readonly string[], flags: ListFlag
   if (flags.format === "json")
     printJson({ version: 1, entries, summary: { entries: entries.length, faulty } });
   else printText(renderInventory(entries, inColour()));
-  process.exitCode = faulty > 0 ? 1 : 0;
+  if (!complete)
+    console.error(
+      "credence: some documents could not be read, so this may not be all; `credence check` shows which",
+    );
+  process.exitCode = faulty > 0 || !complete ? 1 : 0;
 }
 
 async function inUse(

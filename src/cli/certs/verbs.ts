@@ -39,7 +39,7 @@ Examples:
   credence certs list ./gateway --admin http://127.0.0.1:8877
   credence certs list ./gateway --format json | jq '.entries[].certificates[] | select(.expiresInDays < 30)'
 
-Exit status: 0 all is usable and in its dates, 1 something is expired or unusable or the gateway cannot be asked, 2 misuse.`,
+Exit status: 0 all is usable and in its dates, 1 something is expired or unusable, a document cannot be read or the gateway cannot be asked, 2 misuse.`,
     )
     .action(async (paths: string[], flags: ListFlags) =>
       (await import("./list.ts")).listCertificates(paths, flags),
