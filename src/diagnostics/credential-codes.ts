@@ -2,7 +2,7 @@
 export const CREDENTIAL_CODES = {
   "secret-missing": ["error", "route-fails-closed", "Create the Secret, or mend its name or namespace."],
   "secret-type-unsupported": [
-    "error",
+    "warning",
     "object-ignored",
     "Use type kubernetes.io/tls, Opaque or istio.io/key-and-cert.",
   ],

@@ -55,7 +55,7 @@ function fromDiagnostic(found: Diagnostic, report: Report): void {
     report("secret-type-ignored", {
       at,
       before: `It was ignored without a word (${message}), and so was what needs it.`,
-      now: "It is not used either, and an error says so.",
+      now: "It is not used either; what names it gets an error that says so.",
       edit: {
         what: "Give it a type that holds certificates.",
         yaml: fieldsYaml({ type: "kubernetes.io/tls" }),

@@ -24,6 +24,7 @@ export function parseSecret(
 ): { material: SecretMaterial | null; diagnostics: Diagnostic[] } {
   const subject = subjectOf({ kind: "Secret", ...identity });
   const type = object.type ?? "Opaque";
+  if (typeof type === "string" && OTHER_TYPES.has(type)) return { material: null, diagnostics: [] };
   if (typeof type !== "string" || !TYPES.has(type)) {
     const source = raw.fields.get("type") ?? raw.source;
     const message = `Secrets of type ${JSON.stringify(type)} hold no certificate`;
@@ -73,6 +74,16 @@ export function parseSecret(
 }
 
 const TYPES = new Set(["Opaque", "kubernetes.io/tls", "istio.io/key-and-cert"]);
+/** They come along where all of a cluster is written to a file, and are nobody's slip of the pen. */
+const OTHER_TYPES = new Set([
+  "kubernetes.io/service-account-token",
+  "kubernetes.io/dockerconfigjson",
+  "kubernetes.io/dockercfg",
+  "kubernetes.io/basic-auth",
+  "kubernetes.io/ssh-auth",
+  "bootstrap.kubernetes.io/token",
+  "helm.sh/release.v1",
+]);
 
 /** Strict: what decoders would repair differently is refused. Line breaks inside are usual in YAML block scalars. */
 function decodeBase64(value: unknown): string | null {
