@@ -9,7 +9,7 @@ import type {
 import type { SourcePosition } from "../../diagnostics/diagnostic.ts";
 import { type FileStamp, isSameStamp, stampsOf } from "./file-stamps.ts";
 import { FolderWatches } from "./folder-watches.ts";
-import { readRegularFile } from "./regular-file.ts";
+import { type FileReading, readRegularFile } from "./regular-file.ts";
 import type { CredentialSink } from "./secret-offers.ts";
 
 /** What a TLSContext names by path. */
@@ -231,15 +231,15 @@ async function read(
 ): Promise<{ material: CredentialMaterial; digest: string }> {
   const texts: Partial<Record<MaterialPart, string>> = {};
   const unreadable: Partial<Record<MaterialPart, Unreadable>> = {};
-  for (const part of PARTS) {
-    const path = set[part];
-    if (path === undefined) continue;
-    const reading = await readRegularFile(
-      path,
-      MAX_FILE_BYTES,
-      folders,
-      part === "ocspStaple" ? "base64" : "utf8",
-    );
+  const named = PARTS.flatMap((part) => (set[part] === undefined ? [] : [{ part, path: set[part] }]));
+  // Side by side, which costs less.
+  const readings = await Promise.all(
+    named.map(({ part, path }) =>
+      readRegularFile(path, MAX_FILE_BYTES, folders, part === "ocspStaple" ? "base64" : "utf8"),
+    ),
+  );
+  for (const [index, { part, path }] of named.entries()) {
+    const reading = readings[index] as FileReading;
     texts[part] = reading.ok ? reading.text : "";
     if (reading.ok) continue;
     const source = set.places[part];

@@ -67,7 +67,7 @@ export function errnoOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? "unreadable";
 }
 
-/** Half the cost of the same of `node:fs/promises`, and there are thousands of files. */
+/** Less than the same of `node:fs/promises` costs, and there are thousands of files. */
 const [statOf, opened, statOfOpened, readFrom, closed] = [
   promisify(stat),
   promisify(open),

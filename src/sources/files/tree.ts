@@ -153,7 +153,7 @@ export class FileTree {
   }
 }
 
-/** Half the cost of the same of `node:fs/promises`, and all is looked at twice a second. */
+/** Less than the same of `node:fs/promises` costs, and all is looked at twice a second. */
 const [statOf, realPathOf, entriesOf] = [promisify(stat), promisify(realpath.native), promisify(readdir)];
 
 /** The folder that an entry stands in; null for a path that was named. */
