@@ -71,7 +71,7 @@ const secretNames = [
 const clients: DeltaClient[] = [];
 let receipts: Receipt[] = [];
 const changed = new Set<number>();
-let reporting: NodeJS.Timeout | undefined;
+let willReport = false;
 const REPORT_MS = 20;
 for (let index = 0; index < Number(count); index++) {
   const client = new DeltaClient(
@@ -96,7 +96,8 @@ for (let index = 0; index < Number(count); index++) {
     client.seen.length = 0;
     client.responses.length = 0;
     changed.add(index);
-    reporting ??= setTimeout(report, REPORT_MS);
+    if (!willReport) setTimeout(report, REPORT_MS);
+    willReport = true;
   };
   client.subscribeAll("cluster");
   client.subscribeAll("listener");
@@ -113,7 +114,7 @@ for (const client of clients)
   });
 
 function report(): void {
-  reporting = undefined;
+  willReport = false;
   const holds = [...changed].map((index) => {
     const held = Object.entries((clients[index] as DeltaClient).held);
     return [index, Object.fromEntries(held.map(([kind, names]) => [kind, names.size]))] as const;
