@@ -186,6 +186,12 @@ test("certs watch says what rotates, is refused, comes and goes, and ends on SIG
     refused.reason,
     /^the private key belongs to no certificate .* the previous one stays in use$/,
   );
+  writeFileSync(join(folder, "tls.key"), first.privateKey);
+  const mended = await next("mended", "files/default/files");
+  assert.deepEqual([mended.generation, mended.reason], [refused.generation, undefined]);
+  assert.ok(!lines().some(({ event }) => event === "usable"));
+  writeFileSync(join(folder, "tls.key"), second.privateKey);
+  await eventually(() => lines().filter(({ event }) => event === "refused").length === 2);
   writeFileSync(join(folder, "tls.crt"), second.certificate);
   await next("rotated", "files/default/files");
 

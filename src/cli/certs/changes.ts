@@ -2,7 +2,8 @@ import type { InventoryCertificate, InventoryEntry } from "./inventory.ts";
 
 /** What became of a name between two looks. */
 export interface InventoryChange {
-  readonly event: "appeared" | "gone" | "rotated" | "refused" | "unusable" | "usable" | "expired";
+  /** `mended`: what was refused is there no more, and what was in use all along stays. */
+  readonly event: "appeared" | "gone" | "rotated" | "refused" | "mended" | "unusable" | "usable" | "expired";
   readonly name: string;
   readonly kind: InventoryEntry["kind"];
   readonly generation: number;
@@ -49,6 +50,8 @@ export function renderChange({
         : `${what} appeared: ${after.map(told).join(", ")}`;
     case "refused":
       return `${what}: what was to replace generation ${generation} is refused${why}`;
+    case "mended":
+      return `${what}: nothing is refused any more, generation ${generation} stays`;
     case "gone":
       return `${what} is gone`;
     case "usable":
@@ -63,12 +66,15 @@ function compare(before: InventoryEntry, now: InventoryEntry): InventoryChange[]
   const fresh = without(now.certificates, before.certificates);
   if (before.status !== now.status)
     return [change(now.status === "usable" ? "usable" : "unusable", now, gone, now.certificates)];
-  if (gone.length + fresh.length > 0 || before.generation !== now.generation)
-    return [change("rotated", now, gone, fresh)];
-  if (before.reason !== now.reason)
-    return now.reason === undefined
-      ? [change("usable", now, [], now.certificates)]
-      : [change(now.status === "usable" ? "refused" : "unusable", now, [], [])];
+  const hasRotated = gone.length + fresh.length > 0 || before.generation !== now.generation;
+  const changes = hasRotated ? [change("rotated", now, gone, fresh)] : [];
+  if (before.reason !== now.reason) {
+    // Where it rotated as well, that says that what came is in use.
+    if (now.reason !== undefined)
+      changes.push(change(now.status === "usable" ? "refused" : "unusable", now, [], []));
+    else if (!hasRotated) changes.push(change("mended", now, [], []));
+  }
+  if (changes.length > 0) return changes;
   const valid = new Set(
     before.certificates.filter(({ dates }) => dates === "valid").map(({ sha256 }) => sha256),
   );
