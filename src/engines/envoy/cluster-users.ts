@@ -1,6 +1,7 @@
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { Destination, Route } from "../../model/route.ts";
 import type { TcpDestination } from "../../model/tcp.ts";
+import { unlikeRoutes } from "./unlike-routes.ts";
 
 /** Names of Mappings and so on, sorted, by the cluster that they use: what hears of it when Envoy refuses the cluster. */
 export interface Users {
@@ -27,7 +28,11 @@ export class ClusterUsers {
       this.#last = { routes, beside, byCluster, users };
       return users;
     }
-    const touched = clustersWhereDifferent(last.routes, routes);
+    const touched = new Set(
+      unlikeRoutes(last.routes, routes)
+        .flatMap(usesOf)
+        .map(([cluster]) => cluster),
+    );
     last.routes = routes;
     if (touched.size === 0) return last.users;
     const now = usersOf(model, touched);
@@ -39,22 +44,6 @@ export class ClusterUsers {
     last.users = { byCluster: last.byCluster };
     return last.users;
   }
-}
-
-/** Clusters that routes name between what both lists begin and end with alike. */
-function clustersWhereDifferent(before: readonly Route[], after: readonly Route[]): ReadonlySet<string> {
-  const named = new Set<string>();
-  let start = 0;
-  let [endBefore, endAfter] = [before.length, after.length];
-  while (start < endBefore && start < endAfter && before[start] === after[start]) start++;
-  while (endBefore > start && endAfter > start && before[endBefore - 1] === after[endAfter - 1]) {
-    endBefore--;
-    endAfter--;
-  }
-  for (const route of before.slice(start, endBefore))
-    for (const [cluster] of usesOf(route)) named.add(cluster);
-  for (const route of after.slice(start, endAfter)) for (const [cluster] of usesOf(route)) named.add(cluster);
-  return named;
 }
 
 /** `only`: those of these clusters; null: of all. */

@@ -1,5 +1,6 @@
 import type { Route } from "../../model/route.ts";
 import { readHost } from "./route-match.ts";
+import { unlikeRoutes } from "./unlike-routes.ts";
 
 /** Routes by the name they are for, in the order of precedence. */
 export class RoutesByName {
@@ -51,17 +52,10 @@ export class RoutesByName {
   }
 }
 
-/** Names of the routes between what both lists begin and end with alike: of the others nothing has changed. Null: too many to tell. */
+/** Null: too many to tell. */
 function namesOfDifference(before: readonly Route[], after: readonly Route[]): ReadonlySet<string> | null {
-  let start = 0;
-  let [endBefore, endAfter] = [before.length, after.length];
-  while (start < endBefore && start < endAfter && before[start] === after[start]) start++;
-  while (endBefore > start && endAfter > start && before[endBefore - 1] === after[endAfter - 1]) {
-    endBefore--;
-    endAfter--;
-  }
   const names = new Set<string>();
-  for (const route of [...before.slice(start, endBefore), ...after.slice(start, endAfter)]) {
+  for (const route of unlikeRoutes(before, after)) {
     const name = nameOf(route);
     if (typeof name === "string") names.add(name);
     if (names.size > MANY) return null;
