@@ -259,11 +259,16 @@ const OTHER_KINDS = new Set(
 const UNNAMED: Subject = { kind: "", namespace: "", name: "" };
 const NOTHING: ParsedObject = { resource: null, secret: null, diagnostics: [] };
 
-/** The message; and a remedy where the object is written as in an annotation. */
+/** The message; and a remedy where the object is written as in an annotation, or is a list of others. */
 function whatIsMissing(
-  { apiVersion, kind, name }: Readonly<Record<string, unknown>>,
+  { apiVersion, kind, name, items }: Readonly<Record<string, unknown>>,
   metadata: Readonly<Record<string, unknown>>,
 ): [message: string, field: undefined, remedy?: string] {
+  if (typeof kind === "string" && kind.endsWith("List") && items !== undefined) {
+    const remedy =
+      "Give its objects each as a document, or as a list under `items` of `apiVersion: v1`, `kind: List`.";
+    return [`objects in a ${kind} like this one are not read`, undefined, remedy];
+  }
   const lacking = Object.entries({ apiVersion, kind, "metadata.name": metadata.name })
     .filter(([, value]) => typeof value !== "string" || value === "")
     .map(([field, value]) => `${field} is ${value == null || value === "" ? "missing" : "no text"}`);

@@ -101,11 +101,12 @@ function withoutMarks(text: string): string {
   return text.includes("\uFEFF") ? text.replace(/(^|\n)\uFEFF/g, "$1") : text;
 }
 
-/** The objects of a v1 List; null where the document is none. */
+/** The objects of a v1 List; null where the document is none, or has something else in their place: it is read as an object then, and reported. */
 function listItems(contents: Node): readonly Node[] | null {
   if (!isMap(contents) || contents.get("kind") !== "List" || contents.get("apiVersion") !== "v1") return null;
   const items = contents.get("items", true);
-  return isSeq(items) ? items.items.filter(isNode) : [];
+  if (isSeq(items)) return items.items.filter(isNode);
+  return contents.get("items") == null ? [] : null;
 }
 
 /** Line and column by offset; a line ends at LF, as the library has it. */
