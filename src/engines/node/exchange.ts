@@ -168,8 +168,11 @@ export class Exchange extends UpstreamCall implements AuthUser {
       this.restartDeadline();
       this.connection.becomeTunnel();
     } else if (outcome === "refused") this.tryAgainAfterAnswer();
-    else if (!this.tryAgainAfter("upstream_invalid_response", true))
-      this.fail("upstream_invalid_response", outcome.problem);
+    else {
+      if (this.response.saidTls) this.handshake = "tls_peer";
+      if (!this.tryAgainAfter("upstream_invalid_response", true))
+        this.fail("upstream_invalid_response", outcome.problem);
+    }
   }
 
   landing(readSize: number): Gathered | null {

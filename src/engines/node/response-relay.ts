@@ -107,11 +107,10 @@ export class ResponseRelay {
         const length = (blank === -1 ? bytes.length : blank) - from;
         if (length > serving.limits.maxHeadBytes) return { problem: "response head too large" };
         if (blank === -1) {
-          const problem = problemOfPartial(bytes, from);
-          if (problem !== null) return { problem };
           // Copied: the bytes are the socket's, and the next read overwrites them.
           if (length > 0) this.#partialHead = Buffer.from(bytes.subarray(from));
-          return "more";
+          const problem = problemOfPartial(bytes, from);
+          return problem === null ? "more" : { problem };
         }
         const problem = head.parse(bytes, from, blank + 2);
         if (problem !== null) return { problem };
