@@ -13,6 +13,8 @@ const START = Date.now();
 const origin = { subject: { kind: "Secret", namespace: "default", name: "s" } };
 
 let now = START;
+/** Since the start, in milliseconds, whatever the clock says: timers follow this (`process.hrtime`). */
+let elapsed = 0;
 let timers: { at: number; run: () => void }[] = [];
 let changes: CredentialChange[] = [];
 let store: CredentialStore;
@@ -20,7 +22,7 @@ let store: CredentialStore;
 const clock: Clock = {
   now: () => now,
   after(milliseconds, run) {
-    const timer = { at: now + milliseconds, run };
+    const timer = { at: elapsed + milliseconds, run };
     timers.push(timer);
     return () => {
       timers = timers.filter((other) => other !== timer);
@@ -28,13 +30,14 @@ const clock: Clock = {
   },
 };
 
-/** Sets the time and runs what is due at it, as often as something is. */
+/** Lets the time pass, or sets the clock back, and runs what is due, as often as something is. */
 function move(milliseconds: number): void {
   now += milliseconds;
+  elapsed += Math.max(milliseconds, 0);
   for (
-    let due = timers.find(({ at }) => at <= now);
+    let due = timers.find(({ at }) => at <= elapsed);
     due !== undefined;
-    due = timers.find(({ at }) => at <= now)
+    due = timers.find(({ at }) => at <= elapsed)
   ) {
     timers = timers.filter((other) => other !== due);
     due.run();
@@ -149,10 +152,8 @@ describe("time", () => {
   it("that is set on is noticed within a minute", async () => {
     offer(await issue("later", 300 * DAY, 400 * DAY));
     assert.deepEqual(events(), []);
-    const [timer] = timers;
     now += 301 * DAY;
-    assert.ok((timer?.at ?? Number.POSITIVE_INFINITY) <= START + 60_000);
-    move(0);
+    move(60_000);
     assert.deepEqual(events(), ["usable"]);
   });
 
