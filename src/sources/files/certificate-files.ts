@@ -137,11 +137,10 @@ export class CertificateFiles {
     for (let next = 0; next < due.length && !this.#stopped; next += AT_ONCE) {
       const some = due.slice(next, next + AT_ONCE);
       const stamps = await stampsOf(some.map(({ paths }) => paths));
-      const isChanged = (each: Followed, at: number): boolean => !isSameStamp(stamps[at] ?? null, each.stamp);
-      if (some.some(isChanged))
-        await Promise.all(
-          some.map((each, at) => isChanged(each, at) && this.#look(each, stamps[at] ?? null, told.has(each))),
-        );
+      const changed = some
+        .map((each, at) => ({ each, stamp: stamps[at] ?? null }))
+        .filter(({ each, stamp }) => !isSameStamp(stamp, each.stamp));
+      await Promise.all(changed.map(({ each, stamp }) => this.#look(each, stamp, told.has(each))));
     }
     if (!isDue) return;
     // Thousands of files are looked at less often, so that it costs less than a tenth of the time, and least where the kernel tells.
