@@ -29,7 +29,10 @@ export function parseMapping(
   const subject = subjectOf({ kind: "Mapping", ...identity });
   const written = isRecord(value) ? value : {};
   const empty = OMITTED_WHERE_EMPTY.filter((field) => written[field] === "");
-  const given = Object.fromEntries(Object.entries(written).filter(([field]) => !empty.includes(field)));
+  const given =
+    empty.length === 0
+      ? written
+      : Object.fromEntries(Object.entries(written).filter(([field]) => !empty.includes(field)));
   const read = readFields(given, TABLE, subject, raw);
   const bad = new Set(read.bad);
   const found = [...read.diagnostics];

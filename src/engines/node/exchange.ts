@@ -168,11 +168,7 @@ export class Exchange extends UpstreamCall implements AuthUser {
       this.restartDeadline();
       this.connection.becomeTunnel();
     } else if (outcome === "refused") this.tryAgainAfterAnswer();
-    else {
-      if (this.response.saidTls) this.handshake = "tls_peer";
-      if (!this.tryAgainAfter("upstream_invalid_response", true))
-        this.fail("upstream_invalid_response", outcome.problem);
-    }
+    else this.failAfterTries("upstream_invalid_response", outcome.problem);
   }
 
   landing(readSize: number): Gathered | null {
@@ -208,8 +204,7 @@ export class Exchange extends UpstreamCall implements AuthUser {
       else this.fail("request_timeout", "the request body stalled");
     } else if (over === "phase")
       this.fail("upstream_response_timeout", `no complete response within ${this.timeoutMs} ms`);
-    else if (!this.tryAgainAfter("upstream_response_timeout", true))
-      this.fail("upstream_response_timeout", "no response within per_try_timeout");
+    else this.failAfterTries("upstream_response_timeout", "no response within per_try_timeout");
   }
 
   /** Answers in the upstream's place; once its head has gone out, all that is left is to cut the connection. */

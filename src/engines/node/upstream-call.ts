@@ -125,7 +125,7 @@ export abstract class UpstreamCall implements UpstreamUser {
   onUpstreamFailed({ reason, cause, handshake }: UpstreamFailure, address: string | null): void {
     this.upstreamAddress = address;
     this.handshake = handshake ?? null;
-    if (this.tryAgainAfter(reason, false)) return;
+    if (this.#tryAgainAfter(reason, false)) return;
     this.#cluster = null;
     this.fail(reason, cause);
   }
@@ -149,14 +149,17 @@ export abstract class UpstreamCall implements UpstreamUser {
         this.#held = Buffer.from(upstream.unsent.slice(this.#head.length), "latin1");
       this.connection.serving.stats.upstreamRetries++;
       this.#cluster?.acquire(this, true, this.#choice);
-    } else {
-      if (this.response.saidTls) this.handshake = "tls_peer";
-      if (!this.tryAgainAfter(reason, true)) this.fail(reason, cause);
-    }
+    } else this.failAfterTries(reason, cause);
+  }
+
+  /** Of a request that was sent, unless it is said once more. */
+  protected failAfterTries(reason: FailureReason, cause: string): void {
+    if (this.response.saidTls) this.handshake = "tls_peer";
+    if (!this.#tryAgainAfter(reason, true)) this.fail(reason, cause);
   }
 
   /** Says the request once more where the route's retry policy asks for it after such a failure. False: it stands. */
-  protected tryAgainAfter(reason: FailureReason, sent: boolean): boolean {
+  #tryAgainAfter(reason: FailureReason, sent: boolean): boolean {
     const retry = this.#retry;
     if (retry === null || !retry.wantsFailure(reason, sent) || !this.#mayTryAgain(retry)) return false;
     this.#report(reason);
