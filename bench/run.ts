@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { LOADS, measure, verify, verifyUpstream } from "./load.ts";
+import { enterOwnNetwork } from "./network.ts";
 import { PROXY_CORE, type Running, start, stopAll } from "./processes.ts";
 import { hottest } from "./profile.ts";
 import { PROXIES, type ProxyName } from "./proxies.ts";
@@ -13,13 +14,15 @@ import { type Result, table } from "./table.ts";
 import { startUpstream } from "./upstream.ts";
 import { createWorkspace, freePort, type Workspace } from "./workspace.ts";
 
-const USAGE = `npm run bench -- [--rounds 3] [--seconds 5] [--only ${Object.keys(PROXIES).join(",")}] [--cpu-profile]`;
+const USAGE = `npm run bench -- [--rounds 3] [--seconds 5] [--only ${Object.keys(PROXIES).join(",")}] [--congestion cubic] [--cpu-profile]`;
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly names: readonly ProxyName[];
+  /** TCP's congestion control on loopback: a name that the kernel knows, or `host`; null: CUBIC where that can be. */
+  readonly congestion: string | null;
   readonly profile: boolean;
 }
 
@@ -30,6 +33,7 @@ async function main(options: Options): Promise<void> {
     stdio: "inherit",
   });
   if (tools.status !== 0) throw new Error("nginx, haproxy, wrk and h2load are needed");
+  const network = enterOwnNetwork(options.congestion);
   const started = new Date().toISOString();
   const stem = started.replaceAll(":", "-").replace(/\..*/, "");
   const profileDirectory = options.profile ? join(RESULTS, `profile-${stem}`) : null;
@@ -46,7 +50,13 @@ async function main(options: Options): Promise<void> {
 
   const text = table(results);
   const file = join(RESULTS, `${stem}.json`);
-  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, loadBefore: load, versions: versions() };
+  const machine = {
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    loadBefore: load,
+    network,
+    versions: versions(),
+  };
   writeFileSync(file, `${JSON.stringify({ started, ...options, machine, results }, null, 2)}\n`);
   console.log(`\n${text}\n`);
   const failed = results.flatMap(({ name, samples }) => {
@@ -57,6 +67,7 @@ async function main(options: Options): Promise<void> {
   });
   if (failed.length > 0) console.log(`FAILED requests and connections: ${failed.join(", ")}.`);
   console.log(`TLS in: ${results.map(({ name, tls }) => `${name} ${tls}`).join(", ")}.`);
+  console.log(`TCP's congestion control: ${network}.`);
   console.log(
     `Median of ${options.rounds} rounds of ${options.seconds} s, ± half of their spread. Timings on a shared machine are noisy (load ` +
       `before: ${load.toFixed(2)}): look at the ratios, and at several runs.\n${file}`,
@@ -126,6 +137,7 @@ function readOptions(): Options {
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "5" },
       only: { type: "string", default: Object.keys(PROXIES).join(",") },
+      congestion: { type: "string" },
       "cpu-profile": { type: "boolean", default: false },
       profile: { type: "boolean", default: false }, // the same, in short
     },
@@ -138,7 +150,13 @@ function readOptions(): Options {
   if (![rounds, seconds].every((number) => Number.isInteger(number) && number > 0)) {
     throw new Error("--rounds and --seconds take whole numbers from 1");
   }
-  return { rounds, seconds, names, profile: values["cpu-profile"] || values.profile };
+  return {
+    rounds,
+    seconds,
+    names,
+    congestion: values.congestion ?? null,
+    profile: values["cpu-profile"] || values.profile,
+  };
 }
 
 let options: Options;

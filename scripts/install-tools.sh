@@ -4,7 +4,7 @@ set -eu
 
 missing=""
 # tool:package
-for pair in nginx:nginx haproxy:haproxy wrk:wrk h2load:nghttp2-client; do
+for pair in nginx:nginx haproxy:haproxy wrk:wrk h2load:nghttp2-client ip:iproute2; do
   tool="${pair%%:*}"
   command -v "$tool" >/dev/null 2>&1 || [ -x "/usr/sbin/$tool" ] || missing="$missing ${pair#*:}"
 done
