@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
+import { certificates, secretYaml } from "../support/certificates.ts";
 import { freePort } from "../support/tcp.ts";
 import { until } from "../support/until.ts";
 import { startUpstream } from "../support/upstream.ts";
@@ -69,4 +72,58 @@ test("a control plane that was killed has its Envoy again within seconds, and no
   assert.deepEqual(new Set(seen), new Set([200]));
   const sent = await metric(second.ready.admin, "credence_xds_bytes_total");
   assert.ok(sent > 0 && sent < sentAtFirst / 2, `${sent} bytes of ${sentAtFirst}`);
+});
+
+test("a certificate that is replaced while no control plane runs retires the connections that were made with the one before", async (t) => {
+  const files = await pki(t);
+  const { ca } = await certificates();
+  const upstream = await startUpstream("mtls");
+  t.after(() => upstream.close());
+  const [port, xdsPort] = [await freePort(), await freePort()];
+  const folder = scratch(t, {
+    "a.yaml":
+      object("Module", "default", "ambassador", { config: { service_port: port } }) +
+      object("Mapping", "default", "a", {
+        prefix: "/a/",
+        service: `https://localhost:${upstream.port}`,
+        tls: "up",
+      }) +
+      object("TLSContext", "default", "up", { secret: "up", ca_secret: "up", sni: "localhost" }),
+  });
+  const replace = async (): Promise<string> => {
+    const { certificate, privateKey } = await ca.issue({ commonName: "gateway", usage: "client" });
+    writeFileSync(
+      join(folder, "secret.yaml"),
+      secretYaml("up", { certificate, privateKey, ca: ca.certificate }),
+    );
+    return new X509Certificate(certificate).serialNumber.toLowerCase();
+  };
+  const before = await replace();
+  const flags = ["--xds-address", `127.0.0.1:${xdsPort}`];
+  const first = await startControlPlane(t, folder, files, ...flags);
+  files.write(
+    "edge",
+    await files.authority.issue({ commonName: "edge", dnsNames: ["edge"], usage: "client" }),
+  );
+  await startEnvoy(t, files, first.ready.xds, "edge");
+  const agent = new Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const ask = async (): Promise<number> => {
+    const [response] = await once(get(`http://127.0.0.1:${port}/a/`, { agent }), "response");
+    await once(response.resume(), "end");
+    return response.statusCode;
+  };
+  await until(() =>
+    ask().then(
+      (status) => status === 200,
+      () => false,
+    ),
+  );
+  assert.ok(upstream.live.has(before));
+
+  first.process.child.kill("SIGKILL");
+  await once(first.process.child, "close");
+  const after = await replace();
+  await startControlPlane(t, folder, files, ...flags);
+  await until(async () => (await ask()) === 200 && upstream.live.has(after) && !upstream.live.has(before));
 });

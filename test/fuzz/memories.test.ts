@@ -176,8 +176,8 @@ test("what is remembered of earlier translations never changes what is sent", ()
         const given = { resources, statuses, epoch, options: { ...options, engine: "envoy" as const } };
         const { model } = compile(given, compiled);
         const generations = new Map([
-          ["credential secret/default/s", generation],
-          ["trust secret/default/ca", 1],
+          ["credential secret/default/s", String(generation)],
+          ["trust secret/default/ca", "first"],
         ]);
         const context = { generations, ports: new Map() };
         const now = snapshotOf(translate(model, context, translated), before);

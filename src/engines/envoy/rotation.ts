@@ -5,6 +5,7 @@ import type { GatewayModel } from "../../model/gateway.ts";
 import { trustDomainOf } from "../../x509/spiffe.ts";
 import { type Snapshot, snapshotOf } from "./ads/snapshot.ts";
 import { clustersOf, translateClusters } from "./clusters.ts";
+import { credentialDigest } from "./credential-digest.ts";
 import { upstreamSecrets } from "./secret-names.ts";
 import { secretParts, translateSecrets } from "./secrets.ts";
 import { httpListener } from "./listeners.ts";
@@ -16,7 +17,7 @@ import { discoveredName, loadAssignments } from "./upstream/load-assignment.ts";
 
 /** What translation knows of the credentials that the SDS secrets named are made of. */
 export function factsOf(secrets: Iterable<string>, credentials: CredentialReader): CredentialFacts {
-  const generations = new Map<string, number>();
+  const generations = new Map<string, string>();
   const trustDomains = new Map<string, string>();
   const lifetimes = new Map<string, number>();
   // A thousand of them are gone through at each change: each is looked up once.
@@ -27,7 +28,7 @@ export function factsOf(secrets: Iterable<string>, credentials: CredentialReader
       const name = parts.credential;
       const held = credentials.credential(name);
       if (held === undefined) continue;
-      generations.set(`credential ${name}`, held.generation);
+      generations.set(`credential ${name}`, credentialDigest(held));
       const domain = held.spiffeId === undefined ? null : trustDomainOf(held.spiffeId);
       if (domain !== null) trustDomains.set(name, domain);
       const [leaf] = held.facts;
@@ -35,9 +36,9 @@ export function factsOf(secrets: Iterable<string>, credentials: CredentialReader
       continue;
     }
     const trust = credentials.trust(parts.trust);
-    if (trust !== undefined) generations.set(`trust ${parts.trust}`, trust.generation);
+    if (trust !== undefined) generations.set(`trust ${parts.trust}`, credentialDigest(trust));
     const lists = parts.crl === undefined ? undefined : credentials.crl(parts.crl);
-    if (lists !== undefined) generations.set(`crl ${parts.crl}`, lists.generation);
+    if (lists !== undefined) generations.set(`crl ${parts.crl}`, credentialDigest(lists));
   }
   return { generations, trustDomains, lifetimes };
 }

@@ -4,8 +4,8 @@ import type { Acceptance } from "./tls/acceptance.ts";
 
 /** What translation knows beside the model. */
 export interface TranslationContext {
-  /** Generation of what the store has by `credential NAME`, `trust NAME` or `crl NAME`: it retires upstream connections. */
-  readonly generations: ReadonlyMap<string, number>;
+  /** Digest of what the store has by `credential NAME`, `trust NAME` or `crl NAME`: another one retires upstream connections. */
+  readonly generations: ReadonlyMap<string, string>;
   /** Whom the clients' CAs and lists accept: it retires their connections. Absent: not known. */
   readonly acceptance?: Acceptance;
   /** The SPIFFE trust domain of each credential that has one, by the credential's name. Absent: none has. */

@@ -126,7 +126,7 @@ interface TranslatedClusters {
   readonly resources: readonly XdsResource<"cluster">[];
 }
 
-type Generations = ReadonlyMap<string, number>;
+type Generations = ReadonlyMap<string, string>;
 
 interface RememberedCluster {
   readonly users: readonly string[];

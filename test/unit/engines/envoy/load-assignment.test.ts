@@ -37,7 +37,7 @@ function modelOf(clusters: readonly Cluster[]): GatewayModel {
 function contextOf(discovered: EndpointStore): TranslationContext {
   return {
     discovered,
-    generations: new Map([["credential consul/dc1/ambassador", 1]]),
+    generations: new Map([["credential consul/dc1/ambassador", "first"]]),
     ports: new Map(),
   };
 }

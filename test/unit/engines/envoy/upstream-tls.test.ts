@@ -367,7 +367,7 @@ before(async () => {
     onChange: () => () => {},
   };
   const context = {
-    generations: new Map<string, number>(),
+    generations: new Map<string, string>(),
     ports: new Map<string, number>(),
     trustDomains: new Map([["workload", "mesh.example"]]),
   };
