@@ -157,9 +157,10 @@ test("a secret that Envoy refuses in the middle of a rotation: the last good one
   await until(() => upstream.seen.length > before + 50);
   assert.deepEqual([...subjects()], own);
 
-  store.rotate({ certificateChain: next.certificate, privateKey: next.privateKey });
+  const last = await ca.issue({ commonName: "last", usage: "client" });
+  store.rotate({ certificateChain: last.certificate, privateKey: last.privateKey });
   await until(() => problems.length === 0);
-  await until(() => upstream.seen.at(-1)?.clientSubject === "CN=next");
+  await until(() => upstream.seen.at(-1)?.clientSubject === "CN=last");
   const { failures } = await running.stop();
   assert.deepEqual(failures, []);
 });
