@@ -7,6 +7,7 @@ import { unaskedEndpoints } from "./endpoint-sources.ts";
 import { boundsOf } from "./group-bounds.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
+import { type Input, inputOf } from "./standard-input.ts";
 import { counted, endWithReader, inColour, printJson, printText } from "./standard-output.ts";
 
 export interface CheckFlags extends ResourceFlags {
@@ -37,7 +38,10 @@ export async function check(paths: readonly string[], flags: CheckFlags): Promis
     printJson(
       only?.group === undefined && only !== undefined ? only.report : { version: 1, groups, summary },
     );
-  } else for (const one of found) printChecked(one, flags.strict === true);
+  } else {
+    const readText = textReader((await inputOf(paths)).given);
+    for (const one of found) printChecked(one, flags.strict === true, readText);
+  }
   process.exitCode = summary.errors > 0 || (flags.strict === true && summary.warnings > 0) ? 1 : 0;
 }
 
@@ -73,8 +77,7 @@ async function checkFleet(paths: readonly string[], flags: CheckFlags): Promise<
   return found;
 }
 
-function printChecked({ group, report, model }: Checked, isStrict: boolean): void {
-  const readText = textReader();
+function printChecked({ group, report, model }: Checked, isStrict: boolean, readText: ReadText): void {
   const colour = inColour();
   const name = group === undefined ? "" : `group ${group}: `;
   for (const diagnostic of report.diagnostics)
@@ -90,8 +93,9 @@ function printChecked({ group, report, model }: Checked, isStrict: boolean): voi
 }
 
 /** Reads each file once, for the frames around findings. */
-function textReader(): ReadText {
+function textReader(given: Input["given"]): ReadText {
   const texts = new Map<string, string | undefined>();
+  for (const [name, reading] of given) texts.set(name, reading.ok ? reading.text : undefined);
   return (file) => {
     if (!texts.has(file)) texts.set(file, readOrNothing(file));
     return texts.get(file);

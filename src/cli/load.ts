@@ -15,6 +15,7 @@ import { createLogger } from "../telemetry/logger.ts";
 import { boundedResources, boundedSecrets, type GroupBounds } from "./group-bounds.ts";
 import { foldersOf, ofGateway, withoutIstioSecret } from "./istio-certs.ts";
 import { filesToFollow } from "./plane.ts";
+import { inputOf } from "./standard-input.ts";
 
 /** The flags that decide how resources are read and compiled, as commander names them. */
 export interface ResourceFlags {
@@ -43,7 +44,7 @@ export interface LoadedGateway {
   readonly complete: boolean;
 }
 
-/** Reads paths as `run` does, certificate files included, and compiles what is there. Follows nothing afterwards. */
+/** Reads paths as `run` does, certificate files included, and standard input where it is among them, and compiles what is there. Follows nothing afterwards. */
 export async function loadGateway(
   paths: readonly string[],
   flags: ResourceFlags,
@@ -61,7 +62,7 @@ export async function loadGateway(
     remove: (name: string): void => store.remove(name),
   };
   const source = createFileSource({
-    paths,
+    ...(await inputOf(paths)),
     credentials: withoutIstioSecret(istioCerts, boundedSecrets(bounds, sink)),
     ambassadorId: flags.ambassadorId,
     logger: createLogger("silent"),

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { MigrationFinding } from "../migrate/finding.ts";
 import { migrationReport } from "../migrate/migrate.ts";
 import { migrationJson, migrationText } from "../migrate/render.ts";
@@ -10,6 +9,7 @@ import { FileTree } from "../sources/files/tree.ts";
 import { parseYaml } from "../sources/files/yaml.ts";
 import { loadGateway, type ResourceFlags } from "./load.ts";
 import { allExist } from "./paths.ts";
+import { inputOf } from "./standard-input.ts";
 import { endWithReader, inColour, printJson, printText } from "./standard-output.ts";
 
 export interface MigrateFlags extends ResourceFlags {
@@ -57,11 +57,13 @@ export async function findMigrations(
 
 /** Every document with its place, as 1.14 may have acted on kinds that Credence does not. Of Secrets only the names of keys. */
 async function readDocuments(paths: readonly string[]): Promise<RawObject[]> {
-  const { files } = await new FileTree(paths).list();
+  const input = await inputOf(paths);
+  const tree = new FileTree(input.paths, input.given);
+  const { files } = await tree.list();
   const documents: RawObject[] = [];
   for (const { path } of files) {
-    const text = await readFile(path, "utf8").catch(() => "");
-    for (const raw of parseYaml(path, text).objects)
+    const reading = await tree.read(path);
+    for (const raw of reading.ok ? parseYaml(path, reading.text).objects : [])
       for (const object of [withoutSecrets(raw), ...annotated(raw)]) documents.push(withholdKeys(object).raw);
   }
   return documents;

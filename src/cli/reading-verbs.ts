@@ -3,7 +3,7 @@ import type { CheckFlags } from "./check.ts";
 import type { DumpFlags } from "./dump.ts";
 import type { ExplainFlags } from "./explain/explain.ts";
 import type { MigrateFlags } from "./migrate.ts";
-import { addResourceFlags, engineOption, formatOption, PATHS } from "./resource-flags.ts";
+import { addResourceFlags, engineOption, formatOption, READ_PATHS } from "./resource-flags.ts";
 
 /** The verbs that read resources, say something about them, and open no socket. */
 export function addReadingVerbs(program: Command): void {
@@ -19,7 +19,7 @@ function addCheck(program: Command): void {
     .description(
       "say what is wrong with files or folders of YAML, where, and how to mend it; opens no socket",
     )
-    .argument("<path...>", PATHS)
+    .argument("<path...>", READ_PATHS)
     .addOption(engineOption())
     .addOption(formatOption())
     .option("--strict", "exit 1 on warnings too")
@@ -38,6 +38,7 @@ Examples:
   credence check ./gateway --strict
   credence check ./gateway --format json | jq .summary
   credence check ./gateway --fleet fleet.yaml
+  kubectl kustomize ./overlay | credence check -
 
 Exit status: 0 no errors (warnings may stand, unless --strict), 1 errors, 2 misuse.`,
     )
@@ -50,7 +51,7 @@ function addExplain(program: Command): void {
     .description("say which listener, host, route and cluster would take a request, and why; sends nothing")
     .argument("<method>", "of the request, e.g. GET")
     .argument("<url>", "of the request, e.g. https://quote.example/backend/?x=1")
-    .argument("<path...>", PATHS)
+    .argument("<path...>", READ_PATHS)
     .addOption(
       new Option("-H, --header <line>", "a header of the request, 'Name: value'; may be given several times")
         .argParser((line: string, before: readonly string[] | undefined) => [...(before ?? []), line])
@@ -83,7 +84,7 @@ function addMigrate(program: Command): void {
   const command = program
     .command("migrate")
     .description("say where Ambassador 1.14 was unsafe with these resources, and what changes with Credence")
-    .argument("<path...>", PATHS)
+    .argument("<path...>", READ_PATHS)
     .addOption(formatOption());
   addResourceFlags(command)
     .addHelpText(
@@ -107,7 +108,7 @@ function addDump(program: Command): void {
   const command = program
     .command("dump")
     .description("print the compiled model, or what Envoy gets of it, as JSON: sorted, and without secrets")
-    .argument("<path...>", PATHS)
+    .argument("<path...>", READ_PATHS)
     .addOption(engineOption())
     .option("--validate", "with --engine envoy: have Envoy check it instead of printing it")
     .option(

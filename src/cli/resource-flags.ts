@@ -3,6 +3,8 @@ import { ENGINE_NAMES } from "../model/capabilities.ts";
 import { expiryWarningsOption } from "./expiry-flag.ts";
 
 export const PATHS = "files or folders of YAML; folders are read recursively";
+/** Of what reads them once. */
+export const READ_PATHS = "files or folders of YAML, or - for standard input; folders are read recursively";
 
 /** What decides how resources are read and compiled: the same for all who do. */
 export function addResourceFlags(command: Command): Command {

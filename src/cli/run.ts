@@ -31,7 +31,7 @@ export interface RunFlags extends LimitFlags, EnvoyFlags {
 
 /** Serves until a signal ends it. */
 export async function run(paths: readonly string[], flags: RunFlags): Promise<void> {
-  if (!allExist(paths)) {
+  if (!allExist(paths, { followed: true })) {
     process.exitCode = 2;
     return;
   }

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
-import { Credence, credence, mapping, scratch } from "./credence.ts";
+import { Credence, credence, credenceReading, mapping, scratch } from "./credence.ts";
 
 const TLS = `---
 apiVersion: getambassador.io/v2
@@ -46,6 +46,54 @@ test("nothing wrong: exit 0", async (t) => {
   );
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(stdout, /0 errors, 0 warnings/);
+});
+
+test("- is standard input, by itself or among paths, and is shown as <stdin>", async (t) => {
+  const faulty = `${mapping("a", "/a/", "localhost:1")}  tls: nobody\n`;
+  const alone = await credenceReading(t, faulty, "check", "-");
+  assert.equal(alone.code, 1);
+  assert.match(alone.stdout, /^<stdin>:8:3: error tls-context-missing Mapping a/);
+  assert.match(alone.stdout, /> 8 \| {3}tls: nobody/);
+  const folder = scratch(t, { "a.yaml": mapping("a", "/b/", "localhost:1") });
+  const both = await credenceReading(t, faulty, "check", folder, "-", "-", "--format", "json");
+  const found = JSON.parse(both.stdout).diagnostics as { code: string; source: { file: string } }[];
+  assert.deepEqual(
+    new Set(found.map(({ code, source }) => `${code} ${source.file}`)),
+    new Set(["object-duplicate <stdin>", `object-duplicate ${join(folder, "a.yaml")}`]),
+  );
+  const broken = await credenceReading(t, "a: b: c", "check", "-");
+  assert.match(broken.stdout, /^<stdin>:1:\d+: error yaml-/);
+  const empty = await credence(t, "check", "-");
+  assert.deepEqual([empty.code, empty.stderr], [0, ""]);
+});
+
+test("a fleet's rules are checked with resources from standard input, which all groups have", async (t) => {
+  const fleet = scratch(t, {
+    "fleet.yaml":
+      "groups: [{ name: a, match: { dns: a.example }, namespaces: all }, { name: b, match: { dns: b.example }, namespaces: all }]",
+  });
+  const { stdout } = await credenceReading(
+    t,
+    mapping("a", "/a/", "localhost:1"),
+    ...["check", "-", "--fleet", join(fleet, "fleet.yaml")],
+  );
+  assert.equal(stdout.match(/1 route,/g)?.length, 2, stdout);
+});
+
+test("the others that read take it too; who follows changes does not", async (t) => {
+  const yaml = mapping("a", "/a/", "localhost:1");
+  const dump = await credenceReading(t, yaml, "dump", "-");
+  assert.equal(JSON.parse(dump.stdout).model.routes.length, 1);
+  const explained = await credenceReading(t, yaml, "explain", "GET", "http://localhost:8080/a/", "-");
+  assert.equal(explained.code, 0, explained.stdout);
+  assert.match(explained.stdout, /<stdin>:1/);
+  const migrated = await credenceReading(t, `${yaml}  tls: true\n`, "migrate", "-");
+  assert.match(migrated.stdout, /<stdin>:/);
+  for (const verb of [["run"], ["certs", "watch"]]) {
+    const { code, stdout, stderr } = await credenceReading(t, yaml, ...verb, "-");
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, /^credence: - is standard input, whose changes cannot be followed: name files/);
+  }
 });
 
 test("an error says where, shows the place, what it did and how to mend it; exit 1", async (t) => {

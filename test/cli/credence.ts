@@ -23,11 +23,19 @@ export class Credence {
   stdout = "";
   stderr = "";
 
-  constructor(t: TestContext, args: readonly string[], environment: Record<string, string> = {}) {
+  /** `input`: what it reads on standard input; absent: nothing is there to be read. */
+  constructor(
+    t: TestContext,
+    args: readonly string[],
+    environment: Record<string, string> = {},
+    input?: string,
+  ) {
     this.child = spawn(process.execPath, [ENTRY, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       env: { ...process.env, ...environment },
     });
+    // A command that ends without having read it has said why.
+    this.child.stdin?.on("error", () => {}).end(input);
     this.child.stdout?.setEncoding("utf8").on("data", (piece) => {
       this.stdout += piece;
     });
@@ -49,6 +57,11 @@ export class Credence {
 
 export function credence(t: TestContext, ...args: string[]): Promise<Ended> {
   return new Credence(t, args).ended;
+}
+
+/** The same with this text on its standard input. */
+export function credenceReading(t: TestContext, input: string, ...args: string[]): Promise<Ended> {
+  return new Credence(t, args, {}, input).ended;
 }
 
 export interface Ready {

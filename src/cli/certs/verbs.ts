@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { duration, positiveNumber } from "../numbers.ts";
-import { addResourceFlags, engineOption, formatOption, PATHS } from "../resource-flags.ts";
+import { addResourceFlags, engineOption, formatOption, PATHS, READ_PATHS } from "../resource-flags.ts";
 import type { DevFlags } from "./dev.ts";
 import type { CertsFlags, ListFlags } from "./list.ts";
 import type { RotateCheckFlags } from "./rotate-check.ts";
@@ -20,7 +20,7 @@ function addList(certs: Command): void {
   const command = certs
     .command("list")
     .description("list every certificate and CA, who uses it, and when it ends: soonest first")
-    .argument("<path...>", PATHS)
+    .argument("<path...>", READ_PATHS)
     .option(
       "--admin <url>",
       "of a gateway that runs with these resources: generations and certificates as it has them in use",

@@ -7,7 +7,7 @@ import { renderInventory } from "./table.ts";
 
 /** The list, and each change as it comes, until a signal ends it. A terminal is drawn anew, anything else gets lines. */
 export async function watchCertificates(paths: readonly string[], flags: CertsFlags): Promise<void> {
-  if (!allExist(paths)) {
+  if (!allExist(paths, { followed: true })) {
     process.exitCode = 2;
     return;
   }

@@ -48,7 +48,7 @@ type FleetPlane = Plane<EnvoyEngine> & { readonly group?: string };
 
 /** Serves a fleet of Envoys that others run, over mutual TLS, until a signal ends it. */
 export async function controlPlane(paths: readonly string[], flags: ControlPlaneFlags): Promise<void> {
-  if (!allExist(paths)) {
+  if (!allExist(paths, { followed: true })) {
     process.exitCode = 2;
     return;
   }

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import { positiveNumber } from "../numbers.ts";
-import { addResourceFlags, engineOption, formatOption, PATHS } from "../resource-flags.ts";
+import { addResourceFlags, engineOption, formatOption, READ_PATHS } from "../resource-flags.ts";
 import type { ProbeFlags } from "./probe.ts";
 
 export function addProbe(program: Command): void {
@@ -13,7 +13,7 @@ export function addProbe(program: Command): void {
       "<target>",
       "mapping/NAME[.NS], tlscontext/NAME[.NS], tcpmapping/…, authservice/…, host/…, or a URL",
     )
-    .argument("[path...]", `${PATHS}; a URL needs none`)
+    .argument("[path...]", `${READ_PATHS}; a URL needs none`)
     .addOption(engineOption())
     .addOption(formatOption())
     .option("--context <name>", "of a URL: the TLSContext that it is dialled with")

@@ -5,8 +5,9 @@ import type { ResourceSet, SettledSet } from "../../resources/resource-set.ts";
 import { ResourceSets } from "../../resources/resource-sets.ts";
 import type { SecretMaterial } from "../../resources/secret.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { fileUnreadable, readKnownFile } from "./known-file.ts";
+import { fileUnreadable, knownFile } from "./known-file.ts";
 import { KnownFiles } from "./known-files.ts";
+import type { FileReading } from "./regular-file.ts";
 import { type CredentialSink, SecretOffers } from "./secret-offers.ts";
 import { changedAt, FileTree, isReplaced, type ListedFile, sameListing, type TreeListing } from "./tree.ts";
 
@@ -33,11 +34,13 @@ export interface FileSource {
  */
 export function createFileSource(context: {
   readonly paths: readonly string[];
+  /** Texts beside them, by the names that they are shown under. */
+  readonly given?: ReadonlyMap<string, FileReading>;
   readonly credentials: CredentialSink;
   readonly ambassadorId: string;
   readonly logger: Logger;
 }): FileSource {
-  const tree = new FileTree(context.paths);
+  const tree = new FileTree(context.paths, context.given);
   const known = new KnownFiles();
   const offers = new SecretOffers(context.credentials);
   const sets = new SetMemory(context.ambassadorId);
@@ -47,7 +50,8 @@ export function createFileSource(context: {
       const listing = await settledListing(tree, known, how);
       const materials = new Map<string, SecretMaterial>();
       const read = async ({ path, stamp }: ListedFile): Promise<void> => {
-        const now = await readKnownFile(path, stamp, known.get(path), context.ambassadorId);
+        const reading = await tree.read(path);
+        const now = knownFile(path, stamp, reading, known.get(path), context.ambassadorId);
         known.put(path, now.file);
         for (const [digest, material] of now.materials) materials.set(digest, material);
       };
@@ -57,7 +61,7 @@ export function createFileSource(context: {
       known.keepListed(listing);
 
       const readAgain = async (path: string) =>
-        (await readKnownFile(path, "", undefined, context.ambassadorId)).materials;
+        knownFile(path, "", await tree.read(path), undefined, context.ambassadorId).materials;
       const ofSecrets = await offers.update(known.takeSecretChanges(), materials, readAgain);
       const { problems } = listing;
       const { resources, secretNames, diagnostics, complete } = known.sum();

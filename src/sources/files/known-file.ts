@@ -4,8 +4,7 @@ import type { Diagnostic, SourcePosition } from "../../diagnostics/diagnostic.ts
 import { type AnyResource, parseObject } from "../../resources/envelope.ts";
 import type { RawObject } from "../../resources/resource.ts";
 import type { SecretMaterial } from "../../resources/secret.ts";
-import { readRegularFile } from "./regular-file.ts";
-import { MAX_FILE_BYTES } from "./tree.ts";
+import type { FileReading } from "./regular-file.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** What is remembered of a file between two readings. Key bytes are no part of it. */
@@ -42,14 +41,14 @@ export interface KnownSecret {
 /** The material that a reading came upon, by its digest. To be handed on and forgotten: the credential store is its home. */
 export type Materials = ReadonlyMap<string, SecretMaterial>;
 
-/** Reads a file anew. Where it cannot be read, or some document of it cannot, what `before` knew stays as last seen. */
-export async function readKnownFile(
+/** What was read of a file, taken in. Where it cannot be read, or some document of it cannot, what `before` knew stays as last seen. */
+export function knownFile(
   path: string,
   stamp: string,
+  reading: FileReading,
   before: KnownFile | undefined,
   ambassadorId: string,
-): Promise<{ file: KnownFile; materials: Materials }> {
-  const reading = await readRegularFile(path, MAX_FILE_BYTES);
+): { file: KnownFile; materials: Materials } {
   if (!reading.ok) {
     const diagnostics = [fileUnreadable(path, reading.reason)];
     const file = {

@@ -3,7 +3,7 @@ import { lstat } from "node:fs/promises";
 import { basename, extname, join, sep } from "node:path";
 import { promisify } from "node:util";
 import type { Logger } from "../../telemetry/logger.ts";
-import { errnoOf, irregularity } from "./regular-file.ts";
+import { errnoOf, type FileReading, irregularity, readRegularFile } from "./regular-file.ts";
 import { watchPaths } from "./watch-paths.ts";
 
 /** A file and a stamp that changes whenever its content may have. */
@@ -30,6 +30,7 @@ export interface TreeListing {
  */
 export class FileTree {
   readonly #paths: readonly string[];
+  readonly #given: ReadonlyMap<string, FileReading>;
   /** What was listed last; null: nothing yet. */
   #seen: Seen | null = null;
   /** What the kernel has named since; null: it may be anything. */
@@ -37,8 +38,15 @@ export class FileTree {
   /** The kernel tells of changes below every path. */
   #isWatched = false;
 
-  constructor(paths: readonly string[]) {
+  /** `given`: what is no file but counts as one, by the name that it is shown under. */
+  constructor(paths: readonly string[], given: ReadonlyMap<string, FileReading> = new Map()) {
     this.#paths = paths;
+    this.#given = given;
+  }
+
+  /** The text of a file that was listed. */
+  async read(path: string): Promise<FileReading> {
+    return this.#given.get(path) ?? readRegularFile(path, MAX_FILE_BYTES);
   }
 
   /** All of it, read anew. */
@@ -101,6 +109,7 @@ export class FileTree {
 
   async #read(): Promise<Seen> {
     const listing = new Listing();
+    for (const name of this.#given.keys()) listing.file(name, "given");
     for (const path of this.#paths) await this.#visit(path, true, null, listing);
     const files = [...listing.files.values()].sort(byPath);
     const indexes = new Map(files.map(({ path }, index) => [path, index]));
