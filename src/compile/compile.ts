@@ -20,6 +20,7 @@ import { statusesFor } from "./statuses.ts";
 import { compileTcp } from "./tcp.ts";
 import { compileTlsContexts } from "./tls-contexts.ts";
 import { compileTlsModules } from "./tls-modules.ts";
+import { tellUnservedFields } from "./unserved-fields.ts";
 import { compileVirtualHosts } from "./virtual-hosts.ts";
 
 /**
@@ -60,6 +61,7 @@ export function compile(
     diagnostics,
   );
   const { contexts } = hosts;
+  tellUnservedFields(contexts, resources.hosts, diagnostics);
   // 5. Names served: whatever Hosts, Ingresses and contexts claim, and the listeners for it.
   const names = compileVirtualHosts(
     {

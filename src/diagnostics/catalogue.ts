@@ -173,6 +173,11 @@ export const CATALOGUE = {
     "host-refused",
     "Give the TLSContext a CA: `cert_required` needs one to check against.",
   ],
+  "tls-field-without-clients": [
+    "warning",
+    "field-ignored",
+    "Write `hosts`, or name the TLSContext in a Host's `tlsContext`, if it is to serve clients; else remove the field.",
+  ],
   "host-claimed-twice": [
     "error",
     "host-refused",
