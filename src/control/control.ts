@@ -14,6 +14,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
 import { engineDiagnostic, placesIn } from "./engine-problems.ts";
 import { FindingsLog } from "./findings-log.ts";
+import { PortRetry } from "./port-retry.ts";
 
 export type Reading = "everything" | "noticed";
 
@@ -73,6 +74,9 @@ export class Control {
   #problems: readonly EngineProblem[] = [];
   /** The revision that serves lacks something, a port perhaps, that may be had by now: it is applied again. */
   #isPartial = false;
+  /** What the engine was given last, whether it took it or not. */
+  #applied: Revision | null = null;
+  readonly #ports = new PortRetry(() => void this.reload("noticed"));
   #complete = false;
   #number = 0;
   #running: Promise<void> | null = null;
@@ -101,6 +105,8 @@ export class Control {
     const unsubscribeProblems = options.engine.onProblems?.((problems) => {
       this.#problems = problems;
       this.#reportSoon();
+      // A round tells of its own at its end.
+      if (this.#running === null && !this.#stopped) this.#ports.note(problems);
     });
     this.#unsubscribe = () => {
       unsubscribe();
@@ -172,6 +178,7 @@ export class Control {
     this.#stopped = true;
     clearTimeout(this.#soon);
     clearTimeout(this.#reporting);
+    this.#ports.stop();
     this.#unsubscribe();
   }
 
@@ -196,11 +203,12 @@ export class Control {
         this.#fault = error instanceof Error ? error.message : String(error);
         this.#options.logger.error({ err: error }, "reload failed, the previous revision stays");
       }
+      if (!this.#stopped) this.#ports.note(this.#problems);
     } while (this.#again && !this.#stopped);
   }
 
   async #round(): Promise<void> {
-    const { source, engine, endpoints, onServing, logger } = this.#options;
+    const { source, engine, endpoints, onServing } = this.#options;
     const how = this.#reading;
     this.#reading = "noticed";
     const loaded = await source.load(how);
@@ -214,26 +222,10 @@ export class Control {
     this.#compilation = compilation;
     await endpoints?.prepare(compilation.model);
     if (this.#stopped) return;
-    if (hash !== this.#revision?.hash || this.#isPartial) {
-      const revision: Revision = { number: ++this.#number, hash, model: compilation.model };
-      const report = await engine.apply(revision, this.#overtaken.signal);
-      this.#listeners = report.listeners;
-      this.#problems = report.problems;
-      if (report.accepted) {
-        this.#revision = revision;
-        onServing?.();
-        // What the engine refuses for its bytes is refused again.
-        this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
-        logger.info(
-          { revision: revision.number, routes: revision.model.routes.length, hash: hash.slice(0, 12) },
-          "revision serves",
-        );
-      } else {
-        logger.error(
-          { revision: revision.number, problems: report.problems },
-          this.#revision === null ? "revision refused" : "revision refused, the previous one stays",
-        );
-      }
+    const isRetry = this.#ports.takeDue();
+    if (hash !== this.#revision?.hash || this.#isPartial || isRetry) {
+      await this.#apply({ hash, model: compilation.model }, isRetry);
+      if (this.#revision?.hash === hash) onServing?.();
     } else {
       if (engine.onProblems === undefined) this.#problems = [];
       onServing?.();
@@ -241,6 +233,35 @@ export class Control {
     // Once complete, a later unreadable document keeps its last seen objects and costs no readiness.
     this.#complete ||= loaded.complete;
     this.#report();
+  }
+
+  /** `isRetry`: for a port's sake; what is tried again is the revision that it was, and only what comes of it that is new is said. */
+  async #apply(made: Omit<Revision, "number">, isRetry: boolean): Promise<void> {
+    const { engine, logger } = this.#options;
+    const again = isRetry && this.#applied?.hash === made.hash ? this.#applied : null;
+    const revision: Revision = { number: again?.number ?? ++this.#number, ...made };
+    this.#applied = revision;
+    const before = JSON.stringify(this.#problems);
+    const report = await engine.apply(revision, this.#overtaken.signal);
+    this.#listeners = report.listeners;
+    this.#problems = report.problems;
+    const serves = this.#revision?.number === revision.number;
+    if (report.accepted) {
+      this.#revision = revision;
+      // What the engine refuses for its bytes is refused again.
+      this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
+      const { number, hash, model } = revision;
+      if (!serves)
+        logger.info(
+          { revision: number, routes: model.routes.length, hash: hash.slice(0, 12) },
+          "revision serves",
+        );
+    } else if (again === null || JSON.stringify(report.problems) !== before) {
+      logger.error(
+        { revision: revision.number, problems: report.problems },
+        this.#revision === null ? "revision refused" : "revision refused, the previous one stays",
+      );
+    }
   }
 
   /** A round in which nothing but bytes of Secrets has changed compiles nothing. */

@@ -356,10 +356,15 @@ it("a port that somebody else has is said, everything else works, and it is open
     assert.deepEqual(await codes(), ["tcp-port-unavailable"]);
     assert.equal((await converse(port, [])).received, "echo:");
     assert.equal((await converse(taken.port, [])).received, "taken:");
+    const { control } = gateway.gateway;
+    const { revision } = control;
     taken.close();
-    await gateway.gateway.control.reload();
+    // By itself, soon.
+    const isOpen = (): boolean => control.state.listeners.some((listener) => listener.port === taken.port);
+    await eventually(isOpen, "the port", 20_000);
     assert.equal((await converse(taken.port, [])).received, "echo:");
     assert.deepEqual(await codes(), []);
+    assert.equal(control.revision, revision);
   });
 });
 

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { it } from "node:test";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { eventually } from "../support/tcp.ts";
 import { startUpstream } from "../support/upstream.ts";
 
 // The node engine keeps the previous revision whole where a port of the next one is taken: reload.test.ts.
@@ -45,8 +46,11 @@ it("on Envoy a port that is taken costs its listener alone, and no request that 
     assert.equal(await running, 200);
 
     await new Promise((resolve) => taken.close(resolve));
-    await gateway.gateway.control.reload();
+    // By itself, soon.
+    const { control } = gateway.gateway;
+    await eventually(() => control.state.listeners.some((one) => one.port === port), "the port", 20_000);
     assert.deepEqual(await codes(), []);
+    assert.equal(control.revision, 2);
     const redirected = await fetch(`http://127.0.0.1:${port}/x`, { redirect: "manual" });
     assert.equal(redirected.status, 301);
   } finally {

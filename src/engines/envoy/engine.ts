@@ -161,8 +161,9 @@ export class EnvoyEngine implements Engine {
       model: withoutListeners(revision.model, new Set(this.#taken.map(({ subject }) => subject))),
     };
     this.#revision = served;
+    const { ads, clock, group, proxies, waitForClientsMs = WAIT_MS } = this.#options;
+    ads.retryPorts(group);
     await this.#publish(served);
-    const { ads, clock, proxies, waitForClientsMs = WAIT_MS } = this.#options;
     await caughtUp(served.number, {
       clock,
       fleet: () => this.fleet,

@@ -132,15 +132,25 @@ export class NodeEngine implements Engine {
     const serving = this.#serving ?? this.#createServing(plan);
     this.#serving = serving;
     const tcpListeners = revision.model.tcpListeners ?? [];
-    const tcpBefore = await this.#vacate(revision, serving);
-    const opened = await this.#openListeners(revision, plan, serving);
+    const opened: Opened = { fresh: [], problems: [] };
+    const tcpPorts = new Set(this.#tcp.configs.map(({ port }) => port));
+    const { listeners } = revision.model;
+    const free = listeners.filter(({ port }) => !tcpPorts.has(port));
+    await this.#openListeners(free, plan, serving, opened);
+    let tcpBefore: readonly TcpListener[] | null = null;
+    // Ports of ours are given up once all others could be had.
+    if (opened.problems.length === 0 && free.length < listeners.length) {
+      tcpBefore = await this.#vacate(revision, serving);
+      const vacated = listeners.filter((listener) => !free.includes(listener));
+      await this.#openListeners(vacated, plan, serving, opened);
+    }
     if (opened.problems.length > 0) {
       await Promise.all(opened.fresh.map(({ listener }) => listener.close()));
       for (const cluster of plan.clusters.values()) {
         if (previous?.clusters.get(cluster.config.name) !== cluster) cluster.close(0);
       }
       if (previous === null) this.#serving = null;
-      else await this.#tcp.apply(tcpBefore, this.#tcpContext(serving));
+      else if (tcpBefore !== null) await this.#tcp.apply(tcpBefore, this.#tcpContext(serving));
       return {
         revision: revision.number,
         accepted: false,
@@ -186,13 +196,12 @@ export class NodeEngine implements Engine {
 
   /** Opens what is not open yet; nothing serves from it before all of it is. */
   async #openListeners(
-    revision: Revision,
+    wanted: readonly Listener[],
     plan: Plan,
     serving: Serving,
-  ): Promise<{ fresh: OpenListener[]; problems: EngineProblem[] }> {
-    const fresh: OpenListener[] = [];
-    const problems: EngineProblem[] = [];
-    for (const config of revision.model.listeners) {
+    { fresh, problems }: Opened,
+  ): Promise<void> {
+    for (const config of wanted) {
       const known = this.#listeners.get(config.name)?.config;
       if (known !== undefined && JSON.stringify(known) === JSON.stringify(config)) continue;
       const listener = new NodeListener(config, {
@@ -214,7 +223,6 @@ export class NodeEngine implements Engine {
         });
       }
     }
-    return { fresh, problems };
   }
 
   #watch({ vouched }: { vouched: VouchedClient | null }, connection: RetirableConnection): void {
@@ -283,6 +291,12 @@ interface OpenListener {
   readonly listener: NodeListener;
   readonly config: Listener;
   readonly bound: BoundListener;
+}
+
+/** What an `apply` has opened so far, and what it could not. */
+interface Opened {
+  readonly fresh: OpenListener[];
+  readonly problems: EngineProblem[];
 }
 
 const IDLE_GRACE_MS = 1000;

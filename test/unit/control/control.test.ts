@@ -171,6 +171,41 @@ test("what the engine refuses leaves the last good revision, is said, and is tri
   assert.deepEqual(control.state.diagnostics, []);
 });
 
+test("a port that is taken is tried again by itself, as the revision that it was, and said once", async () => {
+  const lines: { msg: string; revision?: number }[] = [];
+  const logger = createLogger("info", { write: (line: string) => lines.push(JSON.parse(line)) });
+  const { control, engine, source } = setUp(false, logger);
+  await control.reload();
+  engine.problems = [{ code: "listener-port-unavailable", subject: "http", message: "EADDRINUSE" }];
+  source.resources = mappings({ a: "/b/" });
+  await control.reload();
+  while (engine.applied.length < 3) await later(10);
+  assert.equal(control.state.ready, true);
+  engine.problems = [];
+  while (control.revision !== 2) await later(10);
+  assert.deepEqual(control.state.diagnostics, []);
+  assert.deepEqual([...new Set(engine.applied.slice(1).map(({ number }) => number))], [2]);
+  assert.deepEqual(
+    lines.map(({ msg }) => msg),
+    [
+      "revision serves",
+      "revision refused, the previous one stays",
+      "EADDRINUSE",
+      "revision serves",
+      "no longer: EADDRINUSE",
+    ],
+  );
+  control.stop();
+});
+
+test("what is refused for something else than a port is not tried again by itself", async () => {
+  const { control, engine } = setUp();
+  engine.problems = [{ code: "engine-refused", subject: "http", message: "no" }];
+  await control.reload();
+  await later(1200);
+  assert.equal(engine.applied.length, 1);
+});
+
 test("a fault in compiling leaves the last good revision, and is said until a round succeeds", async () => {
   const { control, source } = setUp();
   await control.reload();

@@ -14,8 +14,9 @@ import { refusingChain } from "../filter-chains.ts";
 import { resource, type XdsKind } from "../resources.ts";
 import { type Batch, isKey } from "./batch.ts";
 import { type EncodedResource, encode } from "./encoded.ts";
+import type { Refusal } from "./refusals.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { Refusal, Subscription } from "./subscription.ts";
+import type { Subscription } from "./subscription.ts";
 
 /**
  * Certificates and CAs that a client refused and never had in a version that it took. Envoy keeps them even if they are removed, and refuses a whole

@@ -1,7 +1,7 @@
 import type { XdsKind } from "../resources.ts";
+import { isLate } from "./late-revision.ts";
 import type { AdsClient, AdsKindState, AdsNack, NackOutcome } from "./client.ts";
 import type { Session } from "./session.ts";
-import { REVISION } from "../revision-secret.ts";
 import { KINDS, namesOf, type Snapshot } from "./snapshot.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -132,6 +132,6 @@ const NONE: readonly AdsNack[] = [];
 
 function isSubset(names: Iterable<string>, subscription: Subscription): boolean {
   // Listeners of HTTP alone ask for the revision: who has none, and a client that needs no access log, have all without it.
-  for (const name of names) if (name !== REVISION && !subscription.isSubscribed(name)) return false;
+  for (const name of names) if (!isLate(name) && !subscription.isSubscribed(name)) return false;
   return true;
 }

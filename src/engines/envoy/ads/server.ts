@@ -55,6 +55,11 @@ export class AdsServer {
     this.#turns = new Turns(options.clock);
   }
 
+  /** The group's clients are to try once more to open ports that they could not, with what is published next. */
+  retryPorts(group: string): void {
+    for (const { session } of this.#group(group).clients) session.retryPorts();
+  }
+
   /** What the group is served from now on. `label` is a name for it, e.g. the revision's number. */
   publish(group: string, snapshot: Snapshot, label: string): void {
     const served = this.#group(group);

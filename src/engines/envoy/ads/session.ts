@@ -1,15 +1,15 @@
 import type { Clock } from "../../../telemetry/clock.ts";
 import { TYPE_URLS, type XdsKind } from "../resources.ts";
-import { REVISION } from "../revision-secret.ts";
 import type { Batch } from "./batch.ts";
 import { ClosedSecrets } from "./closed-secrets.ts";
 import { FirstClusters } from "./first-clusters.ts";
+import { Followers } from "./followers.ts";
 import { LateRevision } from "./late-revision.ts";
 import { Order } from "./order.ts";
-import { ownerOf } from "./owner.ts";
+import type { Refusal } from "./refusals.ts";
 import type { EncodedResource } from "./encoded.ts";
 import { type Changes, EMPTY, KINDS, type Snapshot } from "./snapshot.ts";
-import { type Refusal, Subscription } from "./subscription.ts";
+import { Subscription } from "./subscription.ts";
 import type { Turns, Waiting } from "./turns.ts";
 
 export interface SessionOptions {
@@ -29,10 +29,6 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #types = new Map<string, Subscription>();
   readonly #order: Order;
-  /** Route configurations that were just asked for: their virtual hosts follow them. */
-  readonly #owedHosts = new Set<string>();
-  /** Clusters that have changed: their addresses go out again once they are asked for. */
-  readonly #owedEndpoints = new Set<string>();
   #snapshot: Snapshot | null;
   #label: string;
   #cancelTimer: () => void = () => undefined;
@@ -42,6 +38,10 @@ export class Session {
   #first: FirstClusters | null = null;
   /** Clusters that come after its listeners: nothing waits for them to warm, which Envoy acknowledges them by. */
   #late: ReadonlySet<string> = NOBODY;
+  readonly #followers = new Followers(
+    (kind) => this.get(kind),
+    () => this.#snapshot,
+  );
   readonly #closed = new ClosedSecrets(
     (kind) => this.get(kind),
     () => this.#snapshot ?? EMPTY,
@@ -60,11 +60,11 @@ export class Session {
     this.#snapshot = snapshot;
     this.#label = label;
     this.#turn = { onTurn: options.onReady };
-    const nameRevision = (): void => {
-      this.get("secret")?.mark(REVISION, true);
-      options.onReady();
-    };
-    this.#revision = new LateRevision(options.clock, () => this.isSettled, nameRevision);
+    this.#revision = new LateRevision(options.clock, {
+      isSettled: () => this.isSettled,
+      secrets: () => this.get("secret"),
+      onReady: options.onReady,
+    });
     const kinds = {
       get: (kind: XdsKind) => this.get(kind),
       [Symbol.iterator]: () => this.#types.values(),
@@ -92,7 +92,7 @@ export class Session {
       kind,
       lookUp: (name) => this.#lookUp(kind, name),
       published: () => (kind === null ? NOTHING : (this.#snapshot ?? EMPTY)[kind]),
-      isInWildcard: kind === "virtual-host" ? (name) => this.#knowsOwner(name) : () => true,
+      isInWildcard: kind === "virtual-host" ? (name) => this.#followers.knowsOwner(name) : () => true,
       now: () => this.#options.clock.now(),
     });
     this.#types.set(typeUrl, subscription);
@@ -127,31 +127,15 @@ export class Session {
 
   /** To be called for each name that a client asks for. */
   subscribe(subscription: Subscription, name: string, mayHave: boolean): void {
-    const isOwed = subscription.kind === "endpoints" && this.#owedEndpoints.delete(name);
-    subscription.subscribe(name, mayHave && !isOwed);
-    if (subscription.kind !== "route-configuration") return;
-    if (mayHave) this.#markHosts(new Set([name]), false);
-    else this.#owedHosts.add(name);
+    this.#followers.subscribe(subscription, name, mayHave);
   }
 
   subscribeAll(subscription: Subscription): void {
-    subscription.subscribeAll();
-    const routes = this.get("route-configuration");
-    if (subscription.kind !== "virtual-host" || routes === undefined) return;
-    const bare = new Set([
-      ...routes.held.keys(),
-      ...(routes.inFlight?.resources ?? []).map(({ name }) => name),
-    ]);
-    for (const name of this.#snapshot?.["virtual-host"].keys() ?? []) bare.delete(ownerOf(name));
-    this.#sayNone(subscription, bare);
+    this.#followers.subscribeAll(subscription);
   }
 
   unsubscribe(subscription: Subscription, name: string): void {
-    subscription.unsubscribe(name);
-    if (subscription.kind !== "route-configuration") return;
-    this.#owedHosts.delete(name);
-    const hosts = this.get("virtual-host");
-    for (const host of hosts?.held.keys() ?? []) if (ownerOf(host) === name) hosts?.forget(host);
+    this.#followers.unsubscribe(subscription, name);
   }
 
   /** The client has what is under way for that type. */
@@ -167,10 +151,7 @@ export class Session {
 
   /** The client refuses what is under way for that type. */
   refuse(subscription: Subscription, detail: string): void {
-    if (subscription.kind === "route-configuration") {
-      for (const { name } of subscription.inFlight?.resources ?? [])
-        if (!subscription.held.has(name)) this.#owedHosts.add(name);
-    }
+    this.#followers.onRefused(subscription);
     this.sent.refused++;
     subscription.onNack(detail);
     this.#closed.onRefused(subscription);
@@ -178,7 +159,6 @@ export class Session {
   }
 
   update(snapshot: Snapshot, changes: Changes, label: string): void {
-    const isNewRevision = label !== this.#label;
     const isFirst = this.#snapshot === null;
     this.#snapshot = snapshot;
     this.#label = label;
@@ -188,10 +168,13 @@ export class Session {
       if (isFirst && subscription.wildcard) subscription.subscribeAll();
       for (const name of changes[kind] ?? [])
         if (subscription.isSubscribed(name) && !this.#revision.takes(name)) subscription.mark(name);
-      // A port may be free by now.
-      if (isNewRevision && kind === "listener") subscription.retry(isBindFailure);
     }
     this.#closed.onPublished();
+  }
+
+  /** With the next `update` listeners are sent again that were refused for their ports: those may be free by now. */
+  retryPorts(): void {
+    this.get("listener")?.retry(isBindFailure);
   }
 
   /** After an `update`: there may be something to send. */
@@ -220,8 +203,7 @@ export class Session {
       this.sent.responses++;
       this.sent.resources += batch.resources.length;
       for (const { byteLength } of batch.resources) this.sent.bytes += byteLength;
-      if (subscription.kind === "route-configuration") this.#oweHosts(batch.resources);
-      if (subscription.kind === "cluster") this.#oweEndpoints(batch.resources);
+      this.#followers.onSent(subscription.kind, batch.resources);
       return { typeUrl, subscription, batch };
     }
     this.#wait();
@@ -271,58 +253,6 @@ export class Session {
     if (instead !== undefined) return instead ?? undefined;
     const published = this.#snapshot?.[kind].get(name);
     return published && this.#closed.insteadOf(published);
-  }
-
-  /** Virtual hosts are for those route configurations that the client has, or is just being sent. */
-  #knowsOwner(virtualHost: string): boolean {
-    const owner = ownerOf(virtualHost);
-    const routes = this.get("route-configuration");
-    if (routes?.isSubscribed(owner) !== true) return false;
-    return routes.held.has(owner) || routes.inFlight?.resources.some(({ name }) => name === owner) === true;
-  }
-
-  /**
-   * A route configuration that was asked for is warming: its virtual hosts go out again, right after it. So they do where it
-   * went and comes again while a draining listener still holds it: nobody asks for it a second time then.
-   */
-  #oweHosts(sent: readonly EncodedResource[]): void {
-    const held = this.get("route-configuration")?.held;
-    const owners = sent
-      .map(({ name }) => name)
-      .filter((name) => this.#owedHosts.delete(name) || held?.has(name) !== true);
-    if (owners.length > 0) this.#markHosts(new Set(owners), true);
-  }
-
-  /**
-   * A cluster that changes is warmed beside the one that serves, and waits for its addresses. It does not ask for them, as the
-   * other one has: they go out again, right after it. Where a client comes back that has said nothing of addresses yet, with its
-   * word that it has them.
-   */
-  #oweEndpoints(sent: readonly EncodedResource[]): void {
-    const [clusters, endpoints] = [this.get("cluster"), this.get("endpoints")];
-    for (const { name } of sent) {
-      if (endpoints?.isSubscribed(name) === true) endpoints.mark(name, true);
-      else if (endpoints === undefined && clusters?.held.has(name) === true) this.#owedEndpoints.add(name);
-    }
-  }
-
-  #markHosts(owners: ReadonlySet<string>, force: boolean): void {
-    const hosts = this.get("virtual-host");
-    if (hosts === undefined) return;
-    const bare = new Set(owners);
-    for (const name of (this.#snapshot ?? EMPTY)["virtual-host"].keys()) {
-      if (!owners.has(ownerOf(name))) continue;
-      bare.delete(ownerOf(name));
-      if (hosts.isSubscribed(name)) hosts.mark(name, force);
-    }
-    // What the client had before this stream, and is gone.
-    for (const name of hosts.held.keys()) if (owners.has(ownerOf(name))) hosts.mark(name, false);
-    if (force) this.#sayNone(hosts, bare);
-  }
-
-  /** A route configuration without any virtual host would warm on; that one of it is removed tells it that there are none. */
-  #sayNone(hosts: Subscription, owners: Iterable<string>): void {
-    if (hosts.wildcard) for (const owner of owners) hosts.mark(`${owner}/none.invalid`, true);
   }
 
   #typeUrls(): string[] {

@@ -2,22 +2,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { XdsKind } from "../resources.ts";
 import { type Batch, halves, undoing } from "./batch.ts";
 import { Holdings } from "./holdings.ts";
-import { type Mended, narrow, scratchName, type Verdict, wholeHost } from "./narrowing.ts";
 import type { EncodedResource } from "./encoded.ts";
+import { type Refusal, Refusals } from "./refusals.ts";
 import { namesOf } from "./snapshot.ts";
-
-/** A resource that the client refused: not sent again until its bytes change. */
-export interface Refusal {
-  readonly name: string;
-  readonly version: string;
-  readonly detail: string;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  /** What was found out about it, and is sent in its place; absent: the last good one stays. */
-  readonly mended?: Mended;
-  /** The resource, with what it was made from. */
-  readonly resource: EncodedResource;
-}
 
 export interface SubscriptionOptions {
   /** null: a type that nothing is known of; all of its names are answered as removed. */
@@ -45,7 +32,6 @@ export class Subscription {
   readonly kind: XdsKind | null;
   readonly names: Set<string> = new Set();
   readonly held: Holdings = new Holdings();
-  readonly refusals: Map<string, Refusal> = new Map();
   wildcard = false;
   /** Counts the changes of `names` and `wildcard`: who has looked at all of them need not look again. */
   asks = 0;
@@ -60,17 +46,24 @@ export class Subscription {
   #forced = new Set<string>();
   /** What is left of a refused batch, behind what takes it back. */
   readonly #doubted: Batch[] = [];
-  #narrowing: {
-    resource: EncodedResource;
-    steps: ReturnType<typeof narrow>;
-    next: EncodedResource;
-    detail: string;
-  } | null = null;
+  readonly #refusals: Refusals;
   #inFlight: Batch | null = null;
 
   constructor(options: SubscriptionOptions) {
     this.kind = options.kind;
     this.#options = options;
+    const { lookUp, now } = options;
+    this.#refusals = new Refusals({
+      lookUp,
+      isSubscribed: (name) => this.isSubscribed(name),
+      held: this.held,
+      onChange: (name) => this.#toChange().add(name),
+      now,
+    });
+  }
+
+  get refusals(): ReadonlyMap<string, Refusal> {
+    return this.#refusals.byName;
   }
 
   get inFlight(): Batch | null {
@@ -87,7 +80,7 @@ export class Subscription {
       this.#inFlight === null &&
       this.#dirty.size === 0 &&
       this.#doubted.length === 0 &&
-      this.#narrowing === null &&
+      !this.#refusals.isSearching &&
       !this.mustAnswer
     );
   }
@@ -143,9 +136,7 @@ export class Subscription {
   mark(name: string, force = false): void {
     this.#toChange().add(name);
     if (force) this.#forced.add(name);
-    const refusal = this.refusals.get(name);
-    if (refusal !== undefined && refusal.version !== this.#options.lookUp(name)?.version)
-      this.refusals.delete(name);
+    this.#refusals.onChanged(name);
   }
 
   /** What the client does not ask for any more. */
@@ -153,14 +144,14 @@ export class Subscription {
     this.held.delete(name);
     if (this.#dirty.has(name)) this.#toChange().delete(name);
     this.#forced.delete(name);
-    this.refusals.delete(name);
+    this.#refusals.byName.delete(name);
   }
 
   /** Those refusals that `which` means are doubted: their resources are sent once more. */
   retry(which: (refusal: Refusal) => boolean): void {
     for (const [name, refusal] of [...this.refusals]) {
       if (!which(refusal)) continue;
-      this.refusals.delete(name);
+      this.#refusals.byName.delete(name);
       this.#toChange().add(name);
     }
   }
@@ -173,7 +164,7 @@ export class Subscription {
   /** The next response's content; null: nothing may be sent now. Its answer is awaited from then on. */
   next(gate: Gate): Batch | null {
     if (this.#inFlight !== null) return null;
-    const batch = this.#nextScratch() ?? this.#nextDoubted() ?? this.#nextChanges(gate);
+    const batch = this.#nextTrial() ?? this.#nextDoubted() ?? this.#nextChanges(gate);
     if (batch === null) return null;
     this.mustAnswer = false;
     this.#inFlight = batch;
@@ -186,7 +177,7 @@ export class Subscription {
     if (batch === null || batch.isUndoing) return;
     for (const resource of batch.resources) this.held.set(resource.name, resource);
     for (const name of batch.removed) this.held.delete(name);
-    if (batch.resources[0] === this.#narrowing?.next) this.#narrowed({ accepted: true, detail: "" });
+    if (this.#refusals.isTrial(batch.resources[0])) this.#refusals.onTried({ accepted: true, detail: "" });
     else for (const { name } of batch.resources) if (!this.isSubscribed(name)) this.held.delete(name);
     if (this.isQuiet && this.refusals.size === 0) this.held.share(this.#options.published());
   }
@@ -198,9 +189,9 @@ export class Subscription {
     const [only] = batch.resources;
     // A removal that is refused will be refused again.
     if (only === undefined) for (const name of batch.removed) this.held.delete(name);
-    else if (only === this.#narrowing?.next) this.#narrowed({ accepted: false, detail });
+    else if (this.#refusals.isTrial(only)) this.#refusals.onTried({ accepted: false, detail });
     else if (batch.resources.length > 1 || batch.removed.length > 0) this.#doubted.unshift(...halves(batch));
-    else this.#refuse(only, detail);
+    else this.#refusals.add(only, detail);
     if (this.kind === "secret") this.doubt(undoing(batch, (name) => this.held.get(name)));
   }
 
@@ -217,14 +208,9 @@ export class Subscription {
     return null;
   }
 
-  #nextScratch(): Batch | null {
-    const narrowing = this.#narrowing;
-    if (narrowing === null) return null;
-    const { resource, next } = narrowing;
-    if (this.#options.lookUp(resource.name) === resource && this.isSubscribed(resource.name))
-      return { resources: [next], removed: [] };
-    this.#endNarrowing();
-    return null;
+  #nextTrial(): Batch | null {
+    const next = this.#refusals.nextTrial();
+    return next === null ? null : { resources: [next], removed: [] };
   }
 
   #nextChanges(gate: Gate): Batch | null {
@@ -263,65 +249,7 @@ export class Subscription {
   /** What the client should have by that name: undefined for nothing, "nothing" for whatever it has. */
   #wanted(name: string): EncodedResource | undefined | "nothing" {
     const resource = this.#options.lookUp(name);
-    const refusal = this.refusals.get(name);
-    if (resource === undefined || refusal?.version !== resource.version) return resource;
-    const replacement = refusal.mended?.replacement ?? null;
-    if (replacement !== null) return replacement;
-    const held = this.held.get(name);
-    if (held === undefined) return undefined;
-    return "bytes" in held ? held : "nothing";
-  }
-
-  /** That resource alone is what the client refuses. */
-  #refuse(resource: EncodedResource, detail: string): void {
-    const refused = this.#options.lookUp(resource.name);
-    // It is not wanted any more: nothing is learned from it.
-    if (refused === undefined) return;
-    const known = this.refusals.get(resource.name);
-    const lastGood = (): string | undefined => this.held.get(resource.name)?.version;
-    if (known?.mended?.replacement === resource) {
-      const { mended, ...without } = known;
-      const isWhole = mended.host !== null;
-      this.refusals.set(
-        resource.name,
-        isWhole ? without : { ...without, mended: wholeHost(known.resource, lastGood(), mended.culprits) },
-      );
-      if (!isWhole) this.#toChange().add(resource.name);
-      return;
-    }
-    if (refused !== resource) return;
-    const { name, version } = resource;
-    this.refusals.set(name, { name, version, detail, at: this.#options.now(), resource });
-    if (resource.kind !== "virtual-host") return;
-    const steps = narrow(resource, lastGood);
-    const first = steps.next();
-    if (first.done !== true) this.#narrowing = { resource, steps, next: first.value, detail };
-    else this.#mend(name, first.value);
-  }
-
-  #narrowed(verdict: Verdict): void {
-    const narrowing = this.#narrowing;
-    if (narrowing === null) return;
-    const { value, done } = narrowing.steps.next(verdict);
-    if (done !== true) {
-      narrowing.next = value;
-      return;
-    }
-    this.#mend(narrowing.resource.name, value);
-    this.#endNarrowing();
-  }
-
-  #mend(name: string, mended: Mended): void {
-    const refusal = this.refusals.get(name);
-    if (refusal !== undefined) this.refusals.set(name, { ...refusal, mended });
-    this.#toChange().add(name);
-  }
-
-  /** The scratch resource is held perhaps, and wanted by nobody: it goes with the next response. */
-  #endNarrowing(): void {
-    if (this.#narrowing === null) return;
-    this.#toChange().add(scratchName(this.#narrowing.resource.name));
-    this.#narrowing = null;
+    return resource && this.#refusals.insteadOf(resource);
   }
 
   #toChange(): Set<string> {
