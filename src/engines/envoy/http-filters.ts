@@ -26,7 +26,7 @@ export function httpFilters(
   forUpgrades: boolean,
   { accessLog, namesRevision }: Pick<TranslationContext, "accessLog" | "namesRevision">,
 ): Filter[] {
-  const { http, routes } = model;
+  const { http } = model;
   return [
     // Before anybody changes it.
     ...(accessLog === true ? [requestPathFilter(namesRevision === true)] : []),
@@ -42,8 +42,9 @@ export function httpFilters(
     CLEANING,
     // What the parser should have refused: before anybody believes it.
     requestChecks(),
-    // A preflight carries no credentials: it is answered before anybody is asked about it.
-    ...(routes.some(({ cors }) => cors !== undefined) ? [CORS] : []),
+    // A preflight carries no credentials: it is answered before anybody is asked about it. For routes that have no `cors` as well: the first
+    // one that has would change the listener, which ends WebSockets and long responses of all.
+    CORS,
     // Before authorization, which may be shown the body: what is too large is refused first.
     ...(http.maxBodyBytes !== undefined && !forUpgrades ? [buffer(http.maxBodyBytes)] : []),
     ...authorizationFilters(model),

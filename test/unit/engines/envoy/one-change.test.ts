@@ -62,6 +62,20 @@ test("one Mapping changed is its host's virtual host sent, where it is served, a
   );
 });
 
+// A listener that changes ends WebSockets and long responses of all that came through it.
+test("the first Mapping that has `cors`, and the last one, change no listener", async (t) => {
+  const { world, delta, secrets } = await start(t);
+  const client = delta();
+  await client.until(() => client.held.secret.size === secrets.length, "the secrets");
+  await client.until(() => client.held["virtual-host"].size === SCOPES.length * (HOSTS + 2), "the world");
+  const { from, since } = await afterwards(world, client);
+  world.writeHost(3, { cors: { origins: "https://shop.example" } });
+  await client.until(() => from() === "2", "it");
+  world.writeHost(3, {});
+  await client.until(() => from() === "3", "the end of it");
+  assert.deepEqual([...new Set(since().map(({ kind }) => kind))], ["virtual-host"]);
+});
+
 test("a Mapping that goes to another service sends that cluster and its host, and takes the old cluster away", async (t) => {
   const { world, delta, secrets } = await start(t);
   const client = delta();
