@@ -187,7 +187,10 @@ export function filesToFollow(resources: ResourceSet, istioCerts: string | undef
     };
     const subject = context.writtenIn ?? subjectOf(context);
     const costs = context.terminates ? { costs: "host-refused" as const } : {};
-    return [{ ...files, places, origin: { subject, source: positionOf(context, field), ...costs } }];
+    const whose = context.terminates ? { anchorsAreOfClients: true as const } : {};
+    return [
+      { ...files, ...whose, places, origin: { subject, source: positionOf(context, field), ...costs } },
+    ];
   });
   return istioCerts === undefined ? named : [...named, istioCertificateFiles(istioCerts)];
 }

@@ -90,6 +90,8 @@ export interface CredentialMaterial {
   readonly privateKey?: string;
   /** `ca.crt`, `root-cert.pem` or `cacert_chain_file`. */
   readonly trustAnchors?: string;
+  /** They are for clients alone, which may have certificates of other CAs than the one beside them. */
+  readonly anchorsAreOfClients?: true;
   /** `crl.pem` or `crl_file`. */
   readonly crl?: string;
   /** `ocsp_staple_file`, in base64. */

@@ -126,7 +126,7 @@ function outsideBundle(
     code: "certificate-chain-broken",
     message: `the chain of ${identified(facts)} does not build to the CA given beside it: ${verdict.message}`,
     remedy:
-      "Give the intermediates after the leaf, and the CA that issued it; if another issuer is meant, delete the Secret or file before the new one is installed.",
+      "Give the intermediates after the leaf, and the CA that issued it in the bundle. A CA that is for peers alone belongs by itself, in a Secret that `ca_secret` names.",
   };
 }
 

@@ -201,11 +201,13 @@ export class CredentialStore implements CredentialReader {
   }
 
   #offerIdentity(name: string, material: CredentialMaterial, origin: CredentialOrigin): void {
+    const { trustAnchors: _, ...alone } = material;
+    // The CA beside it says whether its chain is whole.
+    const judged = material.anchorsAreOfClients === true ? alone : material;
     this.#change(this.#faceFor("credential", name, origin), (face, now) =>
       face.offer(
-        // The CA beside it says whether its chain is whole.
-        { digest: digestOf(material, [...IDENTITY, "trustAnchors"]), content: digestOf(material, IDENTITY) },
-        () => admitMaterial(material, now),
+        { digest: digestOf(judged, [...IDENTITY, "trustAnchors"]), content: digestOf(judged, IDENTITY) },
+        () => admitMaterial(judged, now),
         now,
       ),
     );

@@ -70,8 +70,9 @@ export function readFields(value: unknown, table: FieldTable, subject: Subject, 
         const message =
           inside === null
             ? `${name} must be ${wanted}, not ${describe(field)}`
-            : `${name} must be ${wanted}; ${inside.path} is ${describe(inside.value)}${inside.hint}`;
-        diagnostics.push(diagnose("field-invalid", { subject, source: place ?? source, message }));
+            : `${name} must be ${wanted}; ${inside.path} ${inside.says}`;
+        const remedy = inside?.near === undefined ? {} : { remedy: `Did you mean \`${inside.near}\`?` };
+        diagnostics.push(diagnose("field-invalid", { subject, source: place ?? source, message, ...remedy }));
       }
     } else if (table.ignored.includes(name)) {
       diagnostics.push(
@@ -140,11 +141,11 @@ function withoutUnknown(
   return kept;
 }
 
-/** The entry of a map or list that does not fit, as `cookie.name`; null where the whole does not. */
+/** The entry of a map or list that does not fit, as `cookie.name`, and what it is; null where the whole does not. */
 function whereInside(
   schema: TSchema,
   value: unknown,
-): { readonly path: string; readonly value: unknown; readonly hint: string } | null {
+): { readonly path: string; readonly says: string; readonly near?: string | undefined } | null {
   if (typeof value !== "object") return null;
   const pointers = Errors(schema, value).map(({ instancePath }) => instancePath);
   const [deepest = ""] = pointers.sort((a, b) => b.split("/").length - a.split("/").length);
@@ -154,26 +155,36 @@ function whereInside(
     (inner, step) => (inner as Record<string, unknown> | undefined)?.[step.replaceAll("~1", "/")],
     value,
   );
-  return { path: steps.join("."), value: found, hint: hintAt(schema, steps, found) };
+  const path = steps.join(".");
+  const inner = steps.reduce<TSchema | undefined>(schemaAt, schema);
+  const parent = steps.slice(0, -1).reduce<TSchema | undefined>(schemaAt, schema);
+  const around = Object.keys((parent as { properties?: TProperties } | undefined)?.properties ?? {});
+  if (inner === undefined && around.length > 0)
+    return { path, says: "is no field of it", near: nearest(steps.at(-1) ?? "", around) };
+  return { path, says: `is ${describe(found)}${hintOf(inner, found)}` };
+}
+
+function schemaAt(at: TSchema | undefined, step: string): TSchema | undefined {
+  const { properties, items, patternProperties } = (at ?? {}) as {
+    properties?: TProperties;
+    items?: TSchema;
+    patternProperties?: TProperties;
+  };
+  return (properties?.[step] as TSchema | undefined) ?? items ?? Object.values(patternProperties ?? {})[0];
 }
 
 /** What may stand at a place of a schema, where that can be said in a few words. */
-function hintAt(schema: TSchema, steps: readonly string[], found: unknown): string {
-  const inner = steps.reduce<TSchema | undefined>((at, step) => {
-    const { properties, items, patternProperties } = (at ?? {}) as {
-      properties?: TProperties;
-      items?: TSchema;
-      patternProperties?: TProperties;
-    };
-    return (properties?.[step] as TSchema | undefined) ?? items ?? Object.values(patternProperties ?? {})[0];
-  }, schema);
-  const { anyOf = [inner] } = (inner ?? {}) as { anyOf?: readonly unknown[] };
+function hintOf(inner: TSchema | undefined, found: unknown): string {
+  const { anyOf = [inner], description } = (inner ?? {}) as {
+    anyOf?: readonly unknown[];
+    description?: string;
+  };
   const choices = anyOf as readonly ({ const?: unknown; type?: unknown } | undefined)[];
   if (choices.every((choice) => choice?.const !== undefined))
     return `, which is none of ${choices.map((choice) => String(choice?.const)).join(", ")}`;
-  return typeof found === "number" && choices.some((choice) => choice?.type === "string")
-    ? ", which needs quotes to be text"
-    : "";
+  if (typeof found === "number" && choices.some((choice) => choice?.type === "string"))
+    return ", which needs quotes to be text";
+  return description === undefined ? "" : ` and must be ${description}`;
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -182,8 +193,9 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 
 /** A value in a message: short, and its type where it has no short form. */
 function describe(value: unknown): string {
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object") return "a map";
+  if (value === null) return "empty";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (typeof value === "object") return Object.keys(value).length === 0 ? "an empty map" : "a map";
   const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -26,8 +26,10 @@ export function withTlsAnnotation(spec: unknown, subject: Subject, raw: RawObjec
   const source = placeOf(raw);
   const fields = typeof written === "string" ? parse(written) : null;
   const known = fields === null ? [] : Object.keys(fields).filter((name) => isOwn(name));
-  if (fields === null || known.length !== Object.keys(fields).length) {
-    const message = `${TLS_ANNOTATION} must be a JSON map of ${OWN_TLS_FIELDS.join(", ")}`;
+  // Nothing (`null`) in the place of a rule would take away the one of the spec.
+  const isWhole = known.every((name) => fields?.[name] !== null);
+  if (fields === null || !isWhole || known.length !== Object.keys(fields).length) {
+    const message = `${TLS_ANNOTATION} must be a JSON map of ${OWN_TLS_FIELDS.join(", ")}, each key once and none of them null`;
     const diagnostics = [diagnose("field-invalid", { subject, source, message })];
     return { spec, raw, unreadable: true, diagnostics };
   }
@@ -63,10 +65,25 @@ function placeOf({ fields, source }: RawObject): SourcePosition {
 function parse(text: string): Readonly<Record<string, unknown>> | null {
   try {
     const value: unknown = JSON.parse(text);
-    return isRecord(value) ? value : null;
+    return isRecord(value) && !hasRepeatedKey(text) ? value : null;
   } catch {
     return null;
   }
+}
+
+/** Of which readers take the one or the other (RFC 8259 §4), as of YAML's; `json` is JSON. */
+function hasRepeatedKey(json: string): boolean {
+  const open: Set<string>[] = [];
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[[\]{}]/g)) {
+    if (token === "{" || token === "[") open.push(new Set());
+    else if (token === "}" || token === "]") open.pop();
+    else if (token.endsWith(":")) {
+      const key = JSON.parse(token.slice(0, -1)) as string;
+      if (open.at(-1)?.has(key) === true) return true;
+      open.at(-1)?.add(key);
+    }
+  }
+  return false;
 }
 
 function isOwn(name: string): boolean {

@@ -1,52 +1,80 @@
 import { type Static, Type } from "typebox";
 import { doc, oneOf, text } from "./field-doc.ts";
 
+/** SPIFFE-ID §2. */
+const SPIFFE_ID_IS =
+  "`spiffe://`, a trust domain in lower case, and segments of letters, digits, `.`, `_` and `-`, none of them empty";
+
 /** `verify` of a TLSContext: what a peer's certificate must have beside a chain to the CA, whichever side it is. */
 export const VERIFY = Type.Optional(
   Type.Object(
     {
       dns_names: Type.Optional(
-        Type.Array(Type.String({ pattern: "^(?:\\*\\.)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$" }), {
-          minItems: 1,
-          ...doc({
-            is: "a list of host names, or of `*.` and the end of one",
-            does: "DNS names of which the certificate must have one; `*.example.com` takes any name below it.",
-            byDefault: "the name that is dialled (`sni`, else the service's host); of clients, any",
-            example: ["*.mesh.example"],
+        Type.Array(
+          Type.String({
+            pattern: "^(?:\\*\\.)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}$",
+            description: "a host name in ASCII (`xn--…`), or `*.` and the end of one",
           }),
-        }),
+          {
+            minItems: 1,
+            ...doc({
+              is: "a list of host names, or of `*.` and the end of one",
+              does: "DNS names of which the certificate must have one; `*.example.com` takes any name below it.",
+              byDefault: "the name that is dialled (`sni`, else the service's host); of clients, any",
+              example: ["*.mesh.example"],
+            }),
+          },
+        ),
       ),
       spiffe_ids: Type.Optional(
-        Type.Array(Type.String({ pattern: "^spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)*$" }), {
-          minItems: 1,
-          ...doc({
-            is: "a list of SPIFFE IDs",
-            does: "SPIFFE IDs of which the certificate's must be one.",
-            example: ["spiffe://cluster.local/ns/shop/sa/cart"],
-            note: "With trust_domains, each must lie in one of them.",
+        Type.Array(
+          Type.String({
+            pattern: "^spiffe://[a-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]+)*$",
+            description: SPIFFE_ID_IS,
           }),
-        }),
+          {
+            minItems: 1,
+            ...doc({
+              is: "a list of SPIFFE IDs",
+              does: "SPIFFE IDs of which the certificate's must be one.",
+              example: ["spiffe://cluster.local/ns/shop/sa/cart"],
+              note: "With trust_domains, each must lie in one of them.",
+            }),
+          },
+        ),
       ),
       trust_domains: Type.Optional(
-        Type.Array(Type.String({ pattern: "^[a-z0-9._-]{1,255}$" }), {
-          minItems: 1,
-          ...doc({
-            is: "a list of trust domains, without `spiffe://`",
-            does: "Trust domains of which the certificate's SPIFFE ID must be.",
-            byDefault: "between SPIFFE identities, the own trust domain",
-            example: ["cluster.local"],
+        Type.Array(
+          Type.String({
+            pattern: "^[a-z0-9._-]{1,255}$",
+            description: "a trust domain: lower case, without `spiffe://`",
           }),
-        }),
+          {
+            minItems: 1,
+            ...doc({
+              is: "a list of trust domains, without `spiffe://`",
+              does: "Trust domains of which the certificate's SPIFFE ID must be.",
+              byDefault: "between SPIFFE identities, the own trust domain",
+              example: ["cluster.local"],
+            }),
+          },
+        ),
       ),
       spki_sha256: Type.Optional(
-        Type.Array(Type.String({ pattern: "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$" }), {
-          minItems: 1,
-          ...doc({
-            is: "a list of SHA-256 digests in base64",
-            does: "Pins: digests of public keys (SubjectPublicKeyInfo) of which one must be the certificate's.",
-            example: ["r/mIkG3eEpVdm+u/ko/cwxzOMo1bk4TyHIlByibiA5E="],
+        Type.Array(
+          Type.String({
+            pattern: "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
+            description: "44 characters of base64",
           }),
-        }),
+          {
+            minItems: 1,
+            ...doc({
+              is: "a list of SHA-256 digests in base64",
+              does: "Pins: digests of public keys (SubjectPublicKeyInfo) of which one must be the certificate's.",
+              example: ["r/mIkG3eEpVdm+u/ko/cwxzOMo1bk4TyHIlByibiA5E="],
+            }),
+          },
+        ),
       ),
       crl_file: text({
         is: "a path",

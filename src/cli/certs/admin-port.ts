@@ -10,7 +10,7 @@ export async function askAdmin<T extends object>(admin: string, path: string): P
     return (await response.json()) as T;
   } catch (error) {
     const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException };
-    return `${url} cannot be read: ${cause?.code ?? message}`;
+    return `${url} cannot be read: ${cause?.code ?? cause?.message ?? message}`;
   }
 }
 

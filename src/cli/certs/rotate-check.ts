@@ -65,7 +65,7 @@ function render(bundles: readonly BundleVerdict[], { time, observedSince }: Anch
     roots.length === 0
       ? `No CA has a newer one beside it: nothing to drop (${told}).`
       : open === 0
-        ? `Safe to drop: ${roots.map(({ anchor }) => anchor.subject).join("; ")} (${told}).`
+        ? `Safe to drop: ${[...new Set(roots.map(({ anchor }) => anchor.subject))].join("; ")} (${told}).`
         : `Not yet: ${open} of ${roots.length} must stay (${told}).`,
   );
   return `${lines.join("\n")}\n`;
@@ -77,7 +77,7 @@ function renderRoot({ anchor, safe, reasons, places }: RootVerdict, now: number)
     `  ${subject} (${sha256.slice(0, 16)}, until ${notAfter.slice(0, 10)}): ${safe ? "safe to drop" : "not yet"}`,
     ...places.map(
       (place) =>
-        `    ${placeName(place)}: ${place.old.handshakes} handshakes chained to it, the last ${ago(now - Date.parse(place.old.lastSeen))} ago`,
+        `    ${placeName(place)}: ${place.old.handshakes} ${place.old.handshakes === 1 ? "handshake" : "handshakes"} chained to it, the last ${ago(now - Date.parse(place.old.lastSeen))} ago`,
     ),
     ...reasons.map((reason) => `    not yet: ${reason}`),
   ];

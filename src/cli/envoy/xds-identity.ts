@@ -30,6 +30,7 @@ export async function followXdsIdentity(files: XdsFiles, clock: Clock, logger: L
       certificateChain: files.xdsCert,
       privateKey: files.xdsKey,
       trustAnchors: files.xdsClientCa,
+      anchorsAreOfClients: true,
       origin: { subject },
       places: {},
     },

@@ -18,6 +18,8 @@ export interface CertificateFileSet {
   readonly certificateChain?: string;
   readonly privateKey?: string;
   readonly trustAnchors?: string;
+  /** `trustAnchors` are for clients: nothing is to be said by them about the chain. */
+  readonly anchorsAreOfClients?: true;
   readonly crl?: string;
   readonly ocspStaple?: string;
   readonly origin: CredentialOrigin;
@@ -251,5 +253,10 @@ async function read(
   }
   const reasons = Object.values(unreadable).map(({ message }) => message);
   const digest = hash("sha256", JSON.stringify([texts, reasons]));
-  return { material: { ...texts, ...(reasons.length > 0 ? { unreadable } : {}) }, digest };
+  const material = {
+    ...texts,
+    ...(set.anchorsAreOfClients === true ? { anchorsAreOfClients: true as const } : {}),
+    ...(reasons.length > 0 ? { unreadable } : {}),
+  };
+  return { material, digest };
 }
