@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 import { cut, cuts } from "./cuts.ts";
 import { readAll, talk } from "./pipeline-client.ts";
 import { requests, SHOWN_BYTES, written } from "./pipeline-requests.ts";
-import { type Seen, startAuthorizer, startRecorder, WAYS } from "./pipeline-upstream.ts";
+import { type Seen, startLenient, startRecorder, WAYS } from "./pipeline-upstream.ts";
 
 // Of the embedded engine: clients and upstreams that go away at any moment leave nothing behind. What is counted comes to
 // nothing again, and as many requests as the circuit breakers let pass are served.
@@ -36,7 +36,7 @@ before(async () => {
   };
   const plain = await startRecorder(seen, null, goes);
   const tls = await startRecorder(seen, { cert: server.certificate, key: server.privateKey }, goes);
-  const authorizer = await startAuthorizer(seen);
+  const authorizer = await startLenient(seen);
   const rule = {
     rewrite: "/",
     timeout_ms: 30_000,

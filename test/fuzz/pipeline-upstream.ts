@@ -125,20 +125,6 @@ function pieces(rest: string, response: ServerResponse<IncomingMessage>): void {
   }
 }
 
-/** An authorization service that lets everybody in, and records what it is shown. */
-export async function startAuthorizer(seen: Seen[]): Promise<{ port: number; close(): void }> {
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      seen.push(seenOf(request.method ?? "", request.url ?? "", Buffer.concat(chunks)));
-      // Sooner or later.
-      setTimeout(() => response.end(), seen.length % 5);
-    });
-  });
-  return listening(server);
-}
-
 async function listening(server: Server): Promise<{ port: number; close(): void }> {
   // None of its connections is stale that a request could meet.
   server.keepAliveTimeout = 0;
@@ -153,8 +139,14 @@ async function listening(server: Server): Promise<{ port: number; close(): void 
   };
 }
 
-/** One that takes any method and field, where what it is asked is none of its own business; its heads come in pieces. */
-export async function startLenient(seen: Seen[]): Promise<{ port: number; close(): void }> {
+/**
+ * One that takes any method and field, where what it is asked is none of its own business; its heads come in pieces, after
+ * `delayMs`. Node's server would refuse some, and reset its answer where it has not read all.
+ */
+export async function startLenient(
+  seen: Seen[],
+  delayMs: () => number = () => 0,
+): Promise<{ port: number; close(): void }> {
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {
     sockets.add(socket);
@@ -166,8 +158,10 @@ export async function startLenient(seen: Seen[]): Promise<{ port: number; close(
         bytes = bytes.slice(request.end);
         seen.push(seenOf(request.method, request.path, Buffer.from(request.body, "latin1")));
         const body = request.method === "HEAD" ? "" : "taken";
-        socket.write("HTTP/1.1 200 OK\r\nX-Half: 1\r\nConte");
-        setImmediate(() => socket.write(`nt-Length: 5\r\n\r\n${body}`));
+        setTimeout(() => {
+          socket.write("HTTP/1.1 200 OK\r\nX-Half: 1\r\nConte");
+          setImmediate(() => socket.write(`nt-Length: 5\r\n\r\n${body}`));
+        }, delayMs());
       }
     });
   });

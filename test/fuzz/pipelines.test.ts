@@ -16,7 +16,7 @@ import {
   SHOWN_BYTES,
   written,
 } from "./pipeline-requests.ts";
-import { type Seen, startAuthorizer, startLenient, startRecorder, WAYS } from "./pipeline-upstream.ts";
+import { type Seen, startLenient, startRecorder, WAYS } from "./pipeline-upstream.ts";
 
 // Of the embedded engine: pipelined requests, cut anywhere, on several connections at once, cleartext and TLS on either
 // side, before an upstream that answers in every framing there is. Nobody's bytes may become another's, nothing may be
@@ -36,7 +36,8 @@ before(async () => {
   const plain = await startRecorder(seen, null);
   const tls = await startRecorder(seen, { cert: server.certificate, key: server.privateKey });
   const any = await startLenient(seen);
-  const authorizer = await startAuthorizer(asked);
+  // An authorization service that lets everybody in, sooner or later.
+  const authorizer = await startLenient(asked, () => asked.length % 5);
   const rule = {
     rewrite: "/",
     timeout_ms: 30_000,
@@ -195,3 +196,25 @@ test("whatever a client says, it comes to the same however it is cut", async () 
   );
   assert.ok(answered > RUNS && refused > RUNS / 2, `${answered} answered, ${refused} refused: too few`);
 });
+
+/** Heads with two flaws, one of which shows before the head is whole. */
+const TWO_FLAWS = {
+  "an older version and a bare LF": "GET /any/x HTTP/1.0\r\nHost: localhost\r\nA: b\nC: d\r\n\r\n",
+  "too many fields and a bare LF": `GET /any/x HTTP/1.1\r\n${"A: b\r\n".repeat(150)}C: d\nE: f\r\n\r\n`,
+  "too many bytes behind a bare LF": `GET /any/x HTTP/1.1\r\nA: b\nC: ${"d".repeat(70_000)}\r\n\r\n`,
+  "too many bytes before a bare LF": `GET /any/x HTTP/1.1\r\nA: ${"b".repeat(70_000)}\nC: d\r\n\r\n`,
+};
+
+for (const [flaws, head] of Object.entries(TWO_FLAWS))
+  test(`${flaws}: which of them is told does not depend on how the head is cut`, async () => {
+    const lf = head.search(/[^\r]\n/) + 2;
+    // So that the head is read as it is cut, which TLS makes sure of: its connection has been accepted.
+    const before = Buffer.from("GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const outcome = async (isSecure: boolean, ...pieces: string[]): Promise<string> =>
+      lasting(await say([before, ...pieces.map((piece) => Buffer.from(piece))], isSecure));
+    const whole = await outcome(false, head);
+    assert.match(whole, /^HTTP\/1\.1 404 [\s\S]*HTTP\/1\.1 4(?:00|31) /);
+    for (const at of [0, 1, lf - 1, lf, lf + 1, head.length - 2])
+      for (const isSecure of [false, true])
+        assert.equal(await outcome(isSecure, head.slice(0, at), head.slice(at)), whole, `cut at ${at}`);
+  });

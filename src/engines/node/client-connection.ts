@@ -202,6 +202,8 @@ export class ClientConnection implements Client, Timed {
     }
     const problem = this.serving.requestHead.parse(bytes, from, blank + 2);
     if (problem === null) this.#begin(bytes, blank + 4);
+    // What a part of it would have been refused for comes first: how a head is cut into reads decides nothing.
+    else if (hasBareLf(bytes, from, blank)) this.#refuse("bad_request", "bare LF");
     else this.#refuse(problem.reason, problem.cause);
   }
 
@@ -224,12 +226,13 @@ export class ClientConnection implements Client, Timed {
   /** The head is not complete. What can be refused already is, so that a bad client is told rather than timed out. */
   #waitForHead(bytes: Buffer, from: number, tooLarge: boolean): void {
     // Its end may have begun: a head is as long as it is, however it is cut into reads.
-    if (tooLarge || bytes.length - from >= this.#maxHeadBytes + HEAD_END.length) {
-      this.#refuse("head_too_large", `more than ${this.#maxHeadBytes} bytes`);
+    const most = from + this.#maxHeadBytes + HEAD_END.length;
+    if (hasBareLf(bytes, from, most)) {
+      this.#refuse("bad_request", "bare LF");
       return;
     }
-    if (hasBareLf(bytes, from)) {
-      this.#refuse("bad_request", "bare LF");
+    if (tooLarge || bytes.length >= most) {
+      this.#refuse("head_too_large", `more than ${this.#maxHeadBytes} bytes`);
       return;
     }
     if (bytes.length > from && !this.#headBegun) {

@@ -98,8 +98,7 @@ class MirroredRequest implements UpstreamUser, Timed {
   onUpstreamReady(upstream: UpstreamConnection): void {
     this.#upstream = upstream;
     this.#serving.stats.mirrorsSent++;
-    upstream.write(this.#head);
-    if (this.#body !== null) upstream.writeBytes(this.#body);
+    upstream.writeMessage(this.#head, this.#body);
   }
 
   onUpstreamFailed(): void {

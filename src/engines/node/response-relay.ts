@@ -4,6 +4,7 @@ import { BodyReader } from "./http1/body.ts";
 import { clientHead } from "./http1/forward.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import { problemOfPartial, type ResponseHead } from "./http1/response-head.ts";
+import { SMALL_BODY } from "./socket-text.ts";
 import { turnTime } from "./turn.ts";
 
 /** What the bytes just taken came to; a text says what was wrong with them. `refused`: the request is to be said again. */
@@ -233,8 +234,6 @@ export class ResponseRelay {
 }
 
 const HEAD_END = Buffer.from("\r\n\r\n");
-/** Up to this many bytes a body goes out in one write with its head; more is passed on uncopied. */
-export const SMALL_BODY = 16_384;
 /** Up to this many bytes a response is read as text, head and body. */
 const SHORT = 2048;
 /** Up to this many bytes of a replaced body are read to keep its connection. */

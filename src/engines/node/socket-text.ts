@@ -20,4 +20,7 @@ export function writeText(socket: Socket, copies: boolean, text: string): boolea
   return socket.write(SCRATCH.view(SCRATCH.bytes.write(text, 0, "latin1")));
 }
 
+/** Up to this many bytes a body goes out in one write with its head; more is passed on uncopied. */
+export const SMALL_BODY = 16_384;
+
 const SCRATCH = new SharedBuffer();

@@ -7,7 +7,7 @@ import { BodyReader } from "./http1/body.ts";
 import type { RequestHead } from "./http1/request-head.ts";
 import { PendingCopy } from "./mirror.ts";
 import type { Plan } from "./plan.ts";
-import { type ResponseRelay, SMALL_BODY } from "./response-relay.ts";
+import type { ResponseRelay } from "./response-relay.ts";
 import { Retry } from "./retry.ts";
 import { Timeouts } from "./timeouts.ts";
 import { turnTime } from "./turn.ts";
@@ -112,14 +112,7 @@ export abstract class UpstreamCall implements UpstreamUser {
     this.#host = upstream.host;
     const held = this.#held;
     this.#held = null;
-    let flowing: boolean;
-    if (held === null) flowing = upstream.write(this.#head);
-    else if (held.length <= SMALL_BODY) flowing = upstream.write(this.#head + held.toString("latin1"));
-    else {
-      upstream.write(this.#head);
-      flowing = upstream.writeBytes(held);
-    }
-    if (flowing && this.wantsBody) this.connection.resume();
+    if (upstream.writeMessage(this.#head, held) && this.wantsBody) this.connection.resume();
   }
 
   onUpstreamFailed({ reason, cause, handshake }: UpstreamFailure, address: string | null): void {

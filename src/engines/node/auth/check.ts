@@ -75,8 +75,7 @@ export class AuthCheck implements UpstreamUser, Timed {
   onUpstreamReady(connection: UpstreamConnection): void {
     this.#connection = connection;
     const body = this.#body ?? EMPTY;
-    connection.write(`${this.#question.head}content-length: ${body.length}\r\n\r\n`);
-    if (body.length > 0) connection.writeBytes(body);
+    connection.writeMessage(`${this.#question.head}content-length: ${body.length}\r\n\r\n`, body);
   }
 
   onUpstreamFailed(failure: UpstreamFailure, address: string | null): void {

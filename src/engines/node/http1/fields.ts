@@ -222,9 +222,9 @@ function charTable(characters: string): Uint8Array {
   return table;
 }
 
-/** A line of `bytes` from there on ends without a CR: no head that goes on like this is any. */
-export function hasBareLf(bytes: Buffer, from: number): boolean {
-  for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+/** A line of `bytes[from, to)` ends without a CR: no head that goes on like this is any. */
+export function hasBareLf(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = bytes.indexOf(LF, from); at !== -1 && at < to; at = bytes.indexOf(LF, at + 1)) {
     if (at === from || bytes[at - 1] !== CR) return true;
   }
   return false;

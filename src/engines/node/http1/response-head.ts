@@ -73,7 +73,7 @@ export class ResponseHead extends MessageHead {
 export function problemOfPartial(bytes: Buffer, from: number): string | null {
   const start = bytes.toString("latin1", from, from + HTTP_1.length);
   if (!HTTP_1.startsWith(start)) return "malformed status line";
-  return hasBareLf(bytes, from) ? "bare LF" : null;
+  return hasBareLf(bytes, from, bytes.length) ? "bare LF" : null;
 }
 
 const HTTP_1 = "HTTP/1.";

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Deadlines, Timed } from "../deadlines.ts";
 import type { Gathered } from "../gathered.ts";
-import { copiesWrites, writeText } from "../socket-text.ts";
+import { copiesWrites, SMALL_BODY, writeText } from "../socket-text.ts";
 import { atTurnEnd, type TurnWaiter, turnTime } from "../turn.ts";
 import { classify, type UpstreamFailure } from "./classify.ts";
 import type { VerifiedPeer } from "./generation.ts";
@@ -150,6 +150,15 @@ export class UpstreamConnection implements Timed, TurnWaiter, Receiver {
     if (this.#text === "") atTurnEnd(this);
     this.#text += data;
     return !this.full;
+  }
+
+  /** A head, and what there is of its body: of one piece where that is small. False: wait for onUpstreamDrain. */
+  writeMessage(head: string, body: Buffer | null): boolean {
+    if (body === null) return this.write(head);
+    // One packet, one TLS record; and who answers a head and closes has no body left unread, which would reset its answer.
+    if (body.length <= SMALL_BODY) return this.write(head + body.toString("latin1"));
+    this.write(head);
+    return this.writeBytes(body);
   }
 
   writeBytes(data: Buffer): boolean {
