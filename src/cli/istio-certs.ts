@@ -8,7 +8,7 @@ import type { CredentialSink } from "../sources/files/secret-offers.ts";
 const SECRET = "istio-certs";
 
 /** Where the gateway lives: there the Secret `istio-certs` is. */
-export function gatewayNamespace(): string {
+function gatewayNamespace(): string {
   return process.env.AMBASSADOR_NAMESPACE || "default";
 }
 

@@ -71,7 +71,7 @@ function meshOf<Wanted extends { readonly name: string }>(
 }
 
 /** What TLSContexts want issued, each once, with the first of those that want it. */
-export function identitiesToFollow({ tlsContexts }: ResourceSet): {
+function identitiesToFollow({ tlsContexts }: ResourceSet): {
   readonly name: string;
   readonly identity: TlsIdentity;
   readonly origin: CredentialOrigin;

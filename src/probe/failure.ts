@@ -6,7 +6,7 @@ import { alertName } from "./wire/names.ts";
 import type { Transcript } from "./wire/transcript.ts";
 
 /** The parts of a probe, in the order in which they are made and shown. */
-export const STEPS = [
+const STEPS = [
   "credential",
   // On the client's side of a listener: how the gateway judges what the client shows.
   "client",
@@ -99,7 +99,7 @@ function refusedInAnswer(response: string, { request }: Transcript, presented: b
 }
 
 /** OpenSSL's reason without its addresses and source files. */
-export function opensslText(message: string, code: string): string {
+function opensslText(message: string, code: string): string {
   const parts = message.trim().split(":");
   return parts[1] === "error" && parts[5] !== undefined ? parts[5] : code || message;
 }

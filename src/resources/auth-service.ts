@@ -13,7 +13,7 @@ const HeaderValue = Type.Union([
 ]);
 
 /** Fields of an AuthService (reference §1). */
-export const AUTH_SERVICE_FIELDS = {
+const AUTH_SERVICE_FIELDS = {
   auth_service: Type.String({
     minLength: 1,
     ...doc({

@@ -17,7 +17,7 @@ const Backend = Type.Unknown(
 );
 
 /** Fields of an Ingress that are acted on (reference §1). */
-export const INGRESS = Type.Object({
+const INGRESS = Type.Object({
   ingressClassName: Type.Optional(
     Type.String({
       ...doc({

@@ -1,4 +1,4 @@
-import { type Static, Type } from "typebox";
+import { Type } from "typebox";
 import { block, count, doc, flag, TOKEN } from "./field-doc.ts";
 
 /** Fields of a LogService (reference §1). */
@@ -50,5 +50,3 @@ export const LOG_SERVICE_FIELDS = {
 };
 
 export const LOG_SERVICE = Type.Object(LOG_SERVICE_FIELDS);
-
-export type LogServiceSpec = Static<typeof LOG_SERVICE>;

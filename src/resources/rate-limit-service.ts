@@ -1,4 +1,4 @@
-import { type Static, Type } from "typebox";
+import { Type } from "typebox";
 import { doc, milliseconds, oneOf, text } from "./field-doc.ts";
 
 /** Fields of a RateLimitService (reference §1). */
@@ -27,5 +27,3 @@ export const RATE_LIMIT_SERVICE_FIELDS = {
 };
 
 export const RATE_LIMIT_SERVICE = Type.Object(RATE_LIMIT_SERVICE_FIELDS);
-
-export type RateLimitServiceSpec = Static<typeof RATE_LIMIT_SERVICE>;

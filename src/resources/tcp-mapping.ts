@@ -10,7 +10,7 @@ import { positionOf, type RawObject, type Resource, subjectOf } from "./resource
 const { circuit_breakers, cluster_tag, enable_ipv4, enable_ipv6, resolver } = ACTION_FIELDS;
 
 /** The fields of a TCPMapping (reference §2.8). */
-export const TCP_MAPPING_FIELDS = {
+const TCP_MAPPING_FIELDS = {
   port: Type.Integer({
     minimum: 1,
     maximum: 65_535,

@@ -4,10 +4,10 @@ import { isRecord } from "./fields.ts";
 import type { RawObject } from "./resource.ts";
 
 /** Where fields that 1.14 does not know may stand, so that YAML with them is still good for it. */
-export const TLS_ANNOTATION = "credence.dev/tls";
+const TLS_ANNOTATION = "credence.dev/tls";
 
 /** The fields of a TLSContext that are Credence's own. */
-export const OWN_TLS_FIELDS = ["verify", "identity", "ocsp_staple_file"] as const;
+const OWN_TLS_FIELDS = ["verify", "identity", "ocsp_staple_file"] as const;
 
 export interface AnnotatedSpec {
   /** The spec with what the annotation says; as given where there is none. */

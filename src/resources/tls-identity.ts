@@ -122,7 +122,7 @@ export const ISTIO_CERTIFICATE = "default";
 export const ISTIO_CA = "ROOTCA";
 
 /** What stands for the socket in the name of an identity that does not say its own. */
-export const SOCKET_OF_ENVIRONMENT = "/$SPIFFE_ENDPOINT_SOCKET";
+const SOCKET_OF_ENVIRONMENT = "/$SPIFFE_ENDPOINT_SOCKET";
 
 /** The store's name for what an issuer delivers: the same for whoever asks for the same. */
 export function identityName({ spiffe, istio_sds, consul }: TlsIdentity): string {

@@ -11,7 +11,7 @@ import { GUARDING_TLS_FIELDS } from "./tls-context-fields.ts";
 const { hosts, identity, verify, ocsp_staple_file, ...CONTEXT_FIELDS } = TLS_CONTEXT.properties;
 
 /** Fields of each block of Module `tls`, and of `tls` in Module `ambassador` (reference §2.7). */
-export const TLS_MODULE_BLOCK = Type.Object({
+const TLS_MODULE_BLOCK = Type.Object({
   enabled: flag({ does: "false: the block is not there.", byDefault: "true" }),
   ...CONTEXT_FIELDS,
 });

@@ -1,4 +1,4 @@
-import { type Static, Type } from "typebox";
+import { Type } from "typebox";
 import { block, count, doc, flag, text, TOKEN } from "./field-doc.ts";
 
 const percent = (does: string) => count({ does, byDefault: "100" }, 0, 100);
@@ -69,5 +69,3 @@ export const TRACING_SERVICE_FIELDS = {
 };
 
 export const TRACING_SERVICE = Type.Object(TRACING_SERVICE_FIELDS);
-
-export type TracingServiceSpec = Static<typeof TRACING_SERVICE>;

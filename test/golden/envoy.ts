@@ -59,7 +59,7 @@ export function readEnvoyFiles(golden: GoldenCase): EnvoyTold {
 const PARTS = fileURLToPath(new URL("./envoy-parts.json", import.meta.url));
 let parts: Split["parts"] | undefined;
 
-export function readParts(): Split["parts"] {
+function readParts(): Split["parts"] {
   parts ??= JSON.parse(readFileSync(PARTS, "utf8")) as Split["parts"];
   return parts;
 }

@@ -27,7 +27,7 @@ export function renderInventory(entries: readonly InventoryEntry[], colour: bool
 }
 
 /** `in 12 days`, `today`, `3 days ago`. */
-export function whenText(days: number): string {
+function whenText(days: number): string {
   if (!Number.isFinite(days)) return "never";
   if (days === 0) return "today";
   const count = days < 0 ? -days - 1 : days;

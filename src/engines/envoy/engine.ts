@@ -9,7 +9,7 @@ import type { AdsServer } from "./ads/server.ts";
 import { EMPTY, type Snapshot, snapshotOfLists } from "./ads/snapshot.ts";
 import type { ListenerBounds } from "./bounds.ts";
 import { caughtUp } from "./caught-up.ts";
-import { type ChoosePort, ListenerPorts, portless } from "./listener-ports.ts";
+import { ListenerPorts, portless } from "./listener-ports.ts";
 import { OwnPorts } from "./own-ports.ts";
 import { withoutListeners } from "./port-probe.ts";
 import { problemsOf } from "./problems.ts";
@@ -40,7 +40,6 @@ export interface EnvoyEngineOptions {
   readonly bounds?: ListenerBounds;
   /** Processes that this engine has of its own; absent: a fleet that others run. */
   readonly proxies?: Proxies;
-  readonly choosePort?: ChoosePort;
   /** How long `apply` waits for connected clients; they go on catching up after that. */
   readonly waitForClientsMs?: number;
 }
@@ -89,7 +88,7 @@ export class EnvoyEngine implements Engine {
 
   constructor(options: EnvoyEngineOptions) {
     this.#options = options;
-    this.#ports = new ListenerPorts(options.choosePort);
+    this.#ports = new ListenerPorts();
     this.#ownPorts = new OwnPorts(options.clock);
     const unsubscribe = options.credentials.onChange((change) => this.#onCredentialChange(change));
     const unsubscribeEndpoints = options.discovered?.onChange((name) => this.#onEndpointsChange(name));

@@ -1,23 +1,15 @@
 import { createServer } from "node:net";
 import type { GatewayModel } from "../../model/gateway.ts";
 
-/** Asks the kernel for a port of that address that is free now. */
-export type ChoosePort = (address: string) => Promise<number>;
-
 /** Ports for listeners that may have any: Envoy's own choice could not be named in redirects and reports. Each keeps its port. */
 export class ListenerPorts {
-  readonly #choose: ChoosePort;
   readonly #chosen = new Map<string, number>();
-
-  constructor(choose: ChoosePort = freePort) {
-    this.#choose = choose;
-  }
 
   /** By listener name, of those that have port 0 in the model. */
   async choose(model: GatewayModel): Promise<ReadonlyMap<string, number>> {
     const open = portless(model);
     for (const { name, address } of open) {
-      if (!this.#chosen.has(name)) this.#chosen.set(name, await this.#choose(address));
+      if (!this.#chosen.has(name)) this.#chosen.set(name, await freePort(address));
     }
     return new Map(open.map(({ name }) => [name, this.#chosen.get(name) as number]));
   }
@@ -33,6 +25,7 @@ export function portless(model: GatewayModel): { readonly name: string; readonly
   return [...model.listeners, ...(model.tcpListeners ?? [])].filter(({ port }) => port === 0);
 }
 
+/** One of that address that is free now, by the kernel's choice. */
 async function freePort(address: string): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {

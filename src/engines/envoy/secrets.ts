@@ -18,9 +18,6 @@ export type SecretParts =
   | { readonly credential: string }
   | { readonly trust: string; readonly domain?: string; readonly crl?: string };
 
-/** Faces of the store's names. */
-export type SecretPart = "credential" | "trust" | "crl";
-
 /** `credential:NAME`: a certificate and its key. */
 export function credentialSecret(credential: string): string {
   return `credential:${credential}`;

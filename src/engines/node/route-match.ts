@@ -82,7 +82,7 @@ export function pathTest({ kind, value, ignoreCase }: PathMatch): (path: string)
 }
 
 /** The whole text must match. */
-export function textTest(match: TextMatch): (text: string) => boolean {
+function textTest(match: TextMatch): (text: string) => boolean {
   if (match.kind === "present") return () => true;
   const { value } = match;
   if (match.kind === "exact") return (text) => text === value;
@@ -118,7 +118,7 @@ export function headerValue(fields: FieldLines, name: string): string | null {
 }
 
 /** The first value of a query parameter, as it was sent; null where it is absent. */
-export function queryValue(query: string, name: string): string | null {
+function queryValue(query: string, name: string): string | null {
   let at = 1;
   while (at <= query.length) {
     const next = query.indexOf("&", at);

@@ -157,7 +157,7 @@ const FIELD_NAMES: Readonly<Record<string, number>> = {
 const ASSERTED_PREFIX = "x-envoy-";
 
 export const SPACE = 0x20;
-export const TAB = 0x09;
+const TAB = 0x09;
 export const CR = 0x0d;
 export const LF = 0x0a;
 const COLON = 0x3a;
