@@ -1,4 +1,5 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { addressText } from "../model/address.ts";
 import { failures, handshakes } from "./failures.ts";
 import { html, Markup } from "./html.ts";
 import { panel, prose, table } from "./panel.ts";
@@ -56,7 +57,7 @@ function listeners(report: Report): Markup {
           ["Name", "Address"],
           rows.map(
             ({ group, name, address, port }) =>
-              html`<tr><td>${name}${group === undefined ? "" : html` <span class="soft">of ${group}</span>`}</td><td class="mono">${address.includes(":") ? `[${address}]` : address}:${port}</td></tr>`,
+              html`<tr><td>${name}${group === undefined ? "" : html` <span class="soft">of ${group}</span>`}</td><td class="mono">${addressText(address, port)}</td></tr>`,
           ),
         ),
   );

@@ -1,5 +1,6 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { bracketed } from "../model/address.ts";
 import type { Cluster } from "../model/cluster.ts";
 import { FRAMING_FIELDS } from "../model/framing.ts";
 import type {
@@ -88,7 +89,7 @@ export function compileRedirect(
     path = { kind: "regex", ...spec.regex_redirect };
   }
   const responseHeaders = headerChanges(shared.add_response_headers, shared.remove_response_headers);
-  const host = service.host.includes(":") ? `[${service.host}]` : service.host;
+  const host = bracketed(service.host);
   return {
     kind: "redirect",
     host: service.port === undefined ? host : `${host}:${service.port}`,

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { addressText } from "../model/address.ts";
 import type { CircuitBreaker, Cluster, Resolver } from "../model/cluster.ts";
 import type { MappingSpec } from "../resources/mapping.ts";
 import type { ModuleConfig } from "../resources/module.ts";
@@ -154,10 +155,6 @@ export function readService(user: ServiceUser, diagnostics: Diagnostic[]): Parse
 
 /** 1.14's default for both the request and the connect timeout. */
 export const DEFAULT_TIMEOUT_MS = 3000;
-
-function addressText(host: string, port: number): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** The verified name and SNI follow from the service as written, which the address alone does not tell. */
 function tlsWords(tls: Cluster["tls"], host: string): string[] {

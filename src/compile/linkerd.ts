@@ -1,9 +1,10 @@
 import { isIP } from "node:net";
+import { addressText } from "../model/address.ts";
 import type { Cluster } from "../model/cluster.ts";
 
 /** What Linkerd routes by (`l5d-dst-override`): the full name of the service in its namespace, and the port that is dialled. */
 export function linkerdDestination({ service: { host, port } }: Cluster, namespace: string): string {
-  if (isIP(host) !== 0) return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  if (isIP(host) !== 0) return addressText(host, port);
   return `${fullName(host, namespace)}:${port}`;
 }
 

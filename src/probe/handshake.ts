@@ -1,5 +1,6 @@
 import type { Credential } from "../credentials/credential.ts";
 import type { Endpoint } from "../endpoints/endpoint.ts";
+import { addressText } from "../model/address.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
 import type { PeerExpectation } from "../x509/verify.ts";
 import type { ProbeContext } from "./context.ts";
@@ -163,11 +164,10 @@ function seenStep({ step, says, details }: Step): Step {
 }
 
 function connectStep({ endpoint: { address, port }, connectedMs }: DialOutcome): Step {
-  const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   return {
     step: "connect",
     status: "ok",
-    says: `${where} in ${Math.max(1, Math.round(connectedMs ?? 0))} ms`,
+    says: `${addressText(address, port)} in ${Math.max(1, Math.round(connectedMs ?? 0))} ms`,
     details: [],
   };
 }

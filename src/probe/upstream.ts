@@ -5,6 +5,7 @@ import { isIP } from "node:net";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parsed, pinOf } from "../x509/parsed-certificate.ts";
 import { peerExpectation, revocationOf } from "../credentials/peer-expectation.ts";
+import { addressText } from "../model/address.ts";
 import type { PeerExpectation } from "../x509/verify.ts";
 import { changesFor, type Situation } from "./advice.ts";
 import { probeCleartext } from "./cleartext.ts";
@@ -43,8 +44,8 @@ export async function probeUpstream(
     name: cluster.name,
     host: service.host,
     port: service.port,
-    addresses: way.addresses.map(addressText),
-    address: way.address === null ? null : addressText(way.address),
+    addresses: way.addresses.map(endpointText),
+    address: way.address === null ? null : endpointText(way.address),
     decidedBy: decidedBy(situation),
     steps: way.steps,
     offered: parts?.offered ?? null,
@@ -122,7 +123,7 @@ async function resolve(way: Way, cluster: Cluster, { endpoints, discovered }: Pr
     const { endpoints: found, missing } = discovered.find(name);
     way.addresses = found;
     if (missing !== null) fail(way, { reason: "dns_failure", step: "dns", says: `${name}: ${missing}` });
-    else done(way, "dns", `${name} has ${found.map(addressText).join(", ")}`);
+    else done(way, "dns", `${name} has ${found.map(endpointText).join(", ")}`);
     return;
   }
   try {
@@ -232,6 +233,6 @@ function goodText({ tls }: Cluster, parts: HandshakeParts | null): string {
   return `the handshake succeeds${parts?.accepted === null ? ", as far as TLS 1.3 lets one tell" : ""}${verified}`;
 }
 
-function addressText({ address, port }: Endpoint): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+function endpointText({ address, port }: Endpoint): string {
+  return addressText(address, port);
 }

@@ -1,4 +1,5 @@
 import { pathText } from "../../engines/node/near-misses.ts";
+import { addressText } from "../../model/address.ts";
 import type { FieldMatch, RouteMatch } from "../../model/route.ts";
 import type {
   CertificateReport,
@@ -87,7 +88,7 @@ function upstreamText({ host, port, resolver, tls }: UpstreamReport): string {
     const { service, address, datacenter } = resolver;
     return `the instances of ${service} that Consul at ${address} has in ${datacenter}, ${how}`;
   }
-  return `${host.includes(":") ? `[${host}]` : host}:${port} ${how}`;
+  return `${addressText(host, port)} ${how}`;
 }
 
 function handshakeLines(handshake: HandshakeReport, now: number): string[] {

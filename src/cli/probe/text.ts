@@ -1,3 +1,4 @@
+import { addressText } from "../../model/address.ts";
 import type { Change, PeerReport, Placed, ProbeReport, Step, Verdict } from "../../probe/report.ts";
 
 /** The report as a person reads it: for each peer the verdict, then each step, then what to change. */
@@ -37,7 +38,7 @@ const INDENT = " ".repeat(LABEL_WIDTH + 4);
 function peerLines(peer: PeerReport, paint: Paint): string[] {
   const { side, host, port, decidedBy, steps, verdict } = peer;
   // Port 0: nobody was dialled.
-  const who = port === 0 ? "" : `${host.includes(":") ? `[${host}]` : host}:${port} `;
+  const who = port === 0 ? "" : `${addressText(host, port)} `;
   return [
     paint(BOLD, side === "upstream" ? `upstream ${who}`.trimEnd() : `listener ${who}for ${peer.name}`),
     `  ${paint(verdict.good ? GREEN : RED, verdict.good ? verdict.says : `${verdict.reason}: ${verdict.is}`)}`,

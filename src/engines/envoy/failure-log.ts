@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { addressText } from "../../model/address.ts";
 import type { Address } from "../../protobuf/generated/envoy/config/core/v3/address_pb.js";
 import { ApiVersion } from "../../protobuf/generated/envoy/config/core/v3/config_source_pb.js";
 import type { CommonGrpcAccessLogConfigSchema } from "../../protobuf/generated/envoy/extensions/access_loggers/grpc/v3/als_pb.js";
@@ -36,9 +37,9 @@ export function hostText(address: Address | undefined): string {
 }
 
 /** `address:port`; null: it is none of TCP. */
-export function addressText(address: Address | undefined): string | null {
+export function socketAddressText(address: Address | undefined): string | null {
   if (address?.address.case !== "socketAddress") return null;
   const { address: host, portSpecifier } = address.address.value;
   const port = portSpecifier.case === "portValue" ? portSpecifier.value : 0;
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return addressText(host, port);
 }

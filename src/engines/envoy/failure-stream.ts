@@ -15,7 +15,7 @@ import type { Authorize } from "./ads/client.ts";
 import { PEER } from "./ads/transport.ts";
 import { closedBecause } from "./tcp/destination.ts";
 import { type FailureCause, type FailureText, failureCause } from "./failure-reasons.ts";
-import { addressText, timeText } from "./failure-log.ts";
+import { socketAddressText, timeText } from "./failure-log.ts";
 import { handshakeFailure, isHandshakeLog } from "./handshake-log.ts";
 import { FAILURE_ID } from "./local-replies.ts";
 
@@ -69,7 +69,7 @@ export function failureStream(
 }
 
 /** Null: nothing failed that is the gateway's to tell of. */
-export function requestFailure(entry: HTTPAccessLogEntry): FailureRecord | null {
+function requestFailure(entry: HTTPAccessLogEntry): FailureRecord | null {
   const { commonProperties: common, response } = entry;
   if (common === undefined) return null;
   const { customTags } = common;
@@ -87,7 +87,7 @@ export function requestFailure(entry: HTTPAccessLogEntry): FailureRecord | null 
 }
 
 /** Of a TCP listener. */
-export function connectionFailure({ commonProperties: common }: TCPAccessLogEntry): FailureRecord | null {
+function connectionFailure({ commonProperties: common }: TCPAccessLogEntry): FailureRecord | null {
   if (common === undefined) return null;
   const found = failureCause({
     status: 0,
@@ -124,7 +124,7 @@ function recordOf(
     reason,
     cause: cause.slice(0, MAX_CAUSE),
     ...(handshake === undefined ? {} : { handshake }),
-    upstream: addressText(common.upstreamRemoteAddress),
+    upstream: socketAddressText(common.upstreamRemoteAddress),
   };
 }
 

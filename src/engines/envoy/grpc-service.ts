@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { addressText } from "../../model/address.ts";
 import type { Cluster } from "../../model/cluster.ts";
 import type { GrpcServiceSchema } from "../../protobuf/generated/envoy/config/core/v3/grpc_service_pb.js";
 import { duration } from "./duration.ts";
@@ -13,7 +13,7 @@ export function grpcService(
     targetSpecifier: {
       case: "envoyGrpc",
       // Without it Envoy says the cluster's name, which is no authority (RFC 3986 §3.2).
-      value: { clusterName: name, authority: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}` },
+      value: { clusterName: name, authority: addressText(host, port) },
     },
     ...(timeoutMs === undefined ? {} : { timeout: duration(timeoutMs) }),
   };

@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { addressText } from "../../model/address.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { BoundListener, EngineProblem } from "../engine.ts";
 
@@ -17,8 +18,7 @@ export async function portProblems(
       .map(async ({ name, address, port }): Promise<EngineProblem | null> => {
         const fault = await whyNotBound(address, port);
         if (fault === null) return null;
-        const place = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-        const message = `listener ${name} cannot open ${place}: ${fault}`;
+        const message = `listener ${name} cannot open ${addressText(address, port)}: ${fault}`;
         return { code: unavailable(name, tcp), subject: name, message };
       }),
   );

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import type { ServiceAddress } from "../../model/cluster.ts";
+import { addressText } from "../../model/address.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { OutsideService } from "../../model/outside.ts";
 import { pack } from "../../protobuf/any.ts";
@@ -42,7 +42,8 @@ function tracer({ cluster, settings }: OutsideService): Any | null {
   const { driver, config = {} } = settings as Settings;
   const collectorCluster = cluster.name;
   // Without it Envoy says the cluster's name, which is no host.
-  const collectorHostname = config.collector_hostname ?? addressText(cluster.service);
+  const collectorHostname =
+    config.collector_hostname ?? addressText(cluster.service.host, cluster.service.port);
   if (driver === "datadog") {
     const serviceName = config.service_name ?? "ambassador";
     return pack(
@@ -64,10 +65,6 @@ function tracer({ cluster, settings }: OutsideService): Any | null {
       sharedSpanContext: config.shared_span_context ?? true,
     }),
   );
-}
-
-function addressText({ host, port }: ServiceAddress): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 interface Settings {

@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from "node:tls";
 import type { Endpoint } from "../../../endpoints/endpoint.ts";
+import { addressText } from "../../../model/address.ts";
 import type { Cluster, Keepalive } from "../../../model/cluster.ts";
 import type { UpstreamTls } from "../../../model/tls.ts";
 import { alpnProtocols } from "../../../model/openssl.ts";
@@ -8,7 +9,6 @@ import { presentedChain } from "../../../x509/presented-chain.ts";
 import { classify, PeerFault, type Phase, type UpstreamFailure } from "./classify.ts";
 import type { ConnectionFacts } from "./connection.ts";
 import type { Generation, Session, VerifiedPeer } from "./generation.ts";
-import { addressText } from "./host.ts";
 import { Incoming } from "./incoming.ts";
 
 /** Called once, unless the dial is abandoned before. */
@@ -39,7 +39,7 @@ export class Dial {
     generation: Generation,
     dialler: Dialler,
   ) {
-    this.address = addressText(endpoint);
+    this.address = addressText(endpoint.address, endpoint.port);
     this.#tls = tls;
     this.#keepalive = keepalive;
     this.#generation = generation;

@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import type { Endpoint } from "../../../endpoints/endpoint.ts";
+import { addressText } from "../../../model/address.ts";
 
 /** One address of a cluster and what is known of it, across credentials and priorities. */
 export class UpstreamHost {
@@ -22,7 +22,7 @@ export class UpstreamHost {
 
   constructor(endpoint: Endpoint) {
     this.endpoint = endpoint;
-    this.address = addressText(endpoint);
+    this.address = addressText(endpoint.address, endpoint.port);
   }
 
   /** Beside those of the others of its cluster. */
@@ -32,11 +32,6 @@ export class UpstreamHost {
 
   moveTo(endpoint: Endpoint): void {
     this.endpoint = endpoint;
-    this.address = addressText(endpoint);
+    this.address = addressText(endpoint.address, endpoint.port);
   }
-}
-
-/** `10.0.0.1:80`, `[::1]:80`. */
-export function addressText({ address, port }: Endpoint): string {
-  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
