@@ -30,6 +30,13 @@ export interface ResourceFlags {
   readonly expiryWarnings?: ExpiryWarnings;
 }
 
+/** The flags of what listens for clients, as commander names them. */
+export interface ListenerFlags {
+  readonly address: string;
+  readonly httpPort?: number;
+  readonly httpsPort?: number;
+}
+
 /** Everything that `run` would know before it opens a socket. */
 export interface LoadedGateway {
   readonly resources: ResourceSet;
@@ -94,6 +101,12 @@ export function compileOptionsOf(flags: ResourceFlags): CompileOptions {
     requireUpstreamVerification: flags.requireUpstreamVerification,
     allowUnenforced: flags.allowUnenforced,
   };
+}
+
+/** As of what listens. */
+export function servingOptionsOf(flags: ResourceFlags & ListenerFlags): CompileOptions {
+  const { address, httpPort, httpsPort } = flags;
+  return { ...compileOptionsOf(flags), address, httpPort, httpsPort };
 }
 
 /** Issuers are asked by what runs; until then nothing is to be said against what they will deliver. */

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 
-/** What the ready file says; null for a listener that is not open. */
+/** What the ready file of `run` says; null for a listener that is not open. */
 export interface Ready {
   readonly pid: number;
   readonly revision: number;
@@ -10,12 +10,8 @@ export interface Ready {
   readonly admin: string | null;
 }
 
-export function writeReadyFile(file: string, ready: Ready): Promise<void> {
-  return writeJsonFile(file, ready);
-}
-
 /** A reader sees the whole file or none. */
-export async function writeJsonFile(file: string, ready: object): Promise<void> {
+export async function writeReadyFile(file: string, ready: object): Promise<void> {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
     await writeFile(temporary, `${JSON.stringify(ready)}\n`);

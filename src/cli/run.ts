@@ -1,29 +1,20 @@
 import { constants } from "node:os";
-import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import type { BoundListener } from "../engines/engine.ts";
-import type { EngineName } from "../model/capabilities.ts";
+import { addressText } from "../model/address.ts";
 import { createLogger, type LogFormat, type Logger, logDestination } from "../telemetry/logger.ts";
 import { type LimitFlags, limitsOf } from "./limit-flags.ts";
 import { type EnvoyFlags, hasEnvoyFlags } from "./envoy-flags.ts";
+import { type ListenerFlags, type ResourceFlags, servingOptionsOf } from "./load.ts";
 import { allExist } from "./paths.ts";
 import { type Ready, removeReadyFile, writeReadyFile } from "./ready-file.ts";
 import { type Gateway, type GatewayOptions, wireGateway } from "./wire.ts";
 
-export interface RunFlags extends LimitFlags, EnvoyFlags {
-  readonly engine: EngineName;
-  readonly address: string;
-  readonly httpPort?: number;
-  readonly httpsPort?: number;
+export interface RunFlags extends ResourceFlags, ListenerFlags, LimitFlags, EnvoyFlags {
   readonly adminAddress: string;
   readonly adminPort: number;
   readonly readyFile?: string;
   readonly drainSeconds: number;
-  readonly requireUpstreamVerification?: boolean;
   readonly allowPartial?: boolean;
-  readonly allowUnenforced?: boolean;
-  readonly ambassadorId: string;
-  readonly istioCerts?: string;
-  readonly expiryWarnings: ExpiryWarnings;
   readonly accessLog: boolean;
   readonly logLevel: string;
   readonly logFormat: LogFormat;
@@ -50,7 +41,7 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
   const signals = handleSignals(gateway, flags, logger);
   const admin = await gateway.admin.open().catch((error: NodeJS.ErrnoException) => error);
   if (admin instanceof Error) {
-    const place = `${flags.adminAddress}:${flags.adminPort}`;
+    const place = addressText(flags.adminAddress, flags.adminPort);
     await fail(gateway, [
       `the admin server cannot open ${place}: ${admin.code ?? admin.message}. Free the port, or choose another with --admin-port.`,
     ]);
@@ -106,14 +97,7 @@ async function createGateway(
     ambassadorId: flags.ambassadorId,
     istioCerts: flags.istioCerts,
     expiryWarnings: flags.expiryWarnings,
-    compile: {
-      engine: flags.engine,
-      address: flags.address,
-      httpPort: flags.httpPort,
-      httpsPort: flags.httpsPort,
-      requireUpstreamVerification: flags.requireUpstreamVerification,
-      allowUnenforced: flags.allowUnenforced,
-    },
+    compile: servingOptionsOf(flags),
     accessLog: flags.accessLog,
     allowPartial: flags.allowPartial === true,
     admin: { address: flags.adminAddress, port: flags.adminPort },
@@ -174,5 +158,5 @@ async function fail(gateway: Gateway, reasons: readonly string[]): Promise<void>
 
 function placeOf(bound: Pick<BoundListener, "address" | "port"> | undefined): string | null {
   if (bound === undefined) return null;
-  return bound.address.includes(":") ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
+  return addressText(bound.address, bound.port);
 }
