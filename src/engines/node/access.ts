@@ -2,6 +2,9 @@ import { randomUUID } from "node:crypto";
 import { FAILURE_REASONS, type FailureReason } from "../../diagnostics/failure.ts";
 import type { HandshakeReason } from "../../diagnostics/handshake.ts";
 import type { Client } from "./client.ts";
+import type { FailureResponse } from "./failures.ts";
+import type { AcceptedConnection } from "./listener.ts";
+import type { Serving } from "./serving.ts";
 import { turnTime } from "./turn.ts";
 
 /** What an exchange tells of itself when it is over. */
@@ -86,6 +89,43 @@ export function recordExchange(
     handshake,
     failure_id: id,
     revision: exchange.plan.revision,
+  });
+}
+
+/** The same of what never became a request: nothing is known of it but who sent it, and why it was refused. */
+export function recordRefusal(
+  { record, status, bodyBytes }: FailureResponse,
+  accepted: AcceptedConnection,
+  serving: Serving,
+): void {
+  serving.onFailure(record);
+  serving.stats.count("-", status, 0, record.reason);
+  serving.accessLog?.({
+    time: record.time,
+    client: accepted.remoteAddress,
+    listener: accepted.listener.name,
+    method: "-",
+    path: "-",
+    host: "-",
+    status,
+    request_bytes: 0,
+    response_bytes: bodyBytes,
+    duration_ms: 0,
+    upstream_ms: null,
+    request_id: record.id,
+    route: null,
+    upstream: null,
+    tls_version: accepted.tlsVersion,
+    tls_cipher: accepted.tlsCipher,
+    client_identity: accepted.clientIdentity,
+    upstream_tls_version: null,
+    upstream_tls_cipher: null,
+    identity_presented: null,
+    identity_verified: null,
+    failure: record.reason,
+    handshake: null,
+    failure_id: record.id,
+    revision: serving.plan.revision,
   });
 }
 

@@ -1,4 +1,5 @@
 import type { FailureReason } from "../../diagnostics/failure.ts";
+import { recordRefusal } from "./access.ts";
 import type { Client } from "./client.ts";
 import { ClientWriter } from "./client-writer.ts";
 import type { Timed } from "./deadlines.ts";
@@ -256,35 +257,7 @@ export class ClientConnection implements Client, Timed {
       isHead: false,
     });
     this.write(failure.bytes);
-    serving.onFailure(failure.record);
-    serving.stats.count("-", failure.status, 0, reason);
-    serving.accessLog?.({
-      time: failure.record.time,
-      client: accepted.remoteAddress,
-      listener: accepted.listener.name,
-      method: "-",
-      path: "-",
-      host: "-",
-      status: failure.status,
-      request_bytes: 0,
-      response_bytes: failure.bodyBytes,
-      duration_ms: 0,
-      upstream_ms: null,
-      request_id: failure.record.id,
-      route: null,
-      upstream: null,
-      tls_version: accepted.tlsVersion,
-      tls_cipher: accepted.tlsCipher,
-      client_identity: accepted.clientIdentity,
-      upstream_tls_version: null,
-      upstream_tls_cipher: null,
-      identity_presented: null,
-      identity_verified: null,
-      failure: reason,
-      handshake: null,
-      failure_id: failure.record.id,
-      revision: serving.plan.revision,
-    });
+    recordRefusal(failure, accepted, serving);
     this.#closeGently();
   }
 
