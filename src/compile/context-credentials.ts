@@ -1,34 +1,69 @@
 import { secretCredentialName } from "../resources/secret.ts";
 import { fileCredentialName, type TlsContextResource } from "../resources/tls-context.ts";
+import { identityName } from "../resources/tls-identity.ts";
 import type { CredentialStatuses } from "./statuses.ts";
 
-/** What `identity` stands for, and may not stand beside. */
-export const BESIDE_IDENTITY = [
-  "secret",
-  "ca_secret",
-  "cert_chain_file",
-  "private_key_file",
-  "cacert_chain_file",
-] as const;
+/** A name in the credential store, and the field of the context that it comes from. */
+export interface NamedCredential {
+  readonly name: string;
+  readonly field: "identity" | "secret" | "ca_secret" | "cert_chain_file" | "cacert_chain_file";
+}
 
-/** The CA in any form (design §5): named by itself, as a file, or beside the certificate. */
-export function trustName(
+/** What a context presents, and whom it trusts: the CA in any form (design §5). */
+export function contextCredentials(
   resource: TlsContextResource,
-  credential: string | undefined,
   statuses: CredentialStatuses,
   namespacingDefault: boolean,
-): string | undefined {
-  const { spec } = resource;
-  if (spec.ca_secret !== undefined) return secretName(spec.ca_secret, resource, namespacingDefault);
-  if (spec.cacert_chain_file !== undefined) return fileCredentialName(resource);
-  return credential !== undefined && statuses.hasTrustAnchors(credential) ? credential : undefined;
+): { readonly certificate: NamedCredential | undefined; readonly trust: NamedCredential | undefined } {
+  const { identity } = resource.spec;
+  if (identity !== undefined) {
+    // One name for the certificate and the CA: an issuer delivers both.
+    const issued: NamedCredential = { name: identityName(identity), field: "identity" };
+    return { certificate: issued, trust: issued };
+  }
+  const certificate = namedCertificate(resource, statuses, namespacingDefault);
+  const trust = namedTrust(resource, certificate, statuses, namespacingDefault);
+  // A Secret may be named for its CA alone (`ca.crt`): then there is no certificate to present, and none is missing.
+  const isTrustAlone =
+    certificate !== undefined &&
+    certificate.name === trust?.name &&
+    statuses.credential(certificate.name) === undefined;
+  return { certificate: isTrustAlone ? undefined : certificate, trust };
+}
+
+function namedCertificate(
+  resource: TlsContextResource,
+  statuses: CredentialStatuses,
+  namespacingDefault: boolean,
+): NamedCredential | undefined {
+  const { secret, cert_chain_file } = resource.spec;
+  if (secret !== undefined)
+    return { name: certificateName(secret, resource, statuses, namespacingDefault), field: "secret" };
+  if (cert_chain_file === undefined) return undefined;
+  return { name: fileCredentialName(resource), field: "cert_chain_file" };
+}
+
+/** Named by itself, as a file, or beside the certificate. */
+function namedTrust(
+  resource: TlsContextResource,
+  certificate: NamedCredential | undefined,
+  statuses: CredentialStatuses,
+  namespacingDefault: boolean,
+): NamedCredential | undefined {
+  const { ca_secret, cacert_chain_file } = resource.spec;
+  if (ca_secret !== undefined)
+    return { name: secretName(ca_secret, resource, namespacingDefault), field: "ca_secret" };
+  if (cacert_chain_file !== undefined)
+    return { name: fileCredentialName(resource), field: "cacert_chain_file" };
+  if (certificate === undefined || !statuses.hasTrustAnchors(certificate.name)) return undefined;
+  return { name: certificate.name, field: "secret" };
 }
 
 /**
  * A Host's tlsSecret is never split; an Ingress's secretName is, where no Secret of its own namespace is called so (names
  * of Secrets have dots: `example.com-tls`).
  */
-export function certificateName(
+function certificateName(
   written: string,
   resource: TlsContextResource,
   statuses: CredentialStatuses,
