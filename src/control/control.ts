@@ -2,7 +2,6 @@ import type { Compilation, CompileOptions } from "../compile/compilation.ts";
 import { compile } from "../compile/compile.ts";
 import { hashModel } from "../compile/hash-model.ts";
 import { CompileMemory } from "../compile/compile-memory.ts";
-import type { CredentialChange } from "../credentials/credential.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../diagnostics/render.ts";
@@ -11,9 +10,9 @@ import type { Revision } from "../model/gateway.ts";
 import type { MappingResource } from "../resources/mapping.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { ControlLog } from "./control-log.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
 import { engineDiagnostic, placesIn } from "./engine-problems.ts";
-import { FindingsLog } from "./findings-log.ts";
 import { PortRetry } from "./port-retry.ts";
 
 export type Reading = "everything" | "noticed";
@@ -86,19 +85,18 @@ export class Control {
   /** How the next round reads: who asks for one may know of what the source has not noticed yet. */
   #reading: Reading = "noticed";
   #stopped = false;
-  readonly #findings: FindingsLog;
+  readonly #log: ControlLog;
   #reporting: NodeJS.Timeout | undefined;
-  #saidNotReady: string | null = null;
   #fault: string | null = null;
   #soon: NodeJS.Timeout | undefined;
 
   constructor(options: ControlOptions) {
     this.#options = options;
-    this.#findings = new FindingsLog(options.logger);
+    this.#log = new ControlLog(options.logger);
     // A rotation reaches the engines by name; only what appears or disappears changes what is compiled.
     const unsubscribe = options.store.onChange((change) => {
       if (change.event !== "rotated") this.#reloadSoon();
-      else this.#sayRotated(change);
+      else this.#log.rotated(change, options.store);
     });
     const unsubscribeFindings = options.store.onFindings(() => this.#reportSoon());
     const unsubscribeEndpoints = options.endpoints?.onFindings(() => this.#reportSoon());
@@ -201,7 +199,7 @@ export class Control {
       } catch (error) {
         // A fault of ours: what served goes on serving (design §4.3).
         this.#fault = error instanceof Error ? error.message : String(error);
-        this.#options.logger.error({ err: error }, "reload failed, the previous revision stays");
+        this.#log.fault(error);
       }
       if (!this.#stopped) this.#ports.note(this.#problems);
     } while (this.#again && !this.#stopped);
@@ -235,33 +233,20 @@ export class Control {
     this.#report();
   }
 
-  /** `isRetry`: for a port's sake; what is tried again is the revision that it was, and only what comes of it that is new is said. */
+  /** `isRetry`: what is tried again for a port's sake is the revision that it was. */
   async #apply(made: Omit<Revision, "number">, isRetry: boolean): Promise<void> {
-    const { engine, logger } = this.#options;
     const again = isRetry && this.#applied?.hash === made.hash ? this.#applied : null;
     const revision: Revision = { number: again?.number ?? ++this.#number, ...made };
     this.#applied = revision;
-    const before = JSON.stringify(this.#problems);
-    const report = await engine.apply(revision, this.#overtaken.signal);
+    const before = again === null ? null : this.#problems;
+    const report = await this.#options.engine.apply(revision, this.#overtaken.signal);
+    this.#log.applied(revision, report, this.#revision, before);
     this.#listeners = report.listeners;
     this.#problems = report.problems;
-    const serves = this.#revision?.number === revision.number;
-    if (report.accepted) {
-      this.#revision = revision;
-      // What the engine refuses for its bytes is refused again.
-      this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
-      const { number, hash, model } = revision;
-      if (!serves)
-        logger.info(
-          { revision: number, routes: model.routes.length, hash: hash.slice(0, 12) },
-          "revision serves",
-        );
-    } else if (again === null || JSON.stringify(report.problems) !== before) {
-      logger.error(
-        { revision: revision.number, problems: report.problems },
-        this.#revision === null ? "revision refused" : "revision refused, the previous one stays",
-      );
-    }
+    if (!report.accepted) return;
+    this.#revision = revision;
+    // What the engine refuses for its bytes is refused again.
+    this.#isPartial = report.problems.some(({ code }) => code !== "engine-refused");
   }
 
   /** A round in which nothing but bytes of Secrets has changed compiles nothing. */
@@ -286,30 +271,9 @@ export class Control {
     }, DEBOUNCE_MS).unref();
   }
 
-  #sayRotated({ kind, name, generation }: CredentialChange): void {
-    const { store, logger } = this.#options;
-    const [leaf] = (kind === "credential" ? store.credential(name) : store.trust(name))?.facts ?? [];
-    logger.info(
-      {
-        credential: name,
-        kind,
-        generation,
-        subject: leaf?.subject,
-        notAfter: leaf === undefined ? undefined : new Date(leaf.notAfter).toISOString(),
-      },
-      "a new generation is in use",
-    );
-  }
-
   #report(): void {
-    const { logger, engine } = this.#options;
-    this.#findings.tell(this.#diagnostics());
-    const notReady = this.#notReady();
-    if (notReady !== null && notReady !== this.#saidNotReady) {
-      const isOnItsWay = notReady === engine.down && engine.isStarting === true;
-      logger[isOnItsWay ? "info" : "error"](`not ready: ${notReady}`);
-    }
-    this.#saidNotReady = notReady;
+    this.#log.findings(this.#diagnostics());
+    this.#log.readiness(this.#notReady(), this.#options.engine);
   }
 
   #notReady(): string | null {

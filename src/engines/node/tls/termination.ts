@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
-import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import type { Credential, CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
+import { type SecureContext, TLSSocket } from "node:tls";
+import type { CredentialChange, CredentialReader } from "../../../credentials/credential.ts";
 import type { HandshakeReason } from "../../../diagnostics/handshake.ts";
-import type { ClientAuth, ServerTls } from "../../../model/tls.ts";
+import type { ClientAuth } from "../../../model/tls.ts";
 import type { Logger } from "../../../telemetry/logger.ts";
 import type { HandshakeSink } from "../../engine.ts";
 import type { Limits } from "../limits.ts";
@@ -23,17 +23,8 @@ import {
   UNRECOGNIZED_NAME,
 } from "./handshake-failure.ts";
 import { type HelloOutcome, readHello } from "./hello-reader.ts";
-import { findServedName } from "./served-name.ts";
-import {
-  certificateKey,
-  certificateOptions,
-  clientEvidence,
-  Policy,
-  type PolicyEvents,
-  type PolicyTerms,
-  policyTerms,
-  type TerminateTls,
-} from "./policy.ts";
+import type { Policy, PolicyTerms } from "./policy.ts";
+import { PolicyTable } from "./policy-table.ts";
 
 export interface SecureConnection {
   readonly socket: TLSSocket;
@@ -63,14 +54,7 @@ export interface TerminationContext {
 export class Termination {
   readonly failures: Map<HandshakeReason, number> = new Map();
   readonly #context: TerminationContext;
-  #hosts: VirtualHostTable;
-  /** Null: OpenSSL does not take it. */
-  readonly #policies = new Map<string, Policy | null>();
-  readonly #certificates = new Map<string, SecureContext | null>();
-  /** OCSP responses by the certificate that they are about. */
-  readonly #staples = new Map<string, Buffer>();
-  /** The policy that every host of the table shares; null where they differ or one must be refused. */
-  #only: Policy | null = null;
+  readonly #table: PolicyTable;
   /** Server names that were read ahead of the handshake, by connection. */
   readonly #peeked = new Map<string, string | null>();
   /** Of handshakes under way, for what is told of those that fail: Node closes the socket first. */
@@ -79,67 +63,39 @@ export class Termination {
     { readonly serverName: string; readonly tlsVersion: string | null }
   >();
   readonly #clients = new WeakMap<Socket, string>();
-  /** Terms by host, as computing them is not for every handshake. */
-  readonly #known = new WeakMap<TerminateTls, PolicyTerms>();
-  readonly #events: PolicyEvents;
 
   constructor(hosts: VirtualHostTable, context: TerminationContext) {
-    this.#hosts = hosts;
     this.#context = context;
-    this.#events = {
-      handshakeTimeoutMs: context.limits.handshakeTimeoutMs,
-      certificate: (policy, serverName, socket) => {
-        if (socket !== null) this.#asked.set(socket, { serverName, tlsVersion: socket.getProtocol() });
-        return this.#certificate(policy, serverName);
+    const { credentials, logger } = context;
+    this.#table = new PolicyTable(hosts, {
+      credentials,
+      logger,
+      events: {
+        handshakeTimeoutMs: context.limits.handshakeTimeoutMs,
+        certificate: (policy, serverName, socket) => {
+          if (socket !== null) this.#asked.set(socket, { serverName, tlsVersion: socket.getProtocol() });
+          return this.#certificate(policy, serverName);
+        },
+        onSecure: (policy, socket) => this.#onSecure(policy, socket),
+        onFailure: (error, socket) => this.#onFailure(error, socket),
       },
-      staple: (sha256) => this.#staples.get(sha256) ?? null,
-      onSecure: (policy, socket) => this.#onSecure(policy, socket),
-      onFailure: (error, socket) => this.#onFailure(error, socket),
-    };
-    this.update(hosts);
+    });
   }
 
-  /**
-   * New handshakes follow `hosts` and the credentials of this moment; open connections are `ClientRoll`'s. A policy or
-   * certificate that is still asked for stays as it is; the others go, with their ticket keys and key bytes.
-   */
+  /** New handshakes follow `hosts` and the credentials of this moment; open connections are `ClientRoll`'s. */
   update(hosts: VirtualHostTable): void {
-    this.#hosts = hosts;
-    const wanted = new Map<string, PolicyTerms>();
-    const certificates = new Set<string>();
-    let allServed = true;
-    this.#staples.clear();
-    for (const { tls } of hosts.all) {
-      if (tls.mode === "cleartext") continue;
-      const terms = tls.mode === "terminate" ? this.#terms(tls) : null;
-      if (terms !== null) wanted.set(terms.key, terms);
-      const credential =
-        tls.mode === "terminate" ? this.#context.credentials.credential(tls.credential) : undefined;
-      if (terms === null || credential === undefined) allServed = false;
-      else {
-        certificates.add(certificateKey(credential, terms));
-        const { ocspStaple, facts } = credential;
-        if (ocspStaple !== undefined && facts[0] !== undefined)
-          this.#staples.set(facts[0].sha256, ocspStaple.response);
-      }
-    }
-    for (const key of this.#policies.keys()) if (!wanted.has(key)) this.#policies.delete(key);
-    for (const key of this.#certificates.keys()) if (!certificates.has(key)) this.#certificates.delete(key);
-    const [terms] = wanted.values();
-    this.#only = allServed && wanted.size === 1 && terms !== undefined ? this.#policy(terms) : null;
-    for (const policy of this.#policies.values()) if (policy !== null) this.#setDefault(policy);
+    this.#table.update(hosts);
   }
 
   onCredentialChange(change: CredentialChange | undefined): void {
-    if (change === undefined || this.#hosts.all.some(({ tls }) => uses(tls, change.name)))
-      this.update(this.#hosts);
+    this.#table.onCredentialChange(change);
   }
 
   /** `serverName` where somebody has read the ClientHello already, of which nothing is consumed. */
   accept(socket: Socket, serverName?: string | null): void {
     this.#clients.set(socket, this.#context.addressOf(socket));
     if (serverName !== undefined) this.#onHello(socket, { kind: "hello", serverName });
-    else if (this.#only !== null) this.#only.take(socket);
+    else if (this.#table.only !== null) this.#table.only.take(socket);
     else
       readHello(socket, this.#context.limits.handshakeTimeoutMs, (outcome) => this.#onHello(socket, outcome));
   }
@@ -148,8 +104,8 @@ export class Termination {
     const client = this.#clientOf(socket);
     if (outcome.kind === "hello") {
       const { serverName } = outcome;
-      const serving = this.#find(serverName);
-      const policy = "failure" in serving ? null : this.#policy(serving.terms);
+      const serving = this.#table.find(serverName);
+      const policy = "failure" in serving ? null : this.#table.policy(serving.terms);
       if (policy !== null) {
         const connection = connectionKey(socket);
         this.#peeked.set(connection, serverName);
@@ -170,62 +126,9 @@ export class Termination {
     }
   }
 
-  /** What serves a name at this moment: never another host's certificate, never less than its check (design §4.1). */
-  #find(serverName: string | null): Serving | Refused {
-    const named = findServedName(this.#hosts, serverName);
-    if ("failure" in named) return named;
-    const { host, tls } = named;
-    const terms = this.#terms(tls);
-    if (terms === null) return HOST_UNUSABLE;
-    const credential = this.#context.credentials.credential(tls.credential);
-    if (credential === undefined) return HOST_UNUSABLE;
-    const key = certificateKey(credential, terms);
-    let context = this.#certificates.get(key);
-    if (context === undefined) {
-      context = this.#attempt(host.origin, () => createSecureContext(certificateOptions(credential, terms)));
-      this.#certificates.set(key, context);
-    }
-    return context === null ? HOST_UNUSABLE : { terms, credential, context };
-  }
-
-  /** Null: the trust bundle to check clients against is not usable. */
-  #terms(tls: TerminateTls): PolicyTerms | null {
-    const { clients } = tls;
-    const evidence = clientEvidence(clients, this.#context.credentials);
-    const known = this.#known.get(tls);
-    if (known !== undefined && known.trust === evidence.trust && known.crl === evidence.crl) return known;
-    const terms = policyTerms(tls, evidence);
-    if (terms === null) this.#known.delete(tls);
-    else this.#known.set(tls, terms);
-    return terms;
-  }
-
-  #policy(terms: PolicyTerms): Policy | null {
-    let policy = this.#policies.get(terms.key);
-    if (policy === undefined) {
-      policy = this.#attempt("listener", () => new Policy(terms, this.#events));
-      this.#policies.set(terms.key, policy);
-      if (policy !== null) this.#setDefault(policy);
-    }
-    return policy;
-  }
-
-  /** Without SNI only a host for `*` answers. */
-  #setDefault(policy: Policy): void {
-    const serving = this.#find(null);
-    if ("failure" in serving || serving.terms.key !== policy.terms.key) policy.setDefault(null);
-    else {
-      const { credential, terms } = serving;
-      policy.setDefault({
-        key: certificateKey(credential, terms),
-        options: certificateOptions(credential, terms),
-      });
-    }
-  }
-
   /** Only the trust generation may have moved on since the connection came: the context brings its own anchors. */
   #certificate(policy: Policy, serverName: string): SecureContext | Error {
-    const serving = this.#find(normaliseServerName(serverName));
+    const serving = this.#table.find(normaliseServerName(serverName));
     if ("failure" in serving) return new RefusedHandshake(serving.failure);
     return serving.terms.shape === policy.terms.shape
       ? serving.context
@@ -249,11 +152,11 @@ export class Termination {
     const serverName = this.#serverName(socket);
     if (serverName === undefined) {
       // Every host is served under this one policy; which of them is asked for shows in the request.
-      if (this.#only === policy) this.#hand(socket, null, policy.terms, policy);
+      if (this.#table.only === policy) this.#hand(socket, null, policy.terms, policy);
       else this.refuse(socket, "settings_changed", {});
       return;
     }
-    const serving = this.#find(serverName);
+    const serving = this.#table.find(serverName);
     if ("failure" in serving) {
       this.refuse(socket, serving.failure, { serverName });
       return;
@@ -309,27 +212,6 @@ export class Termination {
     const time = new Date().toISOString();
     onFailed?.({ id, time, listener, serverName, client, tlsVersion, reason, cause });
   }
-
-  /** What OpenSSL does not take disables its own hosts only. Its messages hold no key material. */
-  #attempt<T>(origin: string, make: () => T): T | null {
-    try {
-      return make();
-    } catch (error) {
-      const reason = (error as Error).message;
-      this.#context.logger.warn({ origin, reason }, "TLS settings are unusable: handshakes are refused");
-      return null;
-    }
-  }
-}
-
-interface Serving {
-  readonly terms: PolicyTerms;
-  readonly credential: Credential;
-  readonly context: SecureContext;
-}
-
-interface Refused {
-  readonly failure: HandshakeReason;
 }
 
 interface FailureDetail {
@@ -338,12 +220,4 @@ interface FailureDetail {
   readonly tlsVersion?: string | null;
 }
 
-const HOST_UNUSABLE: Refused = { failure: "credential_unavailable" };
 const ignore = (): void => {};
-
-function uses(tls: ServerTls, name: string): boolean {
-  if (tls.mode !== "terminate") return false;
-  const { clients } = tls;
-  if (tls.credential === name) return true;
-  return clients.mode !== "none" && (clients.trust === name || clients.rules?.revocation?.crl === name);
-}

@@ -173,6 +173,25 @@ test("a rotation sends that secret and the clusters that use it, without a new r
   assert.equal(engine.fleet[0]?.revision, "1");
 });
 
+test("a port that a client of a fleet could not open is tried again under the same number", async (t) => {
+  const { engine, connect } = await start(t);
+  let isTaken = true;
+  const client = connect({
+    judge: ({ typeUrl, resources }) =>
+      isTaken && resources.length > 0 && typeUrl.endsWith("Listener")
+        ? "cannot bind '127.0.0.1:8080': Address already in use"
+        : undefined,
+  });
+  await client.until(() => engine.fleet.length === 1);
+  const codes = async (): Promise<string[]> =>
+    (await engine.apply(revision(1))).problems.map(({ code }) => code);
+  assert.deepEqual(await codes(), ["listener-port-unavailable"]);
+  assert.deepEqual(await codes(), ["listener-port-unavailable"]);
+  isTaken = false;
+  assert.deepEqual(await codes(), []);
+  assert.deepEqual([...(engine.fleet[0]?.kinds.listener?.acknowledged.keys() ?? [])], ["http"]);
+});
+
 test("what a client refuses is a problem of what it was made from; without its port a first revision is not accepted", async (t) => {
   const { engine, connect } = await start(t);
   const client = connect({
