@@ -145,7 +145,7 @@ async function measureRotations(
       httpPort: 0,
       httpsPort: 0,
     },
-    allowPartial: false,
+    incompleteStart: "not-ready",
     logger,
     clock,
     engine: ({ store, ...parts }) =>

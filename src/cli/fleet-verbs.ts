@@ -46,7 +46,10 @@ function addControlPlane(program: Command): void {
     .option("--no-access-log", "no line of JSON for each request on their standard output")
     .optionsGroup("What is served:");
   addResourceFlags(command)
-    .option("--allow-partial", "be ready although some documents could not be read at the start")
+    .option(
+      "--allow-partial",
+      "publish although some documents cannot be read at the start (default: Envoys keep what they have until they can)",
+    )
     .optionsGroup("Process:")
     .option("--admin-address <ip>", "address of health, metrics and diagnostics", ipAddress, "127.0.0.1")
     .addOption(new Option("--admin-port <port>", "of the same, 0: a free one").argParser(port).default(8877))

@@ -1,5 +1,6 @@
 import type { CompileOptions } from "../compile/compilation.ts";
 import { Control, type ResourceSource } from "../control/control.ts";
+import type { IncompleteStart } from "../control/incomplete-start.ts";
 import { createFailureLog } from "../control/failure-log.ts";
 import { FailureHistory } from "../control/failures.ts";
 import type { HandshakeLines } from "../control/handshake-lines.ts";
@@ -35,7 +36,7 @@ export interface PlaneOptions<E extends Engine> {
   readonly istioCerts?: string | undefined;
   readonly expiryWarnings?: ExpiryWarnings | undefined;
   readonly compile: CompileOptions;
-  readonly allowPartial: boolean;
+  readonly incompleteStart: IncompleteStart;
   /** Default: the system's resolver. */
   readonly dns?: EndpointReader;
   /** False: nobody is to be reached. */
@@ -123,7 +124,7 @@ export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> 
       await mesh.follow(resources);
       await files.follow(filesToFollow(resources, istioCerts));
     },
-    allowPartial: options.allowPartial,
+    incompleteStart: options.incompleteStart,
     logger,
   });
   return {

@@ -99,7 +99,7 @@ async function createGateway(
     expiryWarnings: flags.expiryWarnings,
     compile: servingOptionsOf(flags),
     accessLog: flags.accessLog,
-    allowPartial: flags.allowPartial === true,
+    incompleteStart: flags.allowPartial === true ? "ready" : "not-ready",
     admin: { address: flags.adminAddress, port: flags.adminPort },
     logger,
   };

@@ -4,6 +4,7 @@ import type { ExpiryWarnings } from "../credentials/expiry.ts";
 import type { CompileOptions } from "../compile/compilation.ts";
 import { AnchorLedger } from "../credentials/anchor-ledger.ts";
 import type { Control } from "../control/control.ts";
+import type { IncompleteStart } from "../control/incomplete-start.ts";
 import { createHandshakeLines } from "../control/handshake-lines.ts";
 import { createDnsEndpoints, type DnsContext } from "../endpoints/dns.ts";
 import { createNodeEngine } from "../engines/node/engine.ts";
@@ -28,7 +29,7 @@ export interface GatewayOptions {
   readonly compile: CompileOptions;
   readonly limits: Partial<Limits>;
   readonly accessLog: boolean;
-  readonly allowPartial: boolean;
+  readonly incompleteStart: IncompleteStart;
   readonly admin: { readonly address: string; readonly port: number };
   readonly logger: Logger;
   /** Default: the system's resolver. */

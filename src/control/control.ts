@@ -13,6 +13,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { ControlLog } from "./control-log.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
 import { engineDiagnostic, placesIn } from "./engine-problems.ts";
+import { type IncompleteStart, notReadyFor } from "./incomplete-start.ts";
 import { PortRetry } from "./port-retry.ts";
 
 export type Reading = "everything" | "noticed";
@@ -36,8 +37,8 @@ export interface ControlOptions {
   readonly onServing?: () => void;
   /** Absent: addresses come from DNS alone. */
   readonly endpoints?: EndpointSources;
-  /** A cold start with documents that cannot be read is ready all the same. */
-  readonly allowPartial: boolean;
+  /** What becomes of a cold start with documents that cannot be read. */
+  readonly incompleteStart: IncompleteStart;
   readonly logger: Logger;
 }
 
@@ -77,6 +78,7 @@ export class Control {
   #applied: Revision | null = null;
   readonly #ports = new PortRetry(() => void this.reload("noticed"));
   #complete = false;
+  #isWithheld = false;
   #number = 0;
   #running: Promise<void> | null = null;
   #again = false;
@@ -221,7 +223,8 @@ export class Control {
     await endpoints?.prepare(compilation.model);
     if (this.#stopped) return;
     const isRetry = this.#ports.takeDue();
-    if (hash !== this.#revision?.hash || this.#isPartial || isRetry) {
+    this.#isWithheld = this.#options.incompleteStart === "withheld" && !this.#complete && !loaded.complete;
+    if (!this.#isWithheld && (hash !== this.#revision?.hash || this.#isPartial || isRetry)) {
       await this.#apply({ hash, model: compilation.model }, isRetry);
       if (this.#revision?.hash === hash) onServing?.();
     } else {
@@ -278,11 +281,9 @@ export class Control {
 
   #notReady(): string | null {
     if (this.#stopped) return "shutting down";
-    if (this.#revision === null) return "no revision serves yet";
+    if (this.#revision === null && !this.#isWithheld) return "no revision serves yet";
     if (typeof this.#options.engine.down === "string") return this.#options.engine.down;
-    return this.#complete || this.#options.allowPartial
-      ? null
-      : "some documents could not be read at the start; see /ambassador/v0/diag/ (--allow-partial serves without them)";
+    return this.#complete ? null : notReadyFor(this.#options.incompleteStart);
   }
 
   /** All that stand now, in no order. */

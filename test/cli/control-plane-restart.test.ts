@@ -127,3 +127,51 @@ test("a certificate that is replaced while no control plane runs retires the con
   await startControlPlane(t, folder, files, ...flags);
   await until(async () => (await ask()) === 200 && upstream.live.has(after) && !upstream.live.has(before));
 });
+
+test("a control plane that starts with a document that it cannot read publishes nothing: its Envoys keep what stands in it", async (t) => {
+  const files = await pki(t);
+  const upstream = await startUpstream("cleartext");
+  t.after(() => upstream.close());
+  const service = `127.0.0.1:${upstream.port}`;
+  const [port, xdsPort] = [await freePort(), await freePort()];
+  const mapping = (name: string): string =>
+    object("Mapping", "default", name, { prefix: `/${name}/`, service });
+  const folder = scratch(t, {
+    "module.yaml": object("Module", "default", "ambassador", { config: { service_port: port } }),
+    "a.yaml": mapping("a"),
+  });
+  const flags = ["--xds-address", `127.0.0.1:${xdsPort}`];
+  const first = await startControlPlane(t, folder, files, ...flags);
+  files.write(
+    "edge",
+    await files.authority.issue({ commonName: "edge", dnsNames: ["edge"], usage: "client" }),
+  );
+  await startEnvoy(t, files, first.ready.xds, "edge");
+  const status = async (path: string): Promise<number> =>
+    fetchText(`http://127.0.0.1:${port}${path}`).then(
+      (answer) => answer.status,
+      () => 0,
+    );
+  await until(async () => (await status("/a/")) === 200);
+  first.process.child.kill("SIGKILL");
+  await once(first.process.child, "close");
+
+  writeFileSync(join(folder, "a.yaml"), `${mapping("a")}: [`);
+  writeFileSync(join(folder, "b.yaml"), mapping("b"));
+  const second = await startControlPlane(t, folder, files, ...flags);
+  await until(async () => [...(await proxies(second.ready.admin)).values()][0]?.length === 1);
+  const ready = await fetchText(`http://${second.ready.admin}/ambassador/v0/check_ready`);
+  assert.equal(ready.status, 503);
+  assert.match(
+    ready.body,
+    /^not ready: nothing is published, and Envoys keep what they have: some documents could not be read/,
+  );
+  const seen: number[] = [];
+  while (seen.length < 300) seen.push(await status("/a/"));
+  assert.deepEqual([...new Set(seen)], [200]);
+  assert.equal(await status("/b/"), 404);
+
+  writeFileSync(join(folder, "a.yaml"), mapping("a"));
+  await until(async () => (await status("/b/")) === 200);
+  assert.equal(await status("/a/"), 200);
+});

@@ -59,7 +59,7 @@ export async function startFleetOfOne(
       httpPort: 0,
       httpsPort: 0,
     },
-    allowPartial: false,
+    incompleteStart: "not-ready",
     logger,
     clock,
     engine: ({ store, discovered }) =>

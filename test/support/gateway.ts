@@ -62,7 +62,7 @@ export async function startGateway(
     },
     limits: options.limits ?? {},
     accessLog: false,
-    allowPartial: false,
+    incompleteStart: "not-ready" as const,
     admin: { address: "127.0.0.1", port: 0 },
     logger: createLogger("silent"),
   };

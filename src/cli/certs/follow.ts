@@ -21,7 +21,7 @@ export async function followInventory(
   const clock = systemClock;
   const { control, source, store, close } = wirePlane({
     ...{ paths, ambassadorId: flags.ambassadorId, istioCerts: flags.istioCerts },
-    ...{ compile: compileOptionsOf(flags), allowPartial: true, asksForEndpoints: false },
+    ...{ compile: compileOptionsOf(flags), incompleteStart: "ready" as const, asksForEndpoints: false },
     ...{ logger: createLogger("silent"), clock, engine: () => NOBODY },
   });
   let soon: NodeJS.Timeout | undefined;

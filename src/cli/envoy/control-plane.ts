@@ -53,7 +53,7 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     istioCerts: flags.istioCerts,
     expiryWarnings: flags.expiryWarnings,
     compile: servingOptionsOf({ ...flags, engine: "envoy" }),
-    allowPartial: flags.allowPartial === true,
+    incompleteStart: flags.allowPartial === true ? "ready" : "withheld",
     accessLog: flags.accessLog,
     admin: { address: flags.adminAddress, port: flags.adminPort },
     logger,

@@ -21,7 +21,7 @@ import { reportedProxies } from "./reported-proxies.ts";
 export interface FleetOptions
   extends Pick<
     PlaneOptions<EnvoyEngine>,
-    "paths" | "istioCerts" | "expiryWarnings" | "compile" | "allowPartial"
+    "paths" | "istioCerts" | "expiryWarnings" | "compile" | "incompleteStart"
   > {
   /** null: there are no rules, and one group has everything. */
   readonly groups: readonly FleetGroup[] | null;

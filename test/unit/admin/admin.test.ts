@@ -48,7 +48,7 @@ const control = new Control({
     address: "127.0.0.1",
   },
   onResources: async () => {},
-  allowPartial: false,
+  incompleteStart: "not-ready",
   logger,
 });
 let admin: AdminServer;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { IncompleteStart } from "../../../src/control/incomplete-start.ts";
 import { Control, type ResourceSource } from "../../../src/control/control.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
 import type { ResourceSet } from "../../../src/resources/resource-set.ts";
@@ -17,7 +18,7 @@ interface World extends ResourceSource {
 }
 
 function setUp(
-  allowPartial = false,
+  incompleteStart: IncompleteStart = "not-ready",
   logger = createLogger("silent"),
 ): {
   control: Control;
@@ -46,7 +47,7 @@ function setUp(
       address: "127.0.0.1",
     },
     onResources: async () => {},
-    allowPartial,
+    incompleteStart,
     logger,
   });
   return { control, engine, source, store };
@@ -174,7 +175,7 @@ test("what the engine refuses leaves the last good revision, is said, and is tri
 test("a port that is taken is tried again by itself, as the revision that it was, and said once", async () => {
   const lines: { msg: string; revision?: number }[] = [];
   const logger = createLogger("info", { write: (line: string) => lines.push(JSON.parse(line)) });
-  const { control, engine, source } = setUp(false, logger);
+  const { control, engine, source } = setUp("not-ready", logger);
   await control.reload();
   engine.problems = [{ code: "listener-port-unavailable", subject: "http", message: "EADDRINUSE" }];
   source.resources = mappings({ a: "/b/" });
@@ -238,10 +239,25 @@ test("a cold start with unreadable documents serves and is not ready, unless tha
   await strict.control.reload();
   assert.equal(strict.control.state.ready, true);
 
-  const lenient = setUp(true);
+  const lenient = setUp("ready");
   lenient.source.complete = false;
   await lenient.control.reload();
   assert.equal(lenient.control.state.ready, true);
+});
+
+test("nothing is published of a cold start with unreadable documents where that is to be withheld", async () => {
+  const { control, source } = setUp("withheld");
+  source.complete = false;
+  await control.reload();
+  assert.equal(control.revision, null);
+  assert.match(control.state.notReady ?? "", /^nothing is published, .*could not be read/);
+  source.complete = true;
+  await control.reload();
+  assert.deepEqual([control.revision, control.state.ready], [1, true]);
+  source.complete = false;
+  source.resources = mappings({ a: "/b/" });
+  await control.reload();
+  assert.deepEqual([control.revision, control.state.ready], [2, true]);
 });
 
 test("credentials that appear or go make one round together; a rotation makes none", async () => {
@@ -312,7 +328,7 @@ test("what a credential is found to be between two rounds is logged, and that it
     warn: write("warn"),
     info: write("info"),
   };
-  const { control, store } = setUp(false, logger as unknown as Logger);
+  const { control, store } = setUp("not-ready", logger as unknown as Logger);
   const authority = await createAuthority("log CA");
   const [first, second] = await Promise.all([
     authority.issue({ commonName: "first" }),
@@ -353,7 +369,7 @@ test("what a credential is found to be between two rounds is logged, and that it
 test("an engine whose process starts is on its way; one that takes too long for that is an error", async () => {
   const lines: { level: number; msg: string }[] = [];
   const logger = createLogger("info", { write: (line: string) => lines.push(JSON.parse(line)) });
-  const { control, engine } = setUp(false, logger);
+  const { control, engine } = setUp("not-ready", logger);
   const starting = Object.assign(engine, { down: "Envoy is starting" as string | null, isStarting: true });
   const levels = (): (string | undefined)[] =>
     lines.filter(({ msg }) => msg.startsWith("not ready")).map(({ level }) => logger.levels.labels[level]);

@@ -308,7 +308,7 @@ async function start(t: TestContext) {
       httpPort: 8080,
       httpsPort: 8443,
     },
-    allowPartial: false,
+    incompleteStart: "not-ready",
     logger,
     clock,
     engine: ({ store }) => createEnvoyEngine({ ads, group: "all", credentials: store, logger, clock }),

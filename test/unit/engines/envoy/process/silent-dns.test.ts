@@ -44,7 +44,7 @@ async function startOwn(t: TestContext, yaml: string, dns: DnsServer) {
       httpsPort: 0,
     },
     accessLog: false,
-    allowPartial: false,
+    incompleteStart: "not-ready",
     admin: { address: "127.0.0.1", port: 0 },
     logger: createLogger("warn", { write: (line: string) => log.push(line) }),
   });
