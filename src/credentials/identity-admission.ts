@@ -7,8 +7,9 @@ import { type ParsedCertificate, parsed } from "../x509/parsed-certificate.ts";
 import { type PemBlock, parsePem } from "../x509/pem.ts";
 import { inconsistencyOf } from "../x509/private-key.ts";
 import { spiffeIdOf } from "../x509/spiffe.ts";
-import { type Admitted, type Finding, readCertificates, reject } from "./admission.ts";
+import { type Admitted, type Finding, reject } from "./admission.ts";
 import { refusedByOpenSsl } from "./openssl-loading.ts";
+import { readCertificates } from "./read-certificates.ts";
 import { type Circumstances, soundnessOf } from "./soundness.ts";
 
 export interface AdmittedIdentity {

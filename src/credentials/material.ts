@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
-import { type Admitted, readCertificates, refuseUnreadable } from "./admission.ts";
+import { type Admitted, refuseUnreadable } from "./admission.ts";
 import type { CredentialMaterial, MaterialPart } from "./credential.ts";
 import { type AdmittedIdentity, admitIdentity } from "./identity-admission.ts";
+import { readCertificates } from "./read-certificates.ts";
 
 /** The parts that make a credential. */
 export const IDENTITY = ["certificateChain", "privateKey"] as const;

@@ -5,10 +5,11 @@ import { parseCertificate } from "../x509/certificate.ts";
 import { isAnswerAbout, type OcspResponse, readOcspResponse } from "../x509/ocsp.ts";
 import { faultOfStaple } from "../x509/ocsp-signer.ts";
 import { type ParsedCertificate, parsed } from "../x509/parsed-certificate.ts";
-import { type Admitted, readCertificates, reject } from "./admission.ts";
+import { type Admitted, reject } from "./admission.ts";
 import type { Credential, GivenStaple, OcspStaple, TrustBundle } from "./credential.ts";
 import type { Face } from "./face.ts";
 import type { Faces } from "./faces.ts";
+import { readCertificates } from "./read-certificates.ts";
 
 export interface AdmittedStaple extends OcspStaple, OcspResponse {
   readonly notBefore: number;

@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { type Admitted, admitTrust, admitTrustDomains, refuseUnreadable } from "./admission.ts";
+import { type Admitted, refuseUnreadable } from "./admission.ts";
 import type {
   Credential,
   CredentialChange,
@@ -26,6 +26,7 @@ import { RetiredAnchors } from "./retired-anchors.ts";
 import { admitStaple, stapleFor, stapleOf, strayStaples } from "./staple.ts";
 
 export type { CredentialOrigin } from "./credential.ts";
+import { admitTrust, admitTrustDomains } from "./trust-admission.ts";
 
 /**
  * The one home of key bytes. Each name has three faces: a credential, a trust bundle, revocation lists; each is published with a

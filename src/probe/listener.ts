@@ -1,5 +1,6 @@
 import { peerExpectation, revocationOf } from "../credentials/peer-expectation.ts";
 import type { Endpoint } from "../endpoints/endpoint.ts";
+import { addressText } from "../model/address.ts";
 import type { ServerTls, TlsParameters } from "../model/tls.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { certificateFacts } from "../x509/facts.ts";
@@ -102,7 +103,7 @@ export async function probeListener(
     host: endpoint?.address ?? "127.0.0.1",
     port: endpoint?.port ?? 0,
     addresses: endpoint === null ? [] : [endpoint.address],
-    address: parts === null || endpoint === null ? null : `${endpoint.address}:${endpoint.port}`,
+    address: parts === null || endpoint === null ? null : addressText(endpoint.address, endpoint.port),
     decidedBy: [target.origin, situation.credential, situation.trust]
       .filter((name) => name !== null)
       .map((name) => ({ name, place: context.place(name, "") })),

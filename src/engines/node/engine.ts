@@ -2,6 +2,7 @@ import type { AnchorSink } from "../../credentials/anchor-ledger.ts";
 import type { CredentialReader } from "../../credentials/credential.ts";
 import { type DiscoveredEndpoints, NOTHING_DISCOVERED } from "../../endpoints/discovered.ts";
 import type { EndpointReader } from "../../endpoints/endpoint.ts";
+import { addressText } from "../../model/address.ts";
 import type { Revision } from "../../model/gateway.ts";
 import type { Listener } from "../../model/listener.ts";
 import type { TcpListener } from "../../model/tcp.ts";
@@ -219,7 +220,7 @@ export class NodeEngine implements Engine {
         problems.push({
           code: "listener-port-unavailable",
           subject: config.name,
-          message: `listener ${config.name} cannot open ${config.address}:${config.port}: ${reason}`,
+          message: `listener ${config.name} cannot open ${addressText(config.address, config.port)}: ${reason}`,
         });
       }
     }

@@ -1,3 +1,4 @@
+import { addressText } from "../../../model/address.ts";
 import type { TcpListener } from "../../../model/tcp.ts";
 import type { BoundListener, EngineProblem } from "../../engine.ts";
 import { NodeTcpListener, type TcpListenerContext } from "./listener.ts";
@@ -34,7 +35,7 @@ export class TcpListeners {
         this.#open.set(name, { listener, bound: { name, ...(await listener.open()) } });
       } catch (error) {
         const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-        const message = `listener ${name} cannot open ${config.address}:${config.port}: ${reason}`;
+        const message = `listener ${name} cannot open ${addressText(config.address, config.port)}: ${reason}`;
         problems.push({ code: "tcp-port-unavailable", subject: name, message });
       }
     }
