@@ -5,9 +5,14 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const PAGES = ["*.md", "docs/**/*.md", "examples/**/*.md", "bench/*.md", "deploy/**/*.md"].flatMap(
-  (pattern) => globSync(pattern, { cwd: ROOT }).filter((path) => !path.includes("node_modules")),
-);
+const PAGES = [
+  "*.md",
+  "docs/**/*.md",
+  "examples/**/*.md",
+  "bench/*.md",
+  "deploy/**/*.md",
+  "test/**/*.md",
+].flatMap((pattern) => globSync(pattern, { cwd: ROOT }).filter((path) => !path.includes("node_modules")));
 
 test("every relative link in a page leads to a file, and to a heading that is there", () => {
   const broken = PAGES.flatMap((page) =>
