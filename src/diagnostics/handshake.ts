@@ -32,7 +32,8 @@ export const HANDSHAKE_REASONS = {
   },
   spiffe_id_mismatch: {
     is: "the peer's SPIFFE ID is none of those that are expected",
-    remedy: "Write the ID or its trust domain into `verify`, or find out who answers there.",
+    remedy:
+      "Write the ID or its trust domain into `verify`, or find out who answers there; without exactly one URI that is a SPIFFE ID, have it issued anew.",
   },
   pin_mismatch: {
     is: "the peer's public key is none of those that are pinned",

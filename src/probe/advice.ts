@@ -1,5 +1,9 @@
+import { isIP } from "node:net";
 import type { HandshakeReason } from "../diagnostics/handshake.ts";
+import type { PeerRules, TlsParameters } from "../model/tls.ts";
 import type { CertificateFacts } from "../x509/facts.ts";
+import { hostName } from "../x509/names.ts";
+import { spiffeIdOf, trustDomainOf } from "../x509/spiffe.ts";
 import type { Change } from "./report.ts";
 
 /** What a change may be about: the objects that decide a handshake, and what was seen. */
@@ -13,8 +17,12 @@ export interface Situation {
   readonly trust: string | null;
   readonly host: string;
   readonly leaf: CertificateFacts | null;
-  /** `verify` says who is expected. */
-  readonly expectsIdentities: boolean;
+  /** What was shown to the peer. */
+  readonly own: CertificateFacts | null;
+  /** What `verify` asks for; null: nothing is written there. */
+  readonly rules: PeerRules | null;
+  /** What the context offers; null: there is no TLS. */
+  readonly parameters: TlsParameters | null;
   /** The certificate that the peer's chain leads up to, as far as it was sent. */
   readonly top: CertificateFacts | null;
   /** SHA-256 of the leaf's SubjectPublicKeyInfo, base64. */
@@ -43,29 +51,19 @@ const CHANGES: Readonly<Partial<Record<HandshakeReason, (situation: Situation) =
   intermediate_missing: (it) =>
     trusts(it, `or trust the intermediate itself: add ${it.top?.issuer ?? "it"} beside the root`),
   self_signed_leaf: (it) => trusts(it, `add the certificate itself, SHA-256 ${it.leaf?.sha256 ?? ""}`),
-  name_mismatch: (it) => {
-    const [name] = it.leaf?.dnsNames ?? [];
-    if (name === undefined) return [];
-    // They stand instead of the name that is dialled, so another `sni` would change nothing.
-    if (it.expectsIdentities)
-      return inContext(
-        it,
-        "verify",
-        `verify.dns_names: add ${quoted(name)}`,
-        ", if that is who should answer",
-      );
-    return inContext(
-      it,
-      "sni",
-      `sni: ${name.replace(/^\*\./, "NAME.")}`,
-      `, or verify: { dns_names: [${quoted(name)}] }`,
-    );
-  },
+  name_mismatch: (it) => namedAs(it),
   spiffe_id_mismatch: (it) => {
-    const [id] = it.leaf?.uris ?? [];
-    return id === undefined
-      ? []
-      : inContext(it, "verify", `verify: { spiffe_ids: [${id}] }`, ", if that is who should answer");
+    const id = spiffeIdOf(it.leaf?.uris ?? []);
+    if (id === undefined) return it.rules?.identities === undefined ? [] : namedAs(it);
+    const { spiffeIds, trustDomains } = it.rules?.identities ?? {};
+    const domain = trustDomainOf(id) ?? "";
+    // It is who is expected, and not believed for another reason.
+    if (it.leaf?.isCa === true || spiffeIds?.includes(id) === true || trustDomains?.includes(domain) === true)
+      return [];
+    if (spiffeIds !== undefined) return inContext(it, "verify", `verify.spiffe_ids: add ${id}`, IF_MEANT);
+    if (trustDomains !== undefined)
+      return inContext(it, "verify", `verify.trust_domains: add ${domain}`, IF_MEANT);
+    return inContext(it, "verify", rule(it, "spiffe_ids", id), IF_MEANT);
   },
   pin_mismatch: (it) =>
     it.pin === null
@@ -82,16 +80,18 @@ const CHANGES: Readonly<Partial<Record<HandshakeReason, (situation: Situation) =
     it.credential === null
       ? inContext(it, "secret", "secret: one with a client certificate", ofAuthorities(it))
       : secretsOf(it, `the certificate must be one that the peer takes${ofAuthorities(it)}`),
-  client_certificate_refused: (it) => secretsOf(it, `another certificate${ofAuthorities(it)}`),
-  no_common_version: (it) =>
-    it.takes === null
-      ? []
-      : inContext(
-          it,
-          it.takes < "TLS 1.2" ? "min_tls_version" : "max_tls_version",
-          `${it.takes < "TLS 1.2" ? "min_tls_version" : "max_tls_version"}: ${it.takes.replace("TLS ", "v")}`,
-          it.takes < "TLS 1.2" ? ", though better the peer is updated" : "",
-        ),
+  client_certificate_refused: (it) =>
+    secretsOf(
+      it,
+      `another certificate${isForClients(it.own) ? "" : " that is meant for clients,"}${ofAuthorities(it)}`,
+    ),
+  no_common_version: (it) => {
+    const version = it.takes?.replace("TLS ", "v") ?? "";
+    if (!/^v1\.[0-3]$/.test(version) || it.parameters === null) return [];
+    const field = version < it.parameters.minVersion ? "min_tls_version" : "max_tls_version";
+    const better = version < "v1.2" ? ", though better the peer is updated" : "";
+    return inContext(it, field, `${field}: ${version}`, better);
+  },
   no_common_cipher: (it) => taking(it, "cipher_suites"),
   no_common_group: (it) => taking(it, "ecdh_curves"),
   alpn_mismatch: (it) => inContext(it, "alpn_protocols", "alpn_protocols: a protocol that the peer has", ""),
@@ -110,26 +110,88 @@ function inContext({ context, users }: Situation, field: string, what: string, m
   return users.map((user) => [user, "tls", `name a TLSContext that has \`${what}\`${more}`]);
 }
 
-function trusts(situation: Situation, says: string): Edit[] {
-  const { trust, context } = situation;
-  return [
-    ...(trust === null ? [] : [[trust, "ca.crt", says] as const]),
-    ...(context === null ? [] : [[context, "ca_secret", "or name a Secret that has that CA"] as const]),
-  ];
+/** A rule by itself, or beside those that are there. */
+function rule({ rules }: Situation, field: string, value: string): string {
+  return Object.keys(rules ?? {}).length === 0
+    ? `verify: { ${field}: [${value}] }`
+    : `verify.${field}: [${value}]`;
+}
+
+const IF_MEANT = ", if that is who should answer";
+
+/** By a name of the peer's that can be asked for: common names and malformed ones cannot. */
+function namedAs(it: Situation): Edit[] {
+  const { dnsNames = [], ipAddresses = [], uris = [] } = it.leaf ?? {};
+  const name = dnsNames.find((each) => isIP(each) === 0 && hostName(each.replace(/^\*\./, "")) !== null);
+  const verified = name ?? ipAddresses.find((address) => isIP(address) === 4);
+  // They stand instead of the name that is dialled, so another `sni` would change nothing.
+  if (it.rules?.identities !== undefined) {
+    if (verified === undefined) return [];
+    const [how, ...more] = it.rules.identities.dnsNames === undefined ? ["[", "]"] : ["add "];
+    return inContext(it, "verify", `verify.dns_names: ${how}${quoted(verified)}${more.join("")}`, IF_MEANT);
+  }
+  if (name !== undefined) {
+    const also = `, or ${rule(it, "dns_names", quoted(name))}`;
+    return inContext(it, "sni", `sni: ${name.replace(/^\*\./, "NAME.")}`, also);
+  }
+  if (verified !== undefined) return inContext(it, "verify", rule(it, "dns_names", verified), IF_MEANT);
+  const id = spiffeIdOf(uris);
+  return id === undefined ? [] : inContext(it, "verify", rule(it, "spiffe_ids", id), IF_MEANT);
+}
+
+function trusts(it: Situation, says: string): Edit[] {
+  const { trust, context, leaf } = it;
+  if (trust === null) return [];
+  if (isSecret(trust) || context === null)
+    return [
+      [trust, "ca.crt", says],
+      ...(context === null ? [] : [[context, "ca_secret", "or name a Secret that has that CA"] as const]),
+    ];
+  if (trust.startsWith("files/"))
+    return [[context, "cacert_chain_file", `cacert_chain_file: in that file, ${says}`]];
+  if (!trust.includes("/")) return [[trust, "", says]];
+  // Another CA beside what an issuer delivers would close the context.
+  const domain = trustDomainOf(spiffeIdOf(leaf?.uris ?? []) ?? "");
+  return trust.startsWith("spiffe/") && domain !== null
+    ? [[context, "identity", `identity.spiffe.federated: add ${domain}, if that domain is to be trusted`]]
+    : [[context, "identity", `identity: ${says} where it issues, as peers are trusted by what it delivers`]];
 }
 
 function secrets({ credential, trust, context }: Situation): Edit[] {
-  const of = (name: string | null): Edit[] =>
-    name === null ? [] : [[name, "tls.crt", "install key, certificate and CA of one issue"]];
-  const found = credential === trust ? of(credential) : of(credential);
-  return found.length > 0 || context === null ? found : [[context, "secret", "name a Secret that is there"]];
+  const name = credential ?? trust;
+  if (name === null) return [];
+  if (credential !== null && isSecret(credential))
+    return [[credential, "tls.crt", "install key, certificate and CA of one issue"]];
+  // A flag of the command itself.
+  if (!name.includes("/")) return [[name, "", "give key and certificate of one issue"]];
+  if (context === null) return [];
+  if (name.startsWith("files/"))
+    return [[context, "cert_chain_file", "install key, certificate and CA of one issue in its files"]];
+  return isSecret(name) ? [[context, "secret", "name a Secret that is there"]] : [];
 }
 
 function secretsOf({ credential, context }: Situation, says: string): Edit[] {
-  return [
-    ...(credential === null ? [] : [[credential, "tls.crt", says] as const]),
-    ...(context === null ? [] : [[context, "secret", "or name a Secret that has it"] as const]),
-  ];
+  if (credential === null) return [];
+  if (isSecret(credential) || context === null)
+    return [
+      [credential, "tls.crt", says],
+      ...(context === null ? [] : [[context, "secret", "or name a Secret that has it"] as const]),
+    ];
+  if (credential.startsWith("files/"))
+    return [[context, "cert_chain_file", `cert_chain_file: in that file, ${says}`]];
+  return credential.includes("/")
+    ? [[context, "identity", `identity: ${says}, which its issuer would have to deliver`]]
+    : [[credential, "", says]];
+}
+
+function isSecret(name: string): boolean {
+  return name.startsWith("secret/");
+}
+
+/** RFC 5280 §4.2.1.12. */
+export function isForClients(own: CertificateFacts | null): boolean {
+  const usages = own?.extendedKeyUsage ?? null;
+  return usages === null || usages.includes("1.3.6.1.5.5.7.3.2");
 }
 
 function ofAuthorities({ authorities }: Situation): string {

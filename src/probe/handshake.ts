@@ -79,7 +79,8 @@ export async function explainHandshake(
   const failures: ProbeFailure[] = [];
   const offered = offeredIn(transcript);
   if (offered !== null) steps.push(offerStep(offered));
-  if (!agreed(outcome) && ended !== null) {
+  // Up to TLS 1.2 a peer may choose a version that was not offered, and show its certificate before we end it.
+  if (ended !== null && (!agreed(outcome) || ended.reason === "no_common_version")) {
     const found = await whyNotAgreed(question, outcome, ended);
     const seen = found.chain === null ? null : judge(found.chain);
     // Nobody agrees on a signature with a key that is too weak for any.

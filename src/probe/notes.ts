@@ -22,15 +22,14 @@ export function enginesDiffer(
   for (const { message } of untranslatable(parameters))
     notes.push(`with the envoy engine these settings are refused: ${message}`);
   const rules = verification.mode === "none" ? undefined : verification.rules;
-  if (rules !== undefined)
-    for (const { message } of untranslatableRules(rules, {
-      byTrustDomain: trust?.domains !== undefined,
-      peers: "upstreams",
-    }))
-      notes.push(`with the envoy engine this context is closed: ${message}`);
+  const closes =
+    rules === undefined
+      ? []
+      : untranslatableRules(rules, { byTrustDomain: trust?.domains !== undefined, peers: "upstreams" });
+  for (const { message } of closes) notes.push(`with the envoy engine this context is closed: ${message}`);
   const [first] = faults;
   const passed = first === undefined ? undefined : PASSED_BY_ENVOY[first];
-  if (passed !== undefined && verification.mode !== "none")
+  if (passed !== undefined && closes.length === 0 && verification.mode !== "none")
     notes.push(`with the envoy engine the peer may be taken: ${passed}`);
   if (credential?.refusedByEnvoy !== undefined)
     notes.push(`Envoy would not present our certificate: ${credential.refusedByEnvoy}`);

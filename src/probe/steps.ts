@@ -1,6 +1,7 @@
 import type { Credential } from "../credentials/credential.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { type CertificateFacts, certificateFacts } from "../x509/facts.ts";
+import { isForClients } from "./advice.ts";
 import type { DialOutcome } from "./dial.ts";
 import type { Judgement } from "./judge.ts";
 import { printable } from "./printable.ts";
@@ -148,11 +149,12 @@ export function presentedStep(
     const signature = transcript.clientSignature;
     return {
       step: "presented",
-      status: isNamed ? "ok" : "warning",
+      status: isNamed && isForClients(leaf) ? "ok" : "warning",
       says: `${leaf.subject || namesOf(leaf)[0]}, issued by ${leaf.issuer}`,
       details: [
         `${presented.length === 1 ? "one certificate" : `${presented.length} certificates`}, ${leaf.keyType}${signature === null ? "" : `, signing with ${signatureName(signature)}`}`,
         ...(isNamed ? [] : ["none of our issuers is among the CAs that the peer names"]),
+        ...(isForClients(leaf) ? [] : ["it is not meant for clients (extendedKeyUsage without clientAuth)"]),
       ],
     };
   }

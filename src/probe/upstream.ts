@@ -209,8 +209,9 @@ function situationOf(
     credential: isTls ? (tls.credential ?? null) : null,
     trust: isTls && tls.verification.mode !== "none" ? tls.verification.trust : null,
     host: service.host,
-    expectsIdentities:
-      isTls && tls.verification.mode !== "none" && tls.verification.rules?.identities !== undefined,
+    own: parts?.presented[0] ?? null,
+    rules: (isTls && tls.verification.mode !== "none" ? tls.verification.rules : null) ?? null,
+    parameters: isTls ? tls.parameters : null,
     leaf: parts?.certificates[0] ?? null,
     top: parts?.certificates.at(-1) ?? null,
     pin: read === null || typeof read === "string" ? null : pinOf(read),

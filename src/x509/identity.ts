@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { oneLineName } from "./certificate.ts";
 import { ATTRIBUTE, attributesOf } from "./distinguished-name.ts";
 import { KEY_USAGE } from "./extensions.ts";
@@ -71,7 +72,7 @@ function spiffe(
   const no = (says: string): IdentityCheck => ({ ok: false, fault: "spiffe_id_mismatch", says });
   const id = spiffeId(leaf);
   if (id === undefined)
-    return no(`has no SPIFFE ID as its one URI, and ${wanted} is expected; it is for ${presented(leaf)}`);
+    return no(`${withoutId(leaf)}, and ${wanted} is expected; it is for ${presented(leaf)}`);
   const domain = trustDomainOf(id) as string;
   if (!isWanted(id, domain)) return no(`has the SPIFFE ID ${shortened(id)}, which is not ${wanted}`);
   const signs = KEY_USAGE.keyCertSign | KEY_USAGE.cRLSign;
@@ -87,6 +88,14 @@ function spiffe(
 
 function spiffeId({ alternativeNames }: ParsedCertificate): string | undefined {
   return spiffeIdOf(alternativeNames.flatMap((name) => (name.kind === "uri" ? [name.text] : [])));
+}
+
+function withoutId({ alternativeNames }: ParsedCertificate): string {
+  const uris = alternativeNames.flatMap((name) => (name.kind === "uri" ? [name.text] : []));
+  const [only] = uris;
+  if (uris.length > 1) return `has ${uris.length} URIs, where a SPIFFE ID must be the only one`;
+  if (only === undefined || !/^spiffe:/i.test(only)) return "has no SPIFFE ID as its one URI";
+  return "has a URI that is no SPIFFE ID (trust domains are in lower case, and segments of a path are letters, digits, `.`, `_` and `-`, none of them empty)";
 }
 
 /** A wildcard of the certificate stands for one label (RFC 9525 §6.3), `*.suffix` for any number. */
@@ -108,7 +117,14 @@ function ownName(leaf: ParsedCertificate): string {
 }
 
 function presented({ alternativeNames, subject }: ParsedCertificate): string {
-  if (alternativeNames.length > 0) return listed(alternativeNames.map(printGeneralName));
+  if (alternativeNames.length > 0)
+    return listed(
+      alternativeNames.map((name) =>
+        name.kind === "dns" && isIP(name.text) !== 0
+          ? `${name.text} (as a DNS name, which an address is not)`
+          : printGeneralName(name),
+      ),
+    );
   const isCommon = attributesOf(subject, ATTRIBUTE.commonName).length > 0;
   return isCommon ? "no name, as its common name does not count (RFC 9525 §2)" : "no name";
 }

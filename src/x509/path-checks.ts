@@ -142,7 +142,7 @@ function tooLong(path: Path): CertificateFinding | null {
 function tooDeep(path: Path, maxDepth: number | undefined): CertificateFinding | null {
   const intermediates = Math.max(0, path.length - 2);
   if (maxDepth === undefined || intermediates <= maxDepth) return null;
-  const says = `has ${intermediates} intermediates above it, and ${maxDepth} are allowed`;
+  const says = `has more intermediates above it (${intermediates}) than are allowed (${maxDepth})`;
   return { fault: "chain_too_deep", certificate: path[0] as ParsedCertificate, says };
 }
 

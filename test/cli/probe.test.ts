@@ -176,6 +176,18 @@ test("of several contexts that are closed alike, the one is named that the Mappi
   }
 });
 
+test("a Mapping that a field closes: nothing is said of certificates, and what to write is", async (t) => {
+  const folder = scratch(t, {
+    "a.yaml":
+      tlsContextYaml("up", { ca_secret: "ca", verify: { trust_domains: ["Upper.example"] } }) +
+      mappingYaml("one", { prefix: "/one/", service: "https://localhost:1", tls: "up" }),
+  });
+  const { verdict } = (await probed(t, "mapping/one", folder)).peer;
+  assert.match(verdict.is ?? "", /closes it \(field-invalid\)/);
+  assert.doesNotMatch(verdict.remedy ?? "", /credential/);
+  assert.match(verdict.says, /trust_domains\.0 is "Upper\.example" and must be a trust domain: lower case/);
+});
+
 test("a URL: by itself, with a TLSContext, and with files", async (t) => {
   const { folder, file, port } = await world(t);
   const url = `https://localhost:${port}`;

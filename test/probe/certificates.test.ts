@@ -102,7 +102,7 @@ const CASES: readonly Case[] = [
     check: "name",
     says: /spiffe:\/\/prod\.example\/ns\/a\/sa\/b/,
     change:
-      /^tlscontext\/default\/up#verify verify: \{ spiffe_ids: \[spiffe:\/\/prod\.example\/ns\/a\/sa\/b\] \}/m,
+      /^tlscontext\/default\/up#verify verify\.spiffe_ids: add spiffe:\/\/prod\.example\/ns\/a\/sa\/b, if that is who should answer$/m,
   },
   {
     what: "with a key that is not pinned",

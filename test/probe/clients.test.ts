@@ -137,7 +137,7 @@ const CASES: readonly (readonly [
     "spiffe_id_mismatch",
     /spiffe:\/\/prod\.example\/alice/,
     () => ({ rules: { identities: { trustDomains: ["other.example"] } } }),
-    /tlscontext\/default\/edge#verify verify: \{ spiffe_ids: \[spiffe:\/\/prod\.example\/alice\] \}/,
+    /tlscontext\/default\/edge#verify verify\.trust_domains: add prod\.example, if that is who should answer/,
   ],
   [
     "whose key is not pinned",

@@ -46,6 +46,22 @@ const CASES: readonly Case[] = [
     change: "tlscontext/default/up#max_tls_version max_tls_version: v1.3",
   },
   {
+    what: "only TLS 1.2, and the context begins at 1.3",
+    peer: { ...shows(SERVER), maxVersion: "TLSv1.2" },
+    gateway: { parameters: { minVersion: "v1.3" } },
+    reason: "no_common_version",
+    says: /takes TLS 1\.2, and TLS 1\.3 is offered/,
+    change: "tlscontext/default/up#min_tls_version min_tls_version: v1.2",
+  },
+  {
+    what: "only TLS 1.1, which it chooses though TLS 1.2 alone is offered",
+    peer: { ...shows(RSA_SERVER), minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: WEAK },
+    gateway: { parameters: { maxVersion: "v1.2" } },
+    reason: "no_common_version",
+    says: /takes TLS 1\.1, and TLS 1\.2 is offered/,
+    change: "tlscontext/default/up#min_tls_version min_tls_version: v1.1, though better the peer is updated",
+  },
+  {
     what: "another cipher suite of TLS 1.2",
     peer: { ...shows(RSA_SERVER), maxVersion: "TLSv1.2", ciphers: "ECDHE-RSA-AES256-SHA384" },
     gateway: { parameters: { cipherSuites: ["ECDHE-RSA-AES128-GCM-SHA256"] } },

@@ -16,7 +16,14 @@ export function closedReport(
   const besides = found.filter((each) => each !== finding && CLOSING.has(each.effect));
   const reason: HandshakeReason = code === "private-key-mismatch" ? "key_mismatch" : "credential_unavailable";
   const says = finding?.message ?? `it is closed (${code})`;
-  const { is, remedy } = HANDSHAKE_REASONS[reason];
+  const known = HANDSHAKE_REASONS[reason];
+  // Nothing may be the matter with any credential.
+  const { is, remedy } = ABOUT_CREDENTIALS.test(code)
+    ? known
+    : {
+        is: `what it is written in closes it (${code}), so there is no handshake`,
+        remedy: finding?.remedy ?? known.remedy,
+      };
   return {
     side,
     name,
@@ -56,6 +63,8 @@ export function closedReport(
     },
   };
 }
+
+const ABOUT_CREDENTIALS = /^(?:secret|certificate|private-key|trust|crl|pem|issuer|client-ca)-/;
 
 const CLOSING: ReadonlySet<Diagnostic["effect"]> = new Set(["route-fails-closed", "host-refused"]);
 

@@ -95,7 +95,22 @@ test("verify.spiffe_ids: the ID is the certificate's only URI", () => {
   assertAccepted(of(uri(id)));
   assertAccepted(of(dns("other.example"), uri(id)));
   assertFault(of(uri(`${id}c`)), "spiffe_id_mismatch", /sa\/bc, which is not any of spiffe/);
-  assertFault(of(uri(id), uri(`${id}c`)), "spiffe_id_mismatch", /no SPIFFE ID as its one URI/);
+  assertFault(
+    of(uri(id), uri(`${id}c`)),
+    "spiffe_id_mismatch",
+    /2 URIs, where a SPIFFE ID must be the only one/,
+  );
+  for (const none of [
+    `${id}/`,
+    "spiffe://PROD.example/ns/a/sa/b",
+    `${id}?x=1`,
+    "spiffe://prod.example/a%2Fb",
+  ])
+    assertFault(
+      of(uri(none)),
+      "spiffe_id_mismatch",
+      /a URI that is no SPIFFE ID \(trust domains are in lower case/,
+    );
   assertFault(of(dns("peer.example")), "spiffe_id_mismatch", /no SPIFFE ID/);
 });
 

@@ -225,7 +225,7 @@ test("a path is no deeper than max_depth", () => {
   assertFault(
     judge(chain, { maxDepth: 1 }),
     "chain_too_deep",
-    /has 2 intermediates above it, and 1 are allowed/,
+    /has more intermediates above it \(2\) than are allowed \(1\)/,
   );
   assertAccepted(judge([leafOf()], { maxDepth: 0 }));
 });
