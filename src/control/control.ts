@@ -12,7 +12,7 @@ import type { ResourceSet } from "../resources/resource-set.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { ControlLog } from "./control-log.ts";
 import type { EndpointSources } from "./endpoint-sources.ts";
-import { engineDiagnostic, placesIn } from "./engine-problems.ts";
+import { engineDiagnostic, type Places, placesIn } from "./engine-problems.ts";
 import { type IncompleteStart, notReadyFor } from "./incomplete-start.ts";
 import { PortRetry } from "./port-retry.ts";
 
@@ -289,7 +289,8 @@ export class Control {
   /** All that stand now, in no order. */
   #diagnostics(): Diagnostic[] {
     const { store, endpoints } = this.#options;
-    const places = placesIn(this.#problems.length === 0 ? {} : (this.#compilation?.references ?? {}));
+    const made = this.#problems.length === 0 ? null : this.#compilation;
+    const places: Places = made === null ? new Map() : placesIn(made);
     return [
       ...this.#found,
       ...store.diagnostics(),

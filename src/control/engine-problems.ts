@@ -1,3 +1,4 @@
+import type { Compilation } from "../compile/compilation.ts";
 import type { CredentialStore } from "../credentials/store.ts";
 import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
@@ -6,10 +7,13 @@ import type { EngineProblem } from "../engines/engine.ts";
 /** Where each resource of a compilation stands, by `mapping/default/shop`. */
 export type Places = ReadonlyMap<string, SourcePosition>;
 
-/** From what a compilation says its parts came from: `mapping/default/shop gateway/a.yaml:3`. */
-export function placesIn(references: Readonly<Record<string, readonly string[]>>): Places {
+/** From what a compilation says its parts came from: `mapping/default/shop gateway/a.yaml:3`. Found once: problems may stand for days. */
+export function placesIn(compilation: Pick<Compilation, "references">): Places {
+  const known = PLACES.get(compilation);
+  if (known !== undefined) return known;
   const places = new Map<string, SourcePosition>();
-  for (const reference of Object.values(references).flat()) {
+  PLACES.set(compilation, places);
+  for (const reference of Object.values(compilation.references).flat()) {
     const found = /^(\S+) (.+):(\d+)$/.exec(reference);
     if (found === null) continue;
     const [, resource = "", file = "", line] = found;
@@ -17,6 +21,8 @@ export function placesIn(references: Readonly<Record<string, readonly string[]>>
   }
   return places;
 }
+
+const PLACES = new WeakMap<object, Places>();
 
 /** What an engine does not take, as a finding about the object that it was made from: a part of the model, or a credential. */
 export function engineDiagnostic(
