@@ -10,6 +10,7 @@ import { addEnvoyFlags } from "./envoy-flags.ts";
 import { addProbe } from "./probe/verb.ts";
 import { addLogFlags, addResourceFlags, engineOption, PATHS } from "./resource-flags.ts";
 import type { RunFlags } from "./run.ts";
+import { endWithReader } from "./standard-output.ts";
 
 /*
  * Verbs are loaded when they are run: what one needs (a certificate authority, an engine) is not waited for by the others.
@@ -62,6 +63,12 @@ function createProgram(): Command {
     .showHelpAfterError("(add --help for what there is)")
     .showSuggestionAfterError(true)
     .configureHelp({ showGlobalOptions: false })
+    .configureOutput({
+      writeOut: (text) => {
+        endWithReader();
+        process.stdout.write(text);
+      },
+    })
     .exitOverride()
     .addHelpText(
       "after",

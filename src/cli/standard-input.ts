@@ -33,5 +33,7 @@ async function readAll(): Promise<FileReading> {
   } catch (error) {
     return { ok: false, reason: errnoOf(error) };
   }
-  return { ok: true, text: Buffer.concat(pieces).toString("utf8") };
+  const text = Buffer.concat(pieces).toString("utf8");
+  // What should have written it has failed, most likely.
+  return text.trim() === "" ? { ok: false, reason: "nothing came" } : { ok: true, text };
 }

@@ -64,7 +64,8 @@ test("- is standard input, by itself or among paths, and is shown as <stdin>", a
   const broken = await credenceReading(t, "a: b: c", "check", "-");
   assert.match(broken.stdout, /^<stdin>:1:\d+: error yaml-/);
   const empty = await credence(t, "check", "-");
-  assert.deepEqual([empty.code, empty.stderr], [0, ""]);
+  assert.deepEqual([empty.code, empty.stderr], [1, ""]);
+  assert.match(empty.stdout, /^<stdin>:1:1: error file-unreadable\n {2}<stdin>: nothing came\n/);
 });
 
 test("a fleet's rules are checked with resources from standard input, which all groups have", async (t) => {

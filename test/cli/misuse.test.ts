@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { credence, mapping, scratch } from "./credence.ts";
+import { Credence, credence, mapping, scratch } from "./credence.ts";
 
 test("--help names every verb, and each verb's help its flags and examples", async (t) => {
   const top = await credence(t, "--help");
@@ -32,6 +32,15 @@ test("help names a verb, or a verb of a verb", async (t) => {
     const { code, stdout } = await credence(t, ...args);
     assert.equal(code, 0);
     assert.match(stdout, /^Usage: credence certs list /);
+  }
+});
+
+test("help whose reader has seen enough ends without a word", async (t) => {
+  for (const args of [["--help"], ["run", "--help"], ["help", "certs", "list"], ["--version"]]) {
+    const process = new Credence(t, args);
+    process.child.stdout?.destroy();
+    const { code, stderr } = await process.ended;
+    assert.deepEqual([code, stderr], [0, ""], args.join(" "));
   }
 });
 
