@@ -118,7 +118,10 @@ function addRun(program: Command): void {
   addResourceFlags(command)
     .option("--allow-partial", "be ready although some documents could not be read at the start")
     .optionsGroup("Process:")
-    .option("--ready-file <file>", "written once the first revision serves: pid, revision, addresses; JSON")
+    .option(
+      "--ready-file <file>",
+      "written once the first revision serves: pid, revision, addresses; JSON; an old one is removed",
+    )
     .addOption(
       new Option(
         "--drain-seconds <n>",

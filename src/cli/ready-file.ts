@@ -26,3 +26,12 @@ export async function writeReadyFile(file: string, ready: object): Promise<void>
 export function removeReadyFile(file: string): void {
   rmSync(file, { force: true });
 }
+
+/** One that a killed process has left says nothing of this one. What cannot be removed cannot be written either, which is told then. */
+export function removeOldReadyFile(file: string): void {
+  try {
+    removeReadyFile(file);
+  } catch {
+    // A folder, or no rights.
+  }
+}

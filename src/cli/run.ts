@@ -6,7 +6,7 @@ import { type LimitFlags, limitsOf } from "./limit-flags.ts";
 import { type EnvoyFlags, hasEnvoyFlags } from "./envoy-flags.ts";
 import { type ListenerFlags, type ResourceFlags, servingOptionsOf } from "./load.ts";
 import { allExist } from "./paths.ts";
-import { type Ready, removeReadyFile, writeReadyFile } from "./ready-file.ts";
+import { type Ready, removeOldReadyFile, removeReadyFile, writeReadyFile } from "./ready-file.ts";
 import { type Gateway, type GatewayOptions, wireGateway } from "./wire.ts";
 
 export interface RunFlags extends ResourceFlags, ListenerFlags, LimitFlags, EnvoyFlags {
@@ -47,6 +47,8 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
     ]);
     return;
   }
+  // Not before: another gateway may be the one that has the admin port, and this its file.
+  if (flags.readyFile !== undefined) removeOldReadyFile(flags.readyFile);
   signals.stopWatching = gateway.source.watch(() => void gateway.control.reload("noticed"));
   await gateway.control.reload();
   if (signals.ending) return;

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
-import { Credence, eventually, fetchText, mapping, scratch, startRun } from "./credence.ts";
+import { Credence, credence, eventually, fetchText, mapping, scratch, startRun } from "./credence.ts";
 
 /** Answers with the path; `/slow` when `release` is called. */
 let upstream: Server;
@@ -59,6 +59,23 @@ test("serves; the ready file says where, exactly, and is gone at the end", async
   );
   assert.deepEqual(others, []);
   for (const text of stderr.trimEnd().split("\n")) assert.equal(typeof JSON.parse(text).msg, "string");
+});
+
+test("a ready file that a killed process left is gone before another is ready", async (t) => {
+  const folder = resources(t);
+  const first = await startRun(t, folder);
+  first.process.child.kill("SIGKILL");
+  await first.process.ended;
+  assert.ok(existsSync(first.readyFile));
+  // It cannot be ready, as its port is taken.
+  const taken = createTcpServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve));
+  t.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const ports = ["--http-port", String(port), "--admin-port", "0"];
+  const second = await credence(t, "run", folder, ...ports, "--ready-file", first.readyFile);
+  assert.equal(second.code, 1);
+  assert.ok(!existsSync(first.readyFile));
 });
 
 test("malloc has huge pages and keeps free chunks at hand, unless the environment says something of malloc itself", async (t) => {

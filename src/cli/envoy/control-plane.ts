@@ -7,7 +7,7 @@ import { createLogger, type LogFormat, type Logger, logDestination } from "../..
 import { harmless } from "../../telemetry/terminal.ts";
 import { type ListenerFlags, type ResourceFlags, servingOptionsOf } from "../load.ts";
 import { allExist } from "../paths.ts";
-import { removeReadyFile, writeReadyFile } from "../ready-file.ts";
+import { removeOldReadyFile, removeReadyFile, writeReadyFile } from "../ready-file.ts";
 import { inColour } from "../standard-output.ts";
 import { collectWhenIdle } from "./idle-collection.ts";
 import { readFleetFile } from "./fleet-file.ts";
@@ -69,6 +69,8 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
       `the admin server cannot open ${place}: ${codeOf(opened)}. Free the port, or choose another with --admin-port`,
     );
   }
+  // Not before: another control plane may be the one that has the admin port, and this its file.
+  if (flags.readyFile !== undefined) removeOldReadyFile(flags.readyFile);
   for (const { source, control } of planes) source.watch(() => void control.reload("noticed"));
   await reload();
   for (const { control } of planes) await control.rehearse();
