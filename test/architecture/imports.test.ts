@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { test } from "node:test";
 import { GENERATED, sourceFiles } from "./source-files.ts";
@@ -128,4 +129,11 @@ test("no source file is longer than 350 lines", () => {
     long.filter(({ lines }) => lines > 350),
     [],
   );
+});
+
+test("tests take fast-check from where its seed is told", () => {
+  const importers = globSync("test/**/*.ts").filter((file) =>
+    /^import .* from "fast-check"/m.test(readFileSync(file, "utf8")),
+  );
+  assert.deepEqual(importers, ["test/support/fast-check.ts"]);
 });

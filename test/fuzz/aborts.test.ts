@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { connect as connectTls } from "node:tls";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { resetSocket } from "../../src/engines/node/upstream/connection.ts";
 import { authServiceYaml } from "../behaviour/auth-setup.ts";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { DeltaExchange } from "../../src/engines/envoy/ads/delta-exchange.ts";
 import { Session } from "../../src/engines/envoy/ads/session.ts";
 import { changesBetween, EMPTY, KINDS, type Snapshot } from "../../src/engines/envoy/ads/snapshot.ts";

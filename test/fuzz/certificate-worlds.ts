@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { nothing, sequence, utf8 } from "../support/der.ts";
 import {
   ecKeys,

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { duplexPair } from "node:stream";
 import { test } from "node:test";
 import { connect, createSecureContext, type SecureContextOptions, TLSSocket } from "node:tls";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import type { CertificateFault } from "../../src/x509/faults.ts";
 import { readRevocationList } from "../../src/x509/crl.ts";
 import { parsed } from "../../src/x509/parsed-certificate.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 
 /** Where bytes are cut, as parts of their length, and a stretch of single bytes. */
 export const cuts = fc.record({

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 
 /** One request, as a client of either engine sends it. */
 export interface Probe {

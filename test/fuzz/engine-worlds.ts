@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { mappingYaml, moduleYaml, tlsContextYaml } from "../support/certificates.ts";
 
 /** Ports of the upstreams that a world's Mappings lead to. */

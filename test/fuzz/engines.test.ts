@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { comparable, refusesForAnotherReason } from "./engine-differences.ts";
 import { type EnginePair, startEnginePair } from "./engine-pair.ts";
 import { probes } from "./engine-probes.ts";

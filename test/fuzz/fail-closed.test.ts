@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { it } from "../behaviour/engines.ts";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { engineUnderTest } from "../support/engine-under-test.ts";

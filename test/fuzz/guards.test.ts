@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { mayBeGuarded } from "../../src/compile/guards.ts";
 import { contentOf } from "../../src/engines/node/http1/content.ts";
 import type { RouteMatch } from "../../src/model/route.ts";

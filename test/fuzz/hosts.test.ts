@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { hashModel } from "../../src/compile/hash-model.ts";
 import type { GatewayModel } from "../../src/model/gateway.ts";
 import { compileText } from "../golden/case.ts";

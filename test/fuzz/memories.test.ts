@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { compile } from "../../src/compile/compile.ts";
 import { hashModel } from "../../src/compile/hash-model.ts";
 import { CompileMemory } from "../../src/compile/compile-memory.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { compile } from "../../src/compile/compile.ts";
 import { CredentialStore } from "../../src/credentials/store.ts";
 import { createDnsEndpoints } from "../../src/endpoints/dns.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { compile } from "../../src/compile/compile.ts";
 import { hashModel } from "../../src/compile/hash-model.ts";
 import type { CredentialStatuses } from "../../src/compile/statuses.ts";

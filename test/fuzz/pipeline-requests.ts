@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { answerTo, type Seen, seenOf, type Way } from "./pipeline-upstream.ts";
 
 /** One thing that a client says on its connection. */

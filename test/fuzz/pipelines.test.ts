@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { ConnectionOptions } from "node:tls";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { authServiceYaml } from "../behaviour/auth-setup.ts";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { readPlain } from "../../src/sources/files/plain-yaml.ts";
 import { composeDocument } from "../../src/sources/files/yaml-document.ts";
 import { readValue } from "../../src/sources/files/yaml-value.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { readTranscript } from "../../src/probe/wire/transcript.ts";
 
 const RUNS = Number(process.env.CREDENCE_FUZZ_RUNS ?? 2000);

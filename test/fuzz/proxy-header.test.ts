@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
 import { it } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { MAX_PROXY_HEADER_BYTES, parseProxyHeader } from "../../src/engines/node/proxy-protocol/header.ts";
 import { binaryProxyHeader, ipv4Addresses, PROXY_SIGNATURE } from "../support/proxy-header.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { it } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { BodyReader } from "../../src/engines/node/http1/body.ts";
 import { FieldLines } from "../../src/engines/node/http1/fields.ts";
 import { normalisePath } from "../../src/engines/node/http1/path.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { RequestHead } from "../../src/engines/node/http1/request-head.ts";
 import { conditionsOf } from "../../src/engines/node/route-match.ts";
 import { RouteTable } from "../../src/engines/node/route-table.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { mappingYaml, secretYaml } from "../support/certificates.ts";
 import { folder, write } from "../unit/sources/folder.ts";
 import { Offers, sourceOf } from "../unit/sources/offers.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { after, before, test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { mappingYaml } from "../support/certificates.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { startRawUpstream } from "../support/upstream.ts";

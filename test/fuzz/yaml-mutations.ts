@@ -1,5 +1,5 @@
 import { globSync, readFileSync } from "node:fs";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { parseAllDocuments } from "yaml";
 
 /** A document as it will be written: maps are lists of entries, since a mutated one may have a key twice. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.ts";
 import { compile } from "../../src/compile/compile.ts";
 import { renderText } from "../../src/diagnostics/render.ts";
 import { parseObject } from "../../src/resources/envelope.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import { admitTrust } from "../../../src/credentials/trust-admission.ts";
 import { admitIdentity } from "../../../src/credentials/identity-admission.ts";
 import { certificates } from "../../support/certificates.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import type { CredentialChange } from "../../../src/credentials/credential.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
 import type { Clock } from "../../../src/telemetry/clock.ts";

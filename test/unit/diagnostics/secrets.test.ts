@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import { renderText } from "../../../src/diagnostics/render.ts";
 import { parseObject } from "../../../src/resources/envelope.ts";
 import { parseYaml } from "../../../src/sources/files/yaml.ts";

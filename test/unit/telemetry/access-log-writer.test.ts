@@ -5,7 +5,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import type { AccessLogEntry } from "../../../src/telemetry/access-log.ts";
 import { createAccessLogWriter } from "../../../src/telemetry/access-log-writer.ts";
 import { descriptorSink } from "../../../src/telemetry/log-sink.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, type X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import type { IssueOptions } from "../../../src/x509/authority.ts";
 import { issueCa } from "../../support/issuing.ts";
 import { parseCertificate, subjectAlternativeNames } from "../../../src/x509/certificate.ts";

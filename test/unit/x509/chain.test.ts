@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { X509Certificate } from "node:crypto";
 import { before, describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import { createAuthority } from "../../../src/x509/authority.ts";
 import { parseCertificate } from "../../../src/x509/certificate.ts";
 import { isIssuedBy, isSelfIssued, orderChain } from "../../../src/x509/chain.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { X509Certificate } from "node:crypto";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import type { IssueOptions } from "../../../src/x509/authority.ts";
 import { parseCertificate } from "../../../src/x509/certificate.ts";
 import { verifyPeerName } from "../../../src/x509/names.ts";

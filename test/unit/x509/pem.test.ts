@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.ts";
 import { parseCertificate } from "../../../src/x509/certificate.ts";
 import { parsePem } from "../../../src/x509/pem.ts";
 import { certificates } from "../../support/certificates.ts";

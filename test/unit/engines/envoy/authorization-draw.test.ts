@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.ts";
 import { drawn } from "../../../../src/engines/envoy/authorization-draw.ts";
 
 const ids = Array.from(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.ts";
 import { decide } from "../../../../src/engines/envoy/host-decisions.ts";
 import type { RouteScope } from "../../../../src/engines/envoy/route-scopes.ts";
 import type { GatewayModel } from "../../../../src/model/gateway.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.ts";
 import { MAX_HELLO_BYTES, peekClientHello } from "../../../../src/engines/node/tls/client-hello.ts";
 import { helloBytes, inRecordsOf } from "./hello-bytes.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.ts";
 import { type Balancer, createBalancer } from "../../../../src/engines/node/upstream/balancer/balancer.ts";
 import { murmur3 } from "../../../../src/engines/node/upstream/balancer/murmur3.ts";
 import { UpstreamHost } from "../../../../src/engines/node/upstream/host.ts";

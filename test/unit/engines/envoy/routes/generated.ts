@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../../../../support/fast-check.ts";
 import type { GatewayModel } from "../../../../../src/model/gateway.ts";
 import type { HttpSettings } from "../../../../../src/model/http.ts";
 import type { Listener, VirtualHost } from "../../../../../src/model/listener.ts";

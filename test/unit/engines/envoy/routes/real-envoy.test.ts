@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../../support/fast-check.ts";
 import { routeScopes } from "../../../../../src/engines/envoy/route-scopes.ts";
 import { virtualHosts } from "../../../../../src/engines/envoy/virtual-hosts.ts";
 import type { Route } from "../../../../../src/model/route.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../../support/fast-check.ts";
 import { routesOf } from "../../../../../src/engines/envoy/ads/virtual-host-routes.ts";
 import { routeScopes } from "../../../../../src/engines/envoy/route-scopes.ts";
 import { virtualHosts } from "../../../../../src/engines/envoy/virtual-hosts.ts";
