@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { certificates, mappingYaml, secretYaml } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { exchangeBytes, parseAnswers } from "../support/raw-client.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
@@ -35,16 +35,6 @@ function host(name: string, insecure: Record<string, unknown>): string {
     requestPolicy: { insecure },
   };
   return `---\n${JSON.stringify({ apiVersion: "getambassador.io/v2", kind: "Host", metadata: { name }, spec })}\n`;
-}
-
-/** One that nobody listens on at this moment. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
 
 async function statusOf(name: string, at: number): Promise<number | undefined> {

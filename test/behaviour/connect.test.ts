@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { mappingYaml, tlsContextYaml } from "../support/certificates.ts";
 import { type Consul, consulResolverYaml, startConsul } from "../support/consul.ts";
 import { type ConnectService, startConnectService } from "../support/connect-service.ts";
+import { freePort } from "../support/free-port.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
-import { freePort, tcpMappingYaml } from "../support/tcp.ts";
+import { tcpMappingYaml } from "../support/tcp.ts";
 import { until } from "../support/until.ts";
 import { after, before, describe, it } from "./engines.ts";
 

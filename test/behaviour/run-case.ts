@@ -31,6 +31,7 @@ export async function runCase(testCase: BehaviourCase, peers: CasePeers): Promis
     const ends: string[] = [];
     const received = await exchangeBytes(port, testCase.request, {
       onFinished: (why) => ends.push(why),
+      ...(testCase.expect.statuses.length === 0 ? { silentMs: 3000 } : {}),
       // After an answer of its own Envoy closes a second later, lest a reset overtakes the answer.
       ...(engineUnderTest() === "envoy" ? { isEnough: (bytes) => hasAll(bytes, testCase) } : {}),
       ...(secure

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { certificates, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import {
   type ByteServer,
@@ -8,7 +9,6 @@ import {
   converseOn,
   echoing,
   eventually,
-  freePort,
   startByteServer,
   tcpMappingYaml,
 } from "../support/tcp.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import { freePort } from "../support/free-port.ts";
 import { startGateway } from "../support/gateway.ts";
 import {
   type ByteServer,
@@ -8,7 +9,6 @@ import {
   converseOn,
   echoing,
   eventually,
-  freePort,
   startByteServer,
   tcpMappingYaml,
 } from "../support/tcp.ts";

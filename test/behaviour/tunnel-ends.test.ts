@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTls, type Server as TlsServer } from "node:tls";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { startGateway } from "../support/gateway.ts";
-import { freePort, tcpMappingYaml } from "../support/tcp.ts";
+import { tcpMappingYaml } from "../support/tcp.ts";
 import { until } from "../support/until.ts";
 import { describe, it } from "./engines.ts";
 

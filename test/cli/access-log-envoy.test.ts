@@ -5,8 +5,8 @@ import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { issueCa } from "../support/issuing.ts";
-import { freePort } from "../support/tcp.ts";
 import { startUpstream } from "../support/upstream.ts";
 import { type Credence, eventually, fetchText, scratch, startRun } from "./credence.ts";
 

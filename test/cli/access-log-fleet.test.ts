@@ -5,7 +5,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { freePort } from "../support/tcp.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../support/until.ts";
 import { fetchText, scratch } from "./credence.ts";
 import { object, pki, startControlPlane, startEnvoy } from "./fleet.ts";

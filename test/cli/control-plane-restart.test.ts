@@ -6,7 +6,7 @@ import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { certificates, secretYaml } from "../support/certificates.ts";
-import { freePort } from "../support/tcp.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../support/until.ts";
 import { startUpstream } from "../support/upstream.ts";
 import { eventually, fetchText, scratch } from "./credence.ts";

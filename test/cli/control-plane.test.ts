@@ -11,8 +11,8 @@ import { AggregatedDiscoveryService } from "../../src/protobuf/generated/envoy/s
 import { createAuthority } from "../../src/x509/authority.ts";
 import { secretYaml } from "../support/certificates.ts";
 import { DeltaClient } from "../support/delta-client.ts";
+import { freePort } from "../support/free-port.ts";
 import { startUpstream } from "../support/upstream.ts";
-import { freePort } from "../support/tcp.ts";
 import { Credence, eventually, fetchText, scratch } from "./credence.ts";
 import { until } from "../support/until.ts";
 import { issueServer, object, type Pki, pki, proxies, startControlPlane, startEnvoy } from "./fleet.ts";

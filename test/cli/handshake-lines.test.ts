@@ -5,8 +5,8 @@ import { type ConnectionOptions, connect } from "node:tls";
 import { ENGINE_NAMES } from "../../src/model/capabilities.ts";
 import { chainOf } from "../behaviour/verify-cases.ts";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { issue, issueCa, PURPOSES } from "../support/issuing.ts";
-import { freePort } from "../support/tcp.ts";
 import { eventually, fetchText, scratch, startRun } from "./credence.ts";
 import { pki, proxies, startControlPlane, startEnvoy } from "./fleet.ts";
 

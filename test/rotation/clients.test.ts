@@ -6,9 +6,10 @@ import { type TestContext, test } from "node:test";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { certificates, mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import type { EngineName } from "../../src/model/capabilities.ts";
+import { freePort } from "../support/free-port.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { type Issued, type Issuing, issue, issueCa, issueList } from "../support/issuing.ts";
-import { echoing, freePort, startByteServer, tcpMappingYaml } from "../support/tcp.ts";
+import { echoing, startByteServer, tcpMappingYaml } from "../support/tcp.ts";
 import { until } from "../support/until.ts";
 
 // Connections of clients whose certificate is accepted no longer end with what is in flight; those of others go on.

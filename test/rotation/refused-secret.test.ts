@@ -18,8 +18,9 @@ import type { GatewayModel } from "../../src/model/gateway.ts";
 import { systemClock as clock } from "../../src/telemetry/clock.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { certificates } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { startLoad } from "../support/load.ts";
-import { freePort, HTTP } from "../support/static-envoy.ts";
+import { HTTP } from "../support/static-envoy.ts";
 import { until } from "../support/until.ts";
 import { startUpstream } from "../support/upstream.ts";
 

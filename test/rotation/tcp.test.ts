@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { certificates, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
 import { startGateway } from "../support/gateway.ts";
-import {
-  converseOn,
-  echoing,
-  eventually,
-  freePort,
-  startByteServer,
-  tcpMappingYaml,
-} from "../support/tcp.ts";
+import { converseOn, echoing, eventually, startByteServer, tcpMappingYaml } from "../support/tcp.ts";
 
 test("on Envoy a TCPMapping's connections of a rotated credential have the drain time, and no others end", async (t) => {
   const { ca, client } = await certificates();

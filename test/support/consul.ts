@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./free-port.ts";
 import { until } from "./until.ts";
 
 const BINARY = fileURLToPath(new URL("../../.cache/consul/consul", import.meta.url));
@@ -41,7 +42,7 @@ export async function startConsul(
   const { token, connections, tries = 3 } = options;
   if (!existsSync(BINARY))
     throw new Error(`there is no Consul at ${BINARY}: sh scripts/install-consul.sh builds it`);
-  const [http, server, lan, wan] = (await freePorts(4)) as [number, number, number, number];
+  const [http, server, lan, wan] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
   const address = `127.0.0.1:${http}`;
   const settings = [
     `ports { http = ${http} server = ${server} serf_lan = ${lan} serf_wan = ${wan} dns = -1 grpc = -1 }`,
@@ -134,19 +135,6 @@ export async function startConsul(
       await ended;
     },
   };
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 export function consulResolverYaml(name: string, address: string, more = ""): string {

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 import { isObject, type Json, type JsonObject, mapObjects } from "../../src/engines/envoy/process/json.ts";
 import { renderResources } from "../../src/engines/envoy/render.ts";
 import type { XdsResource } from "../../src/engines/envoy/resources.ts";
+import { freePort } from "./free-port.ts";
 
 export interface EnvoyOfClustersOptions {
   /** Clusters, and the secrets that they name. */
@@ -121,12 +121,4 @@ async function live(child: ChildProcess, admin: (path: string) => Promise<string
     if (Date.now() > until) throw new Error("it is not LIVE within 20 s");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

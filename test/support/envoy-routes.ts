@@ -11,7 +11,7 @@ import {
   type VirtualHost,
   VirtualHostSchema,
 } from "../../src/protobuf/generated/envoy/config/route/v3/route_components_pb.js";
-import { freePort } from "./tcp.ts";
+import { freePort } from "./free-port.ts";
 
 export interface RunningEnvoy {
   /** Of the listeners, in their order. */

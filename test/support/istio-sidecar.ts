@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { accepts, freePort } from "./static-envoy.ts";
+import { freePort } from "./free-port.ts";
+import { accepts } from "./static-envoy.ts";
 import { findEnvoy } from "../../src/engines/envoy/process/find.ts";
 
 /** A real Envoy as Istio sets up the side-car of a service, with what the SDS socket gives it. */

@@ -7,13 +7,14 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Sends bytes as they are and returns everything that comes until the peer closes, or until `milliseconds` are over. */
+/** Sends bytes as they are and returns everything that comes until the peer closes, or there is enough. */
 export function exchangeBytes(
   port: number,
   bytes: string | readonly string[],
   options: {
     tls?: ConnectionOptions;
-    milliseconds?: number;
+    /** Nobody need close, or say enough: what has come by then is returned. Absent: it must come to an end. */
+    silentMs?: number;
     until?: RegExp;
     /** That all has come that is to come: what else comes within a moment is taken, a close is not waited for. */
     isEnough?: (received: string) => boolean;
@@ -21,7 +22,7 @@ export function exchangeBytes(
     onFinished?: (why: string) => void;
   } = {},
 ): Promise<string> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket: Socket =
       options.tls === undefined
         ? connect(port, "127.0.0.1")
@@ -33,7 +34,11 @@ export function exchangeBytes(
       socket.destroy();
       resolve(received);
     };
-    const timer = setTimeout(finish, options.milliseconds ?? 3000, "time");
+    const { silentMs } = options;
+    const timer = setTimeout(() => {
+      if (silentMs === undefined) reject(new Error(`port ${port}: no end of ${JSON.stringify(received)}`));
+      finish("time");
+    }, silentMs ?? LONGEST_MS);
     socket.on("data", (chunk: Buffer) => {
       received += chunk.toString("latin1");
       if (options.until?.test(received) === true) finish("enough");
@@ -52,6 +57,8 @@ export function exchangeBytes(
 }
 
 const MOMENT_MS = 50;
+/** Machines may be full of other work. */
+const LONGEST_MS = 30_000;
 
 /** The responses in some bytes, sized and bodiless ones. */
 export function parseAnswers(text: string): RawAnswer[] {

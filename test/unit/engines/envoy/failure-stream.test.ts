@@ -13,14 +13,9 @@ import type { GatewayModel } from "../../../../src/model/gateway.ts";
 import { type Authority, createAuthority } from "../../../../src/x509/authority.ts";
 import { systemClock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
+import { freePort } from "../../../support/free-port.ts";
 import { exchangeBytes, parseAnswers } from "../../../support/raw-client.ts";
-import {
-  answering,
-  freePort,
-  HTTP,
-  type StaticEnvoy,
-  startStaticEnvoy,
-} from "../../../support/static-envoy.ts";
+import { answering, HTTP, type StaticEnvoy, startStaticEnvoy } from "../../../support/static-envoy.ts";
 import { until } from "../../../support/until.ts";
 
 const failures: FailureRecord[] = [];
@@ -191,7 +186,7 @@ test("a TCP connection that came to nothing names its TCPMapping", async () => {
 });
 
 async function ask(request: string): Promise<{ status: number; body: string }> {
-  const text = await exchangeBytes(ports.http, request, { until: /\}\n$/, milliseconds: 30_000 });
+  const text = await exchangeBytes(ports.http, request, { until: /\}\n$/ });
   const [answer] = parseAnswers(text);
   assert.ok(answer, text);
   return answer;
@@ -215,6 +210,7 @@ function cluster(name: string, port: number, transport_socket?: JsonObject) {
   return {
     name,
     type: "STATIC",
+    connect_timeout: "30s",
     load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint }] }] },
     ...(transport_socket === undefined ? {} : { transport_socket }),
   };

@@ -9,11 +9,11 @@ import type { GatewayModel } from "../../../../src/model/gateway.ts";
 import type { VirtualHost } from "../../../../src/model/listener.ts";
 import type { ClientAuth, ServerTls, TlsParameters } from "../../../../src/model/tls.ts";
 import { createAuthority } from "../../../../src/x509/authority.ts";
+import { freePort } from "../../../support/free-port.ts";
 import { exchangeBytes } from "../../../support/raw-client.ts";
 import {
   answering,
   credentialSecret,
-  freePort,
   HTTP,
   type StaticEnvoy,
   startStaticEnvoy,

@@ -13,7 +13,8 @@ import type { TlsParameters } from "../../../../src/model/tls.ts";
 import { systemClock as clock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { certificates } from "../../../support/certificates.ts";
-import { freePort, HTTP } from "../../../support/static-envoy.ts";
+import { freePort } from "../../../support/free-port.ts";
+import { HTTP } from "../../../support/static-envoy.ts";
 import { startUpstream } from "../../../support/upstream.ts";
 
 const PARAMETERS: TlsParameters = {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { createServer, type Server } from "node:net";
 import { type TestContext, test } from "node:test";
 import { createAdsServer } from "../../../../src/engines/envoy/ads/server.ts";
 import { createEnvoyEngine, type EnvoyEngine } from "../../../../src/engines/envoy/engine.ts";
@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { handClock } from "../../../support/clock.ts";
 import { DeltaClient } from "../../../support/delta-client.ts";
+import { freePort } from "../../../support/free-port.ts";
 import { until } from "../../../support/until.ts";
 
 /** The http listener, and another one where a port is said. */
@@ -70,7 +71,7 @@ async function start(t: TestContext, clock: Clock): Promise<{ engine: EnvoyEngin
   return { engine, client };
 }
 
-async function occupy(t: TestContext, port = 0): Promise<Server> {
+async function occupy(t: TestContext, port: number): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) =>
     server.once("error", reject).listen(port, "127.0.0.1", resolve),
@@ -79,20 +80,13 @@ async function occupy(t: TestContext, port = 0): Promise<Server> {
   return server;
 }
 
-async function freePort(t: TestContext): Promise<number> {
-  const server = await occupy(t);
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 const portOf = (report: ApplyReport): number | undefined =>
   report.listeners.find(({ name }) => name === "other")?.port;
 
 test("a listener that comes back while Envoy has not closed its socket yet is served, and no port is reported taken", async (t) => {
   const clock = handClock();
   const { engine, client } = await start(t, clock);
-  const port = await freePort(t);
+  const port = await freePort();
   assert.equal(portOf(await engine.apply(revision(1, port))), port);
   await occupy(t, port);
   let isApplied = false;
@@ -114,7 +108,7 @@ test("a listener that comes back while Envoy has not closed its socket yet is se
 
 test("a revision without a listener serves once Envoy has closed its socket", async (t) => {
   const { engine, client } = await start(t, systemClock);
-  const port = await freePort(t);
+  const port = await freePort();
   await engine.apply(revision(1, port));
   const socket = await occupy(t, port);
   const order: string[] = [];
@@ -128,7 +122,7 @@ test("a revision without a listener serves once Envoy has closed its socket", as
 
 test("a port that somebody else has taken meanwhile is reported, and one that may be any is another then", async (t) => {
   const { engine } = await start(t, systemClock);
-  const [any, fixed] = [portOf(await engine.apply(revision(1, 0))), await freePort(t)];
+  const [any, fixed] = [portOf(await engine.apply(revision(1, 0))), await freePort()];
   await engine.apply(revision(2));
   await Promise.all([occupy(t, any), occupy(t, fixed)]);
   const moved = await engine.apply(revision(3, 0));

@@ -7,6 +7,7 @@ import type { AccessLogEntry } from "../../../../src/telemetry/access-log.ts";
 import { systemClock } from "../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../src/telemetry/logger.ts";
 import { certificates } from "../../../support/certificates.ts";
+import { freePort } from "../../../support/free-port.ts";
 import { binaryProxyHeader, ipv4Addresses, PROXY, proxyLine, TCP4 } from "../../../support/proxy-header.ts";
 import {
   type ByteServer,
@@ -14,7 +15,6 @@ import {
   converseOn,
   echoing,
   eventually,
-  freePort,
   startByteServer,
 } from "../../../support/tcp.ts";
 

@@ -12,6 +12,7 @@ import { createRunDirectory } from "../../../../../src/engines/envoy/process/run
 import { type EnvoyState, EnvoySupervisor } from "../../../../../src/engines/envoy/process/supervisor.ts";
 import { systemClock } from "../../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../../src/telemetry/logger.ts";
+import { freePort } from "../../../../support/free-port.ts";
 import { type World, worldOf } from "../../../../support/xds-world.ts";
 
 interface Bench {
@@ -24,15 +25,6 @@ interface Bench {
   restart(): Promise<void>;
   get(host: string, path: string, method?: string): Promise<string>;
   process(): EnvoyState;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function start(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { bootstrapOf } from "../../../../../src/engines/envoy/process/bootstrap.ts";
@@ -17,6 +17,7 @@ import { systemClock } from "../../../../../src/telemetry/clock.ts";
 import { createLogger } from "../../../../../src/telemetry/logger.ts";
 import { eventually, fetchText } from "../../../../cli/credence.ts";
 import { handClock } from "../../../../support/clock.ts";
+import { freePort } from "../../../../support/free-port.ts";
 
 /** An upstream whose `/slow` waits for `release`. */
 async function startUpstream(
@@ -41,15 +42,6 @@ async function startUpstream(
     },
     waiting: () => held.length,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** An Envoy with one listener and one route, without a control plane. */

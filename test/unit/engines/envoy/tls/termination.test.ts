@@ -7,10 +7,10 @@ import { routeScopes } from "../../../../../src/engines/envoy/route-scopes.ts";
 import type { GatewayModel } from "../../../../../src/model/gateway.ts";
 import type { ClientAuth, TlsParameters } from "../../../../../src/model/tls.ts";
 import { createAuthority } from "../../../../../src/x509/authority.ts";
+import { freePort } from "../../../../support/free-port.ts";
 import {
   answering,
   credentialSecret,
-  freePort,
   HTTP,
   type StaticEnvoy,
   startStaticEnvoy,
