@@ -67,6 +67,7 @@ for (const kind of ["mtls", "cleartext"] as const satisfies UpstreamKind[]) {
         rewrite: "",
         service: `${scheme}://127.0.0.1:${upstream.port}`,
         timeout_ms: 60_000,
+        connect_timeout_ms: 60_000,
         ...(kind === "mtls" ? { tls: "peer" } : {}),
       }),
     });
@@ -90,7 +91,8 @@ for (const kind of ["mtls", "cleartext"] as const satisfies UpstreamKind[]) {
       const mode = MODES[(own + nth) % MODES.length] as Mode;
       const expected = bodyOf(own, length);
       const response = await get(own, length, mode === "left" ? "pieces" : mode, agent);
-      assert.equal(response.statusCode, 200);
+      if (response.statusCode !== 200)
+        assert.fail(`${response.statusCode}: ${JSON.stringify(await gateway.failure())}`);
       let at = 0;
       let isTorn = false;
       try {

@@ -225,10 +225,13 @@ it("behind a request that could not be read nothing is read any more", (skip) =>
     () => ok("never"),
     async (gateway, arrivals) => {
       const bytes = [`GET /up/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n${hidden}`, hidden];
-      const answers = parseAnswers(await exchangeBytes(gateway.httpPort, bytes));
+      const expected = skip === null ? [400] : [400, 200, 200];
+      const isEnough = (text: string): boolean =>
+        skip !== null && parseAnswers(text).length === expected.length;
+      const answers = parseAnswers(await exchangeBytes(gateway.httpPort, bytes, { isEnough }));
       assert.deepEqual(
         answers.map(({ status }) => status),
-        skip === null ? [400] : [400, 200, 200],
+        expected,
       );
       assert.equal(arrivals.length, skip === null ? 0 : 2);
     },

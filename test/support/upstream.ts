@@ -71,6 +71,8 @@ export async function startUpstream(kind: UpstreamKind, answer?: RequestListener
   });
   const secure = kind === "cleartext" ? null : createHttpsServer(tls(identity), listener);
   const server = secure ?? createHttpServer(listener);
+  // By default it closes what is idle for five seconds, on a busy machine just as a request comes: Envoy answers that with 503.
+  server.keepAliveTimeout = 0;
   const live = new Map<string, number>();
   secure?.on("secureConnection", (socket: TLSSocket) => {
     const serial = socket.getPeerX509Certificate()?.serialNumber.toLowerCase() ?? "";

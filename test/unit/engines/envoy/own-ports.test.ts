@@ -71,7 +71,7 @@ async function start(t: TestContext, clock: Clock): Promise<{ engine: EnvoyEngin
   return { engine, client };
 }
 
-async function occupy(t: TestContext, port: number): Promise<Server> {
+async function occupy(t: TestContext, port = 0): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) =>
     server.once("error", reject).listen(port, "127.0.0.1", resolve),
