@@ -29,23 +29,26 @@ type Doc = Omit<FieldDoc, "is">;
 /** `true` or `false`. */
 export const flag = (text: Doc) => Type.Optional(Type.Boolean(doc({ is: "true or false", ...text })));
 
+/** A hundred years: what is no time at all overflows in one place or another. */
+const LONGEST_MS = 3_153_600_000_000;
+
 /** A whole number of milliseconds. */
 export const milliseconds = (text: Doc, minimum = 0) =>
-  Type.Optional(Type.Integer({ minimum, ...doc({ is: "a number of milliseconds", ...text }) }));
-
-/** A whole number. */
-export const count = (text: Doc, minimum = 0, maximum?: number) =>
   Type.Optional(
     Type.Integer({
       minimum,
-      ...(maximum === undefined ? {} : { maximum }),
-      ...doc({
-        is:
-          maximum === undefined
-            ? `a whole number from ${minimum}`
-            : `a whole number from ${minimum} to ${maximum}`,
-        ...text,
-      }),
+      maximum: LONGEST_MS,
+      ...doc({ is: `a number of milliseconds up to ${LONGEST_MS}`, ...text }),
+    }),
+  );
+
+/** A whole number. By default as large as 1.14's Envoy took them: of 32 bits. */
+export const count = (text: Doc, minimum = 0, maximum = 2 ** 32 - 1) =>
+  Type.Optional(
+    Type.Integer({
+      minimum,
+      maximum,
+      ...doc({ is: `a whole number from ${minimum} to ${maximum}`, ...text }),
     }),
   );
 
@@ -63,9 +66,21 @@ export const oneOf = <const Words extends readonly string[]>(words: Words, about
     ),
   );
 
-/** A map of names to values of one kind. */
+const NAME = "^[\\s\\S]{1,1024}$";
+
+/** Whether a map of names may have it. */
+export function isName(text: string): boolean {
+  return text.length > 0 && text.length <= 1024;
+}
+
+/** A map of names to values of one kind. Names have a character at least, and no more than Envoy takes. */
 export const mapOf = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, about: FieldDoc) =>
-  Type.Optional(Type.Record(Type.String({ minLength: 1 }), value, doc(about)));
+  Type.Optional(
+    Type.Record(Type.String({ pattern: NAME }), value, {
+      additionalProperties: false,
+      ...doc(about),
+    }),
+  );
 
 /** A header name or a method (RFC 9110 §5.6.2). */
 export const TOKEN = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";

@@ -9,8 +9,11 @@ import {
   RETRY_POLICY,
 } from "./policies.ts";
 
-/** Goes into a head as it stands: no control characters (RFC 9110 §5.5). */
-const Value = Type.Union([Type.String({ pattern: "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$" }), Type.Boolean()]);
+/** Goes into a head as it stands: no control characters (RFC 9110 §5.5), and no more than Envoy adds. */
+const Value = Type.Union([
+  Type.String({ pattern: "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$", maxLength: 16_384 }),
+  Type.Boolean(),
+]);
 const HeaderAddition = Type.Union([
   Value,
   Type.Object({ value: Value, append: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),

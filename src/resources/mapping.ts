@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { isName } from "./field-doc.ts";
 import { type FieldTable, isRecord, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { ACTION_FIELDS } from "./mapping-action.ts";
 import { MATCH_FIELDS } from "./mapping-match.ts";
@@ -65,10 +66,11 @@ export function parseMapping(
   if (bad.size > 0)
     closedBy = bad.has("service") && given.service == null ? "field-missing" : "field-invalid";
   const certain: Record<string, unknown> = Object.fromEntries(
-    BY_NAME.filter((field) => bad.has(field) && isRecord(given[field])).map((field) => [
-      field.replace("regex_", ""),
-      Object.fromEntries(Object.keys(given[field] as object).map((name) => [name, true])),
-    ]),
+    BY_NAME.filter((field) => bad.has(field) && isRecord(given[field])).flatMap((field) => {
+      const names = Object.keys(given[field] as object);
+      if (!names.every(isName)) return [];
+      return [[field.replace("regex_", ""), Object.fromEntries(names.map((name) => [name, true]))]];
+    }),
   );
   const spec = { service: "", ...certain, ...read.spec } as MappingSpec;
   const mayBeNarrower =

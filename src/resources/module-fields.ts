@@ -60,7 +60,8 @@ export const MODULE_FIELDS = {
     {
       max_request_bytes: Type.Integer({
         minimum: 1,
-        ...doc({ is: "a number of bytes", does: "The largest body that is taken." }),
+        maximum: 2 ** 32 - 1,
+        ...doc({ is: "a number of bytes up to 4294967295", does: "The largest body that is taken." }),
       }),
     },
     {
@@ -233,7 +234,11 @@ export const MODULE_FIELDS = {
     byDefault: "false",
     note: "Write a Host with requestPolicy.insecure.action Redirect.",
   }),
-  xff_num_trusted_hops: count({ does: "How many trusted proxies stand before the gateway.", byDefault: "0" }),
+  xff_num_trusted_hops: count(
+    { does: "How many trusted proxies stand before the gateway.", byDefault: "0" },
+    0,
+    1000,
+  ),
 };
 
 /** Keys that ask for nothing that Credence does not do anyway, or that are of Envoy alone: what to use instead. */

@@ -58,7 +58,8 @@ export const RETRY_POLICY = block(
     num_retries: count({ does: "How often a request is sent again.", byDefault: "1" }, 0, 100),
     per_try_timeout: Type.Optional(
       Type.String({
-        pattern: "^\\d+(?:\\.\\d+)?(?:ms|s|m|h)$",
+        pattern:
+          "^(?:\\d{1,12}(?:\\.\\d+)?ms|\\d{1,9}(?:\\.\\d+)?s|\\d{1,7}(?:\\.\\d+)?m|\\d{1,5}(?:\\.\\d+)?h)$",
         ...doc({
           is: "a duration such as 0.5s",
           does: "How long each try may take.",
@@ -119,7 +120,13 @@ export const LOAD_BALANCER = block(
           ),
           ttl: Type.Optional(
             Type.Union(
-              [Type.String({ pattern: "^\\d+(?:\\.\\d+)?(?:ms|s|m|h)?$" }), Type.Integer({ minimum: 0 })],
+              [
+                Type.String({
+                  pattern:
+                    "^(?:\\d{1,12}(?:\\.\\d+)?ms|\\d{1,9}(?:\\.\\d+)?s?|\\d{1,7}(?:\\.\\d+)?m|\\d{1,5}(?:\\.\\d+)?h)$",
+                }),
+                Type.Integer({ minimum: 0, maximum: 999_999_999 }),
+              ],
               doc({
                 is: "a duration such as 60s, or a number of seconds",
                 does: "The gateway sets the cookie where it is missing, for so long; 0: for the session.",
@@ -147,14 +154,20 @@ export const LOAD_BALANCER = block(
   },
 );
 
+/** No more than Linux takes: a socket that is asked for more is not connected. */
 export const KEEPALIVE = block(
   {
-    idle_time: count({ does: "Seconds of silence before the first probe.", byDefault: "the kernel's" }, 1),
-    time: count({ does: "The same.", byDefault: "idle_time", note: "Write idle_time." }, 1),
-    interval: count({ does: "Seconds between two probes.", byDefault: "the kernel's" }, 1),
+    idle_time: count(
+      { does: "Seconds of silence before the first probe.", byDefault: "the kernel's" },
+      1,
+      32_767,
+    ),
+    time: count({ does: "The same.", byDefault: "idle_time", note: "Write idle_time." }, 1, 32_767),
+    interval: count({ does: "Seconds between two probes.", byDefault: "the kernel's" }, 1, 32_767),
     probes: count(
       { does: "How many go unanswered before the connection is closed.", byDefault: "the kernel's" },
       1,
+      127,
     ),
   },
   {
