@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { isIP } from "node:net";
-import { diagnose } from "../diagnostics/catalogue.ts";
+import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { addressText } from "../model/address.ts";
-import type { CircuitBreaker, Cluster, Resolver } from "../model/cluster.ts";
-import type { MappingSpec } from "../resources/mapping.ts";
+import type { Cluster, Resolver } from "../model/cluster.ts";
 import type { ModuleConfig } from "../resources/module.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
+import { balancerProblem, type ClusterSettings, clusterSettings } from "./cluster-settings.ts";
 import type { SharedSpec } from "./group.ts";
 import type { ResolverChoice } from "./resolvers.ts";
 import { type ParsedService, parseService, qualify } from "./service.ts";
@@ -36,10 +36,14 @@ export function compileCluster(
 ): CompiledCluster | { readonly closedBy: string } {
   const { spec } = mapping;
   const { config } = input;
-  const report = (code: Parameters<typeof diagnose>[0], field: string, message: string): void => {
+  const report = (code: KnownCode, field: string, message: string): void => {
     diagnostics.push(
       diagnose(code, { subject: subjectOf(mapping), source: positionOf(mapping, field), message }),
     );
+  };
+  const close = ({ code, field, message, closedBy = code }: Closing): { readonly closedBy: string } => {
+    report(code, field, message);
+    return { closedBy };
   };
   const service = readService(mapping, diagnostics);
   if (service === null) return { closedBy: "service-invalid" };
@@ -51,73 +55,74 @@ export function compileCluster(
   const tls = upstreamTls(mapping, service, { ...input, resolver }, diagnostics);
   if ("closedBy" in tls) return tls;
   if (speaksHttp1(mapping) && offersOnlyH2(tls)) {
-    report(
-      "mapping-fails-closed",
-      "tls",
-      `TLSContext ${spec.tls} offers h2 alone, and without grpc HTTP/1.1 is spoken`,
-    );
-    return { closedBy: "mapping-fails-closed" };
+    const message = `TLSContext ${spec.tls} offers h2 alone, and without grpc HTTP/1.1 is spoken`;
+    return close({ code: "mapping-fails-closed", field: "tls", message });
   }
-  if (choice === undefined) {
-    report("resolver-unknown", "resolver", `resolver ${resolverName} is unknown`);
-    return { closedBy: "resolver-unknown" };
+  const found = resolverFor(service, resolverName, choice);
+  if ("message" in found) return close(found);
+  if (found.kind === "consul" && service.port !== undefined && isIP(service.host) === 0) {
+    const message = `Consul knows the ports of ${service.host}: ${service.port} is not used`;
+    report("service-port-ignored", "service", message);
   }
-  if (choice.kind === "closed") {
-    report("resolver-unknown", "resolver", `resolver ${resolverName} cannot be used (${choice.code})`);
-    return { closedBy: choice.code };
-  }
-  if (choice.kind === "consul" && isIP(service.host) === 0 && service.host.includes(".")) {
-    report(
-      "service-invalid",
-      "service",
-      `${service.host} has dots, and services have none in Consul: resolver ${resolverName} is asked for a service's bare name`,
-    );
-    return { closedBy: "service-invalid" };
-  }
-  if (choice.kind === "consul" && service.port !== undefined && isIP(service.host) === 0)
-    report(
-      "service-port-ignored",
-      "service",
-      `Consul knows the ports of ${service.host}: ${service.port} is not used`,
-    );
   const balancer = shared.load_balancer ?? config.load_balancer;
   const problem = balancer === undefined ? null : balancerProblem(balancer);
-  if (problem !== null) {
-    report("mapping-fails-closed", "load_balancer", `load_balancer ${problem}`);
-    return { closedBy: "mapping-fails-closed" };
-  }
-  const own = choice.kind === "consul" || config.use_ambassador_namespace_for_service_resolution === true;
+  if (problem !== null)
+    return close({
+      code: "mapping-fails-closed",
+      field: "load_balancer",
+      message: `load_balancer ${problem}`,
+    });
+  const own = found.kind === "consul" || config.use_ambassador_namespace_for_service_resolution === true;
   const host = own ? service.host : qualify(service.host, mapping.namespace);
   const address = { host, port: service.port ?? (tls.mode === "cleartext" ? 80 : 443) };
-  const settings = withoutUndefined({
-    protocol: spec.grpc === true ? ("h2" as const) : undefined,
-    balancer: BALANCERS[balancer?.policy ?? "round_robin"],
-    resolver: resolverOf(choice, host),
-    dns: dnsSettings(spec, config),
-    breakers: breakers(shared.circuit_breakers),
-    keepalive: keepalive(shared.keepalive),
-    idleTimeoutMs: shared.cluster_idle_timeout_ms,
-    maxLifetimeMs: shared.cluster_max_connection_lifetime_ms,
-    outliers: outliers(spec.outlier_detection),
-  });
+  const settings = clusterSettings(spec, shared, config, resolverOf(found, host));
   const connectTimeoutMs = shared.connect_timeout_ms ?? DEFAULT_TIMEOUT_MS;
-  const name = [
-    addressText(host, address.port),
-    ...tlsWords(tls, host),
-    ...(connectTimeoutMs === DEFAULT_TIMEOUT_MS ? [] : [`connect ${connectTimeoutMs}ms`]),
-    ...(spec.cluster_tag === undefined ? [] : [`tag ${word(spec.cluster_tag)}`]),
-    ...(Object.keys(settings).length === 0 ? [] : [`+${fingerprint(settings)}`]),
-  ].join(" ");
   return {
     service,
     cluster: {
-      name,
+      name: clusterName(address, tls, connectTimeoutMs, spec.cluster_tag, settings),
       service: address,
       connectTimeoutMs,
       tls: speaksHttp1(mapping) ? withoutH2(tls) : tls,
       ...settings,
     },
   };
+}
+
+/** A finding that closes what would use the cluster. */
+interface Closing {
+  readonly code: KnownCode;
+  readonly field: string;
+  readonly message: string;
+  /** Another code than the finding's: that of what is named, and closed itself. */
+  readonly closedBy?: string;
+}
+
+type UsableResolver = Exclude<ResolverChoice, { kind: "closed" }>;
+
+/** Who knows the addresses of the service, or why nobody does. */
+function resolverFor(
+  { host }: ParsedService,
+  name: string,
+  choice: ResolverChoice | undefined,
+): UsableResolver | Closing {
+  if (choice === undefined)
+    return { code: "resolver-unknown", field: "resolver", message: `resolver ${name} is unknown` };
+  if (choice.kind === "closed") {
+    const message = `resolver ${name} cannot be used (${choice.code})`;
+    return { code: "resolver-unknown", field: "resolver", message, closedBy: choice.code };
+  }
+  if (choice.kind === "consul" && isIP(host) === 0 && host.includes(".")) {
+    const message = `${host} has dots, and services have none in Consul: resolver ${name} is asked for a service's bare name`;
+    return { code: "service-invalid", field: "service", message };
+  }
+  return choice;
+}
+
+function resolverOf(choice: UsableResolver, service: string): Resolver | undefined {
+  // An address is reached as it is.
+  if (choice.kind === "dns" || (choice.kind === "consul" && isIP(service) !== 0)) return undefined;
+  return choice.kind === "consul" ? { ...choice, service } : { kind: "kubernetes-endpoint" };
 }
 
 /** Bytes may be of any protocol. */
@@ -138,11 +143,6 @@ function withoutH2(tls: Cluster["tls"]): Cluster["tls"] {
   return { ...tls, parameters: { ...tls.parameters, alpn } };
 }
 
-/** Stands for settings that no reader could take in at a glance. */
-function fingerprint(settings: object): string {
-  return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 12);
-}
-
 /** The parts of a `service`; null where it cannot be read, which is said. */
 export function readService(user: ServiceUser, diagnostics: Diagnostic[]): ParsedService | null {
   const service = parseService(user.spec.service);
@@ -155,6 +155,23 @@ export function readService(user: ServiceUser, diagnostics: Diagnostic[]): Parse
 
 /** 1.14's default for both the request and the connect timeout. */
 export const DEFAULT_TIMEOUT_MS = 3000;
+
+/** What requests, logs and metrics call it; two clusters never have one name. */
+function clusterName(
+  { host, port }: Cluster["service"],
+  tls: Cluster["tls"],
+  connectTimeoutMs: number,
+  tag: string | undefined,
+  settings: ClusterSettings,
+): string {
+  return [
+    addressText(host, port),
+    ...tlsWords(tls, host),
+    ...(connectTimeoutMs === DEFAULT_TIMEOUT_MS ? [] : [`connect ${connectTimeoutMs}ms`]),
+    ...(tag === undefined ? [] : [`tag ${word(tag)}`]),
+    ...(Object.keys(settings).length === 0 ? [] : [`+${fingerprint(settings)}`]),
+  ].join(" ");
+}
 
 /** The verified name and SNI follow from the service as written, which the address alone does not tell. */
 function tlsWords(tls: Cluster["tls"], host: string): string[] {
@@ -172,79 +189,7 @@ function word(written: string): string {
   return /^[\w./-]+$/.test(written) ? written : JSON.stringify(written);
 }
 
-const BALANCERS = {
-  round_robin: undefined,
-  least_request: "least-request",
-  ring_hash: "ring-hash",
-  maglev: "maglev",
-} as const;
-
-/** Reference §2.5.2: those that hash take exactly one thing to go by, the others none. */
-function balancerProblem(balancer: NonNullable<MappingSpec["load_balancer"]>): string | null {
-  const given = [balancer.cookie, balancer.header, balancer.source_ip].filter((value) => value !== undefined);
-  const hashes = balancer.policy === "ring_hash" || balancer.policy === "maglev";
-  if (hashes && given.length !== 1) return `${balancer.policy} needs one of cookie, header and source_ip`;
-  return !hashes && given.length > 0 ? `${balancer.policy} takes no cookie, header or source_ip` : null;
-}
-
-function resolverOf(
-  choice: Exclude<ResolverChoice, { kind: "closed" }>,
-  service: string,
-): Resolver | undefined {
-  // An address is reached as it is.
-  if (choice.kind === "dns" || (choice.kind === "consul" && isIP(service) !== 0)) return undefined;
-  return choice.kind === "consul" ? { ...choice, service } : { kind: "kubernetes-endpoint" };
-}
-
-function dnsSettings(spec: ServiceUser["spec"], config: ModuleConfig): Cluster["dns"] | undefined {
-  const v4 = spec.enable_ipv4 ?? config.enable_ipv4 ?? true;
-  const v6 = spec.enable_ipv6 ?? config.enable_ipv6 ?? false;
-  const dns = withoutUndefined({
-    family: v6 ? (v4 ? ("both" as const) : ("v6" as const)) : undefined,
-    respectTtl: spec.respect_dns_ttl === true ? (true as const) : undefined,
-    logical: spec.dns_type === "logical_dns" ? (true as const) : undefined,
-  });
-  return Object.keys(dns).length === 0 ? undefined : dns;
-}
-
-function breakers(written: MappingSpec["circuit_breakers"]): Cluster["breakers"] | undefined {
-  if (written === undefined || written.length === 0) return undefined;
-  const found: { default?: CircuitBreaker; high?: CircuitBreaker } = {};
-  for (const { priority = "default", ...limits } of written) {
-    found[priority] = withoutUndefined({
-      maxConnections: limits.max_connections,
-      maxPendingRequests: limits.max_pending_requests,
-      maxRequests: limits.max_requests,
-      maxRetries: limits.max_retries,
-    });
-  }
-  return { ...(found.default && { default: found.default }), ...(found.high && { high: found.high }) };
-}
-
-function keepalive(written: MappingSpec["keepalive"]): Cluster["keepalive"] | undefined {
-  if (written === undefined) return undefined;
-  return withoutUndefined({
-    idleSeconds: written.idle_time ?? written.time,
-    intervalSeconds: written.interval,
-    probes: written.probes,
-  });
-}
-
-/** The defaults are Envoy's. */
-function outliers(written: MappingSpec["outlier_detection"]): Cluster["outliers"] | undefined {
-  if (written === undefined) return undefined;
-  return {
-    consecutive5xx: written.consecutive_5xx ?? 5,
-    consecutiveGatewayFailures: written.consecutive_gateway_failure ?? 5,
-    intervalMs: written.interval_ms ?? 10_000,
-    baseEjectionMs: written.base_ejection_time_ms ?? 30_000,
-    maxEjectionPercent: written.max_ejection_percent ?? 10,
-  };
-}
-
-type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
-
-/** Absent, not undefined: the model's JSON is its identity. */
-function withoutUndefined<T extends object>(fields: T): Defined<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
+/** Stands for settings that no reader could take in at a glance. */
+function fingerprint(settings: object): string {
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex").slice(0, 12);
 }

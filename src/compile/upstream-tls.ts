@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { diagnose } from "../diagnostics/catalogue.ts";
+import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
@@ -18,71 +18,27 @@ import type { CompiledContext } from "./tls-contexts.ts";
 export function upstreamTls(
   mapping: ServiceUser,
   service: ParsedService,
-  { contexts, verificationRequired, resolver }: UpstreamTlsInput,
+  input: UpstreamTlsInput,
   diagnostics: Diagnostic[],
 ): UpstreamTls | { readonly closedBy: string } {
   const { tls } = mapping.spec;
-  const report = (code: Parameters<typeof diagnose>[0], message: string): void => {
-    diagnostics.push(
-      diagnose(code, { subject: subjectOf(mapping), source: positionOf(mapping, "tls"), message }),
-    );
-  };
-  if (tls === false)
-    report("tls-false-ignored", "tls: false changes nothing, the scheme of the service decides");
+  const { resolver, verificationRequired } = input;
   if (typeof tls !== "string") {
+    if (tls === false)
+      report(mapping, diagnostics, {
+        code: "tls-false-ignored",
+        message: "tls: false changes nothing, the scheme of the service decides",
+      });
     if (tls !== true && service.scheme !== "https") return { mode: "cleartext" };
-    return unverified(
-      mapping,
-      service,
-      undefined,
-      undefined,
-      DEFAULT_PARAMETERS,
-      verificationRequired,
-      diagnostics,
-    );
+    return unverified(mapping, service, undefined, verificationRequired, diagnostics);
   }
-  const named = findContext(tls, mapping, contexts, report);
-  if (named === null) return { closedBy: "tls-context-missing" };
-  if (named === "ambiguous") return { closedBy: "tls-context-ambiguous" };
-  const context =
-    named.resource.followsResolver === true
-      ? (contexts.get(connectVariant(named.name, resolver.name)) ?? named)
-      : named;
-  if (service.scheme === "http") {
-    report(
-      "tls-over-http-scheme",
-      `TLSContext ${tls} is being used even though service ${mapping.spec.service} lists HTTP`,
-    );
-  }
-  if (context.unusable !== null) {
-    diagnostics.push(
-      diagnose("mapping-fails-closed", {
-        subject: subjectOf(mapping),
-        source: positionOf(mapping, "tls"),
-        message: `TLSContext ${context.resource.name} cannot be used (${context.unusable}), and the route never leaves without it`,
-        remedy: "Mend the TLSContext; its own finding says how.",
-      }),
-    );
-    return { closedBy: context.unusable };
-  }
-  if (context.unkeptUpstream !== null) {
-    diagnostics.push(
-      diagnose("tls-engine-cannot", {
-        subject: subjectOf(mapping),
-        source: positionOf(mapping, "tls"),
-        message: `TLSContext ${context.resource.name} serves clients, and cannot be used for upstreams as well: ${context.unkeptUpstream}`,
-        remedy: "Give the upstream a TLSContext of its own, without that rule.",
-      }),
-    );
-    return { closedBy: "tls-engine-cannot" };
-  }
+  const context = usableContext(tls, mapping, service, input, diagnostics);
+  if ("closedBy" in context) return context;
   const { sni } = context.resource.spec;
-  if (context.trust === undefined) {
-    return unverified(mapping, service, context, sni, context.parameters, verificationRequired, diagnostics);
-  }
+  if (context.trust === undefined)
+    return unverified(mapping, service, context, verificationRequired, diagnostics);
   const connect = connectPeer(context, resolver.choice, service.host);
-  const serverName =
-    sni?.toLowerCase() ?? connect?.sni ?? (isIP(service.host) === 0 ? service.host : undefined);
+  const serverName = sni?.toLowerCase() ?? connect?.sni ?? hostNameOf(service);
   const rules = connect?.rules ?? context.rules;
   return {
     mode: "originate",
@@ -114,34 +70,87 @@ const DEFAULT_PARAMETERS: TlsParameters = {
   alpn: [],
 };
 
+/** The context of that name, or the code that closes what names it. */
+function usableContext(
+  name: string,
+  mapping: ServiceUser,
+  service: ParsedService,
+  { contexts, resolver }: UpstreamTlsInput,
+  diagnostics: Diagnostic[],
+): CompiledContext | { readonly closedBy: string } {
+  const named = findContext(name, mapping, contexts, (code, message) =>
+    report(mapping, diagnostics, { code, message }),
+  );
+  if (named === null) return { closedBy: "tls-context-missing" };
+  if (named === "ambiguous") return { closedBy: "tls-context-ambiguous" };
+  const context =
+    named.resource.followsResolver === true
+      ? (contexts.get(connectVariant(named.name, resolver.name)) ?? named)
+      : named;
+  if (service.scheme === "http") {
+    const message = `TLSContext ${name} is being used even though service ${mapping.spec.service} lists HTTP`;
+    report(mapping, diagnostics, { code: "tls-over-http-scheme", message });
+  }
+  const { name: written } = context.resource;
+  if (context.unusable !== null) {
+    report(mapping, diagnostics, {
+      code: "mapping-fails-closed",
+      message: `TLSContext ${written} cannot be used (${context.unusable}), and the route never leaves without it`,
+      remedy: "Mend the TLSContext; its own finding says how.",
+    });
+    return { closedBy: context.unusable };
+  }
+  if (context.unkeptUpstream !== null) {
+    report(mapping, diagnostics, {
+      code: "tls-engine-cannot",
+      message: `TLSContext ${written} serves clients, and cannot be used for upstreams as well: ${context.unkeptUpstream}`,
+      remedy: "Give the upstream a TLSContext of its own, without that rule.",
+    });
+    return { closedBy: "tls-engine-cannot" };
+  }
+  return context;
+}
+
+/** TLS with whoever answers; `context` is one without a CA, or there is none. */
 function unverified(
   mapping: ServiceUser,
   service: ParsedService,
   context: CompiledContext | undefined,
-  sni: string | undefined,
-  parameters: TlsParameters,
   verificationRequired: boolean,
   diagnostics: Diagnostic[],
 ): UpstreamTls | { readonly closedBy: string } {
   const code = verificationRequired ? "upstream-verification-required" : "upstream-unverified";
-  diagnostics.push(
-    diagnose(code, {
-      subject: subjectOf(mapping),
-      source: positionOf(mapping, mapping.spec.tls === undefined ? "service" : "tls"),
-      message: `the certificate of ${mapping.spec.service} is not verified: no CA is given`,
-      ...(context === undefined
-        ? { remedy: "Write `tls:` with the name of a TLSContext that has the service's CA (`ca_secret`)." }
-        : {}),
-    }),
-  );
+  report(mapping, diagnostics, {
+    code,
+    field: mapping.spec.tls === undefined ? "service" : "tls",
+    message: `the certificate of ${mapping.spec.service} is not verified: no CA is given`,
+    ...(context === undefined
+      ? { remedy: "Write `tls:` with the name of a TLSContext that has the service's CA (`ca_secret`)." }
+      : {}),
+  });
   if (verificationRequired) return { closedBy: code };
-  const serverName = sni?.toLowerCase() ?? (isIP(service.host) === 0 ? service.host : undefined);
+  const serverName = context?.resource.spec.sni?.toLowerCase() ?? hostNameOf(service);
   return {
     mode: "originate",
     ...(context === undefined ? {} : { context: context.name }),
     ...(context?.credential === undefined ? {} : { credential: context.credential }),
     verification: { mode: "none" },
     ...(serverName === undefined ? {} : { sni: serverName }),
-    parameters,
+    parameters: context?.parameters ?? DEFAULT_PARAMETERS,
   };
+}
+
+/** What may stand as a server name (RFC 6066 §3): an address may not. */
+function hostNameOf({ host }: ParsedService): string | undefined {
+  return isIP(host) === 0 ? host : undefined;
+}
+
+function report(
+  mapping: ServiceUser,
+  diagnostics: Diagnostic[],
+  { code, field = "tls", ...told }: { code: KnownCode; field?: string; message: string; remedy?: string },
+): void {
+  diagnostics.push(
+    diagnose(code, { subject: subjectOf(mapping), source: positionOf(mapping, field), ...told }),
+  );
 }
