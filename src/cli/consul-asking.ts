@@ -1,4 +1,4 @@
-import type { Environment } from "../mesh/consul/agent.ts";
+import type { Environment } from "../mesh/consul/agent-environment.ts";
 import type { SocketDial } from "../protobuf/socket-dial.ts";
 import { boundedDial } from "./bounded-dial.ts";
 import { consulEnvironment, isOperatorsAgent } from "./consul-environment.ts";

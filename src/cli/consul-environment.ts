@@ -1,4 +1,4 @@
-import type { Environment } from "../mesh/consul/agent.ts";
+import type { Environment } from "../mesh/consul/agent-environment.ts";
 
 /** Of the bounds of a group. */
 interface ConsulBounds {

@@ -2,7 +2,7 @@ import { lstat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { agentSocket } from "../mesh/consul/agent.ts";
+import { agentSocket } from "../mesh/consul/agent-environment.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
 import type { ResolverResource } from "../resources/resolver.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";

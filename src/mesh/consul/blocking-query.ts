@@ -2,7 +2,8 @@ import { hash } from "node:crypto";
 import type { Attempt } from "../../credentials/persistent-stream.ts";
 import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
-import { type AgentClient, type Answer, AgentTrouble, type Environment, openAgent } from "./agent.ts";
+import { type AgentClient, type Answer, openAgent } from "./agent.ts";
+import { AgentTrouble, type Environment } from "./agent-environment.ts";
 
 export interface BlockingQuery {
   readonly address: string;

@@ -8,7 +8,8 @@ import {
 import { PersistentStream } from "../../credentials/persistent-stream.ts";
 import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
-import { AgentTrouble, type Answer, type Environment } from "./agent.ts";
+import type { Answer } from "./agent.ts";
+import { AgentTrouble, type Environment } from "./agent-environment.ts";
 import { consulTrouble, followQuery } from "./blocking-query.ts";
 
 /** A service's identity in Consul Connect, under the name that it has in the credential store. */

@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { NameFound } from "../../endpoints/host-names.ts";
-import { type Answer, AgentTrouble } from "./agent.ts";
+import type { Answer } from "./agent.ts";
+import { AgentTrouble } from "./agent-environment.ts";
 
 /** A healthy instance as Consul has it. */
 export interface Instance {

@@ -5,7 +5,7 @@ import { HostNames } from "../../endpoints/host-names.ts";
 import type { EndpointsOrigin } from "../../endpoints/store.ts";
 import type { SocketDial } from "../../protobuf/socket-dial.ts";
 import type { Clock } from "../../telemetry/clock.ts";
-import type { Environment } from "./agent.ts";
+import type { Environment } from "./agent-environment.ts";
 import { consulTrouble, followQuery } from "./blocking-query.ts";
 import { dialled, type Instance, instancesOf, listed, namesOf } from "./instances.ts";
 

@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { CredentialStore } from "../../../src/credentials/store.ts";
 import { createDnsEndpoints } from "../../../src/endpoints/dns.ts";
 import { EndpointStore } from "../../../src/endpoints/store.ts";
-import type { Environment } from "../../../src/mesh/consul/agent.ts";
+import type { Environment } from "../../../src/mesh/consul/agent-environment.ts";
 import { createConsulConnect } from "../../../src/mesh/consul/connect.ts";
 import { createConsulServices } from "../../../src/mesh/consul/services.ts";
 import { systemClock } from "../../../src/telemetry/clock.ts";
