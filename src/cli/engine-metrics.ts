@@ -1,8 +1,10 @@
+import type { HandshakeLines } from "../control/handshake-lines.ts";
+import type { AnchorLedger } from "../credentials/anchor-ledger.ts";
 import { DURATION_BUCKETS_MS, type EngineStats } from "../engines/node/stats.ts";
-import { registerFailureMetrics } from "./failure-metrics.ts";
+import type { AccessLogWriter } from "../telemetry/access-log-writer.ts";
 import type { Metrics, Sample } from "../telemetry/metrics.ts";
 
-/** What `/metrics` shows of the data plane. */
+/** What `/metrics` shows of the node engine. */
 export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): void {
   const one = (read: () => number) => (): Sample[] => [{ labels: {}, value: read() }];
   metrics.gauge(
@@ -85,5 +87,48 @@ export function registerEngineMetrics(metrics: Metrics, stats: EngineStats): voi
         yield { labels: { route }, bounds: DURATION_BUCKETS_MS, counts: durations, sum: durationSumMs };
       }
     },
+  );
+}
+
+/** Failed requests, whichever engine served them; of a fleet by group. */
+export function registerFailureMetrics(
+  metrics: Metrics,
+  sources: readonly { readonly group?: string; readonly counts: ReadonlyMap<string, number> }[],
+): void {
+  metrics.counter("credence_failures_total", "Failed requests by reason", function* () {
+    for (const { group, counts } of sources)
+      for (const [reason, value] of counts)
+        yield { labels: { ...(group === undefined ? {} : { group }), reason }, value };
+  });
+}
+
+/** Verified handshakes by the CA that vouched: as many series as the ledger keeps places and CAs. */
+export function registerAnchorMetrics(metrics: Metrics, ledger: AnchorLedger): void {
+  metrics.counter(
+    "credence_anchor_handshakes_total",
+    "Verified handshakes by the CA that vouched for the peer",
+    function* () {
+      for (const { direction, place, trust, anchors } of ledger.places)
+        for (const [anchor, { handshakes }] of anchors)
+          yield { labels: { direction, place, trust, anchor }, value: handshakes };
+    },
+  );
+}
+
+/** Of the lines that this process writes; absent: none. */
+export function registerAccessLogMetrics(
+  metrics: Metrics,
+  accessLog: Pick<AccessLogWriter, "dropped"> | undefined,
+  handshakeLines: Pick<HandshakeLines, "leftOut"> | undefined,
+): void {
+  metrics.counter(
+    "credence_access_log_dropped_total",
+    "Access log lines that their reader was too slow for.",
+    () => [{ labels: {}, value: accessLog?.dropped ?? 0 }],
+  );
+  metrics.counter(
+    "credence_access_log_handshakes_left_out_total",
+    "Failed handshakes of clients without a line in the access log: there were too many in their second.",
+    () => [{ labels: {}, value: handshakeLines?.leftOut ?? 0 }],
   );
 }

@@ -15,9 +15,7 @@ import { systemClock } from "../telemetry/clock.ts";
 import { standardOutput } from "../telemetry/log-sink.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { registerAccessLogMetrics } from "./access-log-metrics.ts";
-import { registerAnchorMetrics } from "./anchor-metrics.ts";
-import { registerEngineMetrics } from "./engine-metrics.ts";
+import { registerAccessLogMetrics, registerAnchorMetrics, registerEngineMetrics } from "./engine-metrics.ts";
 import { wirePlane } from "./plane.ts";
 
 export interface GatewayOptions {

@@ -11,7 +11,7 @@ import { OWN_CLUSTER } from "../../engines/envoy/process/bootstrap.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
-import { registerFailureMetrics } from "../failure-metrics.ts";
+import { registerFailureMetrics } from "../engine-metrics.ts";
 import { boundsOf } from "../group-bounds.ts";
 import { type Plane, type PlaneOptions, wirePlane } from "../plane.ts";
 import { FailureCounts } from "./failure-counts.ts";
