@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIP } from "node:net";
-import { duration, positiveNumber } from "./numbers.ts";
+import { duration, positiveNumber } from "./flag-values.ts";
 
 /** Flags of `--engine envoy`. */
 export interface EnvoyFlags {

@@ -1,9 +1,8 @@
 import { type Command, Option } from "commander";
 import type { BootstrapFlags } from "./envoy/bootstrap.ts";
 import type { ControlPlaneFlags } from "./envoy/control-plane.ts";
-import { hostPort } from "./envoy/places.ts";
 import { dnsOption } from "./envoy-flags.ts";
-import { ipAddress, port, positiveNumber } from "./numbers.ts";
+import { hostPort, ipAddress, port, positiveNumber } from "./flag-values.ts";
 import { addLogFlags, addResourceFlags, PATHS } from "./resource-flags.ts";
 
 /** The verbs of a fleet: Envoys that others run. */

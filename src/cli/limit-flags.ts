@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { DEFAULT_LIMITS, type Limits } from "../engines/node/limits.ts";
-import { positiveNumber } from "./numbers.ts";
+import { positiveNumber } from "./flag-values.ts";
 
 /** Flags for the bounds of the data plane, as commander names them. */
 export interface LimitFlags {

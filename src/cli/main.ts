@@ -4,7 +4,7 @@ import { addCertificateVerbs } from "./certs/verbs.ts";
 import type { DemoFlags } from "./demo/demo.ts";
 import { addFleetVerbs } from "./fleet-verbs.ts";
 import { addLimitFlags } from "./limit-flags.ts";
-import { ipAddress, port, wholeNumber } from "./numbers.ts";
+import { ipAddress, port, wholeNumber } from "./flag-values.ts";
 import { addReadingVerbs } from "./reading-verbs.ts";
 import { addEnvoyFlags } from "./envoy-flags.ts";
 import { addProbe } from "./probe/verb.ts";

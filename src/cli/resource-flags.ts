@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { ENGINE_NAMES } from "../model/capabilities.ts";
-import { expiryWarningsOption } from "./expiry-flag.ts";
+import { expiryWarnings } from "./flag-values.ts";
 
 export const PATHS = "files or folders of YAML; folders are read recursively";
 /** Of what reads them once. */
@@ -23,6 +23,16 @@ export function addResourceFlags(command: Command): Command {
     .addOption(expiryWarningsOption())
     .option("--require-upstream-verification", "an upstream that cannot be verified fails closed")
     .option("--allow-unenforced", "serve routes whose access control cannot be enforced");
+}
+
+/** When the end of a certificate is said. */
+function expiryWarningsOption(): Option {
+  return new Option(
+    "--expiry-warnings <times>",
+    "before a certificate ends it is said: for information, as a warning, as an error",
+  )
+    .argParser(expiryWarnings)
+    .default(expiryWarnings("30d,7d,1d"), "30d,7d,1d");
 }
 
 /** Which data plane: what it cannot do is a finding. */

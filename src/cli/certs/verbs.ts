@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { duration, positiveNumber } from "../numbers.ts";
+import { duration, positiveNumber } from "../flag-values.ts";
 import { addResourceFlags, engineOption, formatOption, PATHS, READ_PATHS } from "../resource-flags.ts";
 import type { DevFlags } from "./dev.ts";
 import type { CertsFlags, ListFlags } from "./list.ts";

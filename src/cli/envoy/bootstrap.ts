@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { bootstrapOf, sdsFiles, type XdsTlsFiles } from "../../engines/envoy/process/bootstrap.ts";
 import type { JsonObject } from "../../engines/envoy/process/json.ts";
-import type { HostPort } from "./places.ts";
+import type { HostPort } from "../flag-values.ts";
 
 export interface BootstrapFlags {
   readonly xdsAddress: HostPort;

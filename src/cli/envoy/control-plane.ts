@@ -11,7 +11,7 @@ import { removeOldReadyFile, removeReadyFile, writeReadyFile } from "../ready-fi
 import { inColour } from "../standard-output.ts";
 import { collectWhenIdle } from "./idle-collection.ts";
 import { readFleetFile } from "./fleet-file.ts";
-import type { HostPort } from "./places.ts";
+import type { HostPort } from "../flag-values.ts";
 import { wireFleet } from "./wire-fleet.ts";
 import { followXdsIdentity, type XdsFiles } from "./xds-identity.ts";
 

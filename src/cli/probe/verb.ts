@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
-import { positiveNumber } from "../numbers.ts";
+import { positiveNumber } from "../flag-values.ts";
 import { addResourceFlags, engineOption, formatOption, READ_PATHS } from "../resource-flags.ts";
 import type { ProbeFlags } from "./probe.ts";
 

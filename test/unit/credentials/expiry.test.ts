@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DEFAULT_EXPIRY_WARNINGS, expirySeverity } from "../../../src/credentials/expiry.ts";
 import { CredentialStore } from "../../../src/credentials/store.ts";
-import { expiryWarnings } from "../../../src/cli/expiry-flag.ts";
+import { expiryWarnings } from "../../../src/cli/flag-values.ts";
 import type { Clock } from "../../../src/telemetry/clock.ts";
 import { issueCa, issueList } from "../../support/issuing.ts";
 
