@@ -89,7 +89,7 @@ export async function startEnginePair(): Promise<EnginePair> {
     const received = await exchangeBytes(port, requestOf(probe, [`${TICKET}: ${ticket}`]), {
       isEnough: (text) => isWhole(text, probe.method),
       // Whoever has the machine meanwhile is no difference between the engines.
-      milliseconds: 30_000,
+      silentMs: 30_000,
       ...(isSecure ? { tls } : {}),
     });
     const [answer] = parseAnswers(received);
