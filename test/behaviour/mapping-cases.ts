@@ -319,6 +319,20 @@ export const mappingCases: readonly BehaviourCase[] = [
     request: ask("/ambassador/v0/check_ready", { host: "10.0.0.1:8080" }),
     expect: { statuses: [200], seen: null },
   },
+  ...["/x/../ambassador/v0/check_ready", "/ambassador/v0/check%5Fready"].map(
+    (target): BehaviourCase => ({
+      name: `readiness is a path like any other, in its normal form: ${target}`,
+      resources: one({}),
+      request: ask(target),
+      expect: { statuses: [200], seen: null },
+    }),
+  ),
+  {
+    name: "a path that leads out of readiness is none",
+    resources: one({ prefix: "/" }),
+    request: ask("/ambassador/v0/check_ready/../../../x"),
+    expect: { statuses: [200], seen: ({ path }) => assert.equal(path, "/x") },
+  },
   {
     name: "liveness_probe has the prefix that the Module says",
     resources: one(

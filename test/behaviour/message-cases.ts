@@ -35,6 +35,11 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a Connection that nominates Host": `GET / HTTP/1.1\r\n${line}Connection: host\r\n\r\n`,
   "a Connection that nominates Authorization": `GET / HTTP/1.1\r\n${line}Authorization: Basic eDp5\r\nConnection: Authorization\r\n\r\n`,
   "a Connection that nominates Content-Length": `POST / HTTP/1.1\r\n${line}Content-Length: 1\r\nConnection: content-length\r\n\r\na`,
+  "a Connection that nominates X-Forwarded-For": `GET / HTTP/1.1\r\n${line}Connection: x-forwarded-for\r\n\r\n`,
+  "a Connection of eleven options": `GET / HTTP/1.1\r\n${line}Connection: ${"a, ".repeat(10)}close\r\n\r\n`,
+  "a Connection of as many options as a head holds": `GET / HTTP/1.1\r\n${line}Connection: ${"a,".repeat(29_000)}b\r\n\r\n`,
+  "a CONNECT to a path": `CONNECT / HTTP/1.1\r\n${line}\r\n`,
+  "a CONNECT in absolute-form": `CONNECT http://localhost/ HTTP/1.1\r\n${line}\r\n`,
   "an absolute-form with another Host": `GET http://other/ HTTP/1.1\r\n${line}\r\n`,
   "an absolute-form of https in cleartext": `GET HTTPS://localhost/ HTTP/1.1\r\n${line}\r\n`,
   "a fragment in the target": `GET /a#b HTTP/1.1\r\n${line}\r\n`,
@@ -52,6 +57,8 @@ const AMBIGUOUS: Readonly<Record<string, string>> = {
   "a chunk without an end": chunked("5\r\nhello0\r\n\r\n"),
   "a bare LF in a chunk extension": chunked("5;a\nb\r\nhello\r\n0\r\n\r\n"),
   "chunk extensions without bound": chunked(`5;${"a".repeat(5000)}\r\nhello\r\n0\r\n\r\n`),
+  "a bare LF where trailers end": chunked("0\r\n\n"),
+  "a trailer that a bare LF ends": chunked("0\r\nX-A: b\n\n"),
   "a trailer that is no field": chunked("0\r\nX A: b\r\n\r\n"),
   "trailers without bound": chunked(`0\r\nX-A: ${"a".repeat(9000)}\r\n\r\n`),
   "a chunk that is longer than it says": `POST / HTTP/1.1\r\n${line}Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n`,
@@ -155,6 +162,8 @@ export const messageCases: readonly BehaviourCase[] = [
   ...Object.entries({
     "of another protocol": "Connection: Upgrade\r\nUpgrade: h2c\r\n",
     "that Connection does not name": "Upgrade: websocket\r\n",
+    "of two protocols": "Connection: Upgrade\r\nUpgrade: websocket, other\r\n",
+    "of two protocols, in two lines": "Connection: Upgrade\r\nUpgrade: other\r\nUpgrade: websocket\r\n",
     "with a body": "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
     "with a chunked body": "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
   }).map(
@@ -174,6 +183,22 @@ export const messageCases: readonly BehaviourCase[] = [
     request: `POST / HTTP/1.1\r\n${line}Expect: 200-ok\r\nContent-Length: 2\r\n\r\nok`,
     expect: { statuses: [417], seen: null, failure: "expectation_failed" },
   },
+  {
+    name: "two Expects: 417, as the list that they are",
+    resources,
+    request: `POST / HTTP/1.1\r\n${line}Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok`,
+    expect: { statuses: [417], seen: null, failure: "expectation_failed" },
+  },
+  ...["get", "PURGEALL", "A!#$%&'*+-.^_`|~z"].map(
+    (method): BehaviourCase => ({
+      name: `a method is any token: ${method}`,
+      // A redirect, as Node's upstream knows no such methods.
+      resources: () =>
+        mappingYaml("m", { prefix: "/", method, service: "other.example", host_redirect: true }),
+      request: `${method} / HTTP/1.1\r\n${line}Connection: close\r\n\r\n`,
+      expect: { statuses: [301], seen: null },
+    }),
+  ),
   {
     name: "HTTP/1.0: 426",
     resources,

@@ -41,6 +41,7 @@ const PATHS = [
     "/b/\u00e9",
     "/a/%00",
     "/a;x=1/b",
+    "/b/..;x=1/a",
     "/a/b#c",
   ],
   "/ambassador/v0/check_alive",

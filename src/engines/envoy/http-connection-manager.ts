@@ -59,7 +59,8 @@ export function httpConnectionManager(
     ...bounds(http, context.bounds),
     earlyHeaderMutationExtensions: [requestMutations(http)],
     // Header names and framing are Envoy's to check; what its parser lets pass beyond RFC 9112 is listed in docs/engines.md.
-    httpProtocolOptions: { enableTrailers: true },
+    // Methods are for Mappings to tell apart: a method is any token, as for the node engine.
+    httpProtocolOptions: { enableTrailers: true, allowCustomMethods: true },
     // A body that an AuthService is shown is asked for here: nobody upstream could before the answer.
     proxy100Continue: model.authorization?.body === undefined,
   });

@@ -25,7 +25,7 @@ export function envoyRewrite(rewrite: PathRewrite | undefined, match: PathMatch)
     if (substitution.split("/").some((segment) => DOTS_AND_GROUPS.test(segment)))
       return { rewrite: { kind: "regex", pattern, substitution }, climbs: ".*" };
     // Which segments are cut where nobody can tell: none that ends in a dot goes through.
-    return { rewrite: { kind: "regex", pattern, substitution }, climbs: "[^?]*\\.(?:[/?].*)?" };
+    return { rewrite: { kind: "regex", pattern, substitution }, climbs: "[^?]*\\.(?:[/?;].*)?" };
   }
   const value = rewrite.value === "" || rewrite.value.startsWith("/") ? rewrite.value : `/${rewrite.value}`;
   if (DOT_SEGMENT.test(value)) return { rewrite: { kind: "impossible" }, climbs: null };
@@ -34,11 +34,11 @@ export function envoyRewrite(rewrite: PathRewrite | undefined, match: PathMatch)
   const matched = match.ignoreCase === true ? `(?i:${escapeRegex(match.value)})` : escapeRegex(match.value);
   // `/a` rewritten to `/` makes `/../x` of `/a../x`.
   const opens = (value === "" || value.endsWith("/")) && !match.value.endsWith("/");
-  const climbs = opens ? `${matched}\\.{1,2}(?:[/?].*)?` : null;
+  const climbs = opens ? `${matched}\\.{1,2}(?:[/?;].*)?` : null;
   if (value !== "") return { rewrite: { kind: "prefix", value }, climbs };
   return { rewrite: { kind: "regex", pattern: `^${matched}/?`, substitution: "/" }, climbs };
 }
 
-const DOT_SEGMENT = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i;
+const DOT_SEGMENT = /(?:^|\/)(?:\.|%2e){1,2}(?:[/;]|$)/i;
 /** Of a substitution: a segment that is, or may come to be, one of dots. */
-const DOTS_AND_GROUPS = /^(?:\\\d)*(?:\.|%2e)(?:\\\d|\.|%2e)*$/i;
+const DOTS_AND_GROUPS = /^(?:\\\d)*(?:\.|%2e)(?:\\\d|\.|%2e)*(?:;|$)/i;

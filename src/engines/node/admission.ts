@@ -44,7 +44,8 @@ export function admit(
   if (settings.underscores === "reject" && hasUnderscore(head))
     return refuse("bad_request", "_ in a header name");
   // A probe comes by address, without a host's name or its TLS, and learns nothing but this.
-  const probed = probe(head.target, settings.probes ?? PROBES, ports.draining);
+  const normalised = normalisePath(head.target, settings);
+  const probed = probe(normalised.path ?? "", settings.probes ?? PROBES, ports.draining);
   if (probed !== null) return probed;
   // It says that TLS was spoken with somebody, and it was not with us (RFC 9110 §7.4).
   if (!accepted.secure && head.targetAsSent !== head.target && /^https:/i.test(head.targetAsSent))
@@ -60,10 +61,6 @@ export function admit(
 
   // 2. The path, in the one form that is matched and forwarded.
   if (head.target === "*") return refuse("no_route", "OPTIONS *");
-  const normalised = normalisePath(head.target, {
-    mergeSlashes: settings.mergeSlashes,
-    rejectEscapedSlashes: settings.rejectEscapedSlashes,
-  });
   if (normalised.error !== undefined) return refuse("bad_request", normalised.error);
   const { path } = normalised;
   const queryAt = path.indexOf("?");
@@ -94,12 +91,12 @@ export function matchedHost(head: RequestHead, settings: HttpSettings): string {
 const PROBES = { ready: "/ambassador/v0/check_ready", alive: "/ambassador/v0/check_alive" } as const;
 
 function probe(
-  target: string,
+  path: string,
   { ready, alive }: { readonly ready: string | null; readonly alive: string | null },
   draining: boolean,
 ): Admission | null {
-  if (ready !== null && target.startsWith(ready)) return { kind: "probe", status: draining ? 503 : 200 };
-  return alive !== null && target.startsWith(alive) ? { kind: "probe", status: 200 } : null;
+  if (ready !== null && path.startsWith(ready)) return { kind: "probe", status: draining ? 503 : 200 };
+  return alive !== null && path.startsWith(alive) ? { kind: "probe", status: 200 } : null;
 }
 
 function hasUnderscore({ fields }: RequestHead): boolean {

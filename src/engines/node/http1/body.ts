@@ -1,4 +1,4 @@
-import { CR, FIELD, FieldLines, LF } from "./fields.ts";
+import { CR, FIELD, FieldLines, hasBareLf, LF } from "./fields.ts";
 import type { ResponseHead } from "./response-head.ts";
 
 /**
@@ -153,7 +153,7 @@ export class BodyReader {
       end = blank === -1 ? -1 : blank + 4;
     }
     if (end === -1) {
-      if (section.length > MAX_TRAILERS) return -1;
+      if (section.length > MAX_TRAILERS || hasBareLf(section, 0, section.length)) return -1;
       this.#trailers = Buffer.from(section);
       return bytes.length;
     }

@@ -14,6 +14,7 @@ export abstract class MessageHead {
   nominated: readonly string[] = NONE;
   /** Connection has the option `upgrade`. */
   protected connectionUpgrade = false;
+  #options = 0;
 
   constructor(maxFields: number) {
     this.fields = new FieldLines(maxFields);
@@ -21,6 +22,7 @@ export abstract class MessageHead {
 
   protected resetFraming(): void {
     this.contentLength = -1;
+    this.#options = 0;
     this.chunked = this.close = this.connectionUpgrade = false;
     this.nominated = NONE;
   }
@@ -43,13 +45,19 @@ export abstract class MessageHead {
       case FIELD.connection:
         // What nearly all say.
         if (fields.is(index, "keep-alive")) break;
-        for (const option of fields.value(index).toLowerCase().split(",")) {
-          const name = option.trim();
-          if (name === "close") this.close = true;
-          else if (name === "upgrade") this.connectionUpgrade = true;
-          else if (name !== "keep-alive" && name !== "") this.nominated = [...this.nominated, name];
-        }
-        break;
+        return this.#readConnection(fields.value(index).toLowerCase());
+    }
+    return null;
+  }
+
+  #readConnection(value: string): string | null {
+    for (const option of value.split(",")) {
+      const name = option.trim();
+      if (name === "") continue;
+      if (++this.#options > MAX_OPTIONS) return "too many Connection options";
+      if (name === "close") this.close = true;
+      else if (name === "upgrade") this.connectionUpgrade = true;
+      else if (name !== "keep-alive") this.nominated = [...this.nominated, name];
     }
     return null;
   }
@@ -60,4 +68,6 @@ export abstract class MessageHead {
   }
 }
 
+/** Envoy's bound. Each name is looked for in every field, and nobody has so many. */
+const MAX_OPTIONS = 10;
 const NONE: readonly string[] = [];

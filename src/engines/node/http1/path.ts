@@ -1,7 +1,7 @@
 /**
  * Brings a request path into the one form that is matched and forwarded, as 1.14's `normalize_path` does: dot segments
  * removed (RFC 3986 §5.2.4, `%2e` counts as a dot), percent-encoded unreserved characters decoded (§6.2.2.2), `\` read as
- * `/`. Without it `/public/../admin` would match one route and be served by another.
+ * `/`. A dot segment with parameters (`..;x`) is one too, as for Envoy and for servers that take parameters off first. Without it `/public/../admin` would match one route and be served by another.
  */
 export function normalisePath(path: string, options: PathOptions): NormalisedPath {
   const queryAt = path.indexOf("?");
@@ -61,11 +61,12 @@ function removeDotSegments(path: string): string | null {
   const segments = path.slice(1).split("/");
   for (const [index, segment] of segments.entries()) {
     const isLast = index === segments.length - 1;
-    if (segment === "..") {
+    const [name] = segment.startsWith(".") ? segment.split(";", 1) : [segment];
+    if (name === "..") {
       if (kept.length === 0) return null;
       kept.pop();
       if (isLast) kept.push("");
-    } else if (segment === ".") {
+    } else if (name === ".") {
       if (isLast) kept.push("");
     } else {
       kept.push(segment);

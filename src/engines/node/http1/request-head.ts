@@ -65,10 +65,10 @@ export class RequestHead extends MessageHead {
           hostAt = index;
           break;
         case FIELD.upgrade:
-          upgrade = fields.value(index).toLowerCase();
+          upgrade += (upgrade === "" ? "" : ",") + fields.value(index).toLowerCase();
           break;
         case FIELD.expect:
-          if (fields.value(index).toLowerCase() !== "100-continue") {
+          if (this.expectsContinue || fields.value(index).toLowerCase() !== "100-continue") {
             return { reason: "expectation_failed", cause: "unknown Expect" };
           }
           this.expectsContinue = true;
@@ -104,8 +104,12 @@ export class RequestHead extends MessageHead {
   }
 
   #reduceTarget(): HeadProblem | null {
+    // Before paths: whoever reads the answer to a CONNECT takes what follows a 2xx for a tunnel (RFC 9110 §9.3.6).
+    if (this.method === "CONNECT") {
+      if (!AUTHORITY.test(this.target.toLowerCase())) return bad("CONNECT to what is no authority");
+      return { reason: "method_not_supported", cause: "CONNECT" };
+    }
     if (this.target.charCodeAt(0) === 0x2f) return null;
-    if (this.method === "CONNECT") return { reason: "method_not_supported", cause: "CONNECT" };
     if (this.target === "*") return this.method === "OPTIONS" ? null : bad("`*` without OPTIONS");
     const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(this.target);
     if (absolute === null) return bad("malformed request target");
@@ -132,7 +136,13 @@ export interface HeadProblem {
 const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
 /** protocol-name [ "/" protocol-version ] of RFC 9110 §7.8. */
 const PROTOCOL = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/;
-const ESSENTIAL = new Set(["host", "content-length", "transfer-encoding", "authorization", "cookie"]);
+/** Nobody may have them taken away. */
+const ESSENTIAL = new Set(
+  (
+    "host content-length transfer-encoding authorization cookie " +
+    "x-forwarded-for x-forwarded-host x-forwarded-proto"
+  ).split(" "),
+);
 
 function bad(cause: string): HeadProblem {
   return { reason: "bad_request", cause };
