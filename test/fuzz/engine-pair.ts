@@ -88,8 +88,6 @@ export async function startEnginePair(): Promise<EnginePair> {
     const port = isSecure ? gateway.httpsPort : gateway.httpPort;
     const received = await exchangeBytes(port, requestOf(probe, [`${TICKET}: ${ticket}`]), {
       isEnough: (text) => isWhole(text, probe.method),
-      // Whoever has the machine meanwhile is no difference between the engines.
-      silentMs: 30_000,
       ...(isSecure ? { tls } : {}),
     });
     const [answer] = parseAnswers(received);

@@ -29,10 +29,13 @@ export function worldYaml({ module, mappings, hosts, contexts }: World, peers: W
       mappingYaml(`h${index}`, spec).replace('"kind":"Mapping"', '"kind":"Host"'),
     ),
     ...mappings.map((spec, index) =>
-      mappingYaml(`m${index}`, { ...spec, service: serviceOf(spec.service, peers) }),
+      mappingYaml(`m${index}`, { ...PATIENCE, ...spec, service: serviceOf(spec.service, peers) }),
     ),
   ].join("");
 }
+
+/** Whoever has the machine for the three seconds of the defaults is no difference between the engines. */
+const PATIENCE = { timeout_ms: 60_000, connect_timeout_ms: 60_000 };
 
 function serviceOf(service: unknown, peers: WorldPeers): string {
   return typeof service === "string" && service in peers
