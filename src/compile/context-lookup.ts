@@ -1,3 +1,4 @@
+import { connectVariant } from "../resources/connect-contexts.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 
 export type LookupCode = "tls-context-missing" | "tls-context-ambiguous" | "tls-context-other-namespace";
@@ -30,4 +31,14 @@ export function findContext(
     `TLSContext ${name} is taken from namespace ${only.resource.namespace}`,
   );
   return only;
+}
+
+/** Of Consul Connect each resolver's agent issues another certificate: the context as it is for who has this resolver. */
+export function contextForResolver(
+  named: CompiledContext,
+  resolver: string,
+  contexts: ReadonlyMap<string, CompiledContext>,
+): CompiledContext {
+  if (named.resource.followsResolver !== true) return named;
+  return contexts.get(connectVariant(named.name, resolver)) ?? named;
 }

@@ -3,9 +3,8 @@ import { diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TlsParameters, UpstreamTls } from "../model/tls.ts";
 import { positionOf, subjectOf } from "../resources/resource.ts";
-import { connectVariant } from "../resources/connect-contexts.ts";
 import { connectPeer } from "./connect-peer.ts";
-import { findContext } from "./context-lookup.ts";
+import { contextForResolver, findContext } from "./context-lookup.ts";
 import type { ResolverChoice } from "./resolvers.ts";
 import type { ParsedService } from "./service.ts";
 import type { ServiceUser } from "./service-user.ts";
@@ -83,10 +82,7 @@ function usableContext(
   );
   if (named === null) return { closedBy: "tls-context-missing" };
   if (named === "ambiguous") return { closedBy: "tls-context-ambiguous" };
-  const context =
-    named.resource.followsResolver === true
-      ? (contexts.get(connectVariant(named.name, resolver.name)) ?? named)
-      : named;
+  const context = contextForResolver(named, resolver.name, contexts);
   if (service.scheme === "http") {
     const message = `TLSContext ${name} is being used even though service ${mapping.spec.service} lists HTTP`;
     report(mapping, diagnostics, { code: "tls-over-http-scheme", message });

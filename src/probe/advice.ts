@@ -16,6 +16,8 @@ export interface Situation {
   readonly credential: string | null;
   readonly trust: string | null;
   readonly host: string;
+  /** Somebody else than DNS knows where it is. */
+  readonly isDiscovered: boolean;
   readonly leaf: CertificateFacts | null;
   /** What was shown to the peer. */
   readonly own: CertificateFacts | null;
@@ -99,7 +101,13 @@ const CHANGES: Readonly<Partial<Record<HandshakeReason, (situation: Situation) =
   plaintext_peer: (it) => services(it, "an http:// service and no `tls`, or the port of the peer's TLS"),
   tls_peer: (it) => services(it, "an https:// service, or `tls` with a TLSContext that has the peer's CA"),
   proxy_header_expected: (it) => services(it, "a port of the peer that wants no PROXY header"),
-  dns_failure: (it) => services(it, `a name that has an address; ${it.host} has none`),
+  dns_failure: (it) =>
+    services(
+      it,
+      it.isDiscovered
+        ? `the name of a service that its resolver has healthy instances of; of ${it.host} it has none`
+        : `a name that has an address; ${it.host} has none`,
+    ),
   connect_refused: (it) => services(it, "the port that the peer listens on"),
   connect_timeout: (it) => services(it, "an address that answers"),
   connect_failed: (it) => services(it, "an address that can be reached"),

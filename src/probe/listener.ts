@@ -298,6 +298,7 @@ function situationOf(
     credential: tls.credential,
     trust: tls.clients.mode === "none" ? null : tls.clients.trust,
     own: null,
+    isDiscovered: false,
     rules: (tls.clients.mode === "none" ? null : tls.clients.rules) ?? null,
     parameters: tls.parameters,
     host: serverName ?? domain,

@@ -194,11 +194,12 @@ function expected(
 }
 
 function situationOf(
-  { service, tls }: Cluster,
+  cluster: Cluster,
   users: readonly string[],
   parts: HandshakeParts | null,
   { place }: ProbeContext,
 ): Situation {
+  const { service, tls } = cluster;
   const [der] = parts?.outcome.transcript.serverChain ?? [];
   const leaf = der === undefined ? null : parseCertificate(der);
   const read = leaf === null ? null : parsed(leaf);
@@ -209,6 +210,7 @@ function situationOf(
     credential: isTls ? (tls.credential ?? null) : null,
     trust: isTls && tls.verification.mode !== "none" ? tls.verification.trust : null,
     host: service.host,
+    isDiscovered: endpointsName(cluster) !== null,
     own: parts?.presented[0] ?? null,
     rules: (isTls && tls.verification.mode !== "none" ? tls.verification.rules : null) ?? null,
     parameters: isTls ? tls.parameters : null,

@@ -32,10 +32,13 @@ export function withConnectContexts(
   const variants = (context: TlsContextResource, service: string, among: readonly User[]) => {
     const names = new Set(among.map(({ resolver }) => resolver));
     const wanted = resolvers.filter(({ name }) => names.has(name));
-    return (wanted.length === 0 ? [first] : wanted).map(({ name }, index): TlsContextResource => {
+    return (wanted.length === 0 ? [first] : wanted).map((resolver, index): TlsContextResource => {
       const { secret: _, ...spec } = context.spec;
+      const { name, raw } = resolver;
       return {
         ...context,
+        // What is the matter with an implied one is the matter of the resolver that implies it.
+        ...(context.writtenIn === undefined ? {} : { writtenIn: subjectOf(resolver), raw }),
         name: index === 0 ? context.name : connectVariant(context.name, name),
         spec: { ...spec, identity: { consul: { resolver: name, service } } },
         followsResolver: true,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
+import { consulResolverYaml } from "../support/consul.ts";
 import { issue, issueCa, issueList } from "../support/issuing.ts";
 import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
 import { Credence, credence, eventually, scratch, startRun } from "./credence.ts";
@@ -222,6 +223,36 @@ test("certs watch prints the table, then a line a change, old -> new", async (t)
   assert.notEqual(before, after);
   watching.child.kill("SIGTERM");
   assert.equal((await watching.ended).code, 0);
+});
+
+test("of several Consul agents each is used by who has its resolver, and one that does not answer is said so", async (t) => {
+  const user = (name: string) =>
+    mappingYaml(name, { prefix: `/${name}/`, service: name, resolver: name, tls: "ambassador-consul" });
+  const folder = scratch(t, {
+    "a.yaml":
+      consulResolverYaml("one", "127.0.0.1:1") +
+      consulResolverYaml("two", "unix:///nothere.sock") +
+      user("one") +
+      user("two"),
+  });
+  const { stdout } = await credence(t, "certs", "list", folder, "--format", "json");
+  const { entries } = JSON.parse(stdout) as { entries: Entry[] };
+  for (const name of ["one", "two"]) {
+    const own = entries.filter((entry) => entry.name === `consul/${name}/ambassador`);
+    assert.ok(own.length > 0);
+    const mappings = own.flatMap(({ usedBy }) => usedBy.filter(({ kind }) => kind === "Mapping"));
+    assert.deepEqual(new Set(mappings.map((used) => used.name)), new Set([`default/${name}`]));
+    assert.deepEqual(new Set(own.map(({ status }) => status)), new Set(["not-asked"]));
+  }
+  const watching = new Credence(t, ["certs", "watch", folder]);
+  await eventually(
+    () =>
+      /consul\/two\/ambassador.*\n?.*issuer-unavailable: Consul at \S*nothere\.sock: /.test(
+        watching.stdout,
+      ) || / consul\/two\/ambassador is unusable: Consul at /.test(watching.stdout),
+  );
+  watching.child.kill("SIGTERM");
+  await watching.ended;
 });
 
 test("certs rotate-check says what it cannot ask, and what Envoy does not tell", async (t) => {

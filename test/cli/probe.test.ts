@@ -9,6 +9,7 @@ import { createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
 import { credence, scratch, startRun } from "./credence.ts";
+import { consulResolverYaml } from "../support/consul.ts";
 
 async function upstream(t: TestContext, options: TlsOptions): Promise<number> {
   const server = createServer(options, (socket) => socket.on("error", () => {}));
@@ -186,6 +187,24 @@ test("a Mapping that a field closes: nothing is said of certificates, and what t
   assert.match(verdict.is ?? "", /closes it \(field-invalid\)/);
   assert.doesNotMatch(verdict.remedy ?? "", /credential/);
   assert.match(verdict.says, /trust_domains\.0 is "Upper\.example" and must be a trust domain: lower case/);
+});
+
+test("of several Consul agents the one is named that does not answer, once, and why", async (t) => {
+  const user = (name: string) =>
+    mappingYaml(name, { prefix: `/${name}/`, service: name, resolver: name, tls: "ambassador-consul" });
+  const folder = scratch(t, {
+    "a.yaml":
+      consulResolverYaml("one", "127.0.0.1:1") +
+      consulResolverYaml("two", "unix:///nothere.sock") +
+      user("one") +
+      user("two"),
+  });
+  const { verdict } = (await probed(t, "mapping/two", folder)).peer;
+  assert.match(verdict.says, /^Consul at \S*nothere\.sock: /);
+  assert.deepEqual(
+    verdict.change.map(({ object }) => object),
+    ["consulresolver/default/two"],
+  );
 });
 
 test("a URL: by itself, with a TLSContext, and with files", async (t) => {

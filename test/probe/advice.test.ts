@@ -16,6 +16,7 @@ const SITUATION: Situation = {
   credential: "secret/default/up",
   trust: "secret/default/ca",
   host: "quote",
+  isDiscovered: false,
   leaf: factsOf(dns("other.example")),
   own: null,
   rules: null,
@@ -64,6 +65,12 @@ const CASES: readonly (readonly [what: string, HandshakeReason, Partial<Situatio
     "name_mismatch",
     { leaf: factsOf(ip(127, 0, 0, 1)) },
     ["verify: { dns_names: [127.0.0.1] }, if that is who should answer"],
+  ],
+  [
+    "a service of Consul is no matter of DNS",
+    "dns_failure",
+    { isDiscovered: true },
+    ["the name of a service that its resolver has healthy instances of; of quote it has none"],
   ],
   ["an address as a DNS name is nobody's", "name_mismatch", { leaf: factsOf(dns("127.0.0.1")) }, []],
   [

@@ -146,11 +146,19 @@ function missing(
 ): InventoryEntry {
   const [kind, name] = [face.slice(0, face.indexOf(" ")), face.slice(face.indexOf(" ") + 1)];
   const known = { name, kind: kind as InventoryEntry["kind"], generation: 0, usedBy, certificates: [] };
-  if (isIssued(name))
-    return { ...known, status: "not-asked", reason: "its issuer is asked while the gateway runs" };
-  const status = kind === "trust" ? statuses.trust(name) : kind === "crl" ? statuses.crl(name) : undefined;
+  const status =
+    kind === "credential"
+      ? statuses.credential(name)
+      : kind === "trust"
+        ? statuses.trust(name)
+        : kind === "crl"
+          ? statuses.crl(name)
+          : undefined;
   if (status !== undefined && !status.usable)
     return { ...known, status: "unusable", code: status.code, reason: status.reason };
+  // Who asks an issuer, and has no answer yet, has nothing to say against it.
+  if (isIssued(name))
+    return { ...known, status: "not-asked", reason: "its issuer is asked while the gateway runs" };
   const [code, what] = MISSING[kind as InventoryEntry["kind"]];
   return { ...known, status: "unusable", code, reason: `there is no ${what} of this name` };
 }

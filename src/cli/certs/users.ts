@@ -1,5 +1,5 @@
 import type { Compilation } from "../../compile/compilation.ts";
-import { findContext } from "../../compile/context-lookup.ts";
+import { contextForResolver, findContext } from "../../compile/context-lookup.ts";
 import { serverTls } from "../../compile/server-tls.ts";
 import type { CompiledContext } from "../../compile/tls-contexts.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
@@ -20,7 +20,7 @@ export type CredentialUsers = ReadonlyMap<string, readonly CredentialUser[]>;
 /** Who uses what is in the credential store; objects before what was made of them. */
 export function credentialUsers(
   compilation: Pick<Compilation, "contexts" | "model">,
-  resources: Pick<ResourceSet, "mappings" | "tcpMappings">,
+  resources: Pick<ResourceSet, "mappings" | "tcpMappings" | "modules">,
 ): CredentialUsers {
   const users = new Map<string, Map<string, CredentialUser>>();
   const add = ({ credential, trust, crl }: Faces, kind: string, name: string): void => {
@@ -38,11 +38,13 @@ export function credentialUsers(
       resource.terminates && unusable === null ? facesOfServer(serverTls(context)) : facesOfContext(context);
     add(faces, subject.kind, `${subject.namespace}/${subject.name}`);
   }
+  const byDefault = resources.modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
   for (const mapping of [...resources.mappings, ...resources.tcpMappings]) {
-    const { tls } = mapping.spec;
+    const { tls, resolver = byDefault } = mapping.spec;
     if (typeof tls !== "string") continue;
-    const context = findContext(tls, mapping, contexts, () => {});
-    if (context === null || context === "ambiguous") continue;
+    const named = findContext(tls, mapping, contexts, () => {});
+    if (named === null || named === "ambiguous") continue;
+    const context = contextForResolver(named, resolver ?? "", contexts);
     add(facesOfContext(context), mapping.kind, `${mapping.namespace}/${mapping.name}`);
   }
   for (const { name, tls } of model.clusters) add(facesOfUpstream(tls), "cluster", name);

@@ -15,7 +15,9 @@ export function closedReport(
   const finding = found.find((each) => each.code === code) ?? errors.find((each) => each.code === code);
   const besides = found.filter((each) => each !== finding && CLOSING.has(each.effect));
   const reason: HandshakeReason = code === "private-key-mismatch" ? "key_mismatch" : "credential_unavailable";
-  const says = finding?.message ?? `it is closed (${code})`;
+  // An issuer's own finding says why there is nothing of it.
+  const messages = found.filter((each) => each.code === code).map(({ message }) => message);
+  const says = [...new Set(messages)].join("; ") || (finding?.message ?? `it is closed (${code})`);
   const known = HANDSHAKE_REASONS[reason];
   // Nothing may be the matter with any credential.
   const { is, remedy } = ABOUT_CREDENTIALS.test(code)
@@ -57,7 +59,7 @@ export function closedReport(
       says,
       is,
       remedy,
-      change: (finding === undefined ? [] : [finding, ...besides]).map(changeOf),
+      change: changesOf(finding === undefined ? [] : [finding, ...besides]),
       also: [],
       notes: [],
     },
@@ -68,8 +70,11 @@ const ABOUT_CREDENTIALS = /^(?:secret|certificate|private-key|trust|crl|pem|issu
 
 const CLOSING: ReadonlySet<Diagnostic["effect"]> = new Set(["route-fails-closed", "host-refused"]);
 
-function changeOf(finding: Diagnostic): Change {
-  const { source, remedy } = finding;
-  const place = source === undefined ? null : `${source.file}:${source.line}`;
-  return { object: objectName(finding.subject), field: "", place, says: remedy };
+/** Each once, though several findings may ask for it. */
+function changesOf(findings: readonly Diagnostic[]): Change[] {
+  const changes = findings.map(({ subject, source, remedy }) => {
+    const place = source === undefined ? null : `${source.file}:${source.line}`;
+    return { object: objectName(subject), field: "", place, says: remedy };
+  });
+  return [...new Map(changes.map((change) => [JSON.stringify(change), change])).values()];
 }

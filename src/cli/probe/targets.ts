@@ -1,4 +1,4 @@
-import { findContext } from "../../compile/context-lookup.ts";
+import { contextForResolver, findContext } from "../../compile/context-lookup.ts";
 import type { Subject } from "../../diagnostics/diagnostic.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { VirtualHost } from "../../model/listener.ts";
@@ -85,15 +85,20 @@ const KINDS = new Set(["mapping", "tcpmapping", "authservice", "tlscontext", "ho
 export function objectsOf(
   object: string,
   { contexts }: LoadedGateway["compilation"],
-  { mappings, tcpMappings, authServices, hosts: served }: LoadedGateway["resources"],
+  { mappings, tcpMappings, authServices, modules, hosts: served }: LoadedGateway["resources"],
 ): string[] {
-  const written = [...mappings, ...tcpMappings, ...authServices].find((each) => objectName(each) === object);
+  const isIt = (each: Subject): boolean => objectName(each) === object;
+  const dialling = [...mappings, ...tcpMappings].find(isIt);
+  const written = dialling ?? authServices.find(isIt);
   const host = served.find((each) => objectName(each) === object);
   const name = written?.spec.tls ?? host?.spec.tlsContext?.name;
   const from = written ?? host;
   if (typeof name !== "string" || from === undefined) return [object];
-  const context = findContext(name, from, contexts, () => {});
-  return context === null || context === "ambiguous" ? [object] : [objectName(context.subject), object];
+  const named = findContext(name, from, contexts, () => {});
+  if (named === null || named === "ambiguous") return [object];
+  const byDefault = modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
+  const context = contextForResolver(named, dialling?.spec.resolver ?? byDefault ?? "", contexts);
+  return [objectName(context.subject), object];
 }
 
 /** As the model names it. */
