@@ -50,6 +50,7 @@ export interface ReportedSighting {
   readonly lastSeen: string;
 }
 
+/** Of the planes that count handshakes; `now` in milliseconds since the epoch. */
 export function createAnchorReport(planes: readonly ReportedPlane[], now: number): AnchorReport {
   const ledgers = planes.flatMap(({ anchors }) => anchors ?? []);
   const tells = ledgers.length === planes.length && ledgers.length > 0;

@@ -6,6 +6,7 @@ export function panel(title: string, aside: Markup | string, body: Markup, id = 
 `;
 }
 
+/** Rows made beforehand, below the names of their columns. */
 export function table(columns: readonly string[], rows: readonly Markup[]): Markup {
   return html`<div class="scroll"><table><thead><tr>${columns.map((column) => html`<th>${column}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }

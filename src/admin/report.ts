@@ -153,6 +153,7 @@ export function createReadiness({ planes }: ReportSources): Pick<Report, "revisi
   };
 }
 
+/** All that the diagnostics page and its JSON show, as it is now. */
 export function createReport(sources: ReportSources, query: ReportQuery): Report {
   const { planes } = sources;
   const states = planes.map(({ control }) => control.state);

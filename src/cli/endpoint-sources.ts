@@ -24,6 +24,7 @@ export interface WiredEndpoints extends EndpointSources {
   stop(): void;
 }
 
+/** Who knows the addresses of clusters with a resolver, put together: Consul, loaded when it is named, and DNS for names. */
 export function wireEndpoints(
   store: EndpointStore,
   dns: EndpointReader,

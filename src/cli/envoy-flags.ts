@@ -11,6 +11,7 @@ export interface EnvoyFlags {
   readonly envoyPatience?: number;
 }
 
+/** The flags of an Envoy of `run`'s own. */
 export function addEnvoyFlags(command: Command): void {
   for (const option of [
     new Option("--envoy <file>", "the Envoy to run (default: $CREDENCE_ENVOY, PATH, that of envoy:install)"),
@@ -31,6 +32,7 @@ export function hasEnvoyFlags({ envoy, envoyConcurrency, envoyDns, envoyPatience
   return [envoy, envoyConcurrency, envoyPatience].some((flag) => flag !== undefined) || envoyDns.length > 0;
 }
 
+/** Name servers, each by address and port. */
 export function dnsOption(flag: string, description: string): Option {
   return new Option(flag, description)
     .argParser((text: string, before: readonly string[] | undefined) => [...(before ?? []), resolver(text)])

@@ -4,11 +4,13 @@ import type { ExpiryWarnings } from "../credentials/expiry.ts";
 
 /* How the texts of flags are read. Each throws what commander shows beside the flag's name. */
 
+/** 0 or more. */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);
 }
 
+/** 1 or more. */
 export function positiveNumber(text: string): number {
   const value = wholeNumber(text);
   if (value === 0) throw new InvalidArgumentError("It must be 1 or more.");

@@ -17,6 +17,7 @@ export interface LimitFlags {
   readonly tunnelIdleTimeout: number;
 }
 
+/** A flag for each bound, with the engine's default. */
 export function addLimitFlags(command: Command): void {
   for (const [flag, limit, unit, description] of TABLE) {
     command.addOption(
@@ -41,6 +42,7 @@ export function changedLimits(flags: LimitFlags): (keyof LimitFlags)[] {
   );
 }
 
+/** A flag as it is written on the command line: `--max-head-kib`. */
 export function flagText(flag: keyof LimitFlags): string {
   return `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

@@ -73,6 +73,7 @@ export interface Plane<E extends Engine = Engine> {
   close(): void;
 }
 
+/** The parts of a plane, put together. Nothing is read before its `control` reloads. */
 export function wirePlane<E extends Engine>(options: PlaneOptions<E>): Plane<E> {
   const { logger, clock, groupBounds: bounds = {}, dns = createDnsEndpoints({ clock, logger }) } = options;
   const istioCerts = ofGateway(bounds, options.istioCerts);

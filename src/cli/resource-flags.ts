@@ -49,6 +49,7 @@ export function formatOption(): Option {
     .default("text");
 }
 
+/** How much is logged, and how, by the verbs that go on running. */
 export function addLogFlags(command: Command): Command {
   return command
     .addOption(

@@ -10,6 +10,7 @@ export interface ListenerPorts {
   readonly https: number;
 }
 
+/** `hasTls`: some name is served over TLS. */
 export function listenerPorts(hasTls: boolean, config: ModuleConfig, options: CompileOptions): ListenerPorts {
   return {
     http: options.httpPort ?? (hasTls ? undefined : config.service_port) ?? HTTP_LISTENER_PORT,

@@ -43,6 +43,7 @@ export function isByTrustDomain(status: Status | undefined): boolean {
   return status?.usable === true && status.byTrustDomain === true;
 }
 
+/** The trust domain of a certificate's SPIFFE ID; undefined: it has none, or cannot be used. */
 export function trustDomainOf(status: Status | undefined): string | undefined {
   return status?.usable === true ? status.trustDomain : undefined;
 }

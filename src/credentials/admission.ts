@@ -23,6 +23,7 @@ export type Admitted<T> =
     }
   | { readonly ok: false; readonly finding: Finding };
 
+/** A refusal, for one reason. */
 export function reject(code: KnownCode, message: string): { ok: false; finding: Finding } {
   return { ok: false, finding: { code, message } };
 }

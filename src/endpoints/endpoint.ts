@@ -18,6 +18,7 @@ export interface EndpointReader {
   resolve(host: string, port: number, dns?: DnsSettings): readonly Endpoint[] | Promise<readonly Endpoint[]>;
 }
 
+/** A name that has no address. */
 export class DnsFailure extends Error {
   /** e.g. `ENOTFOUND`. */
   readonly code: string;

@@ -8,6 +8,7 @@ export interface MigrationJson {
   readonly summary: { readonly errors: number; readonly warnings: number; readonly infos: number };
 }
 
+/** The findings as `--format json` has them. */
 export function migrationJson(findings: readonly MigrationFinding[]): MigrationJson {
   const count = (severity: Severity): number =>
     findings.filter((found) => found.severity === severity).length;

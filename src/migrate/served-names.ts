@@ -32,6 +32,7 @@ export function servedNames(input: MigrationInput, legacy: Legacy): ServedNames[
   return [...hosts, ...contexts];
 }
 
+/** The name that a Host serves, in lower case; none is any. */
 export function hostname({ spec }: WrittenObject): string {
   return typeof spec.hostname === "string" && spec.hostname !== "" ? spec.hostname.toLowerCase() : "*";
 }

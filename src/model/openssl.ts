@@ -14,6 +14,7 @@ export interface ContextParameters {
   readonly secureOptions: number;
 }
 
+/** A model's parameters as `tls.createSecureContext` takes them. */
 export function contextParameters(parameters: TlsParameters): ContextParameters {
   return {
     minVersion: VERSIONS[parameters.minVersion],

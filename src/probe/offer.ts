@@ -35,6 +35,7 @@ export interface Equipment {
   readonly missing: readonly string[];
 }
 
+/** What the gateway would present and trust at this moment. */
 export function equipmentOf(tls: OriginateTls, credentials: CredentialReader): Equipment {
   const credential = tls.credential === undefined ? undefined : credentials.credential(tls.credential);
   const { verification } = tls;
@@ -48,6 +49,7 @@ export function equipmentOf(tls: OriginateTls, credentials: CredentialReader): E
   return { credential, trust, missing };
 }
 
+/** What the gateway would offer a cluster's peers with it. */
 export function offerOf(
   { protocol }: Pick<Cluster, "protocol">,
   tls: OriginateTls,

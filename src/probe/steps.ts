@@ -25,6 +25,7 @@ export function offeredIn({ clientHello }: Transcript): Offered | null {
   };
 }
 
+/** What the ClientHello offered. */
 export function offerStep(offered: Offered): Step {
   const { versions, serverName, alpn } = offered;
   const sorted = [...versions].sort();
@@ -54,6 +55,7 @@ export function negotiatedIn({ transcript, negotiated }: DialOutcome): Negotiate
   };
 }
 
+/** What the two agreed on. */
 export function helloStep(
   { version, cipher, group, signature }: NegotiatedReport,
   transcript: Transcript,
@@ -68,6 +70,7 @@ export function helloStep(
   ]);
 }
 
+/** The server's request for a client certificate; null: it made none. */
 export function askedIn({ request }: Transcript): Asked | null {
   if (request === null) return null;
   return {
@@ -76,6 +79,7 @@ export function askedIn({ request }: Transcript): Asked | null {
   };
 }
 
+/** What the server asks of a client certificate. */
 export function requestStep(asked: Asked | null): Step {
   if (asked === null) return ok("request", "it asks for no client certificate", []);
   const { authorities, signatures } = asked;
@@ -87,6 +91,7 @@ export function requestStep(asked: Asked | null): Step {
   ]);
 }
 
+/** What the peer presents; `now` in milliseconds since the epoch, for what ends soon. */
 export function certificateStep({ certificates }: Judgement, now: number): Step {
   const [leaf] = certificates;
   const count = certificates.length === 1 ? "one certificate" : `${certificates.length} certificates`;
@@ -134,6 +139,7 @@ export function presentedIn({ clientChain }: Transcript): CertificateFacts[] {
   });
 }
 
+/** What was presented to the peer, and where it is not what was asked for. */
 export function presentedStep(
   presented: readonly CertificateFacts[],
   credential: Pick<Credential, "facts"> | undefined,
@@ -200,6 +206,7 @@ export function acceptedStep(
   return ok("accepted", says, [...answer, ...sign, ...doubt]);
 }
 
+/** Which protocol the server chose. */
 export function alpnStep(offered: readonly string[], { negotiated }: DialOutcome): Step {
   const chosen = negotiated?.alpn ?? null;
   if (chosen !== null) return ok("alpn", `it chooses ${chosen}`, []);

@@ -187,6 +187,7 @@ function hintOf(inner: TSchema | undefined, found: unknown): string {
   return description === undefined ? "" : ` and must be ${description}`;
 }
 
+/** A map, neither null nor a list. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

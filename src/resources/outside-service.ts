@@ -43,6 +43,7 @@ export interface OutsideServiceSpec {
 
 export type OutsideServiceResource = Resource<OutsideServiceKind, OutsideServiceSpec>;
 
+/** Whether a kind is one of these. */
 export function isOutsideService(kind: string): kind is OutsideServiceKind {
   return Object.hasOwn(OUTSIDE_SERVICES, kind);
 }

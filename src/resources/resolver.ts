@@ -39,6 +39,7 @@ export interface ResolverResource extends Resource<ResolverKind, Partial<Static<
   readonly closedBy: string | null;
 }
 
+/** Whether a kind is that of a resolver. */
 export function isResolverKind(kind: string): kind is ResolverKind {
   return Object.hasOwn(TABLES, kind);
 }

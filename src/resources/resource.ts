@@ -20,6 +20,7 @@ export interface Resource<Kind extends string, Spec> {
   readonly raw: RawObject;
 }
 
+/** How diagnostics name an object. */
 export function subjectOf(resource: { kind: string; namespace: string; name: string }): Subject {
   return { kind: resource.kind, namespace: resource.namespace, name: resource.name };
 }

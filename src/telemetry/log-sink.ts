@@ -12,6 +12,7 @@ export function standardOutput(): LogSink {
   return (bytes, done) => process.stdout.write(bytes, done);
 }
 
+/** Writes to a file descriptor, all of each piece. */
 export function descriptorSink(descriptor: number): LogSink {
   return function writeAll(bytes, done) {
     write(descriptor, bytes, (error, count) => {

@@ -21,7 +21,7 @@ export function orderChain(
   if (leaf === undefined) return null;
   const rest = certificates.filter((certificate) => certificate !== leaf);
   const chain = [leaf];
-  for (let current = leaf; !isSelfIssued(current); ) {
+  for (let current = leaf; !isSelfSigned(current); ) {
     // One that signed it and may not is its issuer all the same, and whoever checks the chain says so.
     const issuer =
       rest.find((candidate) => isIssuedBy(current, candidate)) ??
@@ -39,6 +39,7 @@ export function orderChain(
   };
 }
 
+/** By name and extensions, and by signature. */
 export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && isSignedWith(certificate, issuer);
 }
@@ -52,6 +53,7 @@ function isSignedWith(certificate: X509Certificate, issuer: X509Certificate): bo
   }
 }
 
-export function isSelfIssued(certificate: X509Certificate): boolean {
+/** Vouches for itself: a root, or a leaf of its own. */
+export function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.subject === certificate.issuer && isIssuedBy(certificate, certificate);
 }

@@ -161,6 +161,7 @@ export function integerOctets({ content }: DerValue): Buffer {
   return content;
 }
 
+/** The integer's octets in hex, as serial numbers are compared. Throws MalformedDer. */
 export function integerHex(value: DerValue): string {
   return integerOctets(value).toString("hex");
 }

@@ -39,6 +39,7 @@ export function readName({ content }: DerValue): DistinguishedName {
   return { relative, key: relative.join("\n"), attributes };
 }
 
+/** The texts of a name's attributes of one type, in the order in which they stand. */
 export function attributesOf(name: DistinguishedName, oid: string): string[] {
   return name.attributes.filter((attribute) => attribute.oid === oid).map(({ text }) => text);
 }

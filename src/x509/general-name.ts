@@ -19,6 +19,7 @@ export function readGeneralNames(content: Buffer): GeneralName[] {
   return names;
 }
 
+/** RFC 5280 §4.2.1.6. Throws MalformedDer. */
 export function readGeneralName(value: DerValue): GeneralName {
   const { tag, content } = value;
   switch (tag) {

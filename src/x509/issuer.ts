@@ -12,6 +12,7 @@ export function namesKeyOf(certificate: ParsedCertificate, issuer: ParsedCertifi
   return keyId !== null && keyId === issuer.subjectKey;
 }
 
+/** Issuer and subject have one name (RFC 5280 §3.2), whoever signed it. */
 export function isSelfIssued(certificate: ParsedCertificate): boolean {
   return certificate.subject.key === certificate.issuer.key;
 }

@@ -105,15 +105,10 @@ function read(certificate: X509Certificate, sha256: string): ParsedCertificate |
 function keep(certificate: ParsedCertificate, bytes: number): void {
   KEPT.set(certificate.sha256, certificate);
   keptBytes += bytes;
-  for (const [
-    oldest,
-    {
-      certificate: { raw },
-    },
-  ] of KEPT) {
+  for (const [oldest, kept] of KEPT) {
     if (keptBytes <= MAX_KEPT_BYTES) return;
     KEPT.delete(oldest);
-    keptBytes -= raw.length;
+    keptBytes -= kept.certificate.raw.length;
   }
 }
 

@@ -28,6 +28,7 @@ interface SecretFingerprints {
   readonly publicKey?: string;
 }
 
+/** What Envoy gets of the resources, without secrets. */
 export function dumpEnvoy(gateway: LoadedGateway): EnvoyDump {
   const resources = renderResources(resourcesOf(gateway));
   return {

@@ -21,6 +21,7 @@ export function readFleetFile(file: string): { groups: FleetGroup[] } | { diagno
   return parseFleet(file, text);
 }
 
+/** The rules in `text`, or what is wrong with them, at places of `file`. */
 export function parseFleet(
   file: string,
   text: string,

@@ -20,6 +20,7 @@ export interface XdsIdentity {
   close(): void;
 }
 
+/** Resolves once the files have been read, good or not. */
 export async function followXdsIdentity(files: XdsFiles, clock: Clock, logger: Logger): Promise<XdsIdentity> {
   const store = new CredentialStore(clock, logger);
   const followed = new CertificateFiles(store);

@@ -82,6 +82,7 @@ export interface CertificateReport {
   readonly notAfter: string;
 }
 
+/** Where one destination of a route leads; `all` are the route's, for its share, and `sent` is the request's head. */
 export function destinationReport(
   { destination, dispatch, missing, authorizationMissing }: AnsweredDestination,
   all: readonly AnsweredDestination[],
@@ -190,6 +191,7 @@ function tlsReport(
   };
 }
 
+/** A certificate of the gateway's own, and where it was written. */
 export function certificateReport(credential: Credential, places: Places): CertificateReport {
   const [leaf] = credential.facts;
   return {

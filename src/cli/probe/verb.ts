@@ -5,6 +5,7 @@ import { positiveNumber } from "../flag-values.ts";
 import { addResourceFlags, engineOption, formatOption, READ_PATHS } from "../resource-flags.ts";
 import type { ProbeFlags } from "./probe.ts";
 
+/** The verb that makes the handshake of a Mapping, or of a client. */
 export function addProbe(program: Command): void {
   const command = program
     .command("probe")

@@ -93,6 +93,7 @@ function withoutWords(timeoutMs: number, readsProxyHeader: boolean): [HandshakeR
   ];
 }
 
+/** Whether a log of that name is one of handshakes. */
 export function isHandshakeLog(name: string): boolean {
   return name === HANDSHAKES || name.startsWith(`${HANDSHAKES} `);
 }

@@ -13,6 +13,7 @@ export interface EnvoyHeaderChanges {
   readonly remove: string[];
 }
 
+/** What is added and removed, but for fields that frame the message. */
 export function headerChanges(changes: HeaderChanges | undefined): EnvoyHeaderChanges {
   const add = (changes?.add ?? []).filter(({ name }) => mayChange(name));
   return {

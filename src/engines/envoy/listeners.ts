@@ -34,6 +34,7 @@ export function translateListeners(
   ];
 }
 
+/** A listener whose connections are HTTP, with or without TLS. */
 export function httpListener(
   listener: Listener,
   model: GatewayModel,

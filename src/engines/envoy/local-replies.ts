@@ -63,6 +63,7 @@ export function expressionFilter(expression: string): Filter {
   };
 }
 
+/** Takes responses whose status compares so. */
 export function statusFilter(op: Op, status: number): Filter {
   return {
     filterSpecifier: {

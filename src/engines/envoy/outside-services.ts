@@ -68,6 +68,7 @@ export function logServices(
   });
 }
 
+/** Those of one kind. */
 export function servicesOf({ outside = [] }: GatewayModel, kind: OutsideService["kind"]): OutsideService[] {
   return outside.filter((service) => service.kind === kind);
 }

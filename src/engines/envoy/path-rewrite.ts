@@ -18,6 +18,7 @@ export interface RewritePlan {
   readonly climbs: string | null;
 }
 
+/** How the path changes, and for which paths it may not: those that would climb above the root. */
 export function envoyRewrite(rewrite: PathRewrite | undefined, match: PathMatch): RewritePlan {
   if (rewrite === undefined) return { rewrite: { kind: "none" }, climbs: null };
   if (rewrite.kind === "regex") {

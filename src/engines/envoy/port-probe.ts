@@ -43,6 +43,7 @@ export function withoutListeners(model: GatewayModel, names: ReadonlySet<string>
   };
 }
 
+/** Whether a listener's port could be had at this moment. */
 export async function isFree({ address, port }: BoundListener): Promise<boolean> {
   return (await whyNotBound(address, port)) === null;
 }

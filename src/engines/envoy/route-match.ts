@@ -61,6 +61,7 @@ export function readHost(host: string): { readonly name: string; readonly port: 
   return isName ? { name, port } : null;
 }
 
+/** A text as a regular expression that it alone matches. */
 export function escapeRegex(text: string): string {
   return text.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&");
 }

@@ -34,6 +34,7 @@ export interface OpenConnection {
   destroy(): void;
 }
 
+/** The parsers of an engine with these bounds. */
 export function parsers(limits: Limits): Pick<Serving, "requestHead" | "responseHead"> {
   return {
     requestHead: new RequestHead(limits.maxHeaders),

@@ -66,6 +66,7 @@ export const DURATION_BUCKETS_MS: readonly number[] = [
   1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000,
 ];
 
+/** Counters of one route. */
 export class RouteStats {
   /** Requests by the first digit of their status. */
   readonly byClass: number[] = [0, 0, 0, 0, 0, 0];

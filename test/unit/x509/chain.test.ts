@@ -4,7 +4,7 @@ import { before, describe, it } from "node:test";
 import fc from "../../support/fast-check.ts";
 import { createAuthority } from "../../../src/x509/authority.ts";
 import { parseCertificate } from "../../../src/x509/certificate.ts";
-import { isIssuedBy, isSelfIssued, orderChain } from "../../../src/x509/chain.ts";
+import { isIssuedBy, isSelfSigned, orderChain } from "../../../src/x509/chain.ts";
 
 /** Leaf, two intermediates, root. */
 let chain: X509Certificate[] = [];
@@ -71,7 +71,7 @@ describe("chains", () => {
     const [, , upper, root] = chain as [X509Certificate, X509Certificate, X509Certificate, X509Certificate];
     assert.equal(isIssuedBy(upper, root), true);
     assert.equal(isIssuedBy(upper, namesake), false);
-    assert.equal(isSelfIssued(root), true);
-    assert.equal(isSelfIssued(upper), false);
+    assert.equal(isSelfSigned(root), true);
+    assert.equal(isSelfSigned(upper), false);
   });
 });

@@ -31,6 +31,7 @@ export interface AdsServerOptions {
   readonly orderLimitMs?: number;
 }
 
+/** An xDS server that listens nowhere yet. */
 export function createAdsServer(options: AdsServerOptions): AdsServer {
   return new AdsServer(options);
 }

@@ -20,6 +20,7 @@ export function mapObjects(
   return change(Object.fromEntries(mapped), key);
 }
 
+/** A map, neither null nor a list. */
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -24,6 +24,7 @@ export function acceptanceMetadata(tls: TcpTls, acceptance: Acceptance | undefin
   return accepted === null ? {} : { accepted };
 }
 
+/** As the credentials stand at each question. */
 export function acceptanceIn(credentials: Pick<CredentialReader, "trust" | "crl">): Acceptance {
   return (secret) => {
     const parts = secretParts(secret);

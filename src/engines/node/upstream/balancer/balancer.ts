@@ -13,6 +13,7 @@ export interface Balancer {
   pick(hash: number | null): UpstreamHost;
 }
 
+/** One without hosts yet; undefined is round robin. */
 export function createBalancer(kind: Cluster["balancer"]): Balancer {
   switch (kind) {
     case "least-request":
