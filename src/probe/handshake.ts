@@ -55,13 +55,13 @@ export interface HandshakeParts {
   readonly takes: string | null;
 }
 
-/** Null: no connection was made; `outcome` says why. */
+/** Makes one handshake as the gateway would, and says step by step how it went. `unconnected`: there was no connection to make it on. */
 export async function explainHandshake(
   question: HandshakeQuestion,
   context: ProbeContext,
 ): Promise<HandshakeParts | { readonly unconnected: ProbeFailure }> {
-  const { endpoint, offer, expected, verified, credential, timeoutMs } = question;
-  const judge = (chain: readonly Buffer[]): Judgement => judgePeer(chain, expected, context.now, !verified);
+  const { endpoint, offer, expected, verified, timeoutMs } = question;
+  const judge: Judge = (chain) => judgePeer(chain, expected, context.now, !verified);
   const outcome = await dial(endpoint, offer, {
     timeoutMs,
     settleMs: context.settleMs,
@@ -71,40 +71,66 @@ export async function explainHandshake(
         ? requestOf(question, context)
         : null,
   });
-  const { transcript } = outcome;
   const ended = failureOf(outcome);
   if (outcome.stage === "connecting")
     return { unconnected: ended ?? { reason: "connect_failed", step: "connect", says: "no connection" } };
-  const steps: Step[] = [connectStep(outcome)];
-  const failures: ProbeFailure[] = [];
-  const offered = offeredIn(transcript);
-  if (offered !== null) steps.push(offerStep(offered));
+  const offered = offeredIn(outcome.transcript);
+  const begun = [connectStep(outcome), ...(offered === null ? [] : [offerStep(offered)])];
   // Up to TLS 1.2 a peer may choose a version that was not offered, and show its certificate before we end it.
-  if (ended !== null && (!agreed(outcome) || ended.reason === "no_common_version")) {
-    const found = await whyNotAgreed(question, outcome, ended);
-    const seen = found.chain === null ? null : judge(found.chain);
-    // Nobody agrees on a signature with a key that is too weak for any.
-    const weak = (seen?.faults ?? []).filter(({ fault }) => fault === "key_weak");
-    failures.push(
-      ...weak.map(({ fault, says }) => ({ reason: fault, step: "hello" as const, says })),
-      ...found.failures,
-    );
-    steps.push(...failures.slice(0, 1).map(failedStep));
-    if (seen !== null) steps.push(seenStep(certificateStep(seen, context.now)));
-    return {
-      outcome,
-      steps,
-      failures,
-      offered,
-      negotiated: null,
-      asked: null,
-      certificates: seen?.certificates ?? [],
-      checks: seen?.checks ?? [],
-      presented: [],
-      accepted: null,
-      takes: found.takes,
-    };
-  }
+  const found =
+    ended !== null && (!agreed(outcome) || ended.reason === "no_common_version")
+      ? await disagreement(question, outcome, ended, judge, context)
+      : await agreement(question, outcome, ended, judge, context);
+  return { ...found, outcome, offered, steps: [...begun, ...found.steps] };
+}
+
+type Judge = (chain: readonly Buffer[]) => Judgement;
+type Found = Omit<HandshakeParts, "outcome" | "offered">;
+
+/** The peer took nothing of the offer: what it takes, and what it presents then, is asked anew. */
+async function disagreement(
+  question: HandshakeQuestion,
+  outcome: DialOutcome,
+  ended: ProbeFailure,
+  judge: Judge,
+  context: ProbeContext,
+): Promise<Found> {
+  const found = await whyNotAgreed(question, outcome, ended);
+  const seen = found.chain === null ? null : judge(found.chain);
+  // Nobody agrees on a signature with a key that is too weak for any.
+  const weak = (seen?.faults ?? []).filter(({ fault }) => fault === "key_weak");
+  const failures = [
+    ...weak.map(({ fault, says }) => ({ reason: fault, step: "hello" as const, says })),
+    ...found.failures,
+  ];
+  return {
+    steps: [
+      ...failures.slice(0, 1).map(failedStep),
+      ...(seen === null ? [] : [seenStep(certificateStep(seen, context.now))]),
+    ],
+    failures,
+    negotiated: null,
+    asked: null,
+    certificates: seen?.certificates ?? [],
+    checks: seen?.checks ?? [],
+    presented: [],
+    accepted: null,
+    takes: found.takes,
+  };
+}
+
+/** Both spoke of the same, and certificates were shown: judged, and whether the peer has taken ours. */
+async function agreement(
+  question: HandshakeQuestion,
+  outcome: DialOutcome,
+  ended: ProbeFailure | null,
+  judge: Judge,
+  context: ProbeContext,
+): Promise<Found> {
+  const { offer, verified, credential } = question;
+  const { transcript } = outcome;
+  const steps: Step[] = [];
+  const failures: ProbeFailure[] = [];
   const negotiated = negotiatedIn(outcome);
   const asked = askedIn(transcript);
   if (negotiated !== null) steps.push(helloStep(negotiated, transcript));
@@ -127,24 +153,11 @@ export async function explainHandshake(
     failures.push(refined(ended, credential, presented, asked));
     steps.push(failedStep(ended));
   } else steps.push(alpnStep(offer.alpn, outcome));
-  let resumes: boolean | null = null;
-  if (failures.length === 0 && outcome.session !== null) {
-    const again = await dial(endpoint, offer, { timeoutMs, settleMs: 0, session: outcome.session });
-    resumes = again.negotiated?.resumed ?? false;
-    steps.push({
-      step: "resumption",
-      status: "ok",
-      says: resumes
-        ? "a second handshake resumes the session"
-        : "the session is not resumed: each handshake is a full one",
-      details: [],
-    });
-  }
+  const resumes = failures.length > 0 ? null : await isResumed(question, outcome);
+  if (resumes !== null) steps.push(resumptionStep(resumes));
   return {
-    outcome,
     steps,
     failures,
-    offered,
     negotiated: negotiated === null ? null : { ...negotiated, resumes },
     asked,
     certificates: judgement.certificates,
@@ -153,6 +166,23 @@ export async function explainHandshake(
     accepted,
     takes: null,
   };
+}
+
+/** Whether a second handshake resumes the session of the first; null: there is none to resume. */
+async function isResumed(
+  { endpoint, offer, timeoutMs }: HandshakeQuestion,
+  { session }: DialOutcome,
+): Promise<boolean | null> {
+  if (session === null) return null;
+  const again = await dial(endpoint, offer, { timeoutMs, settleMs: 0, session });
+  return again.negotiated?.resumed ?? false;
+}
+
+function resumptionStep(resumes: boolean): Step {
+  const says = resumes
+    ? "a second handshake resumes the session"
+    : "the session is not resumed: each handshake is a full one";
+  return { step: "resumption", status: "ok", says, details: [] };
 }
 
 function failedStep({ step, says }: ProbeFailure): Step {
