@@ -38,7 +38,8 @@ export function compileParameters(
     if (!CIPHERS.has(cipher.toLowerCase()))
       report("tls-cipher-unknown", "cipher_suites", `${cipher} is no cipher that is known here`);
   }
-  const groups = spec.ecdh_curves ?? [];
+  // Envoy refuses a list with one of them twice.
+  const groups = [...new Set(spec.ecdh_curves ?? [])];
   for (const group of groups) {
     if (!GROUPS.has(group))
       report("tls-group-unknown", "ecdh_curves", `${group} is no key exchange group that is known here`);
@@ -54,6 +55,10 @@ export function compileParameters(
     if (alpn.length === 0)
       report("tls-context-invalid", "alpn_protocols", "h2 is the only protocol, and it is not spoken");
   }
+  // RFC 7301 §3.1: a name has one byte for its length.
+  for (const protocol of written)
+    if (Buffer.byteLength(protocol) > 255)
+      report("tls-context-invalid", "alpn_protocols", "a protocol's name has no more than 255 bytes");
   const parameters = { minVersion, maxVersion, cipherSuites, groups, alpn };
   // What nobody knows has been said above.
   const known = {

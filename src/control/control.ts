@@ -65,8 +65,6 @@ export class Control {
   #revision: Revision | null = null;
   #listeners: readonly BoundListener[] = [];
   #found: readonly Diagnostic[] = [];
-  /** The newest. Its references are made when a finding asks for them. */
-  #compilation: Compilation | null = null;
   /** With what it was made of; null before the first. */
   #last: Compiled | null = null;
   /** Those whose files and issuers are followed. */
@@ -219,7 +217,6 @@ export class Control {
     this.#soon = undefined;
     const { compilation, hash } = this.#compile(loaded.resources);
     this.#found = [...loaded.diagnostics, ...compilation.diagnostics];
-    this.#compilation = compilation;
     await endpoints?.prepare(compilation.model);
     if (this.#stopped) return;
     const isRetry = this.#ports.takeDue();
@@ -289,7 +286,7 @@ export class Control {
   /** All that stand now, in no order. */
   #diagnostics(): Diagnostic[] {
     const { store, endpoints } = this.#options;
-    const made = this.#problems.length === 0 ? null : this.#compilation;
+    const made = this.#problems.length === 0 ? null : this.#last;
     const places: Places = made === null ? new Map() : placesIn(made);
     return [
       ...this.#found,

@@ -3,26 +3,39 @@ import type { CredentialStore } from "../credentials/store.ts";
 import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { EngineProblem } from "../engines/engine.ts";
+import type { AnyResource } from "../resources/envelope.ts";
+import type { ResourceSet } from "../resources/resource-set.ts";
 
 /** Where each resource of a compilation stands, by `mapping/default/shop`. */
 export type Places = ReadonlyMap<string, SourcePosition>;
 
-/** From what a compilation says its parts came from: `mapping/default/shop gateway/a.yaml:3`. Found once: problems may stand for days. */
-export function placesIn(compilation: Pick<Compilation, "references">): Places {
-  const known = PLACES.get(compilation);
+/**
+ * Of all that was written, and of what a compilation made of an Ingress, by what it says its parts came from: `mapping/default/shop gateway/a.yaml:3`.
+ * Found once: problems may stand for days.
+ */
+export function placesIn(made: Made): Places {
+  const known = PLACES.get(made);
   if (known !== undefined) return known;
   const places = new Map<string, SourcePosition>();
-  PLACES.set(compilation, places);
-  for (const reference of Object.values(compilation.references).flat()) {
+  PLACES.set(made, places);
+  for (const list of Object.values(made.resources) as readonly (readonly AnyResource[])[])
+    for (const { kind, namespace, name, raw } of list)
+      places.set(`${kind.toLowerCase()}/${namespace}/${name}`, raw.source);
+  for (const reference of Object.values(made.compilation.references).flat()) {
     const found = /^(\S+) (.+):(\d+)$/.exec(reference);
     if (found === null) continue;
     const [, resource = "", file = "", line] = found;
-    places.set(resource, { file, line: Number(line), column: 1 });
+    if (!places.has(resource)) places.set(resource, { file, line: Number(line), column: 1 });
   }
   return places;
 }
 
-const PLACES = new WeakMap<object, Places>();
+interface Made {
+  readonly resources: ResourceSet;
+  readonly compilation: Pick<Compilation, "references">;
+}
+
+const PLACES = new WeakMap<Made, Places>();
 
 /** What an engine does not take, as a finding about the object that it was made from: a part of the model, or a credential. */
 export function engineDiagnostic(

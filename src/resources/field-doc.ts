@@ -30,7 +30,7 @@ type Doc = Omit<FieldDoc, "is">;
 export const flag = (text: Doc) => Type.Optional(Type.Boolean(doc({ is: "true or false", ...text })));
 
 /** A hundred years: what is no time at all overflows in one place or another. */
-const LONGEST_MS = 3_153_600_000_000;
+export const LONGEST_MS = 3_153_600_000_000;
 
 /** A whole number of milliseconds. */
 export const milliseconds = (text: Doc, minimum = 0) =>

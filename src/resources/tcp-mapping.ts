@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { type Static, Type } from "typebox";
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { count, doc } from "./field-doc.ts";
+import { count, doc, LONGEST_MS } from "./field-doc.ts";
 import { type FieldTable, readFields, SELECTION_FIELDS } from "./fields.ts";
 import { ACTION_FIELDS } from "./mapping-action.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
@@ -66,7 +66,7 @@ const TCP_MAPPING_FIELDS = {
   ),
   idle_timeout_ms: Type.Optional(
     Type.Union(
-      [Type.String({ pattern: "^\\d{1,9}$" }), Type.Integer({ minimum: 0 })],
+      [Type.String({ pattern: "^\\d{1,9}$" }), Type.Integer({ minimum: 0, maximum: LONGEST_MS })],
       doc({
         is: "a number of milliseconds",
         does: "Ends a connection on which neither side has sent a byte for so long; 0: never.",

@@ -64,7 +64,7 @@ function reasonIn(detail: string): string {
   const [, constraint] = /Proto constraint validation failed \((.*)\)$/s.exec(text) ?? [];
   if (constraint !== undefined) return constraint.split(" | caused by ").at(-1) as string;
   const plain = text
-    .replace(/:?\s*goo\.gle\/debugproto\s+/, ": ")
+    .replace(/:?\s*goo\.gle\/debug\w+\s+/, ": ")
     .replace(/\s+/g, " ")
     .replace(/^: /, "");
   return plain.length <= MOST_CHARACTERS ? plain : `${plain.slice(0, MOST_CHARACTERS)}…`;
