@@ -18,6 +18,8 @@ interface Lie {
   /** What is said of it, by any source that has no line of its own. */
   readonly said: RegExp;
   readonly by?: Readonly<Record<string, RegExp>>;
+  /** By these sources it is none. */
+  readonly not?: readonly string[];
 }
 
 const KEPT = "kept-previous";
@@ -56,6 +58,8 @@ const LIES: Readonly<Record<string, Lie>> = {
   "a certificate of a stranger": {
     tell: (site) => site.issue({ stranger: true }),
     said: new RegExp(`certificate-[a-z-]+ ${KEPT}`),
+    // Of a context with hosts the CA is its clients', and says nothing about the certificate.
+    not: ["certificate files"],
   },
   megabytes: {
     tell: ({ good }) => ({
@@ -82,10 +86,11 @@ describe("an issuer that lies", () => {
     for (const site of sites) await site.stop();
   });
 
-  for (const [what, { tell, said, by = {} }] of Object.entries(LIES))
+  for (const [what, { tell, said, by = {}, not = [] }] of Object.entries(LIES))
     it(`by ${what}: last good, said, few questions, and the next good one`, async () => {
+      const liars = sites.filter(({ source }) => !not.includes(source));
       await together(
-        sites.map(async (site) => {
+        liars.map(async (site) => {
           const asked = site.issuer?.asked() ?? 0;
           const heldUntil = Date.now() + HELD_MS;
           await site.tell({ ...site.good, ...(await tell(site)) });
