@@ -22,16 +22,16 @@ export async function writeReadyFile(file: string, ready: object): Promise<void>
   }
 }
 
-/** At once: what waits for it to go must not see it for as long as requests in flight take. */
-export function removeReadyFile(file: string): void {
-  rmSync(file, { force: true });
-}
-
-/** One that a killed process has left says nothing of this one. What cannot be removed cannot be written either, which is told then. */
-export function removeOldReadyFile(file: string): void {
+/**
+ * At once: what waits for it to go must not see it for as long as requests in flight take. Returns why it cannot go (a folder
+ * has its name by now, the disk is read-only), which is no reason to lose those requests; null: it is gone.
+ */
+export function removeReadyFile(file: string): string | null {
   try {
-    removeReadyFile(file);
-  } catch {
-    // A folder, or no rights.
+    rmSync(file, { force: true });
+    return null;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return `the ready file ${file} cannot be removed: ${code ?? message}`;
   }
 }

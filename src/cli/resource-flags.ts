@@ -10,15 +10,19 @@ export const READ_PATHS = "files or folders of YAML, or - for standard input; fo
 export function addResourceFlags(command: Command): Command {
   return command
     .addOption(
-      new Option("--ambassador-id <id>", "which resources are meant for this gateway")
-        .env("AMBASSADOR_ID")
-        .default("default"),
+      ofEnvironment(
+        "AMBASSADOR_ID",
+        new Option("--ambassador-id <id>", "which resources are meant for this gateway").default("default"),
+      ),
     )
     .addOption(
-      new Option(
-        "--istio-certs <dir>",
-        "folder of Istio's agent (cert-chain.pem, key.pem, root-cert.pem): the Secret istio-certs",
-      ).env("AMBASSADOR_ISTIO_SECRET_DIR"),
+      ofEnvironment(
+        "AMBASSADOR_ISTIO_SECRET_DIR",
+        new Option(
+          "--istio-certs <dir>",
+          "folder of Istio's agent (cert-chain.pem, key.pem, root-cert.pem): the Secret istio-certs",
+        ),
+      ),
     )
     .addOption(expiryWarningsOption())
     .option("--require-upstream-verification", "an upstream that cannot be verified fails closed")
@@ -62,4 +66,10 @@ export function addLogFlags(command: Command): Command {
         .choices(["auto", "json", "pretty"])
         .default("auto"),
     );
+}
+
+/** A variable without a value is one that is not set, as for 1.14: manifests have them. */
+function ofEnvironment(variable: string, option: Option): Option {
+  if (process.env[variable] === "") delete process.env[variable];
+  return option.env(variable);
 }

@@ -6,7 +6,7 @@ import { type LimitFlags, limitsOf } from "./limit-flags.ts";
 import { type EnvoyFlags, hasEnvoyFlags } from "./envoy-flags.ts";
 import { type ListenerFlags, type ResourceFlags, servingOptionsOf } from "./load.ts";
 import { allExist } from "./paths.ts";
-import { type Ready, removeOldReadyFile, removeReadyFile, writeReadyFile } from "./ready-file.ts";
+import { type Ready, removeReadyFile, writeReadyFile } from "./ready-file.ts";
 import { type Gateway, type GatewayOptions, wireGateway } from "./wire.ts";
 
 export interface RunFlags extends ResourceFlags, ListenerFlags, LimitFlags, EnvoyFlags {
@@ -48,7 +48,8 @@ export async function run(paths: readonly string[], flags: RunFlags): Promise<vo
     return;
   }
   // Not before: another gateway may be the one that has the admin port, and this its file.
-  if (flags.readyFile !== undefined) removeOldReadyFile(flags.readyFile);
+  // One that a killed process has left says nothing of this one. What cannot be removed cannot be written either, which is told then.
+  if (flags.readyFile !== undefined) removeReadyFile(flags.readyFile);
   signals.stopWatching = gateway.source.watch(() => void gateway.control.reload("noticed"));
   await gateway.control.reload();
   if (signals.ending) return;
@@ -119,7 +120,8 @@ interface Signals {
 function handleSignals(gateway: Gateway, flags: RunFlags, logger: Logger): Signals {
   const signals: Signals = { ending: false, stopWatching: () => {} };
   const removeFile = (): void => {
-    if (flags.readyFile !== undefined) removeReadyFile(flags.readyFile);
+    const problem = flags.readyFile === undefined ? null : removeReadyFile(flags.readyFile);
+    if (problem !== null) logger.warn(problem);
   };
   const end = async (why: string): Promise<void> => {
     signals.ending = true;

@@ -253,15 +253,15 @@ export const clientCases: readonly BehaviourCase[] = [
   },
   {
     name: "redirect_cleartext_from 8080: the http listener redirects that host",
-    async resources({ cleartext }) {
-      return (
-        mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }) +
-        tlsContextYaml("a", { hosts: ["a.example"], secret: "server", redirect_cleartext_from: 8080 }) +
-        secretYaml("server", (await certificates()).server)
-      );
-    },
+    resources: redirectedHost,
     request: "GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n",
     expect: { statuses: [301], head: /location: https:\/\/a\.example\/x\?y=1\r\n/, seen: null },
+  },
+  {
+    name: "OPTIONS * is redirected nowhere, as no URL says it",
+    resources: redirectedHost,
+    request: "OPTIONS * HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n",
+    expect: { statuses: [404], seen: null, failure: "no_route" },
   },
   {
     name: "a host for * answers whatever name, and none",
@@ -277,3 +277,11 @@ export const clientCases: readonly BehaviourCase[] = [
     expect: { statuses: [200] },
   },
 ];
+
+async function redirectedHost({ cleartext }: CasePeers): Promise<string> {
+  return (
+    mappingYaml("m", { prefix: "/", service: `localhost:${cleartext}` }) +
+    tlsContextYaml("a", { hosts: ["a.example"], secret: "server", redirect_cleartext_from: 8080 }) +
+    secretYaml("server", (await certificates()).server)
+  );
+}

@@ -211,6 +211,13 @@ test("AMBASSADOR_ID and --ambassador-id choose what is meant for this gateway", 
   assert.equal((await new Credence(t, ["check", folder], { AMBASSADOR_ID: "blue" }).ended).code, 1);
 });
 
+test("variables of the environment without a value are ones that are not set", async (t) => {
+  const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "localhost:1") });
+  const environment = { AMBASSADOR_ID: "", AMBASSADOR_ISTIO_SECRET_DIR: "" };
+  const { code, stdout } = await new Credence(t, ["check", folder], environment).ended;
+  assert.deepEqual([code, stdout], [0, "1 route, 0 TLS hosts: 0 errors, 0 warnings\n"]);
+});
+
 test("--require-upstream-verification turns the warning into an error", async (t) => {
   const folder = scratch(t, { "a.yaml": mapping("a", "/a/", "https://localhost:1") });
   const warned = await credence(t, "check", folder);

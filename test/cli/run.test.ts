@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
@@ -127,6 +127,21 @@ test("SIGTERM finishes what is in flight, and is not ready meanwhile", async (t)
   assert.match(unready.body, /shutting down/);
   await assert.rejects(fetchText(`http://${ready.http}/a/`), /ECONNREFUSED/);
   assert.equal(run.child.exitCode, null);
+  release();
+  assert.deepEqual(await slow, { status: 200, body: "slow answer" });
+  assert.equal((await run.ended).code, 0);
+});
+
+test("a ready file that cannot be removed costs no request in flight", async (t) => {
+  const { process: run, ready, readyFile } = await startRun(t, resources(t));
+  const before = arrived;
+  const slow = fetchText(`http://${ready.http}/a/slow`);
+  await eventually(() => arrived > before);
+  rmSync(readyFile);
+  mkdirSync(readyFile);
+  run.child.kill("SIGTERM");
+  await eventually(() => run.stderr.includes("cannot be removed"));
+  assert.match(run.stderr, /the ready file \S+ cannot be removed: \w+/);
   release();
   assert.deepEqual(await slow, { status: 200, body: "slow answer" });
   assert.equal((await run.ended).code, 0);

@@ -7,7 +7,7 @@ import { createLogger, type LogFormat, type Logger, logDestination } from "../..
 import { harmless } from "../../telemetry/terminal.ts";
 import { type ListenerFlags, type ResourceFlags, servingOptionsOf } from "../load.ts";
 import { allExist } from "../paths.ts";
-import { removeOldReadyFile, removeReadyFile, writeReadyFile } from "../ready-file.ts";
+import { removeReadyFile, writeReadyFile } from "../ready-file.ts";
 import { inColour } from "../standard-output.ts";
 import { collectWhenIdle } from "./idle-collection.ts";
 import { readFleetFile } from "./fleet-file.ts";
@@ -70,7 +70,8 @@ export async function controlPlane(paths: readonly string[], flags: ControlPlane
     );
   }
   // Not before: another control plane may be the one that has the admin port, and this its file.
-  if (flags.readyFile !== undefined) removeOldReadyFile(flags.readyFile);
+  // One that a killed process has left says nothing of this one. What cannot be removed cannot be written either, which is told then.
+  if (flags.readyFile !== undefined) removeReadyFile(flags.readyFile);
   for (const { source, control } of planes) source.watch(() => void control.reload("noticed"));
   await reload();
   for (const { control } of planes) await control.rehearse();
@@ -121,7 +122,8 @@ function fleetOf(file: string): FleetGroup[] | "invalid" {
 /** Its Envoys keep what they have and connect again: there is nothing to drain. */
 function handleSignals(flags: ControlPlaneFlags, logger: Logger, reload: () => Promise<unknown>): void {
   const removeFile = (): void => {
-    if (flags.readyFile !== undefined) removeReadyFile(flags.readyFile);
+    const problem = flags.readyFile === undefined ? null : removeReadyFile(flags.readyFile);
+    if (problem !== null) logger.warn(problem);
   };
   process.on("SIGHUP", () => {
     logger.info("SIGHUP: reloading");

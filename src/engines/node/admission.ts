@@ -172,6 +172,8 @@ function cleartextRefusal(
   const action = accepted.listener.action === "redirect" ? "redirect" : cleartextAction(host, accepted);
   if (action === "route") return null;
   if (action === "reject") return refuse("cleartext_refused", "host is served over TLS only");
+  // No URL says `*`.
+  if (head.target === "*") return refuse("no_route", "OPTIONS *");
   const port = head.host === head.hostname || httpsPort === null || httpsPort === 443 ? "" : `:${httpsPort}`;
   return { kind: "redirect", location: `https://${hostname}${port}${head.target}` };
 }
