@@ -102,10 +102,12 @@ function only(answer: Outcome, lines: RegExp): Outcome {
   return { ...answer, head: answer.head.filter((line) => lines.test(line)) };
 }
 
-/** The path without dot segments, escapes and further slashes. */
+/** The path without dot segments (with parameters or without), escapes and further slashes. */
 function normal(location: string): string {
   const [, origin = "", path = "", query = ""] = /^(https:\/\/[^/]*)([^?]*)(.*)$/.exec(location) ?? [];
-  const decoded = decodeURI(path).replaceAll("\\", "/");
+  const decoded = decodeURI(path)
+    .replaceAll("\\", "/")
+    .replace(/(?<=\/\.{1,2});[^/]*/g, "");
   return (
     origin.toLowerCase().replace(/:443$/, "") +
     new URL(`http://a${decoded}`).pathname.replace(/\/{2,}/g, "/") +
