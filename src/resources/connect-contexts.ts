@@ -1,4 +1,4 @@
-import { subjectOf } from "./resource.ts";
+import { byNamespaceAndName, subjectOf } from "./resource.ts";
 import { resolversByName } from "./resolver.ts";
 import type { ResourceSet } from "./resource-set.ts";
 import { secretCredentialName } from "./secret.ts";
@@ -100,9 +100,4 @@ function usersOf({ modules, mappings, tcpMappings }: ResourceSet): User[] {
   return [...mappings, ...tcpMappings].flatMap(({ namespace, spec: { tls, resolver = byDefault } }) =>
     typeof tls === "string" ? [{ namespace, tls, resolver }] : [],
   );
-}
-
-function byNamespaceAndName(a: TlsContextResource, b: TlsContextResource): number {
-  if (a.namespace !== b.namespace) return a.namespace < b.namespace ? -1 : 1;
-  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

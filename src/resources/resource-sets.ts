@@ -1,13 +1,8 @@
 import { difference } from "./difference.ts";
 import type { AnyResource } from "./envelope.ts";
-import {
-  byNamespaceAndName,
-  createResourceSet,
-  identityOf,
-  type ResourceSet,
-  type SettledSet,
-  unwrapped,
-} from "./resource-set.ts";
+import { identityOf } from "./namesakes.ts";
+import { byNamespaceAndName } from "./resource.ts";
+import { createResourceSet, type ResourceSet, type SettledSet, unwrapped } from "./resource-set.ts";
 
 /**
  * ResourceSets one after the other. Where single objects have changed, that were and are the only ones of their names, the set
