@@ -20,6 +20,7 @@ import type { RawObject, Resource } from "./resource.ts";
 import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
 import { parseTcpMapping, type TcpMappingResource } from "./tcp-mapping.ts";
 import { parseSecret, type SecretMaterial } from "./secret.ts";
+import { strayTlsAnnotation } from "./tls-annotation.ts";
 import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
 import { withholdKeys } from "./withheld.ts";
 import { hasServer, parseTlsModule, type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
@@ -137,7 +138,16 @@ function parseEnvelope(raw: RawObject, ambassadorId: string): ParsedObject {
   if (!isSelected(spec.ambassador_id ?? spec.ambassadorId, ambassadorId)) return NOTHING;
   const parsed = parseKind(kind, identity, spec, raw, subject);
   const variables = kind === "ConsulResolver" ? [] : variableFindings(spec, raw, subject);
-  return variables.length === 0 ? parsed : { ...parsed, diagnostics: [...parsed.diagnostics, ...variables] };
+  const stray = kind === "TLSContext" ? null : strayTlsAnnotation(subject, raw);
+  const more = stray === null ? variables : [...variables, stray];
+  if (more.length === 0) return parsed;
+  const { resource } = parsed;
+  const isLess = stray !== null && resource?.kind === "Host";
+  return {
+    ...parsed,
+    resource: isLess ? { ...resource, closedBy: resource.closedBy ?? stray.code } : resource,
+    diagnostics: [...parsed.diagnostics, ...more],
+  };
 }
 
 /**

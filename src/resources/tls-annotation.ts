@@ -52,6 +52,20 @@ export function withTlsAnnotation(spec: unknown, subject: Subject, raw: RawObjec
   };
 }
 
+/** The annotation on an object of another kind, which has no such rules: null where there is none. */
+export function strayTlsAnnotation(subject: Subject, raw: RawObject): Diagnostic | null {
+  if (annotationOf(raw) === undefined) return null;
+  // A name is not to be served without the check of clients that somebody has written.
+  const closes = subject.kind === "Host" ? ({ severity: "error", effect: "host-refused" } as const) : {};
+  return diagnose("field-unknown", {
+    subject,
+    source: placeOf(raw),
+    message: `the annotation ${TLS_ANNOTATION} is read on a TLSContext, and on no ${subject.kind}`,
+    remedy: "Write it on the TLSContext that this object names.",
+    ...closes,
+  });
+}
+
 function annotationOf({ value }: RawObject): unknown {
   const metadata = isRecord(value) ? value.metadata : undefined;
   const annotations = isRecord(metadata) ? metadata.annotations : undefined;
