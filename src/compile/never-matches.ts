@@ -9,9 +9,9 @@ export function whyNoHost(host: string): string | null {
 /** Why no request has this path, or for a prefix one that begins with it; null where one may. Requests' paths are normalised before. */
 export function whyNoPath(path: string, isWhole: boolean): string | null {
   if (path.includes("?")) return "a request's path ends before its query";
-  if (/[^!-~]|#/.test(path)) return "such a character is percent-encoded in a request's path";
+  if (/[^!-~]|["#<>^`{|}]/.test(path)) return "such a character is percent-encoded in a request's path";
   if (path.includes("\\")) return "a \\ in a request's path is read as /";
-  if (/\/\.{1,2}\//.test(path) || (isWhole && /\/\.{1,2}$/.test(path)))
+  if (/\/\.{1,2}(?:;[^/]*)?\//.test(path) || (isWhole && /\/\.{1,2}(?:;[^/]*)?$/.test(path)))
     return "dot segments of a request's path are resolved before";
   const [unreserved] = /%(?:2d|2e|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i.exec(path) ?? [];
   return unreserved === undefined ? null : `${unreserved} of a request's path is decoded before`;

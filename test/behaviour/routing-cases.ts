@@ -114,6 +114,15 @@ export const routingCases: readonly BehaviourCase[] = [
       expect: { statuses: [200], seen: path("/admin/x") },
     }),
   ),
+  {
+    name: "characters that no path has are encoded before a route is chosen, and not where somebody wrote them",
+    resources: ({ cleartext }) =>
+      mappingYaml("a", { prefix: "/", service: `localhost:${cleartext}`, rewrite: "/other/" }) +
+      mappingYaml("b", { prefix: "/a|b/", service: `localhost:${cleartext}`, rewrite: "/unused/" }) +
+      mappingYaml("c", { prefix: "/a%7Cb/", service: `localhost:${cleartext}`, rewrite: "/c|d/" }),
+    request: get('/a|b/"<>^`{}?"|'),
+    expect: { statuses: [200], seen: path('/c|d/%22%3C%3E%5E%60%7B%7D?"|') },
+  },
   ...["/a../secret", "/a..;/secret"].map(
     (target): BehaviourCase => ({
       name: `a rewrite brings no dot segment back: ${target}`,

@@ -14,8 +14,10 @@ export function rewritePath(path: string, match: PathMatch, rewrite: PathRewrite
   const rewritten = rewritePathname(pathname, match, rewrite);
   const rooted = rewritten.startsWith("/") ? rewritten : `/${rewritten}`;
   // `/a` rewritten to `/` makes `/../x` of `/a../x`: dot segments must not come back by this door.
-  return normalisePath(rooted + query, { mergeSlashes: false, rejectEscapedSlashes: false }).path ?? null;
+  return normalisePath(rooted + query, REWRITTEN).path ?? null;
 }
+
+const REWRITTEN = { mergeSlashes: false, rejectEscapedSlashes: false, isRewritten: true } as const;
 
 function rewritePathname(pathname: string, match: PathMatch, rewrite: PathRewrite): string {
   if (rewrite.kind === "regex") return substitute(pathname, patternOf(rewrite), rewrite.substitution);

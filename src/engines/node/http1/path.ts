@@ -1,7 +1,9 @@
 /**
  * Brings a request path into the one form that is matched and forwarded, as 1.14's `normalize_path` does: dot segments
- * removed (RFC 3986 §5.2.4, `%2e` counts as a dot), percent-encoded unreserved characters decoded (§6.2.2.2), `\` read as
- * `/`. A dot segment with parameters (`..;x`) is one too, as for Envoy and for servers that take parameters off first. Without it `/public/../admin` would match one route and be served by another.
+ * removed (RFC 3986 §5.2.4, `%2e` counts as a dot), percent-encoded unreserved characters decoded (§6.2.2.2), those that no
+ * path has (`"<>^{|}` and the backtick) encoded, `\` read as `/`. A dot segment with parameters (`..;x`) is one too, as for
+ * Envoy and for servers that take parameters off first. Otherwise `/public/../admin` would match one route and be served by
+ * another.
  */
 export function normalisePath(path: string, options: PathOptions): NormalisedPath {
   const queryAt = path.indexOf("?");
@@ -18,6 +20,8 @@ export function normalisePath(path: string, options: PathOptions): NormalisedPat
     return UNRESERVED.test(char) ? char : escaped;
   });
   clean = clean.replaceAll("\\", "/");
+  if (options.isRewritten !== true)
+    clean = clean.replace(NO_PATH, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
   const normalised = removeDotSegments(clean);
   // A path that climbs above the root is refused rather than clamped: nobody sends it in good faith.
   if (normalised === null) return { error: "path climbs above the root" };
@@ -29,6 +33,8 @@ export function normalisePath(path: string, options: PathOptions): NormalisedPat
 export interface PathOptions {
   readonly mergeSlashes: boolean;
   readonly rejectEscapedSlashes: boolean;
+  /** A request's path has been in its normal form, and what somebody wrote is in it now: his characters stay as they are. */
+  readonly isRewritten?: true;
 }
 
 export type NormalisedPath =
@@ -37,22 +43,24 @@ export type NormalisedPath =
 
 const MALFORMED_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
 const ESCAPED_SLASH = /%(?:2f|5c)/i;
+/** Of what a target may hold (RFC 3986 §3.3 has them in no path). */
+const NO_PATH = /["<>^`{|}]/g;
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
 
-/** Most paths have no `%`, `\`, `//` or `/.` and are taken as they are. */
+/** Most paths have none of these characters, no `//` and no `/.`, and are taken as they are. */
 function needsWork(path: string): boolean {
   let before = 0;
   for (let index = 0; index < path.length; index++) {
     const code = path.charCodeAt(index);
-    if (code === PERCENT || code === BACKSLASH) return true;
+    if (SPECIAL[code] === 1) return true;
     if (before === SLASH && (code === SLASH || code === DOT)) return true;
     before = code;
   }
   return false;
 }
 
-const PERCENT = 0x25;
-const BACKSLASH = 0x5c;
+const SPECIAL = new Uint8Array(128);
+for (const character of '%\\"<>^`{|}') SPECIAL[character.charCodeAt(0)] = 1;
 const SLASH = 0x2f;
 const DOT = 0x2e;
 
