@@ -38,8 +38,9 @@ export function compileParameters(
     if (!CIPHERS.has(cipher.toLowerCase()))
       report("tls-cipher-unknown", "cipher_suites", `${cipher} is no cipher that is known here`);
   }
-  // Envoy refuses a list with one of them twice.
-  const groups = [...new Set(spec.ecdh_curves ?? [])];
+  // Envoy refuses a list with one of them twice, under whatever name, and with it the certificate that is served with it.
+  const named = (spec.ecdh_curves ?? []).map((group) => ALSO_CALLED.get(group) ?? group);
+  const groups = (spec.ecdh_curves ?? []).filter((_, index) => named.indexOf(named[index] ?? "") === index);
   for (const group of groups) {
     if (!GROUPS.has(group))
       report("tls-group-unknown", "ecdh_curves", `${group} is no key exchange group that is known here`);
@@ -55,10 +56,12 @@ export function compileParameters(
     if (alpn.length === 0)
       report("tls-context-invalid", "alpn_protocols", "h2 is the only protocol, and it is not spoken");
   }
-  // RFC 7301 §3.1: a name has one byte for its length.
-  for (const protocol of written)
-    if (Buffer.byteLength(protocol) > 255)
-      report("tls-context-invalid", "alpn_protocols", "a protocol's name has no more than 255 bytes");
+  if (!fitsHandshake(written))
+    report(
+      "tls-context-invalid",
+      "alpn_protocols",
+      "a protocol's name has no more than 255 bytes, and all of them no more than 65535",
+    );
   const parameters = { minVersion, maxVersion, cipherSuites, groups, alpn };
   // What nobody knows has been said above.
   const known = {
@@ -71,8 +74,19 @@ export function compileParameters(
   return parameters;
 }
 
+/** RFC 7301 §3.1: one byte for the length of a name, two for that of the list. */
+function fitsHandshake(protocols: readonly string[]): boolean {
+  const lengths = protocols.map((protocol) => Buffer.byteLength(protocol));
+  return Math.max(0, ...lengths) < 2 ** 8 && lengths.reduce((sum, length) => sum + length + 1, 0) < 2 ** 16;
+}
+
 const WRITTEN_AS = { cipherSuites: "cipher_suites", groups: "ecdh_curves" } as const;
 const VERSIONS: readonly TlsVersion[] = ["v1.0", "v1.1", "v1.2", "v1.3"];
+const ALSO_CALLED: ReadonlyMap<string, string> = new Map([
+  ["prime256v1", "P-256"],
+  ["secp384r1", "P-384"],
+  ["secp521r1", "P-521"],
+]);
 const CIPHERS = new Set(getCiphers().map((name) => name.toLowerCase()));
 const GROUPS = new Set(
   "X25519MLKEM768 SecP256r1MLKEM768 SecP384r1MLKEM1024 X25519 X448 P-256 P-384 P-521 prime256v1 secp384r1 secp521r1".split(
