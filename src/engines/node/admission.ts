@@ -106,23 +106,6 @@ function hasUnderscore({ fields }: RequestHead): boolean {
   return false;
 }
 
-/** One destination of a route, by weight. */
-export function choose<Destination extends { readonly weight: number }>({
-  destinations,
-}: {
-  readonly destinations: readonly Destination[];
-}): Destination {
-  if (destinations.length === 1) return destinations[0] as Destination;
-  let total = 0;
-  for (const destination of destinations) total += destination.weight;
-  let point = Math.random() * total;
-  for (const destination of destinations) {
-    point -= destination.weight;
-    if (point < 0) return destination;
-  }
-  return destinations[destinations.length - 1] as Destination;
-}
-
 /**
  * The client-certificate decision belongs to the host that is routed: a handshake made for another one must have been
  * held to at least the same check, else 421 (RFC 9110 §15.5.20), upon which a client opens a connection of its own.

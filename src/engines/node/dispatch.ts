@@ -1,7 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { FailureReason } from "../../diagnostics/failure.ts";
 import type { Destination, ForwardAction, HeaderChanges, Mirror, Route } from "../../model/route.ts";
-import { choose } from "./admission.ts";
 import type { AuthQuestion } from "./auth/authorizer.ts";
 import { certificateElement, clientCertificateHeader } from "./client-certificate-header.ts";
 import { allowsOrigin, CORS_FIELDS, isPreflight, originOf, preflightLines, responseLines } from "./cors.ts";
@@ -15,6 +14,7 @@ import { rewritePath } from "./path-rewrite.ts";
 import type { Plan } from "./plan.ts";
 import { redirectLocation } from "./redirect.ts";
 import type { UpstreamCluster } from "./upstream/cluster.ts";
+import { chooseByWeight } from "./weighted-choice.ts";
 
 /** What becomes of a request whose route is known. `name` is the Mapping that decided. */
 export type Dispatch =
@@ -43,7 +43,7 @@ export function dispatch(
   plan: Plan,
   admitted: { readonly route: Route; readonly path: string },
   requestId: string,
-  { action, name }: Destination = choose(admitted.route),
+  { action, name }: Destination = chooseByWeight(admitted.route.destinations),
 ): Dispatch {
   const { route, path } = admitted;
   const fail = (reason: FailureReason, cause: string): Dispatch => ({ kind: "fail", name, reason, cause });

@@ -3,6 +3,7 @@ import { bytesOf, FIELD, type FieldLines } from "../http1/fields.ts";
 import { HeaderEditor } from "../http1/header-changes.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { UpstreamCluster } from "../upstream/cluster.ts";
+import { chooseByWeight } from "../weighted-choice.ts";
 
 /** What is asked about one request: a question for an authorization service, and what becomes of the answer. */
 export interface AuthQuestion {
@@ -33,17 +34,15 @@ export class Authorizer {
   readonly #shown: ReadonlySet<string>;
   readonly #taken: ReadonlySet<string>;
   readonly #added: string;
-  readonly #weights: number;
 
   constructor(settings: Authorization, clusters: ReadonlyMap<string, UpstreamCluster>) {
-    const { shown, added = [], taken, services } = settings;
+    const { shown, added = [], taken } = settings;
     this.settings = settings;
     this.#clusters = clusters;
     const replaced = new Set(added.map(({ name }) => name));
     this.#shown = new Set(shown.filter((name) => !replaced.has(name)));
     this.#taken = new Set(taken);
     this.#added = added.map(({ name, value }) => `${name}: ${bytesOf(value)}\r\n`).join("");
-    this.#weights = services.reduce((sum, { weight }) => sum + weight, 0);
   }
 
   /**
@@ -56,8 +55,8 @@ export class Authorizer {
     path: string,
     edit: (head: string) => string,
   ): AuthQuestion | null {
-    const { pathPrefix = "", body } = this.settings;
-    const service = this.#choose();
+    const { pathPrefix = "", body, services } = this.settings;
+    const service = chooseByWeight(services);
     const cluster = this.#clusters.get(service.cluster);
     if (cluster === undefined) return null;
     let text = `${head.method} ${pathPrefix}${path} HTTP/1.1\r\nhost: ${head.host}\r\n`;
@@ -105,16 +104,6 @@ export class Authorizer {
     const remove = [...owned, ...lines.map(({ name }) => name), ...(needsBody ? ["expect"] : [])];
     if (remove.length === 0) return head;
     return new HeaderEditor({ remove, add: lines.map((line) => ({ ...line, append: true })) }).edit(head);
-  }
-
-  #choose(): AuthDestination {
-    const { services } = this.settings;
-    let point = services.length === 1 ? 0 : Math.random() * this.#weights;
-    for (const service of services) {
-      point -= service.weight;
-      if (point < 0) return service;
-    }
-    return services[services.length - 1] as AuthDestination;
   }
 }
 

@@ -1,5 +1,4 @@
 import type { TcpDestination } from "../../../model/tcp.ts";
-import { choose } from "../admission.ts";
 import { ClientWriter } from "../client-writer.ts";
 import type { Timed } from "../deadlines.ts";
 import type { Plan } from "../plan.ts";
@@ -8,6 +7,7 @@ import type { TcpRouteStats } from "../stats.ts";
 import type { UpstreamFailure } from "../upstream/classify.ts";
 import type { UpstreamCluster } from "../upstream/cluster.ts";
 import { resetSocket, type UpstreamConnection, type UpstreamUser } from "../upstream/connection.ts";
+import { chooseByWeight } from "../weighted-choice.ts";
 import type { AcceptedStream } from "./listener.ts";
 import { recordStream, type StreamEnd, type StreamFailure } from "./record.ts";
 
@@ -45,7 +45,7 @@ export class TcpStream implements UpstreamUser, OpenConnection, Timed {
     this.accepted = accepted;
     this.serving = serving;
     this.plan = serving.plan;
-    this.destination = choose(accepted.chain);
+    this.destination = chooseByWeight(accepted.chain.destinations);
     const { action } = this.destination;
     const idleMs = (action.kind === "forward" ? action.idleTimeoutMs : undefined) ?? serving.limits.tcpIdleMs;
     this.#idleMs = idleMs === 0 ? Number.POSITIVE_INFINITY : idleMs;

@@ -17,7 +17,7 @@ import {
 import { findServedName } from "./served-name.ts";
 
 /** What serves a name at one moment. */
-export interface Serving {
+export interface ServedWith {
   readonly terms: PolicyTerms;
   readonly credential: Credential;
   readonly context: SecureContext;
@@ -95,7 +95,7 @@ export class PolicyTable {
   }
 
   /** What serves a name at this moment: never another host's certificate, never less than its check (design §4.1). */
-  find(serverName: string | null): Serving | Refused {
+  find(serverName: string | null): ServedWith | Refused {
     const named = findServedName(this.#hosts, serverName);
     if ("failure" in named) return named;
     const { host, tls } = named;
