@@ -190,7 +190,8 @@ export type HandshakeReason = keyof typeof HANDSHAKE_REASONS;
 export const CLIENT_REMEDIES: Readonly<Partial<Record<HandshakeReason, string>>> = {
   name_mismatch:
     "Write a name that it has into `verify.dns_names`, or give the client a certificate with one that is there.",
-  spiffe_id_mismatch: "Write the ID or its trust domain into `verify`, or find out who this client is.",
+  spiffe_id_mismatch:
+    "Write the ID or its trust domain into `verify`, or find out who this client is; without exactly one URI that is a SPIFFE ID, have it issued anew.",
   no_agreement:
     "Compare what the client offers with `cipher_suites`, `ecdh_curves` and the kind of key of the certificate.",
   sni_unknown:

@@ -18,6 +18,8 @@ export interface Situation {
   readonly host: string;
   /** Somebody else than DNS knows where it is. */
   readonly isDiscovered: boolean;
+  /** The peer is a client of a listener. */
+  readonly isClient: boolean;
   readonly leaf: CertificateFacts | null;
   /** What was shown to the peer. */
   readonly own: CertificateFacts | null;
@@ -62,10 +64,10 @@ const CHANGES: Readonly<Partial<Record<HandshakeReason, (situation: Situation) =
     // It is who is expected, and not believed for another reason.
     if (it.leaf?.isCa === true || spiffeIds?.includes(id) === true || trustDomains?.includes(domain) === true)
       return [];
-    if (spiffeIds !== undefined) return inContext(it, "verify", `verify.spiffe_ids: add ${id}`, IF_MEANT);
+    if (spiffeIds !== undefined) return inContext(it, "verify", `verify.spiffe_ids: add ${id}`, ifMeant(it));
     if (trustDomains !== undefined)
-      return inContext(it, "verify", `verify.trust_domains: add ${domain}`, IF_MEANT);
-    return inContext(it, "verify", rule(it, "spiffe_ids", id), IF_MEANT);
+      return inContext(it, "verify", `verify.trust_domains: add ${domain}`, ifMeant(it));
+    return inContext(it, "verify", rule(it, "spiffe_ids", id), ifMeant(it));
   },
   pin_mismatch: (it) =>
     it.pin === null
@@ -125,7 +127,9 @@ function rule({ rules }: Situation, field: string, value: string): string {
     : `verify.${field}: [${value}]`;
 }
 
-const IF_MEANT = ", if that is who should answer";
+function ifMeant({ isClient }: Situation): string {
+  return isClient ? ", if that client may come" : ", if that is who should answer";
+}
 
 /** By a name of the peer's that can be asked for: common names and malformed ones cannot. */
 function namedAs(it: Situation): Edit[] {
@@ -133,18 +137,23 @@ function namedAs(it: Situation): Edit[] {
   const name = dnsNames.find((each) => isIP(each) === 0 && hostName(each.replace(/^\*\./, "")) !== null);
   const verified = name ?? ipAddresses.find((address) => isIP(address) === 4);
   // They stand instead of the name that is dialled, so another `sni` would change nothing.
-  if (it.rules?.identities !== undefined) {
-    if (verified === undefined) return [];
-    const [how, ...more] = it.rules.identities.dnsNames === undefined ? ["[", "]"] : ["add "];
-    return inContext(it, "verify", `verify.dns_names: ${how}${quoted(verified)}${more.join("")}`, IF_MEANT);
+  const id = spiffeIdOf(uris);
+  const { identities } = it.rules ?? {};
+  if (identities !== undefined) {
+    const [field, value, known] =
+      verified === undefined
+        ? (["spiffe_ids", id, identities.spiffeIds] as const)
+        : (["dns_names", quoted(verified), identities.dnsNames] as const);
+    if (value === undefined) return [];
+    const text = known === undefined ? `[${value}]` : `add ${value}`;
+    return inContext(it, "verify", `verify.${field}: ${text}`, ifMeant(it));
   }
   if (name !== undefined) {
     const also = `, or ${rule(it, "dns_names", quoted(name))}`;
     return inContext(it, "sni", `sni: ${name.replace(/^\*\./, "NAME.")}`, also);
   }
-  if (verified !== undefined) return inContext(it, "verify", rule(it, "dns_names", verified), IF_MEANT);
-  const id = spiffeIdOf(uris);
-  return id === undefined ? [] : inContext(it, "verify", rule(it, "spiffe_ids", id), IF_MEANT);
+  if (verified !== undefined) return inContext(it, "verify", rule(it, "dns_names", verified), ifMeant(it));
+  return id === undefined ? [] : inContext(it, "verify", rule(it, "spiffe_ids", id), ifMeant(it));
 }
 
 function trusts(it: Situation, says: string): Edit[] {

@@ -22,13 +22,7 @@ export function listenerChanges(
     return context === null
       ? []
       : [change(context, "cert_required", "cert_required: false, if clients may come without a certificate")];
-  if (step === "client") {
-    const [name] = client.leaf?.dnsNames ?? [];
-    if (reason !== "name_mismatch") return changesFor(reason, client);
-    return name === undefined || context === null
-      ? []
-      : [change(context, "verify", `verify.dns_names: add ${name}, if that client may come`)];
-  }
+  if (step === "client") return changesFor(reason, client);
   if (OURS.has(reason))
     return credential === null
       ? []

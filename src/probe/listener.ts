@@ -299,6 +299,7 @@ function situationOf(
     trust: tls.clients.mode === "none" ? null : tls.clients.trust,
     own: null,
     isDiscovered: false,
+    isClient: true,
     rules: (tls.clients.mode === "none" ? null : tls.clients.rules) ?? null,
     parameters: tls.parameters,
     host: serverName ?? domain,

@@ -211,6 +211,7 @@ function situationOf(
     trust: isTls && tls.verification.mode !== "none" ? tls.verification.trust : null,
     host: service.host,
     isDiscovered: endpointsName(cluster) !== null,
+    isClient: false,
     own: parts?.presented[0] ?? null,
     rules: (isTls && tls.verification.mode !== "none" ? tls.verification.rules : null) ?? null,
     parameters: isTls ? tls.parameters : null,

@@ -1,4 +1,4 @@
-import { HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
+import { explainClient, HANDSHAKE_REASONS, type HandshakeReason } from "../diagnostics/handshake.ts";
 import type { ProbeFailure } from "./failure.ts";
 import type { Change, Verdict } from "./report.ts";
 
@@ -22,7 +22,8 @@ export function verdictOf(
       also: [],
       notes,
     };
-  const { is } = HANDSHAKE_REASONS[first.reason];
+  const { is, remedy } =
+    first.step === "client" ? explainClient(first.reason) : HANDSHAKE_REASONS[first.reason];
   const told = new Set<HandshakeReason>([first.reason]);
   const also = others.filter(({ reason }) => !told.has(reason) && told.add(reason));
   return {
@@ -31,7 +32,7 @@ export function verdictOf(
     step: first.step,
     says: first.says,
     is,
-    remedy: REMEDIES_HERE[first.reason] ?? HANDSHAKE_REASONS[first.reason].remedy,
+    remedy: REMEDIES_HERE[first.reason] ?? remedy,
     change: changesFor(first),
     also: also.map((failure) => ({
       reason: failure.reason,

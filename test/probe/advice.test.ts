@@ -17,6 +17,7 @@ const SITUATION: Situation = {
   trust: "secret/default/ca",
   host: "quote",
   isDiscovered: false,
+  isClient: false,
   leaf: factsOf(dns("other.example")),
   own: null,
   rules: null,
@@ -78,6 +79,16 @@ const CASES: readonly (readonly [what: string, HandshakeReason, Partial<Situatio
     "name_mismatch",
     { leaf: factsOf(uri("spiffe://prod.example/a")) },
     ["verify: { spiffe_ids: [spiffe://prod.example/a] }, if that is who should answer"],
+  ],
+  [
+    "a client that has an ID alone",
+    "name_mismatch",
+    {
+      isClient: true,
+      leaf: factsOf(uri("spiffe://prod.example/a")),
+      rules: { identities: { dnsNames: ["*.example"] } },
+    },
+    ["verify.spiffe_ids: [spiffe://prod.example/a], if that client may come"],
   ],
   [
     "other rules stay",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { CredentialStore } from "../../src/credentials/store.ts";
-import type { HandshakeReason } from "../../src/diagnostics/handshake.ts";
+import { explainClient, type HandshakeReason } from "../../src/diagnostics/handshake.ts";
 import type { ClientAuth, PeerRules } from "../../src/model/tls.ts";
 import { probeListener } from "../../src/probe/listener.ts";
 import type { PeerReport } from "../../src/probe/report.ts";
@@ -137,7 +137,7 @@ const CASES: readonly (readonly [
     "spiffe_id_mismatch",
     /spiffe:\/\/prod\.example\/alice/,
     () => ({ rules: { identities: { trustDomains: ["other.example"] } } }),
-    /tlscontext\/default\/edge#verify verify\.trust_domains: add prod\.example, if that is who should answer/,
+    /tlscontext\/default\/edge#verify verify\.trust_domains: add prod\.example, if that client may come/,
   ],
   [
     "whose key is not pinned",
@@ -236,6 +236,7 @@ for (const [what, chain, reason, says, served, change] of CASES)
     const { verdict, steps, client } = await met(shown, served?.(shown));
     assert.equal(verdict.reason, reason, verdict.says);
     assert.equal(verdict.step, "client");
+    assert.equal(verdict.remedy, explainClient(reason).remedy);
     assert.match(verdict.says, says);
     assert.equal(steps.find(({ step }) => step === "client")?.status, "failed");
     assert.equal(client?.certificates.length, shown.length);
