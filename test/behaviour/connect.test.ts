@@ -41,6 +41,10 @@ describe("Consul Connect", () => {
   }
   const status = async (gateway: RunningGateway): Promise<number> =>
     (await fetch(`http://127.0.0.1:${gateway.httpPort}/shop/`)).status;
+  const serves = async (gateway: RunningGateway): Promise<void> => {
+    const seen = await status(gateway);
+    if (seen !== 200) assert.fail(`${seen}: ${JSON.stringify(await gateway.failure())}`);
+  };
   const asked = (service: string, more: Record<string, unknown> = {}): string =>
     mappingYaml("shop", {
       prefix: "/shop/",
@@ -58,7 +62,7 @@ describe("Consul Connect", () => {
   it("does what the page of 1.14 writes, for sidecars, and checks them", async () => {
     const context = tlsContextYaml("ambassador-consul", { hosts: [], secret: "ambassador-consul-connect" });
     await withGateway(asked("shop-sidecar-proxy") + context, async (gateway) => {
-      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      await serves(gateway);
       assert.deepEqual(
         shop.seen.map(({ client, sni }) => ({ client, sni })),
         [
@@ -74,7 +78,7 @@ describe("Consul Connect", () => {
 
   it("needs no TLSContext, and reaches services that speak Connect themselves", () =>
     withGateway(asked("https://shop:8443"), async (gateway) => {
-      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      await serves(gateway);
       assert.match(shop.seen[0]?.client ?? "", /svc\/ambassador$/);
       assert.deepEqual(await errors(gateway), []);
     }));
@@ -91,7 +95,7 @@ describe("Consul Connect", () => {
   it("is the service that the Secret's name says", async () => {
     const context = tlsContextYaml("connect", { hosts: [], secret: "ambassador-blue-consul-connect" });
     await withGateway(asked("shop", { tls: "connect" }) + context, async (gateway) => {
-      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      await serves(gateway);
       assert.match(shop.seen[0]?.client ?? "", /svc\/ambassador-blue$/);
     });
   });
@@ -102,7 +106,7 @@ describe("Consul Connect", () => {
       identity: { consul: { resolver: "consul-dc1", service: "gateway" } },
     });
     await withGateway(asked("shop", { tls: "connect" }) + context, async (gateway) => {
-      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      await serves(gateway);
       assert.match(shop.seen[0]?.client ?? "", /svc\/gateway$/);
     });
   });
@@ -122,7 +126,7 @@ describe("Consul Connect", () => {
       verify: { trust_domains: [trustDomain] },
     });
     await withGateway(asked("victim") + context, async (gateway) => {
-      assert.equal(await status(gateway), 200, JSON.stringify(await gateway.failure()));
+      await serves(gateway);
       impostor.seen.length = 0;
     });
   });
@@ -139,11 +143,7 @@ describe("Consul Connect", () => {
       await withGateway(yaml, async (gateway) => {
         const to = async (path: string): Promise<number> =>
           (await fetch(`http://127.0.0.1:${gateway.httpPort}${path}`)).status;
-        assert.deepEqual(
-          [await to("/shop/"), await to("/there/")],
-          [200, 200],
-          JSON.stringify(await gateway.failure()),
-        );
+        assert.deepEqual([await to("/shop/"), await to("/there/")], [200, 200]);
         const domains = [shop, there].map(
           ({ seen }) => /spiffe:\/\/([^/]+)/.exec(seen[0]?.client ?? "")?.[1],
         );

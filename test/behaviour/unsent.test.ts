@@ -49,7 +49,7 @@ for (const [event, happens] of Object.entries(EVENTS)) {
       let received = "";
       const answers = async (count: number): Promise<string[]> => {
         while (parseAnswers(received).length < count)
-          received += String((await once(client, "data", { signal: AbortSignal.timeout(5000) }))[0]);
+          received += String((await once(client, "data", { signal: AbortSignal.timeout(30_000) }))[0]);
         return parseAnswers(received).map(({ body }) => body);
       };
       client.write("GET /up/1 HTTP/1.1\r\nHost: localhost\r\n\r\n");

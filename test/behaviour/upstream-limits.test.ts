@@ -138,7 +138,7 @@ it("idle_timeout_ms holds for a tunnel", () =>
       const received = await exchangeBytes(gateway.httpPort, [upgrade, "ping"]);
       assert.match(received, /ping$/);
       const took = performance.now() - began;
-      assert.ok(took > 140 && took < 2500, `${took} ms`);
+      assert.ok(took > 140 && took < 20_000, `${took} ms`);
     },
   ));
 

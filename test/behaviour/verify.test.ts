@@ -275,7 +275,7 @@ function shake(port: number, options: ConnectionOptions): Promise<Shaken> {
 }
 
 async function eventually(test: () => Promise<boolean>): Promise<boolean> {
-  const end = performance.now() + 5000;
+  const end = performance.now() + 20_000;
   while (!(await test())) {
     if (performance.now() > end) throw new Error("waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -34,9 +34,9 @@ function isOpen(port: number): Promise<boolean> {
 
 /** Long before an idle connection ends by itself. */
 async function eventually(test: () => boolean): Promise<void> {
-  const end = performance.now() + 2000;
+  const end = performance.now() + 20_000;
   while (!test()) {
-    assert.ok(performance.now() < end, `not within 2 s: ${test}`);
+    assert.ok(performance.now() < end, `not within 20 s: ${test}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -33,13 +33,13 @@ test("on Envoy a TCPMapping's connections of a rotated credential have the drain
   assert.equal(mtls.clients.at(-1)?.subject, "CN=gateway");
   const rotated = performance.now();
   await gateway.replace("secrets.yaml", secrets(await ca.issue({ commonName: "next", usage: "client" })));
-  while (mtls.clients.at(-1)?.subject !== "CN=next" && performance.now() < rotated + 3000)
+  while (mtls.clients.at(-1)?.subject !== "CN=next" && performance.now() < rotated + 20_000)
     (await converseOn(port)).socket.destroy();
   assert.equal(mtls.clients.at(-1)?.subject, "CN=next");
   const young = await converseOn(port);
   old.socket.write(" still here");
   await eventually(() => old.received() === "mtls:hello still here", "the old connection's echo");
-  await eventually(() => old.closed() !== null, "the end of its grace", 5000);
+  await eventually(() => old.closed() !== null, "the end of its grace");
   assert.ok(performance.now() - rotated >= 1000);
   for (const each of [young, other]) {
     each.socket.write(" again");

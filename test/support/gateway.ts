@@ -137,7 +137,7 @@ export async function startGateway(
   };
 }
 
-const REPORTED_WITHIN_MS = 1000;
+const REPORTED_WITHIN_MS = 10_000;
 /** Twice the interval of Envoy's log of failures. */
 const FLUSHED_AFTER_MS = 200;
 

@@ -112,7 +112,7 @@ export function converse(
 }
 
 /** Waits for what another task does. */
-export async function eventually(test: () => boolean, what: string, milliseconds = 3000): Promise<void> {
+export async function eventually(test: () => boolean, what: string, milliseconds = 20_000): Promise<void> {
   const end = performance.now() + milliseconds;
   while (!test()) {
     if (performance.now() > end) throw new Error(`not within ${milliseconds} ms: ${what}`);

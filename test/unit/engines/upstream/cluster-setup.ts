@@ -147,7 +147,7 @@ export class Requester implements UpstreamUser {
   async until(test: () => boolean): Promise<this> {
     if (!test()) {
       await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`waited in vain after ${this.events}`)), 5000);
+        const timer = setTimeout(() => reject(new Error(`waited in vain after ${this.events}`)), 20_000);
         this.#waiting.push({
           test,
           go: () => {

@@ -430,7 +430,7 @@ async function upstream(t: TestContext, name: string): Promise<number> {
 }
 
 test("a member of the fleet that is frozen is gone until it answers again", async (t) => {
-  const bench = await start(t, "DELTA_GRPC", { keepaliveMs: 300 });
+  const bench = await start(t, "DELTA_GRPC", { keepaliveMs: 1_000 });
   const world = (answer: string): World => ({
     listeners: { http: bench.port },
     hosts: { http: { "a.example": [["/", answer]] } },
