@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, type Node } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
 import type { DocumentProblem } from "./yaml-document.ts";
 
 export interface DocumentValue {
@@ -20,6 +20,11 @@ export function readValue(root: Node): DocumentValue | DocumentProblem {
   }
 }
 
+/** The items of a list that could be read as a whole, each as a document; they may name anchors of what stands before them. */
+export function readItems(list: YAMLMap, items: readonly Node[]): DocumentValue[] {
+  return new Reading().items(list, items);
+}
+
 /** How deep positions are kept: `spec.config.service_port`. */
 const DEPTH = 3;
 const MAX_ALIASES = 1000;
@@ -27,7 +32,7 @@ const MAX_ALIASES = 1000;
 const MAX_EXPANDED = 500_000;
 
 class Reading {
-  readonly #fields = new Map<string, number>();
+  #fields = new Map<string, number>();
   /** Null while the node that has the anchor is being read: an alias inside would make a circle. */
   readonly #anchors = new Map<string, Read | null>();
   #aliases = 0;
@@ -36,6 +41,17 @@ class Reading {
 
   document(root: Node): DocumentValue {
     return { value: this.#read(root, "", 1).value, fields: this.#fields };
+  }
+
+  items(list: YAMLMap, items: readonly Node[]): DocumentValue[] {
+    for (const { key, value } of list.items) {
+      if (isScalar(key) && key.value === "items") break;
+      this.#read(value as Node | null, null, 0);
+    }
+    return items.map((item) => {
+      this.#fields = new Map();
+      return { value: this.#read(item, "", 1).value, fields: this.#fields };
+    });
   }
 
   /** `path` ends in a dot, or is empty; null where nobody needs positions. */

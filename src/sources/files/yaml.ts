@@ -1,11 +1,11 @@
-import { isMap, isNode, isSeq, type Node } from "yaml";
+import { isMap, isNode, isSeq, type Node, type YAMLMap } from "yaml";
 import { diagnose } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition } from "../../diagnostics/diagnostic.ts";
 import type { RawObject } from "../../resources/resource.ts";
 import { splitDocuments } from "./documents.ts";
 import { readPlain } from "./plain-yaml.ts";
 import { composeDocument, type DocumentProblem } from "./yaml-document.ts";
-import { type DocumentValue, readValue } from "./yaml-value.ts";
+import { type DocumentValue, readItems, readValue } from "./yaml-value.ts";
 
 export interface ParsedFile {
   readonly objects: readonly RawObject[];
@@ -77,13 +77,9 @@ export function parseYaml(
     const items = listItems(contents);
     if (items !== null) {
       // What `kubectl get -o yaml` writes. No key: its text may hold Secrets, and is not kept.
-      for (const item of items) {
-        const inner = readValue(item);
-        if ("code" in inner) report(inner, offset);
-        else {
-          keys.push("");
-          objects.push(rawObject(inner, offset, item.range?.[0] ?? 0));
-        }
+      for (const [index, inner] of readItems(contents as YAMLMap, items).entries()) {
+        keys.push("");
+        objects.push(rawObject(inner, offset, items[index]?.range?.[0] ?? 0));
       }
       continue;
     }

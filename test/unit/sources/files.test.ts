@@ -110,3 +110,23 @@ test("the objects of a List, as kubectl writes one, are read with their places",
     [["kind-missing", 12]],
   );
 });
+
+test("the objects of a List may name anchors of what stands before them in it", async (context) => {
+  const item = (name: string, rest: string): string =>
+    `- apiVersion: getambassador.io/v2\n  kind: Mapping\n  metadata: { name: ${name} }\n  ${rest}\n`;
+  const root = await folder(context, {
+    "list.yaml":
+      `apiVersion: v1\nkind: List\nmetadata: { annotations: { service: &service s } }\nitems:\n` +
+      item("a", "spec: &spec { prefix: /a/, service: *service }") +
+      item("b", "spec: *spec"),
+  });
+  const { resources, diagnostics } = await sourceOf(root).load();
+  assert.deepEqual(diagnostics, []);
+  assert.deepEqual(
+    resources.mappings.map(({ name, raw }) => [name, raw.source.line]),
+    [
+      ["a", 5],
+      ["b", 9],
+    ],
+  );
+});

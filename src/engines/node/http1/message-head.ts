@@ -14,7 +14,7 @@ export abstract class MessageHead {
   nominated: readonly string[] = NONE;
   /** Connection has the option `upgrade`. */
   protected connectionUpgrade = false;
-  #options = 0;
+  protected connectionOptions = 0;
 
   constructor(maxFields: number) {
     this.fields = new FieldLines(maxFields);
@@ -22,7 +22,7 @@ export abstract class MessageHead {
 
   protected resetFraming(): void {
     this.contentLength = -1;
-    this.#options = 0;
+    this.connectionOptions = 0;
     this.chunked = this.close = this.connectionUpgrade = false;
     this.nominated = NONE;
   }
@@ -45,21 +45,23 @@ export abstract class MessageHead {
       case FIELD.connection:
         // What nearly all say.
         if (fields.is(index, "keep-alive")) break;
-        return this.#readConnection(fields.value(index).toLowerCase());
+        this.#readConnection(fields.value(index).toLowerCase());
+        break;
     }
     return null;
   }
 
-  #readConnection(value: string): string | null {
+  #readConnection(value: string): void {
+    const nominated = [...this.nominated];
     for (const option of value.split(",")) {
       const name = option.trim();
       if (name === "") continue;
-      if (++this.#options > MAX_OPTIONS) return "too many Connection options";
+      this.connectionOptions++;
       if (name === "close") this.close = true;
       else if (name === "upgrade") this.connectionUpgrade = true;
-      else if (name !== "keep-alive") this.nominated = [...this.nominated, name];
+      else if (name !== "keep-alive") nominated.push(name);
     }
-    return null;
+    this.nominated = nominated;
   }
 
   /** Once all fields are read. RFC 9112 §6.3: both is how smuggling starts; refused even where chunked would win. */
@@ -68,6 +70,4 @@ export abstract class MessageHead {
   }
 }
 
-/** Envoy's bound. Each name is looked for in every field, and nobody has so many. */
-const MAX_OPTIONS = 10;
 const NONE: readonly string[] = [];

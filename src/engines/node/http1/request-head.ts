@@ -84,6 +84,7 @@ export class RequestHead extends MessageHead {
     }
     const problem = this.framingProblem();
     if (problem !== null) return bad(problem);
+    if (this.connectionOptions > MAX_OPTIONS) return bad("too many Connection options");
     if (this.nominated.some((name) => ESSENTIAL.has(name)))
       return bad("Connection nominates an essential field");
     if (this.connectionUpgrade && PROTOCOL.test(upgrade) && this.contentLength <= 0 && !this.chunked)
@@ -136,6 +137,8 @@ export interface HeadProblem {
 const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
 /** protocol-name [ "/" protocol-version ] of RFC 9110 §7.8. */
 const PROTOCOL = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/;
+/** Envoy's bound. Each name is looked for in every field, and nobody has so many. */
+const MAX_OPTIONS = 10;
 /** Nobody may have them taken away. */
 const ESSENTIAL = new Set(
   (
