@@ -27,12 +27,17 @@ export function placesIn(made: Made): Places {
     const [, resource = "", file = "", line] = found;
     if (!places.has(resource)) places.set(resource, { file, line: Number(line), column: 1 });
   }
+  // A port that cannot be opened is a listener's, which a TCPMapping asks for.
+  for (const { name, chains } of made.compilation.model.tcpListeners ?? []) {
+    const asking = chains.flatMap(({ destinations }) => destinations).find(({ name }) => places.has(name));
+    if (asking !== undefined) places.set(name, places.get(asking.name) as SourcePosition);
+  }
   return places;
 }
 
 interface Made {
   readonly resources: ResourceSet;
-  readonly compilation: Pick<Compilation, "references">;
+  readonly compilation: Pick<Compilation, "model" | "references">;
 }
 
 const PLACES = new WeakMap<Made, Places>();

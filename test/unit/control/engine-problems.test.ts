@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { engineDiagnostic, placesIn } from "../../../src/control/engine-problems.ts";
+import type { GatewayModel } from "../../../src/model/gateway.ts";
 import type { AnyResource } from "../../../src/resources/envelope.ts";
 import { createResourceSet } from "../../../src/resources/resource-set.ts";
 
@@ -21,7 +22,10 @@ test("what an engine refuses is told where it is written, of whatever kind it is
   ]);
   // The Mapping of an Ingress is written nowhere.
   const references = { "route x": ["mapping/default/of-an-ingress b.yaml:7"] };
-  const places = placesIn({ resources, compilation: { references } });
+  const destinations = [{ name: "tcpmapping/default/db" }];
+  const tcpListeners = [{ name: "tcp-127.0.0.1-5432", chains: [{ destinations }] }];
+  const model = { tcpListeners } as unknown as GatewayModel;
+  const places = placesIn({ resources, compilation: { model, references } });
   const sourceOf = (subject: string) =>
     engineDiagnostic({ code: "engine-refused", subject, message: "no" }, places, {
       originOf: () => undefined,
@@ -33,5 +37,7 @@ test("what an engine refuses is told where it is written, of whatever kind it is
     [3, 9, 20],
   );
   assert.equal(sourceOf("mapping/default/of-an-ingress")?.file, "b.yaml");
+  // Its port cannot be opened, and a TCPMapping asks for it.
+  assert.equal(sourceOf("tcp-127.0.0.1-5432")?.line, 9);
   assert.equal(sourceOf("http"), undefined);
 });
