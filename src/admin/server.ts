@@ -79,7 +79,8 @@ async function answer(
 ): Promise<Answer> {
   const refused = refusal(request, loopback);
   if (refused !== null) return { ...text(refused.status, `${refused.message}\n`), headers: refused.headers };
-  const url = URL.parse(request.url ?? "/", "http://admin");
+  // What begins with two slashes is a path all the same, and names no host.
+  const url = URL.parse((request.url ?? "/").replace(/^\/{2,}/, "/"), "http://admin");
   if (url === null) return text(400, "malformed target\n");
   switch (url.pathname) {
     case "/ambassador/v0/check_alive": {

@@ -38,7 +38,7 @@ async function play(
   const directory = openDemoDirectory(flags.directory);
   cleanUps.push(directory.remove);
 
-  const authority = await createAuthority("Credence demo CA", 60);
+  const authority = await createAuthority("Credence demo CA", 120);
   const server = await authority.issue({ commonName: "localhost", dnsNames: ["localhost"], usage: "server" });
   const identity = await authority.issue({
     commonName: IDENTITY,

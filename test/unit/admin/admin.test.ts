@@ -257,7 +257,9 @@ test("a name that is not this machine's is refused, on every path", async () => 
 
 test("unknown paths are not found, the root leads to the page", async () => {
   assert.equal((await ask("/ambassador/v0/diag/../../etc/passwd")).status, 404);
-  assert.equal((await ask("//")).status, 400);
+  assert.equal((await ask("//x")).status, 404);
+  assert.equal((await ask("//ambassador/v0/check_alive")).status, 200);
+  assert.equal((await ask("http://[")).status, 400);
   const root = await ask("/");
   assert.deepEqual([root.status, root.headers.location], [308, "/ambassador/v0/diag/"]);
   assert.equal(
