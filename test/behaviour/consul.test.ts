@@ -109,12 +109,17 @@ describe("ConsulResolver", () => {
     await until(async () => (await reached("/shop/")).join() === "0,1");
     const { revision } = await gateway.diag();
     const load = startLoad(`http://127.0.0.1:${gateway.httpPort}/shop/`, 4);
-    for (let round = 0; round < 5; round++) {
-      const [joins, leaves] = [(round + 2) % 3, round % 3];
-      await register(joins);
-      await until(() => (upstreams[joins] as Upstream).open > 0);
-      await deregister(leaves);
-      await until(() => (upstreams[leaves] as Upstream).open === 0);
+    try {
+      for (let round = 0; round < 5; round++) {
+        const [joins, leaves] = [(round + 2) % 3, round % 3];
+        await register(joins);
+        await until(() => (upstreams[joins] as Upstream).open > 0);
+        await deregister(leaves);
+        await until(() => (upstreams[leaves] as Upstream).open === 0);
+      }
+    } finally {
+      // A load that goes on would keep the process.
+      await load.stop();
     }
     const { requests, failures } = await load.stop();
     assert.deepEqual(failures, []);

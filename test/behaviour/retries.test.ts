@@ -125,13 +125,13 @@ it("per_try_timeout: a try that hangs is given up for the next", () =>
 
 it("timeout_ms bounds all tries together", () =>
   before(
-    { timeout_ms: 400, retry_policy: { retry_on: "5xx", num_retries: 500, per_try_timeout: "100ms" } },
+    { timeout_ms: 400, retry_policy: { retry_on: "5xx", num_retries: 50, per_try_timeout: "100ms" } },
     () => {},
     async ({ url, bodies }) => {
       const began = performance.now();
       assert.equal((await fetch(url)).status, 504);
       const took = performance.now() - began;
-      assert.ok(took > 300 && took < 20_000, `${took} ms`);
+      assert.ok(took > 300 && took < 5_000, `${took} ms`);
       assert.ok(bodies.length >= 1 && bodies.length <= 4, `${bodies.length} tries`);
     },
   ));
