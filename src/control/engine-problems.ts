@@ -3,7 +3,7 @@ import type { CredentialStore } from "../credentials/store.ts";
 import { CATALOGUE, diagnose, type KnownCode } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { EngineProblem } from "../engines/engine.ts";
-import type { AnyResource } from "../resources/envelope.ts";
+import type { AnyResource } from "../resources/kinds.ts";
 import type { ResourceSet } from "../resources/resource-set.ts";
 
 /** Where each resource of a compilation stands, by `mapping/default/shop`. */

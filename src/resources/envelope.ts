@@ -1,57 +1,16 @@
-import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Subject } from "../diagnostics/diagnostic.ts";
 import { annotationOf, readAnnotation } from "./annotation.ts";
-import { type AuthServiceResource, parseAuthenticationModule, parseAuthService } from "./auth-service.ts";
 import { isRecord } from "./fields.ts";
-import { type GuardResource, guardRules } from "./guard.ts";
-import { type HostResource, parseHost } from "./host.ts";
-import {
-  type IngressClassResource,
-  type IngressResource,
-  parseIngress,
-  parseIngressClass,
-} from "./ingress.ts";
-import { type MappingResource, parseMapping } from "./mapping.ts";
-import { type ModuleResource, parseModule, restrictions } from "./module.ts";
+import { parseIngress, parseIngressClass } from "./ingress.ts";
+import { type AnyResource, type ParsedObject, parseKind, unread } from "./kinds.ts";
+import { restrictions } from "./module.ts";
 import { nearest } from "./nearest.ts";
-import { variableFindings } from "./variables.ts";
-import { isOutsideService, type OutsideServiceResource, parseOutsideService } from "./outside-service.ts";
-import type { RawObject, Resource } from "./resource.ts";
-import { isResolverKind, parseResolver, type ResolverResource } from "./resolver.ts";
-import { parseTcpMapping, type TcpMappingResource } from "./tcp-mapping.ts";
-import { parseSecret, type SecretMaterial } from "./secret.ts";
+import type { RawObject } from "./resource.ts";
+import { parseSecret } from "./secret.ts";
 import { strayTlsAnnotation } from "./tls-annotation.ts";
-import { parseTlsContext, type TlsContextResource } from "./tls-context.ts";
+import { hasServer, withBlocksClosed } from "./tls-module.ts";
+import { variableFindings } from "./variables.ts";
 import { withholdKeys } from "./withheld.ts";
-import { hasServer, parseTlsModule, type TlsModuleResource, withBlocksClosed } from "./tls-module.ts";
-
-/** An object with others in its annotation; the ResourceSet has them, not it. */
-export type AnnotatedResource = Resource<"Annotated", { readonly resources: readonly AnyResource[] }>;
-
-export type AnyResource =
-  | MappingResource
-  | TcpMappingResource
-  | TlsContextResource
-  | ModuleResource
-  | ResolverResource
-  | AuthServiceResource
-  | OutsideServiceResource
-  | GuardResource
-  | HostResource
-  | IngressResource
-  | IngressClassResource
-  | TlsModuleResource
-  | AnnotatedResource;
-
-export interface ParsedObject {
-  readonly resource: AnyResource | null;
-  readonly secret: {
-    readonly namespace: string;
-    readonly name: string;
-    readonly material: SecretMaterial;
-  } | null;
-  readonly diagnostics: readonly Diagnostic[];
-}
 
 /** From a document to a resource, with what its annotation holds: which kind it is, whether it is meant for us, and what it says. Never throws. */
 export function parseObject(raw: RawObject, ambassadorId: string): ParsedObject {
@@ -88,7 +47,7 @@ function parseDocument(written: RawObject, ambassadorId: string): ParsedObject {
 
 function parseEnvelope(raw: RawObject, ambassadorId: string): ParsedObject {
   const { value } = raw;
-  if (!isRecord(value)) return found("kind-missing", UNNAMED, raw, "the document is no map");
+  if (!isRecord(value)) return unread("kind-missing", UNNAMED, raw, "the document is no map");
   const { kind, apiVersion } = value;
   const metadata = isRecord(value.metadata) ? value.metadata : {};
   const namespace = namespaceOf(metadata);
@@ -98,7 +57,7 @@ function parseEnvelope(raw: RawObject, ambassadorId: string): ParsedObject {
     typeof metadata.name !== "string" ||
     metadata.name === ""
   ) {
-    const refused = found("kind-missing", UNNAMED, raw, ...whatIsMissing(value, metadata));
+    const refused = unread("kind-missing", UNNAMED, raw, ...whatIsMissing(value, metadata));
     const identity = { namespace, name: `line-${raw.source.line}` };
     return typeof kind === "string" ? guarded(kind, identity, value, raw, ambassadorId, refused) : refused;
   }
@@ -120,18 +79,18 @@ function parseEnvelope(raw: RawObject, ambassadorId: string): ParsedObject {
         return isMeant ? { ...NOTHING, resource: parseIngressClass(identity, value, raw) } : NOTHING;
     }
     if (FOREIGN_KINDS[kind]?.test(group) === true)
-      return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
+      return unread("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
     if (OTHER_KINDS.has(kind)) return NOTHING;
     const near = nearest(kind, [...AMBASSADOR_KINDS, "Secret"]);
     const remedy = near === undefined ? undefined : `Did you mean \`${near}\`?`;
     const message = `${apiVersion} ${kind} is no kind that is read here`;
-    const refused = found("kind-unknown", subject, raw, message, "kind", remedy);
+    const refused = unread("kind-unknown", subject, raw, message, "kind", remedy);
     return isOurs && near !== undefined
       ? guarded(near, identity, value, raw, ambassadorId, refused)
       : refused;
   }
   if (!/^getambassador\.io\/v[012]$/.test(apiVersion)) {
-    const refused = found("api-version-unknown", subject, raw, `${apiVersion} is not known`, "apiVersion");
+    const refused = unread("api-version-unknown", subject, raw, `${apiVersion} is not known`, "apiVersion");
     return guarded(kind, identity, value, raw, ambassadorId, refused);
   }
   const spec = isRecord(value.spec) ? value.spec : {};
@@ -189,54 +148,6 @@ function guarded(
   return refused;
 }
 
-function parseKind(
-  kind: string,
-  identity: { namespace: string; name: string },
-  spec: Readonly<Record<string, unknown>>,
-  raw: RawObject,
-  subject: Subject,
-): ParsedObject {
-  switch (kind) {
-    case "Mapping":
-      return { ...parseMapping(identity, spec, raw), secret: null };
-    case "TCPMapping":
-      return { ...parseTcpMapping(identity, spec, raw), secret: null };
-    case "TLSContext":
-      return { ...parseTlsContext(identity, spec, raw), secret: null };
-    case "Module":
-      if (identity.name === "ambassador") return { ...parseModule(identity, spec, raw), secret: null };
-      if (identity.name === "authentication")
-        return { ...parseAuthenticationModule(identity, spec.config, raw), secret: null };
-      if (identity.name === "tls")
-        return { ...parseTlsModule(identity, spec.config, { subject, raw }), secret: null };
-      return found("kind-not-supported", subject, raw, `Module ${identity.name} is not acted on`);
-    case "Host":
-      return { ...parseHost(identity, spec, raw), secret: null };
-    case "AuthService":
-      return { ...parseAuthService(identity, spec, raw), secret: null };
-    case "Filter":
-    case "FilterPolicy":
-      return guard(kind, identity, spec, raw, subject);
-    default:
-      if (isOutsideService(kind)) return { ...parseOutsideService(kind, identity, spec, raw), secret: null };
-      if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
-      return found("kind-not-supported", subject, raw, `${kind} is not acted on by this version`, "kind");
-  }
-}
-
-function guard(
-  kind: string,
-  identity: { namespace: string; name: string },
-  spec: Readonly<Record<string, unknown>>,
-  raw: RawObject,
-  subject: Subject,
-): ParsedObject {
-  const message = `${kind} ${identity.name} guards access and cannot be enforced by this version`;
-  const diagnostics = [diagnose("access-control-not-enforced", { subject, source: raw.source, message })];
-  const rules = kind === "FilterPolicy" ? guardRules(spec) : null;
-  return { resource: { kind: "Guard", ...identity, spec: { kind, rules }, raw }, secret: null, diagnostics };
-}
-
 /** Reference §2.1: absent means `default`, `_automatic_` is anybody, an empty list is nobody. */
 function isSelected(id: unknown, own: string): boolean {
   const ids = id === undefined || id === null ? ["default"] : Array.isArray(id) ? id : [id];
@@ -287,22 +198,4 @@ function whatIsMissing(
   const remedy =
     "Objects look so in annotations only: in a file put `name` under `metadata`, and the fields under `spec`.";
   return [`${message}; name stands beside kind`, undefined, remedy];
-}
-
-function found(
-  code: Parameters<typeof diagnose>[0],
-  subject: Subject,
-  raw: RawObject,
-  message: string,
-  field?: string,
-  remedy?: string,
-): ParsedObject {
-  const source = (field === undefined ? undefined : raw.fields.get(field)) ?? raw.source;
-  const diagnostic = diagnose(code, {
-    subject,
-    source,
-    message,
-    ...(remedy === undefined ? {} : { remedy }),
-  });
-  return { resource: null, secret: null, diagnostics: [diagnostic] };
 }

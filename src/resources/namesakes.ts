@@ -1,7 +1,7 @@
 import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Effect } from "../diagnostics/diagnostic.ts";
 import type { AuthServiceResource } from "./auth-service.ts";
-import type { AnyResource } from "./envelope.ts";
+import type { AnyResource } from "./kinds.ts";
 import { isRecord } from "./fields.ts";
 import type { HostResource } from "./host.ts";
 import { type IngressResource, withIngressClosed } from "./ingress.ts";

@@ -1,6 +1,6 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { AuthServiceResource } from "./auth-service.ts";
-import type { AnnotatedResource, AnyResource } from "./envelope.ts";
+import type { AnnotatedResource, AnyResource } from "./kinds.ts";
 import type { GuardResource } from "./guard.ts";
 import type { HostResource } from "./host.ts";
 import type { IngressClassResource, IngressResource } from "./ingress.ts";

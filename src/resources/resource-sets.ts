@@ -1,5 +1,5 @@
 import { difference } from "./difference.ts";
-import type { AnyResource } from "./envelope.ts";
+import type { AnyResource } from "./kinds.ts";
 import { identityOf } from "./namesakes.ts";
 import { byNamespaceAndName } from "./resource.ts";
 import { createResourceSet, type ResourceSet, type SettledSet, unwrapped } from "./resource-set.ts";

@@ -9,7 +9,8 @@ import { EMPTY, KINDS, type Snapshot, snapshotOf } from "../../src/engines/envoy
 import { translate } from "../../src/engines/envoy/translate.ts";
 import { TranslationMemory } from "../../src/engines/envoy/translation-memory.ts";
 import type { Route } from "../../src/model/route.ts";
-import { type AnyResource, parseObject } from "../../src/resources/envelope.ts";
+import { parseObject } from "../../src/resources/envelope.ts";
+import type { AnyResource } from "../../src/resources/kinds.ts";
 import { createResourceSet } from "../../src/resources/resource-set.ts";
 import { ResourceSets } from "../../src/resources/resource-sets.ts";
 

@@ -7,7 +7,8 @@ import type { Diagnostic } from "../../src/diagnostics/diagnostic.ts";
 import { sortDiagnostics } from "../../src/diagnostics/render.ts";
 import type { EngineName } from "../../src/model/capabilities.ts";
 import type { GatewayModel } from "../../src/model/gateway.ts";
-import { type AnyResource, parseObject } from "../../src/resources/envelope.ts";
+import { parseObject } from "../../src/resources/envelope.ts";
+import type { AnyResource } from "../../src/resources/kinds.ts";
 import { createResourceSet } from "../../src/resources/resource-set.ts";
 import { parseYaml } from "../../src/sources/files/yaml.ts";
 

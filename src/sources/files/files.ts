@@ -1,6 +1,6 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { withConnectContexts } from "../../resources/connect-contexts.ts";
-import type { AnyResource } from "../../resources/envelope.ts";
+import type { AnyResource } from "../../resources/kinds.ts";
 import type { ResourceSet, SettledSet } from "../../resources/resource-set.ts";
 import { ResourceSets } from "../../resources/resource-sets.ts";
 import type { SecretMaterial } from "../../resources/secret.ts";

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { diagnose } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition } from "../../diagnostics/diagnostic.ts";
-import { type AnyResource, parseObject } from "../../resources/envelope.ts";
+import { parseObject } from "../../resources/envelope.ts";
+import type { AnyResource } from "../../resources/kinds.ts";
 import type { RawObject } from "../../resources/resource.ts";
 import type { SecretMaterial } from "../../resources/secret.ts";
 import type { FileReading } from "./regular-file.ts";

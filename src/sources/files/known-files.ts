@@ -1,7 +1,7 @@
 import { relative, sep } from "node:path";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { difference } from "../../resources/difference.ts";
-import type { AnyResource } from "../../resources/envelope.ts";
+import type { AnyResource } from "../../resources/kinds.ts";
 import { secretCredentialName } from "../../resources/secret.ts";
 import type { KnownFile, KnownSecret } from "./known-file.ts";
 import type { TreeListing } from "./tree.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { engineDiagnostic, placesIn } from "../../../src/control/engine-problems.ts";
 import type { GatewayModel } from "../../../src/model/gateway.ts";
-import type { AnyResource } from "../../../src/resources/envelope.ts";
+import type { AnyResource } from "../../../src/resources/kinds.ts";
 import { createResourceSet } from "../../../src/resources/resource-set.ts";
 
 const resource = (kind: string, name: string, line: number): AnyResource =>

@@ -1,4 +1,5 @@
-import { type AnyResource, parseObject } from "../../../src/resources/envelope.ts";
+import { parseObject } from "../../../src/resources/envelope.ts";
+import type { AnyResource } from "../../../src/resources/kinds.ts";
 import { createResourceSet, type ResourceSet } from "../../../src/resources/resource-set.ts";
 
 /** Mappings `name: prefix`, as if read from a file. */

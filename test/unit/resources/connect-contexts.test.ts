@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { withConnectContexts } from "../../../src/resources/connect-contexts.ts";
-import { type AnyResource, parseObject } from "../../../src/resources/envelope.ts";
+import { parseObject } from "../../../src/resources/envelope.ts";
+import type { AnyResource } from "../../../src/resources/kinds.ts";
 import { createResourceSet } from "../../../src/resources/resource-set.ts";
 import { parseYaml } from "../../../src/sources/files/yaml.ts";
 import { mappingYaml, moduleYaml, tlsContextYaml } from "../../support/certificates.ts";
