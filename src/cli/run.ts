@@ -133,6 +133,8 @@ function handleSignals(gateway: Gateway, flags: RunFlags, logger: Logger): Signa
     process.exit(0);
   };
   process.on("SIGHUP", () => {
+    // Nothing new is published while what is in flight ends.
+    if (signals.ending) return;
     logger.info("SIGHUP: reloading");
     void gateway.control.reload();
   });

@@ -122,6 +122,7 @@ test("SIGTERM finishes what is in flight, and is not ready meanwhile", async (t)
   await eventually(() => arrived > before);
   run.child.kill("SIGTERM");
   await eventually(() => !existsSync(readyFile));
+  run.child.kill("SIGHUP");
   const unready = await fetchText(`http://${ready.admin}/ambassador/v0/check_ready`);
   assert.equal(unready.status, 503);
   assert.match(unready.body, /shutting down/);
@@ -129,7 +130,9 @@ test("SIGTERM finishes what is in flight, and is not ready meanwhile", async (t)
   assert.equal(run.child.exitCode, null);
   release();
   assert.deepEqual(await slow, { status: 200, body: "slow answer" });
-  assert.equal((await run.ended).code, 0);
+  const { code, stderr } = await run.ended;
+  assert.equal(code, 0);
+  assert.doesNotMatch(stderr, /reloading/);
 });
 
 test("a ready file that cannot be removed costs no request in flight", async (t) => {
