@@ -2,7 +2,7 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import type { VirtualHost } from "../model/listener.ts";
 import type { ServerTls } from "../model/tls.ts";
-import { domainOf } from "../resources/host-name.ts";
+import { domainOf, inAscii } from "../resources/host-name.ts";
 import { positionOf } from "../resources/resource.ts";
 import { HTTP_LISTENER_PORT } from "./ports.ts";
 import { serverTls } from "./server-tls.ts";
@@ -63,7 +63,7 @@ export function contextClaims(
             isWritten: false,
           });
         }
-        const message = `${JSON.stringify(host)} is neither a host name, nor \`*.name\`, nor \`*\``;
+        const message = `${JSON.stringify(host)} is neither a host name, nor \`*.name\`, nor \`*\`${inAscii(host)}`;
         diagnostics.push(diagnose("field-invalid", { subject, source, message, effect: "field-ignored" }));
       }
     }

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { inAscii } from "../resources/host-name.ts";
 
 export interface ParsedService {
   /** As written: `https`, `http`, or none. */
@@ -31,7 +32,7 @@ export function parseService(service: string): ParsedService | string {
     host = host.slice(1, -1);
     if (isIP(host) !== 6) return `has the malformed address [${host}]`;
   } else if (isIP(host) === 0 && !DNS_NAME.test(host))
-    return `has the malformed host ${JSON.stringify(host)}`;
+    return `has the malformed host ${JSON.stringify(host)}${inAscii(host)}`;
   host = host.replace(/\.$/, "");
   const portText = split[2];
   let port: number | undefined;

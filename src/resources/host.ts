@@ -3,7 +3,7 @@ import { diagnose } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, SourcePosition, Subject } from "../diagnostics/diagnostic.ts";
 import { block, doc, flag, oneOf } from "./field-doc.ts";
 import { type FieldTable, isRecord, readFields, SELECTION_FIELDS } from "./fields.ts";
-import { domainOf } from "./host-name.ts";
+import { domainOf, inAscii } from "./host-name.ts";
 import { camelCase, HOST_TLS, type HostTls, parseHostTls } from "./host-tls.ts";
 import { positionOf, type RawObject, type Resource, subjectOf } from "./resource.ts";
 import { impliedContext, type TlsContextResource } from "./tls-context.ts";
@@ -135,7 +135,7 @@ export function parseHost(
   const isUnread = read.bad.has("hostname") || read.misspelt.has("hostname");
   const domain = isUnread ? null : domainOf(hostname);
   if (domain === null && !isUnread) {
-    const message = `${JSON.stringify(hostname.slice(0, 80))} is neither a host name, nor \`*.name\`, nor \`*\``;
+    const message = `${JSON.stringify(hostname.slice(0, 80))} is neither a host name, nor \`*.name\`, nor \`*\`${inAscii(hostname)}`;
     found.push(diagnose("field-invalid", { subject, source: positionOf({ raw }, "hostname"), message }));
   }
   const diagnostics = found.map((finding) =>

@@ -101,7 +101,7 @@ export const TLS_CONTEXT_FIELDS = {
     Type.String({
       pattern: "^[A-Za-z0-9_.-]{1,253}$",
       ...doc({
-        is: "a host name",
+        is: "a host name in ASCII (`xn--…`)",
         does: "The server name that is sent to upstreams, and the name that their certificate must have.",
         byDefault: "the host of the Mapping's service",
         example: "quote.internal.example",
