@@ -87,7 +87,7 @@ const CHANGES: Readonly<Partial<Record<HandshakeReason, (situation: Situation) =
   client_certificate_refused: (it) =>
     secretsOf(
       it,
-      `another certificate${isForClients(it.own) ? "" : " that is meant for clients,"}${ofAuthorities(it)}`,
+      `another certificate${ofAuthorities(it)}${isForClients(it.own) ? "" : ", meant for clients"}`,
     ),
   no_common_version: (it) => {
     const version = it.takes?.replace("TLS ", "v") ?? "";

@@ -349,6 +349,11 @@ test("where OpenSSL by itself and Envoy judge otherwise is noted", async (t) => 
     parameters: { groups: ["X448", "P-256"] },
   });
   assert.ok(sound.verdict.good);
+  const closed = await probePort(await tlsPeer(t, shows(serverOf({ by: MIDDLE }), MIDDLE)), {
+    rules: { maxDepth: 0 },
+  });
+  assert.equal(closed.verdict.reason, "chain_too_deep");
+  assert.equal(closed.verdict.notes.filter((note) => note.includes("envoy engine")).length, 1);
   assert.match(sound.verdict.notes.join("\n"), /Envoy has no key exchange group X448/);
   assert.match(sound.verdict.notes.join("\n"), /this context is closed: Envoy takes a maximum depth/);
 });

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { TlsOptions } from "node:tls";
 import type { HandshakeReason } from "../../src/diagnostics/handshake.ts";
-import { rsaKeys } from "../support/issuing.ts";
+import { issue, NAMES, PURPOSES, rsaKeys } from "../support/issuing.ts";
 import {
   chainOf,
   CLIENT,
@@ -213,6 +213,25 @@ for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
     );
   });
 }
+
+test("our certificate is refused as it is not meant for clients: that is seen in it, and said", async (t) => {
+  const port = await mutual(t, {});
+  const client = issue({
+    by: CLIENTS,
+    subject: "gateway",
+    names: [NAMES.dns("gateway.example")],
+    extendedKeyUsage: [PURPOSES.server],
+  });
+  const { verdict, steps } = await probePort(port, { client: [client] });
+  assert.equal(verdict.reason, "client_certificate_refused", verdict.says);
+  const presented = steps.find(({ step }) => step === "presented");
+  assert.equal(presented?.status, "warning");
+  assert.match(
+    presented?.details.join() ?? "",
+    /not meant for clients \(extendedKeyUsage without clientAuth\)/,
+  );
+  assert.match(verdict.change[0]?.says ?? "", /^another certificate of CN=clients' root, meant for clients$/);
+});
 
 test("a peer that asks for signatures that our key cannot make: the certificate stays at home", async (t) => {
   const port = await mutual(t, {
