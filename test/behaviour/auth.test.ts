@@ -58,6 +58,24 @@ describe("AuthService over HTTP", () => {
     assert.equal(upstream.seen[0]?.headers.authorization, "Bearer x", "the client's own credential goes on");
   });
 
+  it("alone says what its answers bring: a client's trailer adds nothing to that", async () => {
+    const { send, upstream } = await start(
+      (_, response) => response.writeHead(200, { "x-user-id": "alice" }).end(),
+      { allowed_authorization_headers: ["X-User-Id"] },
+    );
+    const chunked = (path: string): string =>
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n` +
+      "2\r\nhi\r\n0\r\nX-User-ID: mallory\r\nX-Checksum: 7\r\n\r\n";
+    for (const path of ["/a", "/past/a"]) {
+      const [answer] = await send(chunked(path));
+      assert.equal(answer?.status, 200);
+    }
+    const [asked, past] = upstream.seen;
+    assert.equal(asked?.headers["x-user-id"], "alice");
+    assert.deepEqual({ ...asked?.trailers }, { "x-checksum": "7" });
+    assert.equal(past?.trailers["x-user-id"], "mallory", "nobody is asked there, and nothing said");
+  });
+
   it("is not asked about what its host does not let in anyhow", async () => {
     const { server } = await certificates();
     const host = (name: string, action: string): string =>

@@ -159,8 +159,12 @@ function ownedHeaders({ owned = [], protocol }: Authorization): Mutation[] {
 /** What becomes of the request's headers after the answer, when the service has seen them. */
 function afterwards(authorization: Authorization): Filter[] {
   const requestMutations = ownedHeaders(authorization);
-  if (requestMutations.length === 0) return [];
-  const message = create(MutationFilterSchema, { mutations: { requestMutations } });
+  // A client's trailer may not add to what the service says (RFC 9110 §6.5.1).
+  const requestTrailersMutations = authorization.taken.map(
+    (name): Mutation => ({ action: { case: "remove", value: name } }),
+  );
+  if (requestMutations.length + requestTrailersMutations.length === 0) return [];
+  const message = create(MutationFilterSchema, { mutations: { requestMutations, requestTrailersMutations } });
   return [
     { name: AFTERWARDS, configType: { case: "typedConfig", value: pack(MutationFilterSchema, message) } },
   ];

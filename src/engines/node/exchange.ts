@@ -91,7 +91,10 @@ export class Exchange extends UpstreamCall implements AuthUser {
       return bodyAt;
     }
     const { question } = found;
-    if (question !== null) this.#check = new AuthCheck(question, serving, this);
+    if (question !== null) {
+      this.#check = new AuthCheck(question, serving, this);
+      this.requestBody.barred = question.authorizer.taken;
+    }
     this.prepare(found, head);
     let taken = bodyAt;
     if (this.wantsBody && bytes.length > bodyAt) {

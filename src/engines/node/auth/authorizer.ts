@@ -32,7 +32,8 @@ export class Authorizer {
   readonly settings: Authorization;
   readonly #clusters: ReadonlyMap<string, UpstreamCluster>;
   readonly #shown: ReadonlySet<string>;
-  readonly #taken: ReadonlySet<string>;
+  /** Headers that the service's answers bring. A client's trailer may not add to them (RFC 9110 §6.5.1). */
+  readonly taken: ReadonlySet<string>;
   readonly #added: string;
 
   constructor(settings: Authorization, clusters: ReadonlyMap<string, UpstreamCluster>) {
@@ -41,7 +42,7 @@ export class Authorizer {
     this.#clusters = clusters;
     const replaced = new Set(added.map(({ name }) => name));
     this.#shown = new Set(shown.filter((name) => !replaced.has(name)));
-    this.#taken = new Set(taken);
+    this.taken = new Set(taken);
     this.#added = added.map(({ name, value }) => `${name}: ${bytesOf(value)}\r\n`).join("");
   }
 
@@ -87,7 +88,7 @@ export class Authorizer {
     const lines: AnswerLine[] = [];
     for (let index = 0; index < fields.count; index++) {
       const name = fields.name(index);
-      const taken = this.#taken.has(name) || (refusal && OF_A_REFUSAL.has(name));
+      const taken = this.taken.has(name) || (refusal && OF_A_REFUSAL.has(name));
       if (taken && fields.id[index] !== FIELD.contentLength && !nominated.includes(name))
         lines.push({ name, value: fields.value(index) });
     }

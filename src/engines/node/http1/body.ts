@@ -14,6 +14,8 @@ export class BodyReader {
   forwardEnd = 0;
   /** After the end of a chunked body with trailers: what is to be written after the forwarded bytes. */
   tail = "";
+  /** Names, in lower case, that may not come in a trailer of this message, beside those that never may. */
+  barred: ReadonlySet<string> = NOTHING;
   #mode: "none" | "sized" | "chunked" | "until-close" = "none";
   #remaining = 0;
   #state = SIZE;
@@ -166,7 +168,8 @@ export class BodyReader {
       if (fields.parse(section, 0, 0, end - 2) !== null) return -1;
       let kept = "";
       for (let index = 0; index < fields.count; index++) {
-        if (mayTrail(fields, index)) kept += `${fields.name(index)}: ${fields.value(index)}\r\n`;
+        if (mayTrail(fields, index) && !this.barred.has(fields.name(index)))
+          kept += `${fields.name(index)}: ${fields.value(index)}\r\n`;
       }
       this.tail = `${kept}\r\n`;
     }
@@ -175,6 +178,7 @@ export class BodyReader {
   }
 }
 
+const NOTHING: ReadonlySet<string> = new Set();
 const SIZE = 0;
 const EXTENSION = 1;
 const SIZE_LF = 2;
