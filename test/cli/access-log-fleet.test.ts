@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { freePort } from "../support/free-port.ts";
 import { until } from "../support/until.ts";
 import { fetchText, scratch } from "./credence.ts";
-import { object, pki, startControlPlane, startEnvoy } from "./fleet.ts";
+import { object, pki, startControlPlane, startMember } from "./fleet.ts";
 
 interface Line {
   readonly path: string;
@@ -28,7 +28,6 @@ test("lines of a fleet's Envoys name the newest revision that was whole and know
   });
   const service = `127.0.0.1:${(upstream.address() as AddressInfo).port}`;
   const files = await pki(t);
-  files.write("edge", await files.authority.issue({ commonName: "edge", usage: "client" }));
   const port = await freePort();
   const mapping = (name: string): string =>
     object("Mapping", "default", name, { prefix: `/${name}/`, rewrite: "", timeout_ms: 0, service });
@@ -36,7 +35,7 @@ test("lines of a fleet's Envoys name the newest revision that was whole and know
     "a.yaml": object("Module", "default", "ambassador", { config: { service_port: port } }) + mapping("slow"),
   });
   const { ready } = await startControlPlane(t, folder, files);
-  const envoy = await startEnvoy(t, files, ready.xds, "edge", "--file-flush-interval-msec", "20");
+  const envoy = await startMember(t, files, ready.xds, "edge", "--file-flush-interval-msec", "20");
   const url = `http://127.0.0.1:${port}`;
   const status = (path: string): Promise<number> =>
     fetchText(`${url}${path}`).then(

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
-import { consulResolverYaml } from "../support/consul.ts";
+import { absentAgentsYaml } from "../support/consul.ts";
 import { issue, issueCa, issueList } from "../support/issuing.ts";
 import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
 import { Credence, credence, eventually, scratch, startRun } from "./credence.ts";
@@ -226,15 +226,7 @@ test("certs watch prints the table, then a line a change, old -> new", async (t)
 });
 
 test("of several Consul agents each is used by who has its resolver, and one that does not answer is said so", async (t) => {
-  const user = (name: string) =>
-    mappingYaml(name, { prefix: `/${name}/`, service: name, resolver: name, tls: "ambassador-consul" });
-  const folder = scratch(t, {
-    "a.yaml":
-      consulResolverYaml("one", "127.0.0.1:1") +
-      consulResolverYaml("two", "unix:///nothere.sock") +
-      user("one") +
-      user("two"),
-  });
+  const folder = scratch(t, { "a.yaml": absentAgentsYaml() });
   const { stdout } = await credence(t, "certs", "list", folder, "--format", "json");
   const { entries } = JSON.parse(stdout) as { entries: Entry[] };
   for (const name of ["one", "two"]) {

@@ -10,7 +10,7 @@ import { freePort } from "../support/free-port.ts";
 import { until } from "../support/until.ts";
 import { startUpstream } from "../support/upstream.ts";
 import { eventually, fetchText, scratch } from "./credence.ts";
-import { object, pki, proxies, startControlPlane, startEnvoy } from "./fleet.ts";
+import { object, pki, proxies, startControlPlane, startMember, statusOn } from "./fleet.ts";
 
 test("a control plane that was killed has its Envoy again within seconds, and nothing is lost or sent twice", async (t) => {
   const files = await pki(t);
@@ -25,16 +25,8 @@ test("a control plane that was killed has its Envoy again within seconds, and no
   });
   const flags = ["--xds-address", `127.0.0.1:${xdsPort}`];
   const first = await startControlPlane(t, folder, files, ...flags);
-  files.write(
-    "edge",
-    await files.authority.issue({ commonName: "edge", dnsNames: ["edge"], usage: "client" }),
-  );
-  await startEnvoy(t, files, first.ready.xds, "edge");
-  const status = async (path: string): Promise<number> =>
-    fetchText(`http://127.0.0.1:${port}${path}`).then(
-      (answer) => answer.status,
-      () => 0,
-    );
+  await startMember(t, files, first.ready.xds, "edge");
+  const status = statusOn(port);
   await eventually(async () => (await status("/a/")) === 200);
   const metric = async (admin: string, name: string): Promise<number> =>
     Number(
@@ -101,11 +93,7 @@ test("a certificate that is replaced while no control plane runs retires the con
   const before = await replace();
   const flags = ["--xds-address", `127.0.0.1:${xdsPort}`];
   const first = await startControlPlane(t, folder, files, ...flags);
-  files.write(
-    "edge",
-    await files.authority.issue({ commonName: "edge", dnsNames: ["edge"], usage: "client" }),
-  );
-  await startEnvoy(t, files, first.ready.xds, "edge");
+  await startMember(t, files, first.ready.xds, "edge");
   const agent = new Agent({ keepAlive: true });
   t.after(() => agent.destroy());
   const ask = async (): Promise<number> => {
@@ -142,16 +130,8 @@ test("a control plane that starts with a document that it cannot read publishes 
   });
   const flags = ["--xds-address", `127.0.0.1:${xdsPort}`];
   const first = await startControlPlane(t, folder, files, ...flags);
-  files.write(
-    "edge",
-    await files.authority.issue({ commonName: "edge", dnsNames: ["edge"], usage: "client" }),
-  );
-  await startEnvoy(t, files, first.ready.xds, "edge");
-  const status = async (path: string): Promise<number> =>
-    fetchText(`http://127.0.0.1:${port}${path}`).then(
-      (answer) => answer.status,
-      () => 0,
-    );
+  await startMember(t, files, first.ready.xds, "edge");
+  const status = statusOn(port);
   await until(async () => (await status("/a/")) === 200);
   first.process.child.kill("SIGKILL");
   await once(first.process.child, "close");

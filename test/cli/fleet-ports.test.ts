@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { eventually, fetchText, mapping, scratch } from "./credence.ts";
-import { object, pki, startControlPlane, startEnvoy } from "./fleet.ts";
+import { object, pki, startControlPlane, startMember } from "./fleet.ts";
 
 test("a port that one Envoy of a fleet could not open is tried again by itself, and said once", async (t) => {
   const files = await pki(t);
@@ -17,8 +17,7 @@ test("a port that one Envoy of a fleet could not open is tried again by itself, 
       object("Module", "default", "ambassador", { config: { service_port: port } }),
   });
   const { process: plane, ready } = await startControlPlane(t, folder, files);
-  files.write("edge", await files.authority.issue({ commonName: "edge", usage: "client" }));
-  await startEnvoy(t, files, ready.xds, "edge");
+  await startMember(t, files, ready.xds, "edge");
   const found = async (): Promise<{ code: string; message: string }[]> =>
     JSON.parse((await fetchText(`http://${ready.admin}/ambassador/v0/diag/?json=true`)).body).diagnostics;
   await eventually(async () => (await found()).length > 0);

@@ -115,6 +115,27 @@ export async function startEnvoy(
   return { stderr: () => text, stdout: () => lines };
 }
 
+/** An Envoy with a certificate that is issued for its name. */
+export async function startMember(
+  t: TestContext,
+  files: Pki,
+  xds: string,
+  name: string,
+  ...flags: string[]
+): Promise<{ stderr(): string; stdout(): string }> {
+  files.write(name, await files.authority.issue({ commonName: name, dnsNames: [name], usage: "client" }));
+  return startEnvoy(t, files, xds, name, ...flags);
+}
+
+/** The status of the answers on a port of this machine, by path; 0: none came. */
+export function statusOn(port: number): (path: string) => Promise<number> {
+  return (path) =>
+    fetchText(`http://127.0.0.1:${port}${path}`).then(
+      ({ status }) => status,
+      () => 0,
+    );
+}
+
 export interface Proxy {
   readonly node: string;
   readonly identity: string;

@@ -9,7 +9,7 @@ import { createAuthority } from "../../src/x509/authority.ts";
 import { mappingYaml, secretYaml, tlsContextYaml } from "../support/certificates.ts";
 import { issueSvid, startWorkloadApi } from "../support/workload-api.ts";
 import { credence, scratch, startRun } from "./credence.ts";
-import { consulResolverYaml } from "../support/consul.ts";
+import { absentAgentsYaml } from "../support/consul.ts";
 
 async function upstream(t: TestContext, options: TlsOptions): Promise<number> {
   const server = createServer(options, (socket) => socket.on("error", () => {}));
@@ -190,15 +190,7 @@ test("a Mapping that a field closes: nothing is said of certificates, and what t
 });
 
 test("of several Consul agents the one is named that does not answer, once, and why", async (t) => {
-  const user = (name: string) =>
-    mappingYaml(name, { prefix: `/${name}/`, service: name, resolver: name, tls: "ambassador-consul" });
-  const folder = scratch(t, {
-    "a.yaml":
-      consulResolverYaml("one", "127.0.0.1:1") +
-      consulResolverYaml("two", "unix:///nothere.sock") +
-      user("one") +
-      user("two"),
-  });
+  const folder = scratch(t, { "a.yaml": absentAgentsYaml() });
   const { verdict } = (await probed(t, "mapping/two", folder)).peer;
   assert.match(verdict.says, /^Consul at \S*nothere\.sock: /);
   assert.deepEqual(

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { mappingYaml } from "./certificates.ts";
 import { freePort } from "./free-port.ts";
 import { until } from "./until.ts";
 
@@ -135,6 +136,18 @@ export async function startConsul(
       await ended;
     },
   };
+}
+
+/** Mappings `one` and `two`, each with a ConsulResolver of its own name, whose agents are not there. */
+export function absentAgentsYaml(): string {
+  const mapping = (name: string): string =>
+    mappingYaml(name, { prefix: `/${name}/`, service: name, resolver: name, tls: "ambassador-consul" });
+  return (
+    consulResolverYaml("one", "127.0.0.1:1") +
+    consulResolverYaml("two", "unix:///nothere.sock") +
+    mapping("one") +
+    mapping("two")
+  );
 }
 
 export function consulResolverYaml(name: string, address: string, more = ""): string {
