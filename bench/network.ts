@@ -17,16 +17,16 @@ export function enterOwnNetwork(asked: string | null): string {
   const wanted = asked ?? DEFAULT;
   const host = `${readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "latin1").trim()}, the machine's own`;
   if (wanted === HOST) return host;
+  const within = ["--net", "sh", "-c", SET_UP, "sh", wanted];
   // Tried first: what takes this program's place must not fail for that.
-  const tried = spawnSync("unshare", ["--net", "sh", "-c", SET_UP, "sh", wanted, "true"], { env: ENV });
+  const tried = spawnSync("unshare", [...within, "true"], { env: ENV });
   if (tried.status !== 0) {
     const why = tried.error?.message ?? String(tried.stderr).trim();
     if (asked !== null) throw new Error(`no network namespace with congestion control ${wanted}: ${why}`);
     return `${host} (no network namespace: ${why})`;
   }
   const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const command = ["unshare", "--net", "sh", "-c", SET_UP, "sh", wanted, ...again];
-  process.execve?.("/usr/bin/env", ["env", ...command], { ...ENV, [INSIDE]: wanted });
+  process.execve?.("/usr/bin/env", ["env", "unshare", ...within, ...again], { ...ENV, [INSIDE]: wanted });
   throw new Error("this Node cannot start a program in its own place");
 }
 

@@ -1,4 +1,5 @@
 import { connectVariant } from "../resources/connect-contexts.ts";
+import { defaultResolver, type ModuleResource } from "../resources/module.ts";
 import type { CompiledContext } from "./tls-contexts.ts";
 
 export type LookupCode = "tls-context-missing" | "tls-context-ambiguous" | "tls-context-other-namespace";
@@ -31,6 +32,18 @@ export function findContext(
     `TLSContext ${name} is taken from namespace ${only.resource.namespace}`,
   );
   return only;
+}
+
+/** What `tls: NAME` of an object comes to, as it is for the object's resolver; null where nothing, or several things, have the name. */
+export function contextInUse(
+  name: string,
+  { namespace, resolver }: { readonly namespace: string; readonly resolver?: string | undefined },
+  contexts: ReadonlyMap<string, CompiledContext>,
+  modules: readonly ModuleResource[],
+): CompiledContext | null {
+  const named = findContext(name, { namespace }, contexts, () => {});
+  if (named === null || named === "ambiguous") return null;
+  return contextForResolver(named, resolver ?? defaultResolver(modules) ?? "", contexts);
 }
 
 /** Of Consul Connect each resolver's agent issues another certificate: the context as it is for who has this resolver. */

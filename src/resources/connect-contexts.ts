@@ -1,3 +1,4 @@
+import { defaultResolver } from "./module.ts";
 import { byNamespaceAndName, subjectOf } from "./resource.ts";
 import { resolversByName } from "./resolver.ts";
 import type { ResourceSet } from "./resource-set.ts";
@@ -96,7 +97,7 @@ interface User {
 }
 
 function usersOf({ modules, mappings, tcpMappings }: ResourceSet): User[] {
-  const byDefault = modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
+  const byDefault = defaultResolver(modules);
   return [...mappings, ...tcpMappings].flatMap(({ namespace, spec: { tls, resolver = byDefault } }) =>
     typeof tls === "string" ? [{ namespace, tls, resolver }] : [],
   );

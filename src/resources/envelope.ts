@@ -95,7 +95,7 @@ function parseEnvelope(raw: RawObject, ambassadorId: string): ParsedObject {
   }
   const spec = isRecord(value.spec) ? value.spec : {};
   if (!isSelected(spec.ambassador_id ?? spec.ambassadorId, ambassadorId)) return NOTHING;
-  const parsed = parseKind(kind, identity, spec, raw, subject);
+  const parsed = parseKind(kind, identity, spec, raw);
   const variables = kind === "ConsulResolver" ? [] : variableFindings(spec, raw, subject);
   const stray = kind === "TLSContext" ? null : strayTlsAnnotation(subject, raw);
   const more = stray === null ? variables : [...variables, stray];
@@ -125,7 +125,7 @@ function guarded(
   if (!AMBASSADOR_KINDS.has(kind) || !isSelected(spec.ambassador_id ?? spec.ambassadorId, ambassadorId))
     return refused;
   const [diagnostic] = refused.diagnostics as [Diagnostic];
-  const { resource } = parseKind(kind, identity, spec, raw, { kind, ...identity });
+  const { resource } = parseKind(kind, identity, spec, raw);
   const closing = (kept: AnyResource, effect: Diagnostic["effect"]): ParsedObject => ({
     resource: kept,
     secret: null,

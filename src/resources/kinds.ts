@@ -48,8 +48,8 @@ export function parseKind(
   identity: { namespace: string; name: string },
   spec: Readonly<Record<string, unknown>>,
   raw: RawObject,
-  subject: Subject,
 ): ParsedObject {
+  const subject: Subject = { kind, ...identity };
   switch (kind) {
     case "Mapping":
       return { ...parseMapping(identity, spec, raw), secret: null };
@@ -70,7 +70,7 @@ export function parseKind(
       return { ...parseAuthService(identity, spec, raw), secret: null };
     case "Filter":
     case "FilterPolicy":
-      return guard(kind, identity, spec, raw, subject);
+      return guard(subject, spec, raw);
     default:
       if (isOutsideService(kind)) return { ...parseOutsideService(kind, identity, spec, raw), secret: null };
       if (isResolverKind(kind)) return { ...parseResolver(kind, identity, spec, raw), secret: null };
@@ -78,17 +78,16 @@ export function parseKind(
   }
 }
 
-function guard(
-  kind: string,
-  identity: { namespace: string; name: string },
-  spec: Readonly<Record<string, unknown>>,
-  raw: RawObject,
-  subject: Subject,
-): ParsedObject {
-  const message = `${kind} ${identity.name} guards access and cannot be enforced by this version`;
+function guard(subject: Subject, spec: Readonly<Record<string, unknown>>, raw: RawObject): ParsedObject {
+  const { kind, namespace, name } = subject;
+  const message = `${kind} ${name} guards access and cannot be enforced by this version`;
   const diagnostics = [diagnose("access-control-not-enforced", { subject, source: raw.source, message })];
   const rules = kind === "FilterPolicy" ? guardRules(spec) : null;
-  return { resource: { kind: "Guard", ...identity, spec: { kind, rules }, raw }, secret: null, diagnostics };
+  return {
+    resource: { kind: "Guard", namespace, name, spec: { kind, rules }, raw },
+    secret: null,
+    diagnostics,
+  };
 }
 
 /** No resource, and why: at `field`, or the object as a whole. */

@@ -17,6 +17,11 @@ export interface ModuleResource extends Resource<"Module", ModuleConfig> {
   readonly tls: TlsModuleResource | null;
 }
 
+/** Of what names no resolver itself; undefined: Kubernetes services. */
+export function defaultResolver(modules: readonly ModuleResource[]): string | undefined {
+  return modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
+}
+
 /** Reads Module `ambassador`; a bad value leaves that key at its default and says so. */
 export function parseModule(
   identity: { namespace: string; name: string },

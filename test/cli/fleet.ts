@@ -117,12 +117,8 @@ export async function startEnvoy(
 
 /** An Envoy with a certificate that is issued for its name. */
 export async function startMember(
-  t: TestContext,
-  files: Pki,
-  xds: string,
-  name: string,
-  ...flags: string[]
-): Promise<{ stderr(): string; stdout(): string }> {
+  ...[t, files, xds, name, ...flags]: Parameters<typeof startEnvoy>
+): ReturnType<typeof startEnvoy> {
   files.write(name, await files.authority.issue({ commonName: name, dnsNames: [name], usage: "client" }));
   return startEnvoy(t, files, xds, name, ...flags);
 }

@@ -1,5 +1,5 @@
 import type { Compilation } from "../../compile/compilation.ts";
-import { contextForResolver, findContext } from "../../compile/context-lookup.ts";
+import { contextInUse } from "../../compile/context-lookup.ts";
 import { serverTls } from "../../compile/server-tls.ts";
 import type { CompiledContext } from "../../compile/tls-contexts.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
@@ -38,14 +38,16 @@ export function credentialUsers(
       resource.terminates && unusable === null ? facesOfServer(serverTls(context)) : facesOfContext(context);
     add(faces, subject.kind, `${subject.namespace}/${subject.name}`);
   }
-  const byDefault = resources.modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
   for (const mapping of [...resources.mappings, ...resources.tcpMappings]) {
-    const { tls, resolver = byDefault } = mapping.spec;
-    if (typeof tls !== "string") continue;
-    const named = findContext(tls, mapping, contexts, () => {});
-    if (named === null || named === "ambiguous") continue;
-    const context = contextForResolver(named, resolver ?? "", contexts);
-    add(facesOfContext(context), mapping.kind, `${mapping.namespace}/${mapping.name}`);
+    const { kind, namespace, name, spec } = mapping;
+    if (typeof spec.tls !== "string") continue;
+    const context = contextInUse(
+      spec.tls,
+      { namespace, resolver: spec.resolver },
+      contexts,
+      resources.modules,
+    );
+    if (context !== null) add(facesOfContext(context), kind, `${namespace}/${name}`);
   }
   for (const { name, tls } of model.clusters) add(facesOfUpstream(tls), "cluster", name);
   for (const { place, tls } of served(model)) add(facesOfServer(tls), "listener", place);

@@ -1,4 +1,4 @@
-import { contextForResolver, findContext } from "../../compile/context-lookup.ts";
+import { contextInUse, findContext } from "../../compile/context-lookup.ts";
 import type { Subject } from "../../diagnostics/diagnostic.ts";
 import type { GatewayModel } from "../../model/gateway.ts";
 import type { VirtualHost } from "../../model/listener.ts";
@@ -94,11 +94,9 @@ export function objectsOf(
   const name = written?.spec.tls ?? host?.spec.tlsContext?.name;
   const from = written ?? host;
   if (typeof name !== "string" || from === undefined) return [object];
-  const named = findContext(name, from, contexts, () => {});
-  if (named === null || named === "ambiguous") return [object];
-  const byDefault = modules.find(({ spec }) => spec.resolver !== undefined)?.spec.resolver;
-  const context = contextForResolver(named, dialling?.spec.resolver ?? byDefault ?? "", contexts);
-  return [objectName(context.subject), object];
+  const { namespace } = from;
+  const context = contextInUse(name, { namespace, resolver: dialling?.spec.resolver }, contexts, modules);
+  return context === null ? [object] : [objectName(context.subject), object];
 }
 
 /** As the model names it. */

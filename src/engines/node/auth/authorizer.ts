@@ -30,10 +30,10 @@ export interface AnswerLine {
 /** Turns requests into questions, and answers into changes of the request (Envoy's ext_authz over HTTP). Made once a plan. */
 export class Authorizer {
   readonly settings: Authorization;
-  readonly #clusters: ReadonlyMap<string, UpstreamCluster>;
-  readonly #shown: ReadonlySet<string>;
   /** Headers that the service's answers bring. A client's trailer may not add to them (RFC 9110 §6.5.1). */
   readonly taken: ReadonlySet<string>;
+  readonly #clusters: ReadonlyMap<string, UpstreamCluster>;
+  readonly #shown: ReadonlySet<string>;
   readonly #added: string;
 
   constructor(settings: Authorization, clusters: ReadonlyMap<string, UpstreamCluster>) {
